@@ -1,0 +1,41 @@
+// A model's chat template: Jinja source from the GGUF, rendered with bounded time and memory.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fieldprint {
+
+struct RenderOptions {
+  std::optional<std::time_t> now;         // for strftime_now; default: the clock, local time
+  uint64_t max_steps = 20'000'000;        // evaluated nodes; beyond: Error kLimit
+  uint64_t max_bytes = 256u << 20;        // bytes of all values made; beyond: Error kLimit
+};
+
+// Immutable after construction; render() may be called from any thread.
+class ChatTemplate {
+ public:
+  // Parses. Throws Error kBadInput with the line where the source is no valid template.
+  explicit ChatTemplate(std::string source);
+  ~ChatTemplate();
+  ChatTemplate(ChatTemplate&&) noexcept;
+  ChatTemplate& operator=(ChatTemplate&&) noexcept;
+
+  // `variables`: a JSON object (messages, tools, add_generation_prompt, bos_token, ...), member order kept.
+  // The settings are those of Hugging Face Transformers: trim_blocks, lstrip_blocks, loop controls, `generation`
+  // blocks, tojson as Python's json.dumps(ensure_ascii=False).
+  // Throws Error kBadInput; where the template itself raised, the message is the template's, unaltered.
+  std::string render(std::string_view variables, const RenderOptions& options = {}) const;
+
+  const std::string& source() const;
+
+ private:
+  struct Program;
+  std::unique_ptr<Program> program_;
+};
+
+}  // namespace fieldprint

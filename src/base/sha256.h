@@ -1,0 +1,28 @@
+// SHA-256 (FIPS 180-4), by OpenSSL.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace fieldprint {
+
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  void update(std::span<const std::byte> bytes);
+  std::string hex();  // 64 lower-case hex digits; ends the hash
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+std::string sha256_hex(std::span<const std::byte> bytes);
+
+}  // namespace fieldprint
