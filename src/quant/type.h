@@ -9,12 +9,13 @@
 namespace fieldprint {
 
 struct QuantType {
-  std::string_view name;   // "Q4_1"
-  uint32_t ggml_id;        // the number in GGUF files
-  int block_elements;      // a row's length is a multiple of this
+  std::string_view name;  // "Q4_1"
+  uint32_t ggml_id;       // the number in GGUF files
+  int block_elements;     // a row's length is a multiple of this
   int block_bytes;
 
   // Writes the `n` values (a multiple of block_elements) that `blocks` stand for. Any bytes are valid blocks.
+  // `blocks` is aligned to 2 bytes, as every tensor of a GgufFile is.
   void (*decode)(const void* blocks, float* values, int64_t n);
 
   // Bytes of `n` values, n a multiple of block_elements.
@@ -24,7 +25,7 @@ struct QuantType {
 };
 
 std::span<const QuantType> quant_types();
-const QuantType* find_quant_type(uint32_t ggml_id);         // nullptr where unknown
-const QuantType* find_quant_type(std::string_view name);    // upper or lower case; nullptr where unknown
+const QuantType* find_quant_type(uint32_t ggml_id);       // nullptr where unknown
+const QuantType* find_quant_type(std::string_view name);  // upper or lower case; nullptr where unknown
 
 }  // namespace fieldprint

@@ -1,0 +1,12 @@
+#include "quant/bf16.h"
+
+#include "base/float16.h"
+
+namespace fieldprint {
+
+void decode_bf16(const void* blocks, float* values, int64_t n) {
+  const auto* block = static_cast<const BlockBF16*>(blocks);
+  for (int64_t i = 0; i < n; ++i) values[i] = bfloat16_to_float(block[i].bits);
+}
+
+}  // namespace fieldprint

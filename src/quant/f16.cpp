@@ -1,0 +1,12 @@
+#include "quant/f16.h"
+
+#include "base/float16.h"
+
+namespace fieldprint {
+
+void decode_f16(const void* blocks, float* values, int64_t n) {
+  const auto* block = static_cast<const BlockF16*>(blocks);
+  for (int64_t i = 0; i < n; ++i) values[i] = half_to_float(block[i].bits);
+}
+
+}  // namespace fieldprint

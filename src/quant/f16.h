@@ -1,0 +1,15 @@
+// F16: IEEE half.
+#pragma once
+
+#include <cstdint>
+
+namespace fieldprint {
+
+struct BlockF16 {
+  uint16_t bits;
+};
+static_assert(sizeof(BlockF16) == 2);
+
+void decode_f16(const void* blocks, float* values, int64_t n);
+
+}  // namespace fieldprint

@@ -1,0 +1,18 @@
+#include "quant/q4_0.h"
+
+#include "base/float16.h"
+
+namespace fieldprint {
+
+void decode_q4_0(const void* blocks, float* values, int64_t n) {
+  const auto* block = static_cast<const BlockQ4_0*>(blocks);
+  for (int64_t at = 0; at < n; at += 32, ++block, values += 32) {
+    const float scale = half_to_float(block->scale);
+    for (int i = 0; i < 16; ++i) {
+      values[i] = scale * static_cast<float>((block->nibbles[i] & 15) - 8);
+      values[i + 16] = scale * static_cast<float>((block->nibbles[i] >> 4) - 8);
+    }
+  }
+}
+
+}  // namespace fieldprint

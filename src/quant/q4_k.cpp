@@ -1,0 +1,21 @@
+#include "quant/q4_k.h"
+
+#include "base/float16.h"
+
+namespace fieldprint {
+
+void decode_q4_k(const void* blocks, float* values, int64_t n) {
+  const auto* block = static_cast<const BlockQ4_K*>(blocks);
+  for (int64_t at = 0; at < n; at += 256, ++block) {
+    for (int group = 0; group < 8; ++group, values += 32) {
+      const float scale = half_to_float(block->scale) * static_cast<float>(group_scale(block->groups, group));
+      const float minimum = half_to_float(block->minimum) * static_cast<float>(group_minimum(block->groups, group));
+      for (int i = 0; i < 32; ++i) {
+        const int quant = (block->nibbles[group / 2 * 32 + i] >> (group % 2 * 4)) & 15;
+        values[i] = scale * static_cast<float>(quant) - minimum;
+      }
+    }
+  }
+}
+
+}  // namespace fieldprint

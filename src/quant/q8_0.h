@@ -1,0 +1,16 @@
+// Q8_0: 32 values, scale * quant.
+#pragma once
+
+#include <cstdint>
+
+namespace fieldprint {
+
+struct BlockQ8_0 {
+  uint16_t scale;  // half
+  int8_t quants[32];
+};
+static_assert(sizeof(BlockQ8_0) == 34);
+
+void decode_q8_0(const void* blocks, float* values, int64_t n);
+
+}  // namespace fieldprint
