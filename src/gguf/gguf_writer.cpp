@@ -1,0 +1,234 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/atomic_file.h"
+#include "fieldprint/error.h"
+#include "gguf/gguf.h"
+#include "gguf/parse.h"
+
+namespace fieldprint {
+namespace {
+
+constexpr size_t kLongestTensorName = 63;  // what other readers take
+
+using Bytes = std::vector<std::byte>;
+
+void put(Bytes& out, std::span<const std::byte> bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+template <typename T>
+void put_number(Bytes& out, T value) {
+  static_assert(std::is_arithmetic_v<T>);
+  put(out, std::as_bytes(std::span(&value, 1)));
+}
+
+void put_kind(Bytes& out, GgufKind kind) { put_number(out, static_cast<uint32_t>(kind)); }
+
+void put_string(Bytes& out, std::string_view text) {
+  put_number(out, uint64_t{text.size()});
+  put(out, std::as_bytes(std::span(text)));
+}
+
+template <typename T>
+Bytes number_value(GgufKind kind, T value) {
+  Bytes out;
+  put_kind(out, kind);
+  put_number(out, value);
+  return out;
+}
+
+template <typename T>
+Bytes number_array(GgufKind kind, const std::vector<T>& values) {
+  Bytes out;
+  put_kind(out, GgufKind::kArray);
+  put_kind(out, kind);
+  put_number(out, uint64_t{values.size()});
+  put(out, std::as_bytes(std::span(values)));
+  return out;
+}
+
+template <typename Strings>
+Bytes string_array(const Strings& values) {
+  Bytes out;
+  put_kind(out, GgufKind::kArray);
+  put_kind(out, GgufKind::kString);
+  put_number(out, uint64_t{values.size()});
+  for (std::string_view text : values) put_string(out, text);
+  return out;
+}
+
+// The number in an encoded general.alignment.
+uint64_t alignment_of(std::span<const std::byte> value) {
+  uint32_t parts[2] = {};
+  if (value.size() == sizeof(parts)) std::memcpy(parts, value.data(), sizeof(parts));
+  if (parts[0] != static_cast<uint32_t>(GgufKind::kU32) || !std::has_single_bit(parts[1]) || parts[1] < 8) {
+    throw Error(ErrorKind::kUsage, "general.alignment must be a u32, a power of two of at least 8");
+  }
+  return parts[1];
+}
+
+// A value as it stood in the file that it comes from.
+Bytes encoded(const GgufValue& value) {
+  if (const auto* array = std::get_if<GgufArray>(&value.value)) {
+    if (array->kind == GgufKind::kString) return string_array(array->strings);
+    Bytes out;
+    put_kind(out, GgufKind::kArray);
+    put_kind(out, array->kind);
+    put_number(out, array->count);
+    put(out, {array->data, static_cast<size_t>(array->count * gguf_kind_bytes(array->kind))});
+    return out;
+  }
+  Bytes out;
+  put_kind(out, value.kind);
+  if (const auto* text = std::get_if<std::string_view>(&value.value)) put_string(out, *text);
+  if (const auto* truth = std::get_if<bool>(&value.value)) put_number(out, static_cast<uint8_t>(*truth));
+  if (const auto* number = std::get_if<double>(&value.value)) {
+    if (value.kind == GgufKind::kF32) put_number(out, static_cast<float>(*number));
+    else put_number(out, *number);
+  }
+  // Little endian: the low bytes of a wide integer are the narrow one.
+  const auto narrow = [&](const auto& number) {
+    put(out, std::as_bytes(std::span(&number, 1)).first(gguf_kind_bytes(value.kind)));
+  };
+  if (const auto* number = std::get_if<uint64_t>(&value.value)) narrow(*number);
+  if (const auto* number = std::get_if<int64_t>(&value.value)) narrow(*number);
+  return out;
+}
+
+}  // namespace
+
+struct GgufWriter::State {
+  struct Entry {
+    std::string key;
+    Bytes value;  // kind and value, as they stand in the file
+  };
+  struct Tensor {
+    std::string name;
+    const QuantType* type;
+    std::vector<uint64_t> shape;
+    std::span<const std::byte> data;
+  };
+  std::vector<Entry> entries;
+  std::vector<Tensor> tensors;
+  uint64_t alignment = 32;
+
+  void set(std::string key, Bytes value) {
+    if (key.empty() || key.size() > 65535) throw Error(ErrorKind::kUsage, "a metadata key has 1 to 65535 bytes");
+    if (key == "general.alignment") alignment = alignment_of(value);
+    const auto old = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.key == key; });
+    if (old != entries.end()) old->value = std::move(value);
+    else entries.push_back({std::move(key), std::move(value)});
+  }
+  uint64_t padding(uint64_t size) const { return (alignment - size % alignment) % alignment; }
+  Bytes header() const;
+
+  // Calls sink(bytes) for each piece of the file in turn.
+  template <typename Sink>
+  void emit(Sink sink) const {
+    const Bytes zeros(alignment);
+    sink(header());
+    for (const Tensor& tensor : tensors) {
+      sink(tensor.data);
+      sink(std::span(zeros).first(padding(tensor.data.size())));
+    }
+  }
+};
+
+// All before the tensors' data, padding included.
+Bytes GgufWriter::State::header() const {
+  Bytes out;
+  put(out, std::as_bytes(std::span(std::string_view("GGUF"))));
+  put_number(out, uint32_t{3});
+  put_number(out, uint64_t{tensors.size()});
+  put_number(out, uint64_t{entries.size()});
+  for (const Entry& entry : entries) {
+    put_string(out, entry.key);
+    put(out, entry.value);
+  }
+  uint64_t offset = 0;
+  for (const Tensor& tensor : tensors) {
+    put_string(out, tensor.name);
+    put_number(out, static_cast<uint32_t>(tensor.shape.size()));
+    for (uint64_t length : tensor.shape) put_number(out, length);
+    put_number(out, tensor.type->ggml_id);
+    put_number(out, offset);
+    offset += tensor.data.size() + padding(tensor.data.size());
+  }
+  out.resize(out.size() + padding(out.size()));
+  return out;
+}
+
+GgufWriter::GgufWriter() : state_(std::make_unique<State>()) {}
+GgufWriter::~GgufWriter() = default;
+
+void GgufWriter::set(std::string key, uint32_t value) {
+  state_->set(std::move(key), number_value(GgufKind::kU32, value));
+}
+void GgufWriter::set(std::string key, uint64_t value) {
+  state_->set(std::move(key), number_value(GgufKind::kU64, value));
+}
+void GgufWriter::set(std::string key, int32_t value) {
+  state_->set(std::move(key), number_value(GgufKind::kI32, value));
+}
+void GgufWriter::set(std::string key, float value) { state_->set(std::move(key), number_value(GgufKind::kF32, value)); }
+void GgufWriter::set(std::string key, bool value) {
+  state_->set(std::move(key), number_value(GgufKind::kBool, static_cast<uint8_t>(value)));
+}
+void GgufWriter::set(std::string key, std::string_view value) {
+  Bytes out;
+  put_kind(out, GgufKind::kString);
+  put_string(out, value);
+  state_->set(std::move(key), std::move(out));
+}
+void GgufWriter::set(std::string key, std::vector<std::string> values) {
+  state_->set(std::move(key), string_array(values));
+}
+void GgufWriter::set(std::string key, std::vector<int32_t> values) {
+  state_->set(std::move(key), number_array(GgufKind::kI32, values));
+}
+void GgufWriter::set(std::string key, std::vector<float> values) {
+  state_->set(std::move(key), number_array(GgufKind::kF32, values));
+}
+
+void GgufWriter::copy(std::string_view key, const GgufValue& value) { state_->set(std::string(key), encoded(value)); }
+
+void GgufWriter::add_tensor(std::string name, const QuantType& type, std::vector<uint64_t> shape,
+                            std::span<const std::byte> data) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorKind::kUsage, fmt::format("tensor {} {}", gguf_quoted(name), what));
+  };
+  if (name.empty() || name.size() > kLongestTensorName) refuse("has a name of less than 1 or more than 63 bytes");
+  for (const State::Tensor& other : state_->tensors) {
+    if (other.name == name) refuse("is added twice");
+  }
+  if (shape.empty() || shape.size() > 4) refuse("has less than 1 or more than 4 dimensions");
+  const auto block = static_cast<uint64_t>(type.block_elements);
+  if (shape[0] % block != 0) {
+    refuse(fmt::format("has rows of {} values, no multiple of the {} in a block of {}", shape[0], block, type.name));
+  }
+  uint64_t left = data.size();  // divided by each length in turn: nothing can overflow
+  if (left % static_cast<uint64_t>(type.block_bytes) != 0) left = 0;
+  left /= static_cast<uint64_t>(type.block_bytes);
+  shape[0] /= block;
+  for (const uint64_t length : shape) left = length == 0 || left % length != 0 ? 0 : left / length;
+  shape[0] *= block;
+  if (left != 1)
+    refuse(fmt::format("has {} bytes of data, which is not what its shape and {} ask for", data.size(), type.name));
+  state_->tensors.push_back({std::move(name), &type, std::move(shape), data});
+}
+
+void GgufWriter::write(const std::string& path) const {
+  AtomicFile file(path);
+  state_->emit([&](std::span<const std::byte> piece) { file.write(piece); });
+  file.commit();
+}
+
+std::vector<std::byte> GgufWriter::bytes() const {
+  Bytes out;
+  state_->emit([&](std::span<const std::byte> piece) { put(out, piece); });
+  return out;
+}
+
+}  // namespace fieldprint
