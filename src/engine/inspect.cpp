@@ -1,0 +1,65 @@
+#include "engine/inspect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fieldprint {
+namespace {
+
+constexpr uint64_t kShownElements = 6;
+
+std::string element(const GgufArray& array, uint64_t i) {
+  switch (array.kind) {
+    case GgufKind::kString: return fmt::format("\"{}\"", array.strings[i]);
+    case GgufKind::kF32:
+    case GgufKind::kF64: return fmt::format("{}", array.number(i));
+    default: return fmt::format("{}", array.integer(i));
+  }
+}
+
+std::string printable(const GgufValue& value) {
+  struct Visitor {
+    std::string operator()(int64_t v) const { return fmt::format("{}", v); }
+    std::string operator()(uint64_t v) const { return fmt::format("{}", v); }
+    std::string operator()(double v) const { return fmt::format("{:.9g}", v); }
+    std::string operator()(bool v) const { return v ? "true" : "false"; }
+    std::string operator()(std::string_view v) const { return std::string(v); }
+    std::string operator()(const GgufArray& array) const {
+      std::string out = "[";
+      for (uint64_t i = 0; i < std::min(array.count, kShownElements); ++i) out += (i > 0 ? ", " : "") + element(array, i);
+      return out + fmt::format("{}] ({})", array.count > kShownElements ? ", ..." : "", array.count);
+    }
+  };
+  return std::visit(Visitor{}, value.value);
+}
+
+std::string type_name(const GgufValue& value) {
+  if (const auto* array = std::get_if<GgufArray>(&value.value)) return fmt::format("array of {}", gguf_kind_name(array->kind));
+  return std::string(gguf_kind_name(value.kind));
+}
+
+}  // namespace
+
+ModelInfo inspect_model(const std::string& path) { return inspect(*GgufFile::open(path)); }
+
+ModelInfo inspect(const GgufFile& file) {
+  ModelInfo info;
+  info.path = file.path();
+  info.file_bytes = file.size();
+  info.name = file.string("general.name", "");
+  info.architecture = file.string("general.architecture", "");
+  for (const auto& [key, value] : file.metadata()) info.metadata.push_back({std::string(key), type_name(value), printable(value)});
+  for (const GgufTensor& t : file.tensors()) {
+    info.tensors.push_back({std::string(t.name), std::string(t.type->name), {t.shape.begin(), t.shape.begin() + t.dims}, t.bytes});
+    info.parameters += t.elements();
+  }
+  const auto key = [&](const char* part) { return info.architecture + "." + part; };
+  info.layers = static_cast<int>(file.integer(key("block_count"), 0));
+  info.width = static_cast<int>(file.integer(key("embedding_length"), 0));
+  info.context = static_cast<int>(file.integer(key("context_length"), 0));
+  if (const GgufTensor* embedding = file.find_tensor("token_embd.weight")) info.vocabulary = static_cast<int>(embedding->shape[1]);
+  return info;
+}
+
+}  // namespace fieldprint

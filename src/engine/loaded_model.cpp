@@ -1,0 +1,56 @@
+#include "engine/loaded_model.h"
+
+#include <fmt/format.h>
+
+#include "engine/inspect.h"
+#include "fieldprint/error.h"
+#include "kernels/select.h"
+
+namespace fieldprint {
+
+std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOptions& options) {
+  return std::make_shared<LoadedModel>(path, options);
+}
+
+LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
+    : file_(GgufFile::open(path)), kernels_(&select_kernels(options.isa)), architecture_(load_architecture(*file_)) {
+  constexpr int kMaxThreads = 1024;
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    throw Error(ErrorKind::kUsage, fmt::format("{} threads asked for", options.threads), "--threads", fmt::format("1 to {}, or 0 for one per core", kMaxThreads));
+  }
+  pool_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : hardware_threads());
+  info_ = inspect(*file_);
+  const Hyperparameters& hp = architecture_->hyperparameters();
+  info_.parameters = static_cast<uint64_t>(hp.parameters);
+  info_.active_parameters = static_cast<uint64_t>(hp.active_parameters);
+  info_.layers = hp.layers;
+  info_.width = hp.width;
+  info_.vocabulary = hp.vocabulary;
+  info_.context = hp.context;
+  info_.kv_bytes_per_token = static_cast<uint64_t>(KvLayout(hp.kv, 1).bytes_per_token());
+  try {
+    tokenizer_ = Tokenizer::load(*file_);
+    if (tokenizer_->size() > hp.vocabulary) {
+      throw Error(ErrorKind::kBadFile, fmt::format("the tokenizer has {} tokens, the embedding {}", tokenizer_->size(), hp.vocabulary), path);
+    }
+  } catch (const Error&) {
+    tokenizer_error_ = std::current_exception();
+  }
+  try {
+    if (const auto source = file_->string("tokenizer.chat_template", ""); !source.empty()) template_.emplace(std::string(source));
+  } catch (const Error&) {
+    template_error_ = std::current_exception();
+  }
+}
+
+const Tokenizer& LoadedModel::tokenizer() const {
+  if (tokenizer_error_) std::rethrow_exception(tokenizer_error_);
+  return *tokenizer_;
+}
+
+const ChatTemplate* LoadedModel::chat_template() const {
+  if (template_error_) std::rethrow_exception(template_error_);
+  return template_ ? &*template_ : nullptr;
+}
+
+}  // namespace fieldprint

@@ -1,0 +1,215 @@
+#include "fieldprint/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/sha256.h"
+#include "engine/loaded_model.h"
+#include "engine/sampler.h"
+#include "engine/stop_strings.h"
+#include "fieldprint/error.h"
+#include "ops/reference_ops.h"
+#include "ops/run_ops.h"
+
+namespace fieldprint {
+namespace {
+
+constexpr int kMaxChunk = 8192;
+constexpr int64_t kMaxLogits = 16 << 20;  // floats of logits that one step may return
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void require(bool ok, const char* flag, int value, const std::string& expected) {
+  if (!ok) throw Error(ErrorKind::kUsage, fmt::format("{} is out of range", value), flag, "expected " + expected);
+}
+
+}  // namespace
+
+struct Session::State {
+  std::shared_ptr<const LoadedModel> model;
+  SessionOptions options;
+  int context = 0;
+  std::unique_ptr<Ops> ops;
+  RunOps* run = nullptr;  // the same as ops, where it counts bytes
+  std::unique_ptr<SequenceState> sequence;
+  std::vector<TokenId> tokens;
+  std::span<const float> logits;
+
+  uint64_t bytes_read() const { return run != nullptr ? run->bytes_read() : 0; }
+
+  // One pass over the weights. On an exception (memory) the sequence is as before.
+  std::span<const float> step(std::span<const TokenId> added, bool all_logits) {
+    const std::lock_guard lock(model->step_mutex());
+    const int before = static_cast<int>(tokens.size());
+    logits = {};
+    try {
+      tokens.insert(tokens.end(), added.begin(), added.end());
+      const StepSequence part{sequence.get(), before, std::span(tokens).last(added.size()), all_logits};
+      ops->begin({&part, 1});
+      const auto result = ops->finish(model->architecture().forward(*ops));
+      logits = result.last(static_cast<size_t>(model->info().vocabulary));
+      return result;
+    } catch (...) {
+      tokens.resize(static_cast<size_t>(before));
+      sequence->truncate(before);
+      throw;
+    }
+  }
+
+  void check(std::span<const TokenId> added) const {
+    if (tokens.size() + added.size() > static_cast<size_t>(context)) {
+      throw Error(ErrorKind::kLimit, fmt::format("{} tokens do not fit a context of {}", tokens.size() + added.size(), context), {},
+                  context < model->info().context ? "a larger --context (the model allows " + std::to_string(model->info().context) + ") or a shorter text"
+                                                  : "shorten the text: the model was trained for no more");
+    }
+    for (const TokenId token : added) {
+      if (token < 0 || token >= model->info().vocabulary) {
+        throw Error(ErrorKind::kBadInput, fmt::format("token {} is not in the vocabulary of {}", token, model->info().vocabulary));
+      }
+    }
+  }
+};
+
+Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options) : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.model = std::static_pointer_cast<const LoadedModel>(std::move(model));
+  s.options = options;
+  const int trained = s.model->info().context;
+  require(options.context >= 0 && options.context <= trained, "--context", options.context, fmt::format("1 to {}, what the model was trained for", trained));
+  require(options.chunk >= 1 && options.chunk <= kMaxChunk, "--chunk", options.chunk, fmt::format("1 to {}", kMaxChunk));
+  require(options.page_size >= 1 && options.page_size <= 4096, "--page-size", options.page_size, "1 to 4096");
+  s.context = options.context > 0 ? options.context : trained;
+  const auto& layers = s.model->architecture().hyperparameters().kv;
+  if (options.executor == Executor::kReference) {
+    s.ops = make_reference_ops(layers);
+  } else {
+    auto run = make_run_ops(s.model->kernels(), s.model->pool(), layers, options.page_size);
+    s.run = run.get();
+    s.ops = std::move(run);
+  }
+  s.sequence = s.ops->new_sequence();
+}
+
+Session::~Session() {
+  if (state_ != nullptr) state_->sequence.reset();  // before the pages' pool
+}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+void Session::append(std::span<const TokenId> tokens, const Progress& progress) {
+  State& s = *state_;
+  s.check(tokens);
+  const auto chunk = static_cast<size_t>(s.options.chunk);
+  for (size_t i = 0; i < tokens.size(); i += chunk) {
+    if (progress && !progress("prompt", i, tokens.size())) throw Error(ErrorKind::kLimit, "stopped");
+    s.step(tokens.subspan(i, std::min(chunk, tokens.size() - i)), false);
+  }
+  if (progress) progress("prompt", tokens.size(), tokens.size());
+}
+
+void Session::append(std::span<const TokenId> tokens, const std::function<void(int, std::span<const float>)>& each) {
+  State& s = *state_;
+  s.check(tokens);
+  const auto vocabulary = static_cast<size_t>(s.model->info().vocabulary);
+  const auto chunk = std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1, static_cast<size_t>(s.options.chunk));
+  for (size_t i = 0; i < tokens.size(); i += chunk) {
+    const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
+    const auto logits = s.step(part, true);
+    for (size_t t = 0; t < part.size(); ++t) each(static_cast<int>(i + t), logits.subspan(t * vocabulary, vocabulary));
+  }
+}
+
+int Session::assign(std::span<const TokenId> tokens, const Progress& progress) {
+  State& s = *state_;
+  const auto common = std::mismatch(s.tokens.begin(), s.tokens.end(), tokens.begin(), tokens.end()).second - tokens.begin();
+  const int kept = static_cast<int>(std::min<std::ptrdiff_t>(common, std::max<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(tokens.size()) - 1)));
+  if (tokens.size() > static_cast<size_t>(s.context)) {  // said before anything is dropped
+    throw Error(ErrorKind::kLimit, fmt::format("the prompt is {} tokens, the context {}", tokens.size(), s.context), {}, "a shorter prompt or a larger --context");
+  }
+  truncate(kept);
+  append(tokens.subspan(static_cast<size_t>(kept)), progress);
+  return kept;
+}
+
+void Session::truncate(int size) {
+  State& s = *state_;
+  if (size < 0 || size >= static_cast<int>(s.tokens.size())) return;
+  s.tokens.resize(static_cast<size_t>(size));
+  s.sequence->truncate(size);
+  s.logits = {};
+}
+
+std::span<const float> Session::logits() const { return state_->logits; }
+std::span<const TokenId> Session::tokens() const { return state_->tokens; }
+int Session::context() const { return state_->context; }
+uint64_t Session::kv_bytes() const { return static_cast<uint64_t>(state_->sequence->bytes()); }
+const Model& Session::model() const { return *state_->model; }
+
+Generation Session::generate(std::span<const TokenId> prompt, const SamplingOptions& sampling,
+                             const std::function<void(std::string_view)>& on_text, const std::atomic<bool>* cancel,
+                             const Progress& progress) {
+  State& s = *state_;
+  if (prompt.empty()) throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
+  Sampler sampler(sampling, s.model->info().vocabulary);
+  const Tokenizer& tokenizer = s.model->tokenizer();
+  StreamDecoder decoder(tokenizer);
+  StopStrings stops(sampling.stop);
+  Generation out;
+  const auto emit = [&](std::string_view text) {
+    if (text.empty()) return;
+    out.text += text;
+    if (on_text) on_text(text);
+  };
+  const auto cancelled = [&] { return cancel != nullptr && cancel->load(std::memory_order_relaxed); };
+
+  auto start = std::chrono::steady_clock::now();
+  out.stats.reused_tokens = assign(prompt, [&](std::string_view what, uint64_t done, uint64_t total) {
+    return !cancelled() && (!progress || progress(what, done, total));
+  });
+  out.stats.prefill_tokens = static_cast<int>(prompt.size()) - out.stats.reused_tokens;
+  out.stats.prefill_seconds = seconds_since(start);
+
+  start = std::chrono::steady_clock::now();
+  const uint64_t bytes_before = s.bytes_read();
+  for (;;) {
+    if (cancelled()) {
+      out.reason = FinishReason::kCancelled;
+      break;
+    }
+    if (sampling.max_tokens >= 0 && static_cast<int>(out.tokens.size()) >= sampling.max_tokens) {
+      out.reason = FinishReason::kLength;
+      break;
+    }
+    const TokenId token = sampler.sample(s.logits, s.tokens);
+    out.tokens.push_back(token);
+    if (tokenizer.ends_generation(token)) {
+      out.reason = FinishReason::kEndToken;
+      break;
+    }
+    emit(stops.push(decoder.push(token)));
+    if (stops.met()) {
+      out.reason = FinishReason::kStop;
+      break;
+    }
+    if (static_cast<int>(s.tokens.size()) >= s.context) {
+      out.reason = FinishReason::kContext;
+      break;
+    }
+    s.step({&token, 1}, false);
+    ++out.stats.decode_tokens;
+  }
+  if (!stops.met()) {
+    emit(stops.push(decoder.finish()));
+    if (!stops.met()) emit(stops.rest());
+  }
+  out.stats.decode_seconds = seconds_since(start);
+  out.stats.decode_bytes = s.bytes_read() - bytes_before;
+  out.stats.logits_hash = sha256_hex(std::as_bytes(s.logits)).substr(0, 16);
+  return out;
+}
+
+}  // namespace fieldprint

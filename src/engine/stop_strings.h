@@ -1,0 +1,50 @@
+// Holds back the end of a stream of text while it may still turn into a stop string.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fieldprint {
+
+class StopStrings {
+ public:
+  explicit StopStrings(std::vector<std::string> stops) : stops_(std::move(stops)) { std::erase(stops_, std::string()); }
+
+  // The text now certain to come before any stop string.
+  std::string push(std::string_view text) {
+    held_ += text;
+    size_t first = std::string::npos;
+    for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
+    if (first != std::string::npos) {
+      met_ = true;
+      return take(first);
+    }
+    size_t keep = 0;  // the longest end of held_ that some stop string begins with
+    for (const std::string& stop : stops_) {
+      for (size_t n = std::min(stop.size() - 1, held_.size()); n > keep; --n) {
+        if (held_.ends_with(std::string_view(stop).substr(0, n))) keep = n;
+      }
+    }
+    // Never cut inside a UTF-8 character: what is kept begins where a character does.
+    while (keep > 0 && keep < held_.size() && (static_cast<unsigned char>(held_[held_.size() - keep]) & 0xc0) == 0x80) ++keep;
+    return take(held_.size() - keep);
+  }
+
+  bool met() const { return met_; }
+  std::string rest() { return take(held_.size()); }
+
+ private:
+  std::string take(size_t n) {
+    std::string out = held_.substr(0, n);
+    held_.erase(0, n);
+    return out;
+  }
+
+  std::vector<std::string> stops_;
+  std::string held_;
+  bool met_ = false;
+};
+
+}  // namespace fieldprint

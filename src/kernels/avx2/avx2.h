@@ -1,0 +1,24 @@
+// AVX2 with FMA and F16C. Intrinsics, table.h and block structs only: no standard library templates here, or the linker
+// may keep this folder's copy of an inline function and run it on a machine without AVX2.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace fieldprint::avx2 {
+
+void matmul_f32(const Matmul&);
+void matmul_f16(const Matmul&);
+void matmul_bf16(const Matmul&);
+void matmul_q8_0(const Matmul&);
+void matmul_q4_0(const Matmul&);
+void matmul_q4_1(const Matmul&);
+void matmul_q5_0(const Matmul&);
+void matmul_q5_1(const Matmul&);
+void quantize(const float* x, int n, int8_t* q, float* d, int32_t* sum);
+void rms_norm(const float* x, const float* weight, int n, float eps, float* y);
+void silu_mul(const float* gate, const float* up, int n, float* y);
+void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
+                int inner, int n);
+float softmax_tile(float* s, int n, float scale, float* m, float* l);
+
+}  // namespace fieldprint::avx2

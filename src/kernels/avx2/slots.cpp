@@ -1,0 +1,21 @@
+#include "kernels/avx2/avx2.h"
+
+namespace fieldprint::avx2 {
+
+void override_slots(KernelTable& table) {
+  table.matmul[kSlotF32] = matmul_f32;
+  table.matmul[kSlotF16] = matmul_f16;
+  table.matmul[kSlotBF16] = matmul_bf16;
+  table.matmul[kSlotQ8_0] = matmul_q8_0;
+  table.matmul[kSlotQ4_0] = matmul_q4_0;
+  table.matmul[kSlotQ4_1] = matmul_q4_1;
+  table.matmul[kSlotQ5_0] = matmul_q5_0;
+  table.matmul[kSlotQ5_1] = matmul_q5_1;
+  table.quantize = quantize;
+  table.rms_norm = rms_norm;
+  table.silu_mul = silu_mul;
+  table.accumulate = accumulate;
+  table.softmax_tile = softmax_tile;
+}
+
+}  // namespace fieldprint::avx2

@@ -1,0 +1,39 @@
+// Float weights times float activations: 16 partial sums and one tree.
+#include <cmath>
+#include <cstring>
+
+#include "base/float16.h"
+#include "kernels/scalar/scalar.h"
+
+namespace fieldprint::scalar {
+namespace {
+
+float load(const float* w) { return *w; }
+struct Half { uint16_t bits; };
+struct BrainHalf { uint16_t bits; };
+float load(const Half* w) { return half_to_float(w->bits); }
+float load(const BrainHalf* w) { return bfloat16_to_float(w->bits); }
+
+template <class Weight>
+void matmul(const Matmul& args) {
+  for (int r = args.row_begin; r < args.row_end; ++r) {
+    const auto* row = reinterpret_cast<const Weight*>(args.weights + r * args.row_bytes);
+    for (int t = 0; t < args.tokens; ++t) {
+      const float* x = args.x.f32 + int64_t{t} * args.k;
+      float s[16] = {};
+      for (int i = 0; i < args.k; ++i) s[i % 16] = std::fma(load(row + i), x[i], s[i % 16]);
+      for (int step = 8; step >= 1; step /= 2) {
+        for (int j = 0; j < step; ++j) s[j] += s[j + step];
+      }
+      args.y[t * args.y_stride + r] = s[0];
+    }
+  }
+}
+
+}  // namespace
+
+void matmul_f32(const Matmul& args) { matmul<float>(args); }
+void matmul_f16(const Matmul& args) { matmul<Half>(args); }
+void matmul_bf16(const Matmul& args) { matmul<BrainHalf>(args); }
+
+}  // namespace fieldprint::scalar

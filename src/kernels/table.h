@@ -1,0 +1,76 @@
+// The kernel table: what an instruction set provides. One folder an ISA; each starts from the table of the floor below it
+// (avx512 <- avx2 <- scalar) and overrides slots. Every slot gives the same bits on every ISA; scalar/ is the oracle.
+//
+// The order of every sum, which all ISAs keep (docs: ARCHITECTURE.md, the determinism contract):
+//  - quantised dot: per block of 32 an exact integer sum, then acc = fma(d_w * d_x, isum, acc), and where the type has a
+//    minimum acc = fma(m_w, d_x * sum_x, acc); blocks in order.
+//  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4, 2, 1].
+//  - accumulate(): one fma a step, in order of the inner index.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fieldprint {
+
+inline constexpr int kActivationBlock = 32;  // activations share one scale per 32 values
+inline constexpr int kMaxGgmlTypes = 48;
+inline constexpr size_t kScratchBytes = 512 << 10;  // what every thread lends to a kernel, 64-byte aligned
+
+// Matmul slots: kSlotQ4_1 and so on, the GGML type numbers.
+enum Slot : uint32_t {
+#define QUANT_TYPE(name, ggml_id, stem, elements, bytes) kSlot##name = ggml_id,
+#include "quant/types.def"
+#undef QUANT_TYPE
+};
+
+// Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k.
+struct Activations {
+  const float* f32 = nullptr;    // [tokens, k]
+  const int8_t* q = nullptr;     // [tokens, k]     x ~ d * q, q in [-127, 127]
+  const float* d = nullptr;      // [tokens, k / 32]
+  const int32_t* sum = nullptr;  // [tokens, k / 32]  the sum of each block's q
+};
+
+// y[t, r] = dot(weights row r, x row t) for r in [row_begin, row_end), t in [0, tokens).
+struct Matmul {
+  const std::byte* weights = nullptr;  // row 0, native GGUF blocks
+  int64_t row_bytes = 0;
+  int k = 0;                           // a row's length
+  int row_begin = 0, row_end = 0;
+  Activations x;
+  int tokens = 0;
+  float* y = nullptr;                  // y[t * y_stride + r]
+  int64_t y_stride = 0;
+  std::byte* scratch = nullptr;        // kScratchBytes
+};
+
+using MatmulKernel = void (*)(const Matmul&);
+
+struct KernelTable {
+  const char* name = nullptr;
+
+  // By Slot; nullptr: the type runs by decoding rows to f32 (see matmul_decoded). f32 activations for
+  // F32, F16 and BF16, quantised ones for the others.
+  MatmulKernel matmul[kMaxGgmlTypes] = {};
+
+  // x [n] -> q [n], d [n / 32], sum [n / 32]; n a multiple of 32. d = max|x| / 127, q = round to even(x * 127 / max|x|).
+  void (*quantize)(const float* x, int n, int8_t* q, float* d, int32_t* sum) = nullptr;
+
+  // y = x / sqrt(mean(x^2) + eps) * weight, all [n].
+  void (*rms_norm)(const float* x, const float* weight, int n, float eps, float* y) = nullptr;
+
+  // y = gate / (1 + e^-gate) * up, all [n].
+  void (*silu_mul)(const float* gate, const float* up, int n, float* y) = nullptr;
+
+  // c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order; b is F16. n is a multiple of 8.
+  // Serves q.K^T (keys in columns) and p.V (value dimensions in columns).
+  void (*accumulate)(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
+                     int m, int inner, int n) = nullptr;
+
+  // One tile of an online softmax. s [n], n <= 64: s *= scale; m' = max(m, max s); s = e^(s - m');
+  // l' = fma(l, e^(m - m'), sum s). Returns e^(m - m'), by which the caller rescales what it has accumulated.
+  float (*softmax_tile)(float* s, int n, float scale, float* m, float* l) = nullptr;
+};
+
+}  // namespace fieldprint

@@ -1,0 +1,31 @@
+#include <fmt/format.h>
+
+#include "fieldprint/error.h"
+#include "models/architecture.h"
+
+namespace fieldprint {
+
+std::unique_ptr<Architecture> load_llama(const GgufFile& file);
+
+namespace {
+
+constexpr ArchitectureRow kRows[] = {
+    {"llama", load_llama},
+};
+
+}  // namespace
+
+std::span<const ArchitectureRow> architectures() { return kRows; }
+
+std::unique_ptr<Architecture> load_architecture(const GgufFile& file) {
+  const std::string_view name = file.string("general.architecture");
+  std::string known;
+  for (const ArchitectureRow& row : kRows) {
+    if (row.name == name) return row.load(file);
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
+  }
+  throw Error(ErrorKind::kUnsupported, fmt::format("models of architecture '{}' are not supported", name), file.path(),
+              "supported: " + known);
+}
+
+}  // namespace fieldprint

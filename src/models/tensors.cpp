@@ -1,0 +1,54 @@
+#include "models/tensors.h"
+
+#include <fmt/format.h>
+
+#include "fieldprint/error.h"
+#include "kernels/table.h"
+
+namespace fieldprint {
+namespace {
+
+// What matmul_decoded can hold of one row; far above any model's width.
+constexpr int64_t kMaxRow = static_cast<int64_t>(kScratchBytes / 2 / sizeof(float));
+
+}  // namespace
+
+const GgufTensor& TensorSource::take(const std::string& name, int64_t cols, int64_t rows) {
+  const GgufTensor& tensor = file_.tensor(name);
+  const auto& s = tensor.shape;
+  if (s != std::array<uint64_t, 4>{static_cast<uint64_t>(cols), static_cast<uint64_t>(rows), 1, 1}) {
+    throw Error(ErrorKind::kBadFile,
+                fmt::format("tensor {} is {} x {} x {} x {}, the metadata ask for {} x {}", name, s[0], s[1], s[2], s[3], cols, rows),
+                file_.path());
+  }
+  if (taken_.insert(tensor.name).second) elements_ += cols * rows;
+  return tensor;
+}
+
+Weight TensorSource::matrix(const std::string& name, int64_t rows, int64_t cols) {
+  const GgufTensor& tensor = take(name, cols, rows);
+  if (cols > kMaxRow) {
+    throw Error(ErrorKind::kUnsupported, fmt::format("tensor {} has rows of {}, at most {} can be done", name, cols, kMaxRow),
+                file_.path());
+  }
+  return {tensor.name, tensor.type, tensor.data, rows, cols};
+}
+
+Weight TensorSource::vector(const std::string& name, int64_t n, std::deque<std::vector<float>>& storage) {
+  const GgufTensor& tensor = take(name, n, 1);
+  std::vector<float>& values = storage.emplace_back(static_cast<size_t>(n));
+  tensor.type->decode(tensor.data, values.data(), n);
+  return {tensor.name, find_quant_type("F32"), reinterpret_cast<const std::byte*>(values.data()), 1, n};
+}
+
+void TensorSource::finish() const {
+  for (const GgufTensor& tensor : file_.tensors()) {
+    if (taken_.contains(tensor.name)) continue;
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("tensor {} has no place in architecture {} as supported here", tensor.name,
+                            file_.string("general.architecture")),
+                file_.path());
+  }
+}
+
+}  // namespace fieldprint

@@ -1,0 +1,25 @@
+// The run executor: the fast path. Weights stay as the file has them, activations are quantised to 8 bits per 32 where
+// a weight's kernel wants that, K/V is paged. The same tokens give the same bits for any threads, chunk or page size.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/table.h"
+#include "kv/layout.h"
+#include "ops/ops.h"
+
+namespace fieldprint {
+
+class RunOps : public Ops {
+ public:
+  // Bytes of weights and K/V that steps have read since the start; what the run line's GB/s counts.
+  virtual uint64_t bytes_read() const = 0;
+};
+
+// `pool` and `kernels` outlive the executor; one step at a time may use `pool`.
+std::unique_ptr<RunOps> make_run_ops(const KernelTable& kernels, ThreadPool& pool, std::vector<KvLayerShape> layers,
+                                     int page_size);
+
+}  // namespace fieldprint
