@@ -237,10 +237,9 @@ inline void panel_tile(const Panel<F>& panel, int blocks, const std::byte* q, in
   for (int t = 0; t < T; ++t) acc[t] = first ? _mm256_setzero_ps() : _mm256_maskload_ps(y + t * y_stride, mask);
   for (int b = 0; b < blocks; ++b) {
     constexpr int kWords = Panel<F>::kVectors;
-    __m256i isum[T];
+    __m256i isum[T] = {};
     const std::byte* words = q + b * kWords * 4;
     if constexpr (F::kBits == 8) {
-      for (int t = 0; t < T; ++t) isum[t] = _mm256_setzero_si256();
       for (int i = 0; i < kWords; ++i) {
         const __m256i w = panel.values[b][i];
         for (int t = 0; t < T; ++t) {
@@ -251,18 +250,17 @@ inline void panel_tile(const Panel<F>& panel, int blocks, const std::byte* q, in
     } else {
       constexpr int kRun = F::kBits == 4 ? 8 : 4;  // byte products that 16 bits hold
       for (int i0 = 0; i0 < kWords; i0 += kRun) {
-        __m256i p[T];
+        __m256i p[T] = {};
         for (int i = i0; i < i0 + kRun; ++i) {
           const __m256i w = panel.values[b][i];
           for (int t = 0; t < T; ++t) {
             const __m256i x = _mm256_set1_epi32(load_i32(words + t * q_stride + 4 * i));
             const __m256i product = _mm256_maddubs_epi16(w, x);
-            p[t] = i == i0 ? product : _mm256_add_epi16(p[t], product);
+            p[t] = _mm256_add_epi16(p[t], product);
           }
         }
         for (int t = 0; t < T; ++t) {
-          const __m256i wide = _mm256_madd_epi16(p[t], _mm256_set1_epi16(1));
-          isum[t] = i0 == 0 ? wide : _mm256_add_epi32(isum[t], wide);
+          isum[t] = _mm256_add_epi32(isum[t], _mm256_madd_epi16(p[t], _mm256_set1_epi16(1)));
         }
       }
     }

@@ -1,0 +1,26 @@
+// AVX-512 (F, BW, DQ, VL) with VNNI. Overrides what gains by it; the rest stays AVX2. The same rule as in avx2/: intrinsics,
+// table.h and block structs only.
+#pragma once
+
+#if defined(FIELDPRINT_EMULATE_AVX512)
+#include "kernels/avx512/emulation.h"
+#else
+#include <immintrin.h>
+#endif
+
+#include "kernels/table.h"
+
+namespace fieldprint::avx512 {
+
+void matmul_f32(const Matmul&);
+void matmul_f16(const Matmul&);
+void matmul_bf16(const Matmul&);
+void matmul_q8_0(const Matmul&);
+void matmul_q4_0(const Matmul&);
+void matmul_q4_1(const Matmul&);
+void matmul_q5_0(const Matmul&);
+void matmul_q5_1(const Matmul&);
+void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
+                int inner, int n);
+
+}  // namespace fieldprint::avx512

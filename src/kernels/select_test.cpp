@@ -1,0 +1,286 @@
+// Every ISA and slot against scalar, bit for bit; scalar against double.
+#include "kernels/select.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/float16.h"
+#include "base/rng.h"
+#include "fieldprint/error.h"
+
+namespace fieldprint {
+namespace {
+
+std::vector<float> random_floats(Rng& rng, size_t n, float size = 1) {
+  std::vector<float> v(n);
+  for (float& x : v) x = rng.normal() * size;
+  return v;
+}
+
+// Random blocks: any bytes, but halves that are sane numbers.
+std::vector<std::byte> random_weights(Rng& rng, const QuantType& type, int rows, int k) {
+  std::vector<std::byte> bytes(static_cast<size_t>(rows) * type.bytes(static_cast<uint64_t>(k)));
+  for (std::byte& b : bytes) b = static_cast<std::byte>(rng.next());
+  const size_t halves = type.ggml_id == kSlotQ4_1 || type.ggml_id == kSlotQ5_1 ? 2 : 1;
+  if (type.block_elements == 32) {
+    for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(type.block_bytes)) {
+      for (size_t h = 0; h < halves; ++h) {
+        const uint16_t half = float_to_half(rng.normal() * 0.1f);
+        std::memcpy(bytes.data() + at + 2 * h, &half, 2);
+      }
+    }
+  } else {
+    for (size_t i = 0; i < bytes.size() / static_cast<size_t>(type.block_bytes); ++i) {
+      const float value = rng.normal();
+      const uint16_t half = type.ggml_id == kSlotF16 ? float_to_half(value) : float_to_bfloat16(value);
+      if (type.block_bytes == 4) std::memcpy(bytes.data() + 4 * i, &value, 4);
+      else std::memcpy(bytes.data() + 2 * i, &half, 2);
+    }
+  }
+  return bytes;
+}
+
+struct Inputs {
+  std::vector<float> x;
+  std::vector<int8_t> q;
+  std::vector<float> d;
+  std::vector<int32_t> sum;
+
+  Inputs(Rng& rng, const KernelTable& kernels, int tokens, int k) : x(random_floats(rng, static_cast<size_t>(tokens * k), 3)) {
+    if (k % 32 != 0) return;
+    q.resize(x.size());
+    d.resize(x.size() / 32);
+    sum.resize(x.size() / 32);
+    kernels.quantize(x.data(), static_cast<int>(x.size()), q.data(), d.data(), sum.data());
+  }
+  Activations activations() const { return {x.data(), q.data(), d.data(), sum.data()}; }
+};
+
+std::vector<float> multiply(const KernelTable& kernels, const QuantType& type, const std::vector<std::byte>& w, int rows, int k,
+                            const Inputs& in, int tokens, int begin, int end) {
+  std::vector<float> y(static_cast<size_t>(rows * tokens), -1.0f);
+  std::unique_ptr<std::byte, decltype(&std::free)> scratch(static_cast<std::byte*>(std::aligned_alloc(64, kScratchBytes)), &std::free);
+  Matmul args;
+  args.weights = w.data();
+  args.row_bytes = static_cast<int64_t>(type.bytes(static_cast<uint64_t>(k)));
+  args.k = k;
+  args.row_begin = begin;
+  args.row_end = end;
+  args.x = in.activations();
+  args.tokens = tokens;
+  args.y = y.data();
+  args.y_stride = rows;
+  args.scratch = scratch.get();
+  if (type.ggml_id < kMaxGgmlTypes && kernels.matmul[type.ggml_id] != nullptr) kernels.matmul[type.ggml_id](args);
+  else matmul_decoded(kernels, type, args);
+  return y;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// Calls check(table) for every ISA of this build that this CPU has.
+template <class Check>
+void for_each_isa(Check&& check) {
+  for (const IsaRow& row : isa_rows()) {
+    if (!row.supported()) continue;
+    SCOPED_TRACE(row.name);
+    check(select_kernels(row.name));
+  }
+}
+
+TEST(Kernels, MatmulIsTheSameBitsOnEveryIsaForAnyTokensAndRows) {
+  const KernelTable& scalar = select_kernels("scalar");
+  for (const QuantType& type : quant_types()) {
+    if (scalar.matmul[type.ggml_id] == nullptr) continue;
+    SCOPED_TRACE(type.name);
+    for (const int k : {32, 96, 576, 1056 + 32}) {
+      Rng rng(static_cast<uint64_t>(k) + type.ggml_id);
+      const int rows = 37, max_tokens = 70;
+      const auto w = random_weights(rng, type, rows, k);
+      const Inputs in(rng, scalar, max_tokens, k);
+      const auto expected = multiply(scalar, type, w, rows, k, in, max_tokens, 0, rows);
+      for_each_isa([&](const KernelTable& kernels) {
+        for (const int tokens : {1, 2, 3, 7, 12, 70}) {
+          const std::vector<float> head(expected.begin(), expected.begin() + rows * tokens);
+          EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), head)) << "k " << k << " tokens " << tokens;
+        }
+        const auto part = multiply(kernels, type, w, rows, k, in, 3, 16, 29);
+        for (int t = 0; t < 3; ++t) {
+          for (int r = 0; r < rows; ++r) {
+            const float want = r >= 16 && r < 29 ? expected[static_cast<size_t>(t * rows + r)] : -1.0f;
+            EXPECT_EQ(part[static_cast<size_t>(t * rows + r)], want) << "row " << r << " written outside its range or wrong";
+          }
+        }
+      });
+    }
+  }
+}
+
+// Extreme integers: every 8- and 16-bit intermediate at its limit, where a saturating instruction would show.
+TEST(Kernels, MatmulDoesNotSaturate) {
+  const KernelTable& scalar = select_kernels("scalar");
+  for (const QuantType& type : quant_types()) {
+    if (scalar.matmul[type.ggml_id] == nullptr || type.block_elements != 32) continue;
+    SCOPED_TRACE(type.name);
+    const int k = 64, rows = 16, tokens = 5;
+    for (const int fill : {0x00, 0xff, 0x7f, 0x80}) {
+      std::vector<std::byte> w(static_cast<size_t>(rows) * type.bytes(k), static_cast<std::byte>(fill));
+      const uint16_t one = float_to_half(1.0f);
+      for (size_t at = 0; at < w.size(); at += static_cast<size_t>(type.block_bytes)) {
+        std::memcpy(w.data() + at, &one, 2);
+        if (type.ggml_id == kSlotQ4_1 || type.ggml_id == kSlotQ5_1) std::memcpy(w.data() + at + 2, &one, 2);
+      }
+      Rng rng(1);
+      Inputs in(rng, scalar, tokens, k);
+      for (size_t i = 0; i < in.q.size(); ++i) in.q[i] = static_cast<int8_t>(i / k % 2 == 0 ? 127 : -127);
+      for (size_t b = 0; b < in.sum.size(); ++b) in.sum[b] = b / (k / 32) % 2 == 0 ? 32 * 127 : -32 * 127;
+      const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
+      for_each_isa([&](const KernelTable& kernels) {
+        EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected)) << fill;
+        const std::vector<float> head(expected.begin(), expected.begin() + rows);
+        EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, 1, 0, rows), head)) << fill;
+      });
+    }
+  }
+}
+
+TEST(Kernels, MatmulAgreesWithDouble) {
+  const KernelTable& kernels = select_kernels("scalar");
+  double worst = 0;
+  for (const QuantType& type : quant_types()) {
+    Rng rng(type.ggml_id);
+    const int k = 512, rows = 9, tokens = 2;
+    if (kernels.matmul[type.ggml_id] == nullptr) continue;
+    const auto w = random_weights(rng, type, rows, k);
+    const Inputs in(rng, kernels, tokens, k);
+    const auto y = multiply(kernels, type, w, rows, k, in, tokens, 0, rows);
+    std::vector<float> row(static_cast<size_t>(k));
+    for (int r = 0; r < rows; ++r) {
+      type.decode(w.data() + static_cast<size_t>(r) * type.bytes(static_cast<uint64_t>(k)), row.data(), k);
+      for (int t = 0; t < tokens; ++t) {
+        double sum = 0, size = 0;
+        for (int i = 0; i < k; ++i) {
+          const auto at = static_cast<size_t>(t * k + i);
+          const double x = type.block_elements == 32 ? static_cast<double>(in.d[at / 32]) * in.q[at] : static_cast<double>(in.x[at]);
+          sum += x * static_cast<double>(row[static_cast<size_t>(i)]);
+          size += std::abs(x * static_cast<double>(row[static_cast<size_t>(i)]));
+        }
+        const double error = std::abs(sum - static_cast<double>(y[static_cast<size_t>(t * rows + r)])) / size;
+        EXPECT_LT(error, 1e-6) << type.name;
+        worst = std::max(worst, error);
+      }
+    }
+  }
+  RecordProperty("worst_relative_error", std::to_string(worst));
+}
+
+TEST(Kernels, TypesWithoutAKernelRunDecoded) {
+  const KernelTable& kernels = select_kernels("");
+  Rng rng(5);
+  const QuantType& type = *find_quant_type("Q6_K");
+  ASSERT_EQ(kernels.matmul[type.ggml_id], nullptr) << "take another type for this test";
+  const int k = 512, rows = 300, tokens = 3;
+  std::vector<std::byte> w(static_cast<size_t>(rows) * type.bytes(static_cast<uint64_t>(k)));
+  for (std::byte& b : w) b = static_cast<std::byte>(rng.next());
+  for (size_t at = 208; at < w.size(); at += 210) w[at] = std::byte{0x11}, w[at + 1] = std::byte{0x1c};
+  const Inputs in(rng, kernels, tokens, k);
+  const auto y = multiply(kernels, type, w, rows, k, in, tokens, 0, rows);
+  std::vector<float> row(static_cast<size_t>(k));
+  for (int r = 0; r < rows; ++r) {
+    type.decode(w.data() + static_cast<size_t>(r) * type.bytes(static_cast<uint64_t>(k)), row.data(), k);
+    double sum = 0, size = 0;
+    for (int i = 0; i < k; ++i) {
+      const double product = static_cast<double>(in.x[static_cast<size_t>(i)]) * static_cast<double>(row[static_cast<size_t>(i)]);
+      sum += product;
+      size += std::abs(product);
+    }
+    ASSERT_NEAR(y[static_cast<size_t>(r)], sum, 1e-6 * size);
+  }
+}
+
+TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
+  const KernelTable& scalar = select_kernels("scalar");
+  for_each_isa([&](const KernelTable& kernels) {
+    for (const int n : {32, 64, 576, 1536, 2048}) {
+      Rng rng(static_cast<uint64_t>(n));
+      auto x = random_floats(rng, static_cast<size_t>(n), 5);
+      x[3] = 0.5f * x[4];
+      if (n == 64) std::fill(x.begin(), x.begin() + 32, 0.0f);
+      const auto w = random_floats(rng, static_cast<size_t>(n));
+      std::vector<float> a(x.size()), b(x.size());
+      scalar.rms_norm(x.data(), w.data(), n, 1e-5f, a.data());
+      kernels.rms_norm(x.data(), w.data(), n, 1e-5f, b.data());
+      EXPECT_TRUE(same_bits(a, b)) << "rms_norm " << n;
+      for (const int odd : {n, n - 3}) {
+        std::fill(a.begin(), a.end(), 0.0f);
+        std::fill(b.begin(), b.end(), 0.0f);
+        scalar.silu_mul(x.data(), w.data(), odd, a.data());
+        kernels.silu_mul(x.data(), w.data(), odd, b.data());
+        EXPECT_TRUE(same_bits(a, b)) << "silu_mul " << odd;
+      }
+      std::vector<int8_t> qa(x.size()), qb(x.size());
+      std::vector<float> da(x.size() / 32), db(x.size() / 32);
+      std::vector<int32_t> sa(x.size() / 32), sb(x.size() / 32);
+      scalar.quantize(x.data(), n, qa.data(), da.data(), sa.data());
+      kernels.quantize(x.data(), n, qb.data(), db.data(), sb.data());
+      EXPECT_EQ(qa, qb);
+      EXPECT_EQ(sa, sb);
+      EXPECT_TRUE(same_bits(da, db));
+      for (size_t i = 0; i < x.size(); ++i) ASSERT_LE(std::abs(x[i] - da[i / 32] * qa[i]), 0.51f * da[i / 32]);
+    }
+  });
+}
+
+TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
+  const KernelTable& scalar = select_kernels("scalar");
+  for_each_isa([&](const KernelTable& kernels) {
+    for (const int m : {1, 2, 3, 4, 9}) {
+      for (const int n : {8, 24, 64, 80, 128}) {
+        Rng rng(static_cast<uint64_t>(m * 1000 + n));
+        const int inner = 64;
+        const auto a = random_floats(rng, static_cast<size_t>(m * inner));
+        std::vector<uint16_t> b(static_cast<size_t>(inner * n));
+        for (uint16_t& h : b) h = float_to_half(rng.normal());
+        auto c = random_floats(rng, static_cast<size_t>(m * n)), d = c;
+        scalar.accumulate(a.data(), inner, b.data(), n, c.data(), n, m, inner, n);
+        kernels.accumulate(a.data(), inner, b.data(), n, d.data(), n, m, inner, n);
+        EXPECT_TRUE(same_bits(c, d)) << m << " x " << n;
+      }
+    }
+    for (int n = 1; n <= 64; ++n) {
+      Rng rng(static_cast<uint64_t>(n));
+      auto s = random_floats(rng, 64, 20), t = s;
+      float m1 = n % 2 ? -INFINITY : 1.5f, l1 = n % 2 ? 0 : 3.0f, m2 = m1, l2 = l1;
+      const float r1 = scalar.softmax_tile(s.data(), n, 0.125f, &m1, &l1), r2 = kernels.softmax_tile(t.data(), n, 0.125f, &m2, &l2);
+      EXPECT_EQ(r1, r2);
+      EXPECT_EQ(m1, m2);
+      EXPECT_EQ(l1, l2);
+      EXPECT_TRUE(same_bits(s, t)) << n;
+    }
+  });
+}
+
+TEST(Kernels, AnIsaCanBeForced) {
+  EXPECT_STREQ(select_kernels("scalar").name, "scalar");
+  ::setenv("FIELDPRINT_ISA", "scalar", 1);
+  EXPECT_STREQ(select_kernels("").name, "scalar");
+  ::setenv("FIELDPRINT_ISA", "avx9", 1);
+  EXPECT_THROW(select_kernels(""), Error);
+  ::unsetenv("FIELDPRINT_ISA");
+  EXPECT_THROW(select_kernels("sse"), Error);
+  for (const IsaRow& row : isa_rows()) {
+    if (row.supported()) EXPECT_EQ(select_kernels(row.name).name, row.name);
+    else EXPECT_THROW(select_kernels(row.name), Error);
+  }
+  if (isa_rows().size() > 1 && isa_rows()[1].supported()) {  // and forcing means other code
+    EXPECT_NE(select_kernels("avx2").matmul[kSlotQ8_0], select_kernels("scalar").matmul[kSlotQ8_0]);
+  }
+}
+
+}  // namespace
+}  // namespace fieldprint
