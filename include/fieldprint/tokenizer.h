@@ -28,14 +28,17 @@ class Tokenizer {
   // Reads `tokenizer.ggml.*`. Throws Error: kBadFile for a damaged vocabulary, kUnsupported for an unknown kind.
   static std::unique_ptr<Tokenizer> load(const GgufFile& file);
 
-  // Ids of `text`, any bytes; invalid UTF-8 is encoded byte by byte or through U+FFFD, never refused.
-  // Time is linear in the text.
+  // Ids of `text`, any bytes below 4 GiB (Error kLimit), in time linear in the text. A byte that belongs to no UTF-8
+  // character is encoded as that byte (unigram vocabularies: as U+FFFD), never refused. What a vocabulary has no token
+  // for becomes its unknown token; where it has none of these either, it is left out.
   virtual std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
   // The bytes one token stands for inside running text. Control tokens give their name with `special`, else nothing.
   virtual std::string_view piece(TokenId token, bool special = true) const = 0;
 
-  // The text of `tokens`; for byte-level vocabularies decode(encode(text)) == text. Ids out of range throw Error.
+  // The text of `tokens`. For byte-level vocabularies decode(encode(text)) == text for any bytes; SentencePiece ones give
+  // U+2581 back as a space, and unigram ones what their normaliser left. Ids out of range throw Error kBadInput, in all
+  // members that take one.
   virtual std::string decode(std::span<const TokenId> tokens, bool special = true) const = 0;
 
   virtual int size() const = 0;
@@ -44,9 +47,14 @@ class Tokenizer {
   virtual bool ends_generation(TokenId token) const = 0;  // EOS, EOT, EOM, <|im_end|> ...
   virtual bool adds_bos() const = 0;                    // encode() would begin with bos()
   virtual TokenId find(std::string_view text) const = 0;  // the token of exactly this text, or kNoToken
+
+  // Vocabularies may put a space before text that begins or follows a special token. True where a space that begins the
+  // piece after `previous` (kNoToken: the first piece) is such a one, which decoding leaves out.
+  virtual bool space_is_prefix_after(TokenId previous) const = 0;
 };
 
-// Turns a stream of tokens into text that never ends inside a UTF-8 character.
+// Turns a stream of tokens into text that never ends inside a UTF-8 character: the pieces together are decode() of the
+// tokens, with U+FFFD for what is no UTF-8. The tokenizer must outlive it.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool special = false);
@@ -57,8 +65,8 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   bool special_;
-  bool first_ = true;
-  std::string pending_;
+  TokenId previous_ = kNoToken;
+  std::string pending_;  // the beginning of a character
 };
 
 }  // namespace fieldprint

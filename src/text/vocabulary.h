@@ -1,0 +1,54 @@
+// What a GGUF file says about its tokens, checked: `tokenizer.ggml.*` but for the merges and the pre-tokenizer's name.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "fieldprint/tokenizer.h"
+#include "gguf/gguf.h"
+
+namespace fieldprint {
+
+enum class TokenKind : uint8_t {
+  kUndefined = 0, kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6,
+};
+
+struct Vocabulary {
+  std::span<const std::string_view> texts;  // as the file writes them; views into the file
+  std::vector<TokenKind> kinds;             // one a token
+  std::vector<float> scores;                // one a token, never NaN; empty where the file has none
+  TokenId bos = kNoToken;
+  TokenId eos = kNoToken;
+  TokenId unknown = kNoToken;
+  bool add_bos = false;
+  bool add_eos = false;
+  bool add_space_prefix = false;
+  std::vector<TokenId> ends;     // what ends a generation, ascending
+  std::vector<TokenId> lstrips;  // tokens that swallow white space before them, ascending
+  std::vector<TokenId> rstrips;  // after them
+
+  TokenId size() const { return static_cast<TokenId>(texts.size()); }
+  bool has(TokenId token) const { return token >= 0 && token < size(); }
+  std::string_view text(TokenId token) const { return texts[static_cast<size_t>(token)]; }
+  TokenKind kind(TokenId token) const { return kinds[static_cast<size_t>(token)]; }
+};
+
+// What a kind of vocabulary takes where the file is silent.
+struct VocabularyDefaults {
+  TokenId bos = kNoToken;
+  TokenId eos = kNoToken;
+  TokenId unknown = kNoToken;
+  bool add_bos = false;
+  bool add_eos = false;
+  bool add_space_prefix = false;
+};
+
+// Throws Error kBadFile where arrays are missing, of the wrong kind or too short, or an id is out of range.
+Vocabulary read_vocabulary(const GgufFile& file, const VocabularyDefaults& defaults);
+
+// The value of a byte token's text, "<0x0A>"; -1 where it has another form.
+int byte_token_value(std::string_view text);
+
+}  // namespace fieldprint
