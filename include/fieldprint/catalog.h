@@ -28,13 +28,17 @@ std::span<const CatalogEntry> catalog();
 // $XDG_DATA_HOME/fieldprint/models (or ~/.local/share/...).
 std::string models_directory();
 
-// Where `name` (a catalogue name, "owner/repo:file" or "hf:owner/repo:file", or a path) lies on this machine.
-// Throws Error kNotFound that says how to pull it, or which names exist.
+// Where `name` (a path, a catalogue name, "owner/repo:file", "hf:owner/repo:file" or the address of the file's page on
+// huggingface.co) lies on this machine. A file that exists wins where `name` has a '/' or ends in .gguf.
+// Throws Error kNotFound that says how to pull it, or which names exist; kBadFile where the file's size is not the
+// catalogue's; kUsage for a Hugging Face name that cannot be right.
 std::string resolve_model(const std::string& name);
 
 // Fetches `name` unless it is there and whole; returns its path. What is fetched by URL resumes after a break; size and
-// SHA-256 are checked where known; the final name appears only when all is well.
-// Throws Error kNotFound, kIo (network, disk), kBadFile (checksum).
+// SHA-256 are checked where known; the final name appears only when all is well. Any number of processes may pull the
+// same model: one fetches, the others wait for it. $HF_TOKEN opens private repositories; $FIELDPRINT_HF_ENDPOINT names
+// a mirror of huggingface.co.
+// Throws Error kNotFound, kIo (network, disk), kBadFile (checksum), kUsage (as above), kLimit (stopped by `progress`).
 std::string pull_model(const std::string& name, const Progress& progress = {});
 
 }  // namespace fieldprint

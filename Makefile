@@ -1,0 +1,79 @@
+# One verb a chore, each a line or two over a CMake preset. `make` alone builds; `make help` lists the verbs.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := build
+
+jobs := $(shell nproc 2>/dev/null || echo 2)
+cli := build/release/fieldprint
+models := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/fieldprint/models
+sources = $$(git ls-files '*.h' '*.cpp')
+# $(call build_preset,PRESET,TARGET,FILE): quiet once FILE is there, so that only a first build shows its progress.
+build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) $(if $(wildcard build/$(1)/$(3)),-- --quiet)
+run_ctest = ctest --test-dir build/$(1) -j $(jobs) --output-on-failure
+
+QUESTION ?= Why is the sky blue? Answer in two sentences.
+FUZZ_SECONDS ?= 60
+
+.PHONY: build run chat test check bench format tidy asan tsan fuzz clean setup dev-setup model help
+
+build: build/release/build.ninja  ## build/release/fieldprint
+	@$(call build_preset,release,fieldprint_cli,fieldprint)
+
+run: build model  ## ask the default model a question: make run QUESTION="..."
+	@$(cli) run "$(QUESTION)"
+
+chat: build model  ## talk with the default model
+	@$(cli) chat
+
+test: build/release/build.ninja  ## build everything, run every test
+	@$(call build_preset,release,all,fieldprint_tests)
+	@$(MAKE) --no-print-directory model || echo "The default model is out of reach: tests that need it are skipped."
+	@$(call run_ctest,release)
+
+check: dev-setup  ## floors, format and tests: what a change must pass
+	@tools/floors
+	@clang-format --dry-run -Werror $(sources)
+	@$(MAKE) --no-print-directory test
+
+bench: build/release/build.ninja  ## run the benchmarks
+	@$(call build_preset,release,benchmarks,*_bench)
+	@for bench in build/release/*_bench; do [ ! -x "$$bench" ] || "$$bench"; done
+
+format: dev-setup  ## put every source file into form
+	@clang-format -i $(sources)
+
+tidy: dev-setup build/clang/build.ninja  ## clang-tidy over the sources
+	@run-clang-tidy -quiet -j $(jobs) -p build/clang '/(src|apps)/.*\.cpp$$'
+
+asan: build/asan/build.ninja  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(call build_preset,asan,all,fieldprint_tests) && $(call run_ctest,asan)
+
+tsan: build/tsan/build.ninja  ## the tests under ThreadSanitizer
+	@$(call build_preset,tsan,all,fieldprint_tests) && $(call run_ctest,tsan)
+
+fuzz: dev-setup build/fuzz/build.ninja  ## every fuzzer for FUZZ_SECONDS (60)
+	@$(call build_preset,fuzz,all,*_fuzz)
+	@for fuzzer in build/fuzz/*_fuzz; do \
+	  name=$$(basename "$$fuzzer" _fuzz); echo "== $$name"; mkdir -p "build/fuzz/corpus/$$name" "fuzz/corpus/$$name"; \
+	  "$$fuzzer" -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
+	    -artifact_prefix="build/fuzz/$$name-" "build/fuzz/corpus/$$name" "fuzz/corpus/$$name"; \
+	done
+
+clean:  ## remove build/
+	@rm -rf build
+
+setup:  ## install with apt what is missing
+	@tools/setup
+
+dev-setup:
+	@tools/setup --dev
+
+# Silent where it is there; it appears there only whole.
+model:
+	@[ -f "$(models)/SmolLM2-135M-Instruct.Q4_1.gguf" ] || $(cli) pull smollm2-135m
+
+help:  ## this list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+build/%/build.ninja: CMakePresets.json | setup
+	@cmake --preset $*

@@ -1,0 +1,141 @@
+#include "fieldprint/catalog.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "fieldprint/error.h"
+#include "hub/name.h"
+#include "hub/pull.h"
+#include "hub/store.h"
+
+namespace fieldprint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr CatalogEntry kCatalog[] = {
+#define FIELDPRINT_MODEL(...) {__VA_ARGS__},
+#include "hub/catalog.def"
+#undef FIELDPRINT_MODEL
+};
+
+// What a name asks for: a row of the catalogue, or one made up for a file of the hub.
+struct Wanted {
+  std::string source, member, file, sha256;
+  uint64_t bytes = 0;
+
+  CatalogEntry row() const { return {file, source, member, file, bytes, sha256, "", ""}; }
+};
+
+Wanted wanted(const CatalogEntry& row) {
+  return {std::string(row.source), std::string(row.member), std::string(row.file), std::string(row.sha256), row.bytes};
+}
+
+std::optional<Wanted> find_wanted(const std::string& name) {
+  for (const CatalogEntry& row : kCatalog) {
+    if (row.name == name) return wanted(row);
+  }
+  const std::optional<HubFile> hub = parse_hub_name(name);
+  if (!hub) return std::nullopt;
+  const std::string source = fmt::format("hf:{}/{}", hub->owner, hub->repo);
+  for (const CatalogEntry& row : kCatalog) {  // a file with a name of its own lies under that name, once
+    if (row.source == source && row.member == hub->file) return wanted(row);
+  }
+  return Wanted{source, hub->file, fmt::format("{}/{}/{}", hub->owner, hub->repo, hub->file), "", 0};
+}
+
+bool looks_like_path(std::string_view name) {
+  return name.find('/') != std::string_view::npos || (name.size() > 5 && name.substr(name.size() - 5) == ".gguf");
+}
+
+// Levenshtein's distance: how many letters to add, drop or change.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, changed}));
+    }
+  }
+  return row.back();
+}
+
+std::string hint_for(std::string_view name) {
+  std::vector<std::string_view> near, all;
+  for (const CatalogEntry& entry : kCatalog) {
+    all.push_back(entry.name);
+    const bool begins = !name.empty() && entry.name.substr(0, name.size()) == name;
+    if (name.size() < 64 && (begins || edit_distance(name, entry.name) <= std::max<size_t>(2, name.size() / 4))) {
+      near.push_back(entry.name);
+    }
+  }
+  if (!near.empty()) return fmt::format("did you mean {}?", fmt::join(near, " or "));
+  return fmt::format("name a file, owner/repo:file.gguf, or one of {}", fmt::join(all, ", "));
+}
+
+Error unknown(const std::string& name) {
+  return Error(ErrorKind::kNotFound, looks_like_path(name) ? "there is no such file" : "there is no model of this name",
+               name, hint_for(name));
+}
+
+// A file that is there wins over every other reading of a name that can be a path.
+std::optional<std::string> existing_path(const std::string& name) {
+  if (!looks_like_path(name)) return std::nullopt;
+  std::error_code error;
+  if (fs::is_regular_file(name, error)) return name;
+  if (fs::is_directory(name, error)) throw Error(ErrorKind::kNotFound, "is a folder, not a model file", name);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::span<const CatalogEntry> catalog() { return kCatalog; }
+
+std::string models_directory() {
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && data[0] == '/') {
+    return (fs::path(data) / "fieldprint" / "models").string();
+  }
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || home[0] != '/') {
+    const passwd* user = ::getpwuid(::getuid());
+    home = user == nullptr ? nullptr : user->pw_dir;
+  }
+  if (home == nullptr || home[0] != '/') {
+    throw Error(ErrorKind::kNotFound, "there is no home folder to keep models in", {}, "set XDG_DATA_HOME");
+  }
+  return (fs::path(home) / ".local" / "share" / "fieldprint" / "models").string();
+}
+
+std::string resolve_model(const std::string& name) {
+  if (const auto path = existing_path(name)) return *path;
+  const std::optional<Wanted> found = find_wanted(name);
+  if (!found) throw unknown(name);
+  const Place place = place_of(found->file);
+  std::error_code error;
+  if (!fs::is_regular_file(place.file, error)) {
+    throw Error(ErrorKind::kNotFound, "is not on this machine yet", name, "fieldprint pull " + name);
+  }
+  check_whole(place.file, found->bytes, "", {});
+  return place.file.string();
+}
+
+std::string pull_model(const std::string& name, const Progress& progress) {
+  if (const auto path = existing_path(name)) return *path;
+  const std::optional<Wanted> found = find_wanted(name);
+  if (!found) throw unknown(name);
+  return pull_entry(found->row(), progress);
+}
+
+}  // namespace fieldprint

@@ -1,0 +1,109 @@
+#include "fieldprint/catalog.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "fieldprint/error.h"
+#include "hub/name.h"
+#include "support/temp_home.h"
+
+namespace fieldprint {
+namespace {
+
+// The Error of resolve_model, as "kind|what|hint"; "" where it finds the model.
+struct Refusal {
+  ErrorKind kind{};
+  std::string what, hint;
+};
+Refusal refusal(const std::string& name) {
+  try {
+    ADD_FAILURE() << "found " << resolve_model(name);
+    return {};
+  } catch (const Error& error) {
+    return {error.kind(), error.what(), error.hint()};
+  }
+}
+
+TEST(Catalog, EveryRowIsSound) {
+  std::set<std::string_view> names, files;
+  for (const CatalogEntry& entry : catalog()) {
+    EXPECT_TRUE(names.insert(entry.name).second) << entry.name;
+    EXPECT_TRUE(files.insert(entry.file).second) << entry.file;
+    EXPECT_EQ(entry.name.find_first_of("/: "), std::string_view::npos) << entry.name;
+    EXPECT_NO_THROW(check_relative_path(entry.file, "file"));
+    EXPECT_NO_THROW(check_relative_path(entry.member, "member"));
+    EXPECT_EQ(entry.file.substr(entry.file.size() - 5), ".gguf");
+    EXPECT_FALSE(entry.licence.empty());
+    EXPECT_FALSE(entry.about.empty());
+    EXPECT_TRUE(entry.sha256.empty() || entry.sha256.size() == 64);
+    const std::string source(entry.source);
+    if (source.rfind("pypi:", 0) == 0) {
+      EXPECT_NE(source.find("=="), std::string::npos) << "a wheel is pinned to a version";
+      EXPECT_GT(entry.bytes, 0u) << "a wheel states no hash of its own";
+      EXPECT_EQ(entry.sha256.size(), 64u);
+    } else {
+      EXPECT_TRUE(parse_hub_name(source + ":" + std::string(entry.member))) << source;
+    }
+  }
+  EXPECT_TRUE(names.count(kDefaultModel));
+}
+
+TEST(Catalog, TheModelsFolder) {
+  TempHome home;
+  EXPECT_EQ(models_directory(), home.path().string() + "/fieldprint/models");
+  home.set("XDG_DATA_HOME", "relative/paths/are/ignored");
+  home.set("HOME", "/home/somebody");
+  EXPECT_EQ(models_directory(), "/home/somebody/.local/share/fieldprint/models");
+  home.set("XDG_DATA_HOME", std::nullopt);
+  home.set("HOME", std::nullopt);
+  EXPECT_EQ(models_directory()[0], '/');
+}
+
+TEST(Catalog, ResolvesPathsFirst) {
+  TempHome home;
+  const std::string path = home.path() / "a.gguf";
+  EXPECT_EQ(refusal(path).kind, ErrorKind::kNotFound);
+  write_file(path, "GGUF");
+  EXPECT_EQ(resolve_model(path), path);
+  EXPECT_EQ(pull_model(path), path);
+  EXPECT_NE(refusal(home.path()).what.find("is a folder"), std::string::npos);
+  const std::string odd = home.path() / "owner" / "x:y.gguf";
+  write_file(odd, "GGUF");
+  EXPECT_EQ(resolve_model(odd), odd);
+}
+
+TEST(Catalog, SaysHowToPull) {
+  TempHome home;
+  EXPECT_EQ(refusal("smollm2-135m").kind, ErrorKind::kNotFound);
+  EXPECT_EQ(refusal("smollm2-135m").hint, "fieldprint pull smollm2-135m");
+  EXPECT_EQ(refusal("a/b:c.gguf").hint, "fieldprint pull a/b:c.gguf");
+}
+
+TEST(Catalog, AFileOfAnotherSizeIsNotTheModel) {
+  TempHome home;
+  write_file(models_directory() + "/SmolLM2-135M-Instruct.Q4_1.gguf", "GGUF");
+  EXPECT_EQ(refusal("smollm2-135m").kind, ErrorKind::kBadFile);
+}
+
+TEST(Catalog, SuggestsNearNames) {
+  TempHome home;
+  EXPECT_EQ(refusal("smollm-135m").hint, "did you mean smollm2-135m?");
+  EXPECT_EQ(refusal("lfm2").hint, "did you mean lfm2-8b-a1b or lfm2-8b-a1b-q6?");
+  for (const std::string name : {"qwen", "", "missing.gguf", "no/such/file"}) {
+    EXPECT_EQ(refusal(name).kind, ErrorKind::kNotFound);
+    EXPECT_NE(refusal(name).hint.find("smollm2-135m, "), std::string::npos) << refusal(name).hint;
+  }
+  EXPECT_EQ(refusal(std::string(1 << 20, 'x')).kind, ErrorKind::kNotFound);
+}
+
+TEST(Catalog, ACatalogueFileHasOnePlaceUnderBothNames) {
+  TempHome home;
+  const std::string path = models_directory() + "/smollm2-360m-instruct-q8_0.gguf";
+  write_file(path, "GGUF");
+  EXPECT_EQ(resolve_model("smollm2-360m"), path);
+  EXPECT_EQ(resolve_model("HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:smollm2-360m-instruct-q8_0.gguf"), path);
+}
+
+}  // namespace
+}  // namespace fieldprint

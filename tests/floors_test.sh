@@ -1,0 +1,3 @@
+#!/bin/sh
+# No include points upward or sideways.
+exec tools/floors
