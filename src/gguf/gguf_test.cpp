@@ -88,7 +88,8 @@ TEST(Gguf, WrongKindsAndAbsentNamesAreSentences) {
   EXPECT_EQ(error_of([&] { file->integer("llama.block_count"); }),
             "sample.gguf: the metadata lacks 'llama.block_count'");
   EXPECT_EQ(error_of([&] { file->tensor("output.weight"); }), "sample.gguf: there is no tensor 'output.weight'");
-  EXPECT_THAT(error_of([&] { file->integer("u64"); }), HasSubstr("'u64' is 18446744073709551615, which is out of range"));
+  EXPECT_THAT(error_of([&] { file->integer("u64"); }),
+              HasSubstr("'u64' is 18446744073709551615, which is out of range"));
   EXPECT_THAT(error_of([&] { file->integer("yes"); }), HasSubstr("is of kind bool, not an integer"));
   EXPECT_THAT(error_of([&] { file->number("general.architecture"); }), HasSubstr("is of kind string, not a number"));
   EXPECT_THAT(error_of([&] { file->string("ids"); }), HasSubstr("is of kind array, not a string"));

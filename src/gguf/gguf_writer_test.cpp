@@ -152,8 +152,8 @@ TEST_F(GgufWriterTest, CopyOfARealFileIsTheSameFile) {
     GgufWriter writer;
     for (const auto& [key, value] : file->metadata()) writer.copy(key, value);
     for (const GgufTensor& tensor : file->tensors()) {
-      writer.add_tensor(std::string(tensor.name), *tensor.type, {tensor.shape.begin(), tensor.shape.begin() + tensor.dims},
-                        {tensor.data, tensor.bytes});
+      writer.add_tensor(std::string(tensor.name), *tensor.type,
+                        {tensor.shape.begin(), tensor.shape.begin() + tensor.dims}, {tensor.data, tensor.bytes});
     }
     writer.write(path(name));
     EXPECT_EQ(content(path(name)), content(source)) << name;

@@ -79,6 +79,7 @@ class Parser {
   void check_split() const;
   uint64_t read_alignment() const;
   void tensor(uint64_t number);
+  [[noreturn]] void unknown_type(uint32_t type) const;
   void place_tensors(uint64_t alignment);
 
   std::span<const std::byte> bytes_;
@@ -252,7 +253,7 @@ void Parser::tensor(uint64_t number) {
   const auto type = take<uint32_t>();
   offsets_.push_back(take<uint64_t>());
   tensor.type = find_quant_type(type);
-  if (tensor.type == nullptr) unsupported(fmt::format("{} has the unknown type number {}", reading(), type));
+  if (tensor.type == nullptr) unknown_type(type);
   const auto block = static_cast<uint64_t>(tensor.type->block_elements);
   if (tensor.shape[0] % block != 0) {
     bad(fmt::format("{} has rows of {} values, which is not a multiple of the {} in a block of {}", reading(),
@@ -264,6 +265,16 @@ void Parser::tensor(uint64_t number) {
   }
   tensor.bytes = tensor.type->bytes(elements);
   contents_.tensors.push_back(tensor);
+}
+
+void Parser::unknown_type(uint32_t type) const {
+  constexpr std::string_view kNumbers[] = {"I8", "I16", "I32", "I64",
+                                           "F64"};  // 24..28: types of GGML, but not of weights
+  if (type >= 24 && type <= 28) {
+    unsupported(
+        fmt::format("{} has the type {} ({}), which is not one of weights", reading(), kNumbers[type - 24], type));
+  }
+  unsupported(fmt::format("{} has the unknown type number {}", reading(), type));
 }
 
 void Parser::place_tensors(uint64_t alignment) {
