@@ -27,7 +27,10 @@ std::string printable(const GgufValue& value) {
     std::string operator()(std::string_view v) const { return std::string(v); }
     std::string operator()(const GgufArray& array) const {
       std::string out = "[";
-      for (uint64_t i = 0; i < std::min(array.count, kShownElements); ++i) out += (i > 0 ? ", " : "") + element(array, i);
+      for (uint64_t i = 0; i < std::min(array.count, kShownElements); ++i) {
+        if (i > 0) out += ", ";
+        out += element(array, i);
+      }
       return out + fmt::format("{}] ({})", array.count > kShownElements ? ", ..." : "", array.count);
     }
   };
