@@ -1,0 +1,103 @@
+// Logits against golden data (tests/golden/logits, made with float32 weights as the file means them): the reference executor
+// must meet them, the fast one must be at least as close as the best known peer, whose error the table below gives.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "fieldprint/session.h"
+#include "support/paths.h"
+
+namespace fieldprint {
+namespace {
+
+struct Row {
+  const char* name;
+  double reference_bound;
+  double peer;  // the NMSE of llama.cpp's CPU backend (2026-05, F32 K/V); 0: not known, the reference's bound x 1000
+};
+
+constexpr Row kRows[] = {
+    {"llama-f16", 1e-6, 0},         {"llama-q8_0", 1e-10, 1.65e-3},   {"llama-q4_1", 1e-10, 1.66e-3},
+    {"llama-q6_k", 1e-10, 2.73e-3}, {"llama-iq4_nl", 1e-10, 1.49e-3},
+};
+
+std::vector<TokenId> golden_tokens() {
+  std::ifstream in(golden_dir() / "logits" / "tokens.txt");
+  std::vector<TokenId> tokens;
+  for (TokenId id; in >> id;) tokens.push_back(id);
+  return tokens;
+}
+
+std::vector<float> golden_logits(const std::string& name) {
+  std::ifstream in(golden_dir() / "logits" / (name + ".exact"), std::ios::binary);
+  std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
+}
+
+std::vector<float> run(const std::string& name, const SessionOptions& options, const LoadOptions& load = {}) {
+  Session session(Model::load(golden_dir() / "logits" / (name + ".gguf"), load), options);
+  std::vector<float> out;
+  session.append(golden_tokens(), [&](int, std::span<const float> logits) { out.insert(out.end(), logits.begin(), logits.end()); });
+  return out;
+}
+
+double nmse(const std::vector<float>& exact, const std::vector<float>& got) {
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    const double a = static_cast<double>(exact[i]), b = static_cast<double>(got[i]);
+    difference += (a - b) * (a - b);
+    size += a * a;
+  }
+  return difference / size;
+}
+
+TEST(GoldenLogits, ReferenceMeetsThemAndRunBeatsThePeer) {
+  ASSERT_EQ(golden_tokens().size(), 48u);
+  for (const Row& row : kRows) {
+    SCOPED_TRACE(row.name);
+    const auto exact = golden_logits(row.name);
+    SessionOptions reference;
+    reference.executor = Executor::kReference;
+    const auto slow = run(row.name, reference), fast = run(row.name, {});
+    ASSERT_EQ(slow.size(), exact.size());
+    ASSERT_EQ(fast.size(), exact.size());
+    EXPECT_LE(nmse(exact, slow), row.reference_bound);
+    const double bound = row.peer > 0 ? row.peer : row.reference_bound * 1000;
+    EXPECT_LE(nmse(exact, fast), bound);
+    printf("%-14s reference %.2e  run %.2e  (peer %.2e)\n", row.name, nmse(exact, slow), nmse(exact, fast), row.peer);
+  }
+}
+
+// The determinism contract, over the public API: threads, chunks, page sizes and instruction sets change no bit.
+TEST(GoldenLogits, SameBitsForAnyThreadsChunkPageAndIsa) {
+  for (const char* name : {"llama-q4_1", "llama-q8_0", "llama-f16", "llama-q6_k"}) {
+    const auto expected = run(name, {}, {.threads = 1, .isa = "scalar"});
+    for (const std::string isa : {"scalar", "avx2", "avx512"}) {
+      LoadOptions load{.threads = 1, .isa = isa};
+      try {
+        (void)Model::load(golden_dir() / "logits" / (std::string(name) + ".gguf"), load);
+      } catch (const std::exception& e) {
+        printf("skipped %s: %s\n", isa.c_str(), e.what());
+        continue;
+      }
+      for (const int threads : {1, 2, 3}) {
+        for (const int chunk : {1, 7, 48}) {
+          for (const int page : {1, 7, 64}) {
+            if (isa == "scalar" && (page == 7 || threads == 2)) continue;  // the slow one: fewer
+            load.threads = threads;
+            const auto got = run(name, {.chunk = chunk, .page_size = page}, load);
+            ASSERT_EQ(got.size(), expected.size());
+            EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
+                << name << " isa " << isa << " threads " << threads << " chunk " << chunk << " page " << page;
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fieldprint
