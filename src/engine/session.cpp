@@ -108,7 +108,7 @@ void Session::append(std::span<const TokenId> tokens, const Progress& progress) 
     if (progress && !progress("prompt", i, tokens.size())) throw Error(ErrorKind::kLimit, "stopped");
     s.step(tokens.subspan(i, std::min(chunk, tokens.size() - i)), false);
   }
-  if (progress) progress("prompt", tokens.size(), tokens.size());
+  if (progress && !tokens.empty()) progress("prompt", tokens.size(), tokens.size());
 }
 
 void Session::append(std::span<const TokenId> tokens, const std::function<void(int, std::span<const float>)>& each) {
@@ -167,9 +167,15 @@ Generation Session::generate(std::span<const TokenId> prompt, const SamplingOpti
   const auto cancelled = [&] { return cancel != nullptr && cancel->load(std::memory_order_relaxed); };
 
   auto start = std::chrono::steady_clock::now();
-  out.stats.reused_tokens = assign(prompt, [&](std::string_view what, uint64_t done, uint64_t total) {
-    return !cancelled() && (!progress || progress(what, done, total));
-  });
+  try {
+    out.stats.reused_tokens = assign(prompt, [&](std::string_view what, uint64_t done, uint64_t total) {
+      return !cancelled() && (!progress || progress(what, done, total));
+    });
+  } catch (const Error&) {
+    if (!cancelled()) throw;
+    out.reason = FinishReason::kCancelled;
+    return out;
+  }
   out.stats.prefill_tokens = static_cast<int>(prompt.size()) - out.stats.reused_tokens;
   out.stats.prefill_seconds = seconds_since(start);
 

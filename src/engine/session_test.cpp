@@ -1,0 +1,171 @@
+#include "fieldprint/session.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <thread>
+
+#include "fieldprint/error.h"
+#include "support/tiny_model.h"
+
+namespace fieldprint {
+namespace {
+
+std::vector<TokenId> some_tokens(int count, int vocabulary = 288) {
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < count; ++i) tokens.push_back((i * 97 + 31) % vocabulary);
+  return tokens;
+}
+
+std::vector<float> all_logits(Session& session, std::span<const TokenId> tokens) {
+  std::vector<float> out;
+  session.append(tokens, [&](int, std::span<const float> logits) { out.insert(out.end(), logits.begin(), logits.end()); });
+  return out;
+}
+
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+std::shared_ptr<const Model> tiny(const TinyModelShape& shape = {}, const LoadOptions& options = {}) {
+  const TinyModelFile file(shape);
+  return Model::load(file.path(), options);  // mapped: the file may go
+}
+
+TEST(Session, RunAgreesWithReferenceForEveryTypeWithAKernel) {
+  for (const char* type : {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"}) {
+    for (const bool tied : {true, false}) {
+      const auto model = tiny({.type = type, .tied = tied});
+      const auto tokens = some_tokens(70);
+      Session fast(model), slow(model, {.executor = Executor::kReference});
+      const auto a = all_logits(fast, tokens), b = all_logits(slow, tokens);
+      double difference = 0, size = 0;
+      for (size_t i = 0; i < a.size(); ++i) {
+        difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+        size += std::pow(static_cast<double>(b[i]), 2);
+      }
+      const bool exact_activations = type[0] != 'Q';
+      EXPECT_LT(difference / size, exact_activations ? 1e-6 : 2e-3) << type;
+      EXPECT_GT(size, 0);
+    }
+  }
+}
+
+TEST(Session, ChunksTruncationAndReuseChangeNoBit) {
+  for (const char* type : {"Q4_1", "F16"}) {
+    const auto model = tiny({.type = type});
+    const auto tokens = some_tokens(150);
+    Session whole(model);
+    const auto expected = all_logits(whole, tokens);
+    const auto vocabulary = static_cast<size_t>(model->info().vocabulary);
+    const auto last = std::span(expected).last(vocabulary);
+    for (const int chunk : {1, 7, 64, 149}) {
+      Session session(model, {.chunk = chunk, .page_size = 16});
+      session.append(tokens);
+      EXPECT_TRUE(same_bits(session.logits(), last)) << "chunk " << chunk;
+      session.truncate(93);
+      EXPECT_TRUE(session.logits().empty());
+      EXPECT_EQ(session.tokens().size(), 93u);
+      session.append(some_tokens(40));  // something else, then back
+      EXPECT_EQ(session.assign(tokens), 93);
+      EXPECT_TRUE(same_bits(session.logits(), last)) << "after truncation";
+      EXPECT_EQ(session.assign(tokens), 149) << "the last token is always computed";
+      EXPECT_TRUE(same_bits(session.logits(), last));
+    }
+  }
+}
+
+TEST(Session, TwoSessionsOfOneModelOnTwoThreadsDoNotMix) {
+  const auto model = tiny({.type = "Q8_0"}, {.threads = 2});
+  const auto one = some_tokens(60), two = some_tokens(80, 200);
+  Session first(model), second(model);
+  const auto expected_one = all_logits(first, one), expected_two = all_logits(second, two);
+  std::vector<float> got_one, got_two;
+  std::thread a([&] { Session s(model, {.chunk = 3}); got_one = all_logits(s, one); });
+  std::thread b([&] { Session s(model, {.chunk = 5}); got_two = all_logits(s, two); });
+  a.join();
+  b.join();
+  EXPECT_TRUE(same_bits(got_one, expected_one));
+  EXPECT_TRUE(same_bits(got_two, expected_two));
+}
+
+TEST(Session, AFullContextIsAnErrorThatNamesBothNumbersAndChangesNothing) {
+  const auto model = tiny({.context = 40});
+  Session session(model, {.context = 20});
+  session.append(some_tokens(15));
+  const std::vector<float> before(session.logits().begin(), session.logits().end());
+  try {
+    session.append(some_tokens(6));
+    FAIL() << "21 tokens went into a context of 20";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kLimit);
+    EXPECT_NE(std::string(e.what()).find("21"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("20"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(session.tokens().size(), 15u);
+  EXPECT_TRUE(same_bits(session.logits(), before));
+  EXPECT_THROW(session.assign(some_tokens(21)), Error);
+  EXPECT_EQ(session.tokens().size(), 15u);
+  session.append(some_tokens(5));
+  EXPECT_THROW(Session(model, {.context = 41}), Error);
+  EXPECT_THROW(Session(model, {.chunk = 0}), Error);
+  EXPECT_THROW(Session(model, {.page_size = 0}), Error);
+}
+
+TEST(Session, TokensOutsideTheVocabularyAreRefused) {
+  Session session(tiny());
+  for (const TokenId bad : {-1, 288, 1 << 30}) {
+    const std::vector<TokenId> tokens = {1, bad};
+    EXPECT_THROW(session.append(tokens), Error);
+    EXPECT_TRUE(session.tokens().empty());
+  }
+}
+
+TEST(Session, GenerateIsRepeatableAndObeysItsLimits) {
+  const auto model = tiny({.context = 64});
+  const auto prompt = some_tokens(10);
+  SamplingOptions options;
+  options.max_tokens = 12;
+  options.seed = 3;
+  options.temperature = 3;
+  const auto run = [&](const SamplingOptions& o, int chunk) {
+    Session session(model, {.chunk = chunk});
+    return session.generate(prompt, o);
+  };
+  const Generation first = run(options, 512), again = run(options, 3);
+  EXPECT_EQ(first.tokens, again.tokens);
+  EXPECT_EQ(first.text, again.text);
+  EXPECT_EQ(first.stats.logits_hash, again.stats.logits_hash);
+  EXPECT_EQ(first.stats.logits_hash.size(), 16u);
+  if (first.reason == FinishReason::kLength) EXPECT_EQ(first.tokens.size(), 12u);
+  options.seed = 4;
+  EXPECT_NE(run(options, 512).tokens, first.tokens);
+
+  options.max_tokens = -1;
+  options.logit_bias.clear();
+  for (TokenId t = 0; t < model->info().vocabulary; ++t) {
+    if (t != 70) options.logit_bias.emplace_back(t, -1e9f);  // only one token may come: no end in sight
+  }
+  const Generation full = run(options, 512);
+  EXPECT_EQ(full.reason, FinishReason::kContext);
+  EXPECT_EQ(full.tokens.size(), 64u - 10u + 1u);
+
+  const std::string letter(model->tokenizer().piece(70));
+  options.stop = {letter + letter + letter};
+  const Generation stopped = run(options, 512);
+  EXPECT_EQ(stopped.reason, FinishReason::kStop);
+  EXPECT_EQ(stopped.text, "");
+  EXPECT_EQ(stopped.tokens.size(), 3u);
+
+  const std::atomic<bool> cancel{true};
+  Session session(model);
+  options.stop.clear();
+  try {
+    EXPECT_EQ(session.generate(prompt, options, {}, &cancel).reason, FinishReason::kCancelled);
+  } catch (const Error& e) {
+    FAIL() << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace fieldprint
