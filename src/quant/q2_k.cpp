@@ -6,13 +6,14 @@ namespace fieldprint {
 
 void decode_q2_k(const void* blocks, float* values, int64_t n) {
   const auto* block = static_cast<const BlockQ2_K*>(blocks);
-  for (int64_t at = 0; at < n; at += 256, ++block, values += 256) {
-    for (int i = 0; i < 256; ++i) {
-      const int group = block->groups[i / 16];
-      const float scale = half_to_float(block->scale) * static_cast<float>(group & 15);
-      const float minimum = half_to_float(block->minimum) * static_cast<float>(group >> 4);
-      const int quant = (block->quants[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2)) & 3;
-      values[i] = scale * static_cast<float>(quant) - minimum;
+  for (int64_t at = 0; at < n; at += 256, ++block) {
+    for (int group = 0; group < 16; ++group, values += 16) {
+      const float scale = half_to_float(block->scale) * static_cast<float>(block->groups[group] & 15);
+      const float minimum = half_to_float(block->minimum) * static_cast<float>(block->groups[group] >> 4);
+      const uint8_t* quants = block->quants + group / 8 * 32 + group % 2 * 16;
+      for (int i = 0; i < 16; ++i) {
+        values[i] = scale * static_cast<float>((quants[i] >> (group / 2 % 4 * 2)) & 3) - minimum;
+      }
     }
   }
 }
