@@ -1,6 +1,6 @@
 # One verb a chore, each a line or two over a CMake preset. `make` alone builds; `make help` lists the verbs.
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -c
+.SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
 
 jobs := $(shell nproc 2>/dev/null || echo 2)
@@ -8,7 +8,7 @@ cli := build/release/fieldprint
 models := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/fieldprint/models
 sources = $$(git ls-files '*.h' '*.cpp')
 # $(call build_preset,PRESET,TARGET,FILE): quiet once FILE is there, so that only a first build shows its progress.
-build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) $(if $(wildcard build/$(1)/$(3)),-- --quiet)
+build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) $(if $(wildcard build/$(1)/$(3)),-- --quiet | sed '/no work to do/d')
 run_ctest = ctest --test-dir build/$(1) -j $(jobs) --output-on-failure
 
 export QUESTION ?= Why is the sky blue? Answer in two sentences.

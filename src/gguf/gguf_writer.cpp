@@ -16,7 +16,12 @@ constexpr size_t kLongestTensorName = 63;  // what other readers take
 
 using Bytes = std::vector<std::byte>;
 
-void put(Bytes& out, std::span<const std::byte> bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+// Not insert(): GCC 12 warns of an overflow there that is none.
+void put(Bytes& out, std::span<const std::byte> bytes) {
+  const size_t end = out.size();
+  out.resize(end + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), out.begin() + static_cast<ptrdiff_t>(end));
+}
 
 template <typename T>
 void put_number(Bytes& out, T value) {

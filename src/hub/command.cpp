@@ -15,8 +15,6 @@
 
 #include "fieldprint/error.h"
 
-extern char** environ;
-
 namespace fieldprint {
 namespace {
 
