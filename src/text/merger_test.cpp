@@ -7,6 +7,15 @@
 namespace fieldprint {
 namespace {
 
+class Random {
+ public:
+  explicit Random(uint32_t seed) : engine_(seed) {}
+  uint32_t below(uint32_t bound) { return static_cast<uint32_t>(engine_() % bound); }
+
+ private:
+  std::mt19937 engine_;
+};
+
 // The definition, word for word; quadratic and obvious.
 void merge_naively(const MergeTable& merges, std::vector<uint32_t>& symbols) {
   while (true) {
@@ -22,24 +31,24 @@ void merge_naively(const MergeTable& merges, std::vector<uint32_t>& symbols) {
   }
 }
 
-MergeTable random_table(std::mt19937& random, uint32_t letters, uint32_t merges, uint32_t ranks) {
+MergeTable random_table(Random& random, uint32_t letters, uint32_t merges, uint32_t ranks) {
   MergeTable table;
   uint32_t next = letters;
   for (uint32_t i = 0; i < merges; ++i) {
-    const uint32_t a = random() % next, b = random() % next;
-    if (table.add(a, b, ranks == 0 ? i : random() % ranks, next)) ++next;
+    const uint32_t a = random.below(next), b = random.below(next);
+    if (table.add(a, b, ranks == 0 ? i : random.below(ranks), next)) ++next;
   }
   return table;
 }
 
 TEST(Merger, EqualsTheDefinitionForWordsOfAnyLength) {
-  std::mt19937 random(7);
+  Random random(7);
   for (int round = 0; round < 300; ++round) {
-    const uint32_t letters = 1 + random() % 5;
-    const MergeTable table = random_table(random, letters, 1 + random() % 60, round % 2 == 0 ? 0 : 1 + random() % 10);
+    const uint32_t letters = 1 + random.below(5);
+    const MergeTable table = random_table(random, letters, 1 + random.below(60), round % 2 == 0 ? 0 : 1 + random.below(10));
     for (const size_t length : {0, 1, 2, 5, 39, 40, 41, 42, 200}) {
       std::vector<uint32_t> symbols(length);
-      for (uint32_t& symbol : symbols) symbol = random() % 50 == 0 ? kNoSymbol : random() % letters;
+      for (uint32_t& symbol : symbols) symbol = random.below(50) == 0 ? kNoSymbol : random.below(letters);
       std::vector<uint32_t> expected = symbols;
       merge_naively(table, expected);
       merge_symbols(table, symbols);

@@ -1,5 +1,6 @@
 #include "text/special_matcher.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -19,7 +20,7 @@ SpecialMatcher matcher(const std::vector<std::string>& texts) {
 std::string shown(const SpecialMatcher& specials, const std::string& text) {
   std::string result;
   for (const TextFragment& f : specials.split(text)) {
-    result += f.token == kNoToken ? text.substr(f.begin, f.end - f.begin) : "[" + std::to_string(f.token) + "]";
+    result += f.token == kNoToken ? text.substr(f.begin, f.end - f.begin) : fmt::format("[{}]", f.token);
   }
   return result;
 }
@@ -35,7 +36,7 @@ std::string shown_naively(const std::vector<std::string>& texts, const std::stri
     if (best == texts.size()) {
       result += text[at++];
     } else {
-      result += "[" + std::to_string(best) + "]";
+      result += fmt::format("[{}]", best);
       at += texts[best].size();
     }
   }

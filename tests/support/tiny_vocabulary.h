@@ -41,7 +41,7 @@ struct TinyVocabulary {
     if (!name.empty()) writer.set("general.name", std::string_view(name));
     writer.set(prefix + "tokens", tokens);
     if (!kinds.empty()) writer.set(prefix + "token_type", kinds);
-    if (!scores.empty()) writer.set(prefix + "scores", scores);
+    if (model != "gpt2" && !scores.empty()) writer.set(prefix + "scores", scores);
     if (model == "gpt2") writer.set(prefix + "merges", merges);
     for (const auto& [key, id] : ids) writer.set(prefix + key, static_cast<uint32_t>(id));
     for (const auto& [key, flag] : flags) writer.set(prefix + key, flag);
@@ -77,7 +77,6 @@ inline TinyVocabulary tiny_byte_level(std::string pre) {
   v.add("<|im_start|>", kTinyControl);
   v.add("<tool>", kTinyUserDefined);
   v.add("<tool>>", kTinyUserDefined);
-  v.scores.clear();
   return v;
 }
 
