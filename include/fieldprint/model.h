@@ -14,7 +14,7 @@ namespace fieldprint {
 
 struct LoadOptions {
   int threads = 0;      // 0 = one per core
-  std::string isa;      // "" = the best this CPU has ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
+  std::string isa = {};  // "" = the best this CPU has ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
 };
 
 struct TensorInfo {

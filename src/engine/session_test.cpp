@@ -137,7 +137,9 @@ TEST(Session, GenerateIsRepeatableAndObeysItsLimits) {
   EXPECT_EQ(first.text, again.text);
   EXPECT_EQ(first.stats.logits_hash, again.stats.logits_hash);
   EXPECT_EQ(first.stats.logits_hash.size(), 16u);
-  if (first.reason == FinishReason::kLength) EXPECT_EQ(first.tokens.size(), 12u);
+  if (first.reason == FinishReason::kLength) {
+    EXPECT_EQ(first.tokens.size(), 12u);
+  }
   options.seed = 4;
   EXPECT_NE(run(options, 512).tokens, first.tokens);
 

@@ -45,18 +45,23 @@ std::vector<std::byte> random_weights(Rng& rng, const QuantType& type, int rows,
 
 struct Inputs {
   std::vector<float> x;
-  std::vector<int8_t> q;
+  std::vector<int8_t> q, q_low;
   std::vector<float> d;
   std::vector<int32_t> sum;
+  std::vector<uint8_t> fine;
 
   Inputs(Rng& rng, const KernelTable& kernels, int tokens, int k) : x(random_floats(rng, static_cast<size_t>(tokens * k), 3)) {
     if (k % 32 != 0) return;
+    for (size_t i = 0; i < x.size(); i += 131) x[i] *= 20;  // outliers
     q.resize(x.size());
+    q_low.resize(x.size());
     d.resize(x.size() / 32);
     sum.resize(x.size() / 32);
-    kernels.quantize(x.data(), static_cast<int>(x.size()), q.data(), d.data(), sum.data());
+    fine.resize(x.size() / 32);
+    quantize_activations(kernels, x.data(), static_cast<int>(x.size()), {q.data(), q_low.data(), d.data(), sum.data(), fine.data()});
   }
-  Activations activations() const { return {x.data(), q.data(), d.data(), sum.data()}; }
+  Activations activations() const { return {x.data(), q.data(), q_low.data(), d.data(), sum.data(), fine.data()}; }
+  int integer(size_t i) const { return fine[i / 32] ? kFineSteps * q[i] + q_low[i] : q[i]; }
 };
 
 std::vector<float> multiply(const KernelTable& kernels, const QuantType& type, const std::vector<std::byte>& w, int rows, int k,
@@ -137,8 +142,11 @@ TEST(Kernels, MatmulDoesNotSaturate) {
       }
       Rng rng(1);
       Inputs in(rng, scalar, tokens, k);
-      for (size_t i = 0; i < in.q.size(); ++i) in.q[i] = static_cast<int8_t>(i / k % 2 == 0 ? 127 : -127);
-      for (size_t b = 0; b < in.sum.size(); ++b) in.sum[b] = b / (k / 32) % 2 == 0 ? 32 * 127 : -32 * 127;
+      for (size_t i = 0; i < in.q.size(); ++i) in.q[i] = in.q_low[i] = static_cast<int8_t>(i / k % 2 == 0 ? 127 : -127);
+      for (size_t b = 0; b < in.sum.size(); ++b) {
+        in.fine[b] = b % 2;
+        in.sum[b] = (in.fine[b] ? kFineSteps + 1 : 1) * (b / (k / 32) % 2 == 0 ? 32 * 127 : -32 * 127);
+      }
       const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
       for_each_isa([&](const KernelTable& kernels) {
         EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected)) << fill;
@@ -166,7 +174,7 @@ TEST(Kernels, MatmulAgreesWithDouble) {
         double sum = 0, size = 0;
         for (int i = 0; i < k; ++i) {
           const auto at = static_cast<size_t>(t * k + i);
-          const double x = type.block_elements == 32 ? static_cast<double>(in.d[at / 32]) * in.q[at] : static_cast<double>(in.x[at]);
+          const double x = type.block_elements == 32 ? static_cast<double>(in.d[at / 32]) * in.integer(at) : static_cast<double>(in.x[at]);
           sum += x * static_cast<double>(row[static_cast<size_t>(i)]);
           size += std::abs(x * static_cast<double>(row[static_cast<size_t>(i)]));
         }
@@ -201,6 +209,21 @@ TEST(Kernels, TypesWithoutAKernelRunDecoded) {
     }
     ASSERT_NEAR(y[static_cast<size_t>(r)], sum, 1e-6 * size);
   }
+}
+
+TEST(Kernels, ActivationsAreWithinHalfAStepAndOutliersAreFine) {
+  Rng rng(9);
+  const Inputs in(rng, select_kernels(""), 1, 4096);
+  size_t fine = 0;
+  for (size_t i = 0; i < in.x.size(); ++i) ASSERT_LE(std::abs(in.x[i] - in.d[i / 32] * static_cast<float>(in.integer(i))), 0.51f * in.d[i / 32]) << i;
+  for (size_t b = 0; b < in.fine.size(); ++b) {
+    int sum = 0;
+    for (size_t i = b * 32; i < b * 32 + 32; ++i) sum += in.integer(i);
+    ASSERT_EQ(sum, in.sum[b]);
+    fine += in.fine[b];
+  }
+  EXPECT_GT(fine, 0u);
+  EXPECT_LT(fine, in.fine.size() / 2);
 }
 
 TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {

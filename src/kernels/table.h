@@ -3,7 +3,7 @@
 //
 // The order of every sum, which all ISAs keep (docs: ARCHITECTURE.md, the determinism contract):
 //  - quantised dot: per block of 32 an exact integer sum, then acc = fma(d_w * d_x, isum, acc), and where the type has a
-//    minimum acc = fma(m_w, d_x * sum_x, acc); blocks in order.
+//    minimum acc = fma(m_w, d_x * sum_x, acc); blocks in order. The activations of a fine block are 16-bit integers.
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4, 2, 1].
 //  - accumulate(): one fma a step, in order of the inner index.
 #pragma once
@@ -14,6 +14,7 @@
 namespace fieldprint {
 
 inline constexpr int kActivationBlock = 32;  // activations share one scale per 32 values
+inline constexpr int kFineSteps = 254;       // steps of q_low in one step of q
 inline constexpr int kMaxGgmlTypes = 48;
 inline constexpr size_t kScratchBytes = 512 << 10;  // what every thread lends to a kernel, 64-byte aligned
 
@@ -27,9 +28,11 @@ enum Slot : uint32_t {
 // Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k.
 struct Activations {
   const float* f32 = nullptr;    // [tokens, k]
-  const int8_t* q = nullptr;     // [tokens, k]     x ~ d * q, q in [-127, 127]
-  const float* d = nullptr;      // [tokens, k / 32]
-  const int32_t* sum = nullptr;  // [tokens, k / 32]  the sum of each block's q
+  const int8_t* q = nullptr;      // [tokens, k]  x ~ d * q, q in [-127, 127]; in a fine block x ~ d * (254 q + q_low)
+  const int8_t* q_low = nullptr;  // [tokens, k]  in [-127, 127]; meaningless outside fine blocks
+  const float* d = nullptr;       // [tokens, k / 32]
+  const int32_t* sum = nullptr;   // [tokens, k / 32]  the sum of each block's integers
+  const uint8_t* fine = nullptr;  // [tokens, k / 32]  1: a fine block
 };
 
 // y[t, r] = dot(weights row r, x row t) for r in [row_begin, row_end), t in [0, tokens).

@@ -205,26 +205,26 @@ class RunOpsImpl final : public RunOps {
     pool_.run(count, [&](int64_t row, int) { task(static_cast<int>(row)); });
   }
 
-  // The activations of `x` in 8 bits, made once however many matrices multiply them.
+  // The quantised activations of `x`, made once however many matrices multiply them.
   void quantize(const Tensor& x, Activations* out) {
     TensorArena::Slot& slot = arena_.slot(x);
     const auto tokens = static_cast<size_t>(x.rows()), k = static_cast<size_t>(x.cols()), blocks = k / kActivationBlock;
-    const size_t q_bytes = (tokens * k + 63) / 64 * 64, d_bytes = (tokens * blocks * sizeof(float) + 63) / 64 * 64;
-    std::byte* memory = slot.quantized.require(q_bytes + d_bytes + tokens * blocks * sizeof(int32_t));
-    auto* q = reinterpret_cast<int8_t*>(memory);
-    auto* d = reinterpret_cast<float*>(memory + q_bytes);
-    auto* sum = reinterpret_cast<int32_t*>(memory + q_bytes + d_bytes);
+    std::byte* memory = slot.quantized.require(2 * tokens * k + tokens * blocks * (sizeof(float) + sizeof(int32_t) + 1));
+    auto* d = reinterpret_cast<float*>(memory);
+    auto* sum = reinterpret_cast<int32_t*>(d + tokens * blocks);
+    auto* q = reinterpret_cast<int8_t*>(sum + tokens * blocks);
+    auto* q_low = q + tokens * k;
+    auto* fine = reinterpret_cast<uint8_t*>(q_low + tokens * k);
     if (!slot.quantized_valid) {
       const float* values = data(x);
       for_rows(x.rows(), [&](int row) {
         const auto t = static_cast<size_t>(row);
-        kernels_.quantize(values + t * k, static_cast<int>(k), q + t * k, d + t * blocks, sum + t * blocks);
+        quantize_activations(kernels_, values + t * k, static_cast<int>(k),
+                             {q + t * k, q_low + t * k, d + t * blocks, sum + t * blocks, fine + t * blocks});
       });
       slot.quantized_valid = true;
     }
-    out->q = q;
-    out->d = d;
-    out->sum = sum;
+    *out = {nullptr, q, q_low, d, sum, fine};
   }
 
   // cos and sin of this step's positions: turns_[row] = {cos [pairs], sin [pairs]}. One table serves all layers.

@@ -135,12 +135,12 @@ inline __m256i totals_16(const __m256i* p) {
   return _mm256_add_epi32(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(t)), _mm256_cvtepi16_epi32(_mm256_extracti128_si256(t, 1)));
 }
 
-// `x16`: the token's activations widened to 16 bits (Q8_0 only).
-template <class F>
-inline __m256i block_sums(const RowPointers<F>& rows, int b, const int8_t* q, const int16_t* x16) {
+// A block's sums with 32 activations: bytes, or words where the format is multiplied in 16 bits.
+template <class F, class Activation>
+inline __m256i block_sums(const RowPointers<F>& rows, int b, const Activation* x) {
   __m256i p[kRows];
   if constexpr (F::kBits == 8) {
-    const __m256i low = load(x16 + b * 32), high = load(x16 + b * 32 + 16);
+    const __m256i low = load(x), high = load(x + 16);
     for (int r = 0; r < kRows; ++r) {
       const auto* qs = reinterpret_cast<const __m128i*>(rows.row[r][b].quants);
       p[r] = _mm256_add_epi32(_mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(qs)), low),
@@ -148,18 +148,27 @@ inline __m256i block_sums(const RowPointers<F>& rows, int b, const int8_t* q, co
     }
     return totals(p);
   } else {
-    const __m256i x = load(q + b * 32);
-    for (int r = 0; r < kRows; ++r) p[r] = _mm256_maddubs_epi16(F::unpack(rows.row[r] + b), x);
+    const __m256i bytes = load(x);
+    for (int r = 0; r < kRows; ++r) p[r] = _mm256_maddubs_epi16(F::unpack(rows.row[r] + b), bytes);
     if constexpr (F::kBits == 4) return totals_16(p);  // 16 products of at most 15 * 127 in a lane
     for (int r = 0; r < kRows; ++r) p[r] = _mm256_madd_epi16(p[r], _mm256_set1_epi16(1));
     return totals(p);
   }
 }
 
-inline void widen(const int8_t* q, int n, int16_t* out) {
-  for (int i = 0; i < n; i += 16) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(out + i),
-                       _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q + i))));
+inline __m256i combine(__m256i high, __m256i low) {
+  return _mm256_add_epi32(_mm256_mullo_epi32(high, _mm256_set1_epi32(kFineSteps)), low);
+}
+
+// The activations of `blocks` blocks as 16-bit integers, the low parts of fine blocks included.
+inline void widen(const int8_t* q, const int8_t* q_low, const uint8_t* fine, int blocks, int16_t* out) {
+  for (int i = 0; i < blocks * 32; i += 16) {
+    __m256i x = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q + i)));
+    if (fine[i / 32]) {
+      const __m256i low = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q_low + i)));
+      x = _mm256_add_epi16(_mm256_mullo_epi16(x, _mm256_set1_epi16(kFineSteps)), low);
+    }
+    _mm256_store_si256(reinterpret_cast<__m256i*>(out + i), x);
   }
 }
 
@@ -167,13 +176,20 @@ template <class F>
 void one_token(const Matmul& args) {
   const int blocks = args.k / 32;
   auto* x16 = reinterpret_cast<int16_t*>(args.scratch);
-  if constexpr (F::kBits == 8) widen(args.x.q, args.k, x16);
+  if constexpr (F::kBits == 8) widen(args.x.q, args.x.q_low, args.x.fine, blocks, x16);
   for (int first = args.row_begin; first < args.row_end; first += kRows) {
     const RowPointers<F> rows(args, first);
     __m256 acc = _mm256_setzero_ps(), d, m;
     for (int b = 0; b < blocks; ++b) {
       scales(rows, b, &d, &m);
-      acc = absorb<F>(acc, block_sums(rows, b, args.x.q, x16), d, m, args.x.d[b], args.x.sum[b]);
+      __m256i isum;
+      if constexpr (F::kBits == 8) {
+        isum = block_sums(rows, b, x16 + b * 32);
+      } else {
+        isum = block_sums(rows, b, args.x.q + b * 32);
+        if (args.x.fine[b]) isum = combine(isum, block_sums(rows, b, args.x.q_low + b * 32));
+      }
+      acc = absorb<F>(acc, isum, d, m, args.x.d[b], args.x.sum[b]);
     }
     _mm256_maskstore_ps(args.y + first, rows.mask, acc);
   }
@@ -229,43 +245,64 @@ void unpack_panel(const RowPointers<F>& rows, int first_block, int blocks, Panel
   }
 }
 
-// T tokens times a panel. `q` points at 32-bit words of activations: four bytes, or two 16-bit words.
+// What a tile of tokens multiplies a panel with: 32-bit words of activations (four bytes, or two 16-bit words).
+struct TileTokens {
+  const std::byte* q;
+  const std::byte* q_low;
+  int64_t q_stride;  // bytes from token to token
+  const float* d;
+  const int32_t* sum;
+  const uint8_t* fine;
+  int64_t block_stride;
+};
+
+// Adds the products of one block with T tokens' words at `words` to isum.
 template <class F, int T>
-inline void panel_tile(const Panel<F>& panel, int blocks, const std::byte* q, int64_t q_stride, const float* dx, const int32_t* sum,
-                       int64_t block_stride, float* y, int64_t y_stride, __m256i mask, bool first) {
+inline void panel_block(const __m256i* values, const std::byte* words, int64_t stride, __m256i* isum) {
+  constexpr int kWords = Panel<F>::kVectors;
+  if constexpr (F::kBits == 8) {
+    for (int i = 0; i < kWords; ++i) {
+      for (int t = 0; t < T; ++t) {
+        const __m256i x = _mm256_set1_epi32(load_i32(words + t * stride + 4 * i));
+        isum[t] = _mm256_add_epi32(isum[t], _mm256_madd_epi16(values[i], x));
+      }
+    }
+  } else {
+    constexpr int kRun = F::kBits == 4 ? 8 : 4;  // byte products that 16 bits hold
+    for (int i0 = 0; i0 < kWords; i0 += kRun) {
+      __m256i p[T] = {};
+      for (int i = i0; i < i0 + kRun; ++i) {
+        for (int t = 0; t < T; ++t) {
+          const __m256i x = _mm256_set1_epi32(load_i32(words + t * stride + 4 * i));
+          p[t] = _mm256_add_epi16(p[t], _mm256_maddubs_epi16(values[i], x));
+        }
+      }
+      for (int t = 0; t < T; ++t) isum[t] = _mm256_add_epi32(isum[t], _mm256_madd_epi16(p[t], _mm256_set1_epi16(1)));
+    }
+  }
+}
+
+template <class F, int T>
+inline void panel_tile(const Panel<F>& panel, int blocks, const TileTokens& x, float* y, int64_t y_stride, __m256i mask, bool first) {
+  constexpr int kBlockBytes = Panel<F>::kVectors * 4;
   __m256 acc[T];
   for (int t = 0; t < T; ++t) acc[t] = first ? _mm256_setzero_ps() : _mm256_maskload_ps(y + t * y_stride, mask);
   for (int b = 0; b < blocks; ++b) {
-    constexpr int kWords = Panel<F>::kVectors;
     __m256i isum[T] = {};
-    const std::byte* words = q + b * kWords * 4;
-    if constexpr (F::kBits == 8) {
-      for (int i = 0; i < kWords; ++i) {
-        const __m256i w = panel.values[b][i];
+    panel_block<F, T>(panel.values[b], x.q + b * kBlockBytes, x.q_stride, isum);
+    if constexpr (F::kBits != 8) {  // 16-bit words hold fine activations as they are
+      unsigned any = 0;
+      for (int t = 0; t < T; ++t) any |= x.fine[t * x.block_stride + b];
+      if (any) {
+        __m256i low[T] = {};
+        panel_block<F, T>(panel.values[b], x.q_low + b * kBlockBytes, x.q_stride, low);
         for (int t = 0; t < T; ++t) {
-          const __m256i x = _mm256_set1_epi32(load_i32(words + t * q_stride + 4 * i));
-          isum[t] = _mm256_add_epi32(isum[t], _mm256_madd_epi16(w, x));
-        }
-      }
-    } else {
-      constexpr int kRun = F::kBits == 4 ? 8 : 4;  // byte products that 16 bits hold
-      for (int i0 = 0; i0 < kWords; i0 += kRun) {
-        __m256i p[T] = {};
-        for (int i = i0; i < i0 + kRun; ++i) {
-          const __m256i w = panel.values[b][i];
-          for (int t = 0; t < T; ++t) {
-            const __m256i x = _mm256_set1_epi32(load_i32(words + t * q_stride + 4 * i));
-            const __m256i product = _mm256_maddubs_epi16(w, x);
-            p[t] = _mm256_add_epi16(p[t], product);
-          }
-        }
-        for (int t = 0; t < T; ++t) {
-          isum[t] = _mm256_add_epi32(isum[t], _mm256_madd_epi16(p[t], _mm256_set1_epi16(1)));
+          if (x.fine[t * x.block_stride + b]) isum[t] = combine(isum[t], low[t]);
         }
       }
     }
     for (int t = 0; t < T; ++t) {
-      acc[t] = absorb<F>(acc[t], isum[t], panel.d[b], panel.m[b], dx[t * block_stride + b], sum[t * block_stride + b]);
+      acc[t] = absorb<F>(acc[t], isum[t], panel.d[b], panel.m[b], x.d[t * x.block_stride + b], x.sum[t * x.block_stride + b]);
     }
   }
   for (int t = 0; t < T; ++t) _mm256_maskstore_ps(y + t * y_stride, mask, acc[t]);
@@ -274,7 +311,6 @@ inline void panel_tile(const Panel<F>& panel, int blocks, const std::byte* q, in
 template <class F>
 void many_tokens(const Matmul& args) {
   const int blocks = args.k / 32;
-  constexpr int kElement = F::kBits == 8 ? 2 : 1;  // bytes of an activation as the tile reads it
   auto* panel = reinterpret_cast<Panel<F>*>(args.scratch);
   auto* x16 = reinterpret_cast<int16_t*>(args.scratch + sizeof(Panel<F>));
   static_assert(sizeof(Panel<F>) + kTokenGroup * kPanelBlocks * 32 * sizeof(int16_t) <= kScratchBytes);
@@ -284,26 +320,26 @@ void many_tokens(const Matmul& args) {
     const int tokens = args.tokens - group < group_size ? args.tokens - group : group_size;
     for (int b0 = 0; b0 < blocks; b0 += kPanelBlocks) {
       const int count = blocks - b0 < kPanelBlocks ? blocks - b0 : kPanelBlocks;
-      const auto* q = reinterpret_cast<const std::byte*>(args.x.q + int64_t{group} * args.k + b0 * 32);
-      int64_t q_stride = args.k;
+      const int64_t q0 = int64_t{group} * args.k + b0 * 32, block0 = int64_t{group} * blocks + b0;
+      TileTokens x = {reinterpret_cast<const std::byte*>(args.x.q + q0), reinterpret_cast<const std::byte*>(args.x.q_low + q0),
+                      args.k, args.x.d + block0, args.x.sum + block0, args.x.fine + block0, blocks};
       if constexpr (F::kBits == 8) {
-        q_stride = kPanelBlocks * 32 * 2;
         for (int t = 0; t < tokens; ++t) {
-          widen(args.x.q + int64_t{group + t} * args.k + b0 * 32, count * 32, x16 + t * kPanelBlocks * 32);
+          const int64_t at = q0 + int64_t{t} * args.k;
+          widen(args.x.q + at, args.x.q_low + at, x.fine + int64_t{t} * blocks, count, x16 + t * kPanelBlocks * 32);
         }
-        q = reinterpret_cast<const std::byte*>(x16);
+        x.q = reinterpret_cast<const std::byte*>(x16);
+        x.q_stride = kPanelBlocks * 32 * 2;
       }
-      static_assert(kElement == 1 || F::kBits == 8);
-      const float* dx = args.x.d + int64_t{group} * blocks + b0;
-      const int32_t* sum = args.x.sum + int64_t{group} * blocks + b0;
       for (int row = args.row_begin; row < args.row_end; row += kRows) {
         const RowPointers<F> rows(args, row);
         unpack_panel(rows, b0, count, panel);
         float* y = args.y + int64_t{group} * args.y_stride + row;
         int t = 0;
         const auto tile = [&]<int T>() {
-          panel_tile<F, T>(*panel, count, q + t * q_stride, q_stride, dx + int64_t{t} * blocks, sum + int64_t{t} * blocks, blocks,
-                           y + t * args.y_stride, args.y_stride, rows.mask, b0 == 0);
+          const TileTokens at = {x.q + t * x.q_stride, x.q_low + t * x.q_stride, x.q_stride, x.d + int64_t{t} * blocks,
+                                 x.sum + int64_t{t} * blocks, x.fine + int64_t{t} * blocks, blocks};
+          panel_tile<F, T>(*panel, count, at, y + t * args.y_stride, args.y_stride, rows.mask, b0 == 0);
           t += T;
         };
         while (t + 4 <= tokens) tile.template operator()<4>();

@@ -107,10 +107,14 @@ void one_token(const Matmul& args) {
     }
     __m256 acc = _mm256_setzero_ps(), d, m;
     for (int b = 0; b < blocks; ++b) {
-      const __m256i x = load(args.x.q + b * 32);
-      __m256i p[8];
-      for (int r = 0; r < 8; ++r) p[r] = _mm256_dpbusd_epi32(_mm256_setzero_si256(), F::unpack(row[r] + b), x);
-      __m256i isum = totals(p);
+      const auto sums = [&](const int8_t* q) {
+        const __m256i x = load(q + b * 32);
+        __m256i p[8];
+        for (int r = 0; r < 8; ++r) p[r] = _mm256_dpbusd_epi32(_mm256_setzero_si256(), F::unpack(row[r] + b), x);
+        return totals(p);
+      };
+      __m256i isum = sums(args.x.q);
+      if (args.x.fine[b]) isum = _mm256_add_epi32(_mm256_mullo_epi32(isum, _mm256_set1_epi32(kFineSteps)), sums(args.x.q_low));
       if constexpr (F::kOffset != 0) isum = _mm256_sub_epi32(isum, _mm256_set1_epi32(F::kOffset * args.x.sum[b]));
       scales(row, b, F::kMin, &d, &m);
       const float dx = args.x.d[b];
@@ -175,29 +179,53 @@ void unpack_panel(const Matmul& args, int first, int first_block, int blocks, Pa
   }
 }
 
+// Adds the products of one block with T tokens' bytes at `q` to isum.
+template <int T>
+inline void panel_block(const __m512i* values, const int8_t* q, int64_t stride, __m512i* isum) {
+  for (int i = 0; i < 8; ++i) {
+    for (int t = 0; t < T; ++t) {
+      isum[t] = _mm512_dpbusd_epi32(isum[t], values[i], _mm512_set1_epi32(load_i32(q + t * stride + 4 * i)));
+    }
+  }
+}
+
+// T tokens, from token `token` on, times a panel that begins at block b0.
 template <class F, int T>
-inline void panel_tile(const Panel& panel, int blocks, const int8_t* q, int64_t q_stride, const float* dx, const int32_t* sum,
-                       int64_t block_stride, float* y, int64_t y_stride, __mmask16 mask, bool first) {
+inline void panel_tile(const Panel& panel, int b0, int count, const Matmul& args, int row, int token, __mmask16 mask) {
+  const int blocks = args.k / 32;
+  const int64_t q0 = int64_t{token} * args.k + b0 * 32, block0 = int64_t{token} * blocks + b0;
+  float* y = args.y + token * args.y_stride + row;
   __m512 acc[T];
-  for (int t = 0; t < T; ++t) acc[t] = first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, y + t * y_stride);
-  for (int b = 0; b < blocks; ++b) {
+  for (int t = 0; t < T; ++t) acc[t] = b0 == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, y + t * args.y_stride);
+  for (int b = 0; b < count; ++b) {
     __m512i isum[T];
-    for (int t = 0; t < T; ++t) isum[t] = _mm512_set1_epi32(-F::kOffset * sum[t * block_stride + b]);
-    for (int i = 0; i < 8; ++i) {
-      const __m512i w = panel.values[b][i];
+    unsigned any = 0;
+    for (int t = 0; t < T; ++t) {
+      isum[t] = _mm512_setzero_si512();
+      any |= args.x.fine[block0 + int64_t{t} * blocks + b];
+    }
+    panel_block<T>(panel.values[b], args.x.q + q0 + b * 32, args.k, isum);
+    if (any) {
+      __m512i low[T];
+      for (int t = 0; t < T; ++t) low[t] = _mm512_setzero_si512();
+      panel_block<T>(panel.values[b], args.x.q_low + q0 + b * 32, args.k, low);
       for (int t = 0; t < T; ++t) {
-        isum[t] = _mm512_dpbusd_epi32(isum[t], w, _mm512_set1_epi32(load_i32(q + t * q_stride + b * 32 + 4 * i)));
+        if (!args.x.fine[block0 + int64_t{t} * blocks + b]) continue;
+        isum[t] = _mm512_add_epi32(_mm512_mullo_epi32(isum[t], _mm512_set1_epi32(kFineSteps)), low[t]);
       }
     }
     for (int t = 0; t < T; ++t) {
-      const float scale = dx[t * block_stride + b];
+      const int64_t at = block0 + int64_t{t} * blocks + b;
+      const float scale = args.x.d[at];
+      const int32_t sum = args.x.sum[at];
+      if constexpr (F::kOffset != 0) isum[t] = _mm512_sub_epi32(isum[t], _mm512_set1_epi32(F::kOffset * sum));
       acc[t] = _mm512_fmadd_ps(_mm512_mul_ps(panel.d[b], _mm512_set1_ps(scale)), _mm512_cvtepi32_ps(isum[t]), acc[t]);
       if constexpr (F::kMin) {
-        acc[t] = _mm512_fmadd_ps(panel.m[b], _mm512_set1_ps(scale * static_cast<float>(sum[t * block_stride + b])), acc[t]);
+        acc[t] = _mm512_fmadd_ps(panel.m[b], _mm512_set1_ps(scale * static_cast<float>(sum)), acc[t]);
       }
     }
   }
-  for (int t = 0; t < T; ++t) _mm512_mask_storeu_ps(y + t * y_stride, mask, acc[t]);
+  for (int t = 0; t < T; ++t) _mm512_mask_storeu_ps(y + t * args.y_stride, mask, acc[t]);
 }
 
 template <class F>
@@ -211,14 +239,9 @@ void many_tokens(const Matmul& args) {
       const int rows = args.row_end - row < kRows ? args.row_end - row : kRows;
       const auto mask = static_cast<__mmask16>((1u << rows) - 1);
       int t = 0;
-      const auto tile = [&]<int T>() {
-        panel_tile<F, T>(*panel, count, args.x.q + int64_t{t} * args.k + b0 * 32, args.k, args.x.d + int64_t{t} * blocks + b0,
-                         args.x.sum + int64_t{t} * blocks + b0, blocks, args.y + t * args.y_stride + row, args.y_stride, mask, b0 == 0);
-        t += T;
-      };
-      while (t + 8 <= args.tokens) tile.template operator()<8>();
-      if (t + 4 <= args.tokens) tile.template operator()<4>();
-      while (t < args.tokens) tile.template operator()<1>();
+      for (; t + 8 <= args.tokens; t += 8) panel_tile<F, 8>(*panel, b0, count, args, row, t, mask);
+      if (t + 4 <= args.tokens) panel_tile<F, 4>(*panel, b0, count, args, row, t, mask), t += 4;
+      for (; t < args.tokens; ++t) panel_tile<F, 1>(*panel, b0, count, args, row, t, mask);
     }
   }
 }

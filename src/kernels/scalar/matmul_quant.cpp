@@ -39,14 +39,15 @@ void matmul(const Matmul& args) {
   for (int r = args.row_begin; r < args.row_end; ++r) {
     const auto* row = reinterpret_cast<const Block*>(args.weights + r * args.row_bytes);
     for (int t = 0; t < args.tokens; ++t) {
-      const int8_t* q = args.x.q + int64_t{t} * args.k;
+      const int8_t *q = args.x.q + int64_t{t} * args.k, *q_low = args.x.q_low + int64_t{t} * args.k;
+      const uint8_t* fine = args.x.fine + int64_t{t} * blocks;
       const float* d = args.x.d + int64_t{t} * blocks;
       const int32_t* sum = args.x.sum + int64_t{t} * blocks;
       float acc = 0;
       for (int b = 0; b < blocks; ++b) {
         int w[32], isum = 0;
         integers(row[b], w);
-        for (int i = 0; i < 32; ++i) isum += w[i] * q[b * 32 + i];
+        for (int i = b * 32; i < b * 32 + 32; ++i) isum += w[i % 32] * (fine[b] ? kFineSteps * q[i] + q_low[i] : q[i]);
         acc = std::fma(half_to_float(row[b].scale) * d[b], static_cast<float>(isum), acc);
         if constexpr (requires { row[b].minimum; }) {
           acc = std::fma(half_to_float(row[b].minimum), d[b] * static_cast<float>(sum[b]), acc);
