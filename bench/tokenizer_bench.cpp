@@ -73,7 +73,8 @@ int main(int argc, char** argv) try {
   input.tokenizer = Tokenizer::load(*input.file);
   std::ifstream stream(text, std::ios::binary);
   input.text.assign(std::istreambuf_iterator<char>(stream), {});
-  while (input.text.size() < (1 << 20)) input.text += "In 2024, it's said, 1,234 people wrote text like this for measuring. ";
+  while (input.text.size() < (1 << 20))
+    input.text += "In 2024, it's said, 1,234 people wrote text like this for measuring. ";
   benchmark::RegisterBenchmark("load", load, std::cref(input))->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("encode", encode, std::cref(input))->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("decode", decode, std::cref(input))->Unit(benchmark::kMillisecond);

@@ -21,7 +21,8 @@ struct Seed {
 const std::vector<Seed>& seeds() {
   static const std::vector<Seed> all = [] {
     std::vector<Seed> list;
-    for (const char* pre : {"gpt-2", "smollm", "llama-bpe", "qwen2", "qwen35", "gpt-4o", "tekken", "deepseek-v3", "falcon", ""}) {
+    for (const char* pre :
+         {"gpt-2", "smollm", "llama-bpe", "qwen2", "qwen35", "gpt-4o", "tekken", "deepseek-v3", "falcon", ""}) {
       list.push_back({tiny_byte_level(pre).bytes(), nullptr, true});
     }
     list.push_back({tiny_sentencepiece().bytes(), nullptr, true});

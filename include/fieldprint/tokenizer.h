@@ -36,16 +36,16 @@ class Tokenizer {
   // The bytes one token stands for inside running text. Control tokens give their name with `special`, else nothing.
   virtual std::string_view piece(TokenId token, bool special = true) const = 0;
 
-  // The text of `tokens`. For byte-level vocabularies decode(encode(text)) == text for any bytes; SentencePiece ones give
-  // U+2581 back as a space, and unigram ones what their normaliser left. Ids out of range throw Error kBadInput, in all
-  // members that take one.
+  // The text of `tokens`. For byte-level vocabularies decode(encode(text)) == text for any bytes; SentencePiece ones
+  // give U+2581 back as a space, and unigram ones what their normaliser left. Ids out of range throw Error kBadInput,
+  // in all members that take one.
   virtual std::string decode(std::span<const TokenId> tokens, bool special = true) const = 0;
 
   virtual int size() const = 0;
-  virtual TokenId bos() const = 0;                      // kNoToken where there is none
+  virtual TokenId bos() const = 0;  // kNoToken where there is none
   virtual TokenId eos() const = 0;
   virtual bool ends_generation(TokenId token) const = 0;  // EOS, EOT, EOM, <|im_end|> ...
-  virtual bool adds_bos() const = 0;                    // encode() would begin with bos()
+  virtual bool adds_bos() const = 0;                      // encode() would begin with bos()
   virtual TokenId find(std::string_view text) const = 0;  // the token of exactly this text, or kNoToken
 
   // Vocabularies may put a space before text that begins or follows a special token. True where a space that begins the

@@ -15,8 +15,8 @@ constexpr bool stands_for_itself(uint32_t byte) {
 }
 
 struct Alphabet {
-  std::array<uint16_t, 256> code{};           // byte -> code point
-  std::array<int16_t, kAlphabetEnd> byte{};   // code point -> byte, or -1
+  std::array<uint16_t, 256> code{};          // byte -> code point
+  std::array<int16_t, kAlphabetEnd> byte{};  // code point -> byte, or -1
 };
 
 constexpr Alphabet make_alphabet() {

@@ -33,8 +33,8 @@ Charsmap::Charsmap(const GgufArray* map) {
   if (!replacements_.empty() && replacements_.back() != '\0') damaged("the last replacement has no end");
 }
 
-// A unit of the trie: bits 0-7 and 31 label, bit 8 "a key ends here", bits 9-30 the offset to the children (bit 9: times
-// 256). The child for a byte is at index ^ byte; a key's value is the low 31 bits of the child for NUL.
+// A unit of the trie: bits 0-7 and 31 label, bit 8 "a key ends here", bits 9-30 the offset to the children (bit 9:
+// times 256). The child for a byte is at index ^ byte; a key's value is the low 31 bits of the child for NUL.
 Charsmap::Step Charsmap::step(std::string_view text, size_t at) const {
   const auto offset = [](uint32_t u) { return static_cast<size_t>(u >> 10) << ((u & 1u << 9) >> 6); };
   size_t length = 0, value = 0;

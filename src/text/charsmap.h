@@ -21,8 +21,8 @@ class Charsmap {
     std::string_view replacement;  // lives as long as the text and the map
   };
 
-  // What the text from `at` on (at < text.size()) becomes: the replacement of the longest key there, else its character,
-  // else U+FFFD for a broken byte.
+  // What the text from `at` on (at < text.size()) becomes: the replacement of the longest key there, else its
+  // character, else U+FFFD for a broken byte.
   Step step(std::string_view text, size_t at) const;
 
  private:

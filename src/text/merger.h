@@ -1,5 +1,6 @@
-// Pair merging, the heart of BPE in both its forms: of all adjacent pairs that may merge take the one of the lowest rank,
-// the leftmost among equals, replace it by its result, and again until none is left. n log n in the symbols of a word.
+// Pair merging, the heart of BPE in both its forms: of all adjacent pairs that may merge take the one of the lowest
+// rank, the leftmost among equals, replace it by its result, and again until none is left. n log n in the symbols of a
+// word.
 #pragma once
 
 #include <cstdint>

@@ -45,7 +45,8 @@ TEST(Merger, EqualsTheDefinitionForWordsOfAnyLength) {
   Random random(7);
   for (int round = 0; round < 300; ++round) {
     const uint32_t letters = 1 + random.below(5);
-    const MergeTable table = random_table(random, letters, 1 + random.below(60), round % 2 == 0 ? 0 : 1 + random.below(10));
+    const MergeTable table =
+        random_table(random, letters, 1 + random.below(60), round % 2 == 0 ? 0 : 1 + random.below(10));
     for (const size_t length : {0, 1, 2, 5, 39, 40, 41, 42, 200}) {
       std::vector<uint32_t> symbols(length);
       for (uint32_t& symbol : symbols) symbol = random.below(50) == 0 ? kNoSymbol : random.below(letters);

@@ -9,6 +9,8 @@ namespace {
 
 using std::string_view;
 
+// A pattern is read by its alternatives.
+// clang-format off
 #define GPT2_WORDS "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define ENGLISH_ENDINGS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -39,6 +41,7 @@ constexpr string_view kFalcon[] = {
     "[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2_WORDS, "[0-9][0-9][0-9]"};
 constexpr string_view kDefault[] = {
     "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_WORDS, "\\p{N}+", "[0-9][0-9][0-9]"};
+// clang-format on
 
 constexpr SplitFamily kGpt2Family{kGpt2, next_word_gpt2};
 constexpr SplitFamily kSmollmFamily{kSmollm, next_word_gpt2_digits_apart};
@@ -122,8 +125,7 @@ const PreTokenizerRow& find_pre_tokenizer(string_view name) {
 }
 
 PreTokenizer::PreTokenizer(const SplitFamily& family)
-    : next_word_(family.next_word),
-      regex_(family.next_word ? std::span<const string_view>() : family.patterns) {}
+    : next_word_(family.next_word), regex_(family.next_word ? std::span<const string_view>() : family.patterns) {}
 
 void PreTokenizer::split(string_view text, std::vector<size_t>& ends) const {
   if (next_word_ == nullptr) return regex_.split(text, ends);

@@ -30,6 +30,7 @@ std::vector<std::string> split(std::string_view pre, std::string_view text) {
 
 // Text of what pre-tokenizers treat differently, some of it broken.
 std::string random_text(std::mt19937& random, size_t characters) {
+  // clang-format off
   static const char* const kPieces[] = {
       " ",  " ",  "  ", "\n", "\r\n", "\t", "\u0085", "\u00A0", "\u3000", "\u2028", "\u180E", "\u200B", "\x0B",
       "a",  "Z",  "the", "\u00E9", "\u0130", "\u017F", "\u4E2D", "\u0915", "\u01C5", "\uAC00", "\U00010400",
@@ -38,6 +39,7 @@ std::string random_text(std::mt19937& random, size_t characters) {
       "\u0301", "\u093F", "\u20DD", "\uFE0F", "\U000E0100",
       "!",  "...", "$", "/", "_", "=", "\u00AB", "\u20AC", "\U0001F469\u200D\U0001F467", "\uFFFD", "\u0378", "\uE000",
       "\xFF", "\xC3", "\xE2\x82", "\xED\xA0\x80", "\xF4\x90\x80\x80"};
+  // clang-format on
   std::string text;
   for (size_t i = 0; i < characters; ++i) text += kPieces[random() % std::size(kPieces)];
   if (random() % 4 == 0) text.insert(random() % (text.size() + 1), 1, '\0');
@@ -76,7 +78,8 @@ TEST(PreTokenizer, EveryRowLosesNothing) {
 }
 
 TEST(PreTokenizer, Gpt2) {
-  EXPECT_THAT(split("gpt-2", "It's 2024,  ok?\n\n x"), ElementsAre("It", "'s", " 2024", ",", " ", " ok", "?", "\n\n", " x"));
+  EXPECT_THAT(split("gpt-2", "It's 2024,  ok?\n\n x"),
+              ElementsAre("It", "'s", " 2024", ",", " ", " ok", "?", "\n\n", " x"));
   EXPECT_THAT(split("gpt-2", "I'LL a\u0301"), ElementsAre("I", "'", "LL", " a", "\u0301"));
   EXPECT_THAT(split("gpt-2", "a  "), ElementsAre("a", "  "));
 }

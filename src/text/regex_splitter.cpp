@@ -47,7 +47,8 @@ struct Matcher {  // what PCRE2 needs for one thread; cheap to make, as the JIT'
       found = pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, context);
     }
     if (found == PCRE2_ERROR_NOMATCH) return false;
-    if (found < 0) throw Error(ErrorKind::kLimit, "the text cannot be split into words: PCRE2 error " + std::to_string(found));
+    if (found < 0)
+      throw Error(ErrorKind::kLimit, "the text cannot be split into words: PCRE2 error " + std::to_string(found));
     begin = pcre2_get_ovector_pointer(data)[0];
     end = pcre2_get_ovector_pointer(data)[1];
     return true;

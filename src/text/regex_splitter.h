@@ -1,5 +1,5 @@
-// Splits text by a chain of regular expressions (PCRE2, UTF and UCP): each pattern cuts every piece that the ones before
-// it left into its matches and what lies between them. Lookaheads see the end of a piece as the end of the text.
+// Splits text by a chain of regular expressions (PCRE2, UTF and UCP): each pattern cuts every piece that the ones
+// before it left into its matches and what lies between them. Lookaheads see the end of a piece as the end of the text.
 #pragma once
 
 #include <memory>

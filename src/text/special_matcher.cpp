@@ -33,7 +33,8 @@ void SpecialMatcher::add(std::string_view text, TokenId token) {
 void SpecialMatcher::finish() {
   std::vector<uint32_t> order(nodes_.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return nodes_[a].depth < nodes_[b].depth; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return nodes_[a].depth < nodes_[b].depth; });
   for (const uint32_t i : order) {
     Node& node = nodes_[i];
     if (node.depth > 1) {

@@ -1,6 +1,6 @@
 // Finds special tokens in text: from left to right, the longest that begins at a place. Linear in the text whatever the
-// tokens are: an Aho-Corasick automaton of the reversed tokens reads the text backwards, so that at every place its state
-// tells the longest token which begins there.
+// tokens are: an Aho-Corasick automaton of the reversed tokens reads the text backwards, so that at every place its
+// state tells the longest token which begins there.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// SentencePiece BPE (Llama 2, Mistral, Gemma): text begun as its characters, spaces written U+2581; the pair whose union
-// is the token of the highest score merges first. What stays without a token becomes its bytes.
+// SentencePiece BPE (Llama 2, Mistral, Gemma): text begun as its characters, spaces written U+2581; the pair whose
+// union is the token of the highest score merges first. What stays without a token becomes its bytes.
 #include <algorithm>
 #include <array>
 #include <string>

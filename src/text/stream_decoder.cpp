@@ -9,7 +9,10 @@ size_t unfinished(std::string_view text, size_t at) {
   const size_t left = text.size() - at;
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[at + i]); };
   const uint8_t lead = byte(0);
-  const size_t wanted = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  const size_t wanted = lead >= 0xC2 && lead <= 0xDF   ? 2
+                        : lead >= 0xE0 && lead <= 0xEF ? 3
+                        : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                       : 0;
   if (wanted <= left) return 0;
   // The second byte decides about overlong forms, surrogates and what lies beyond U+10FFFF.
   const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
@@ -39,7 +42,8 @@ StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool special) : tokeniz
 
 std::string StreamDecoder::push(TokenId token) {
   std::string_view piece = tokenizer_.piece(token, special_);
-  if (piece.starts_with(' ') && tokenizer_.space_is_prefix_after(previous_) && !tokenizer_.space_is_prefix_after(token)) {
+  if (piece.starts_with(' ') && tokenizer_.space_is_prefix_after(previous_) &&
+      !tokenizer_.space_is_prefix_after(token)) {
     piece.remove_prefix(1);
   }
   previous_ = token;

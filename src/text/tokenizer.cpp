@@ -1,13 +1,14 @@
-// A vocabulary put together: special tokens cut out of the text, a model of its kind for what lies between, BOS and EOS.
+// A vocabulary put together: special tokens cut out of the text, a model of its kind for what lies between, BOS and
+// EOS.
 #include "fieldprint/tokenizer.h"
 
 #include <algorithm>
 #include <string>
 
 #include "fieldprint/error.h"
+#include "text/pre_tokenizer.h"
 #include "text/special_matcher.h"
 #include "text/text_model.h"
-#include "text/pre_tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace fieldprint {
@@ -33,15 +34,17 @@ const ModelKind& find_kind(string_view name) {
     if (kind.name == name) return kind;
     known += (known.empty() ? "" : ", ") + std::string(kind.name);
   }
-  throw Error(ErrorKind::kUnsupported, "vocabularies of the kind '" + std::string(name.substr(0, 100)) + "' are not supported",
+  throw Error(ErrorKind::kUnsupported,
+              "vocabularies of the kind '" + std::string(name.substr(0, 100)) + "' are not supported",
               "tokenizer.ggml.model", "known are: " + known);
 }
 
-// Byte-level files without ids for BOS and EOS come from the time when Falcon's 11 was both; in other vocabularies 11 is
-// ordinary (a comma in GPT-2's), and must not end an answer.
+// Byte-level files without ids for BOS and EOS come from the time when Falcon's 11 was both; in other vocabularies 11
+// is ordinary (a comma in GPT-2's), and must not end an answer.
 void mend_defaults(const GgufFile& file, VocabularyDefaults& defaults) {
   const GgufArray* kinds = file.array("tokenizer.ggml.token_type");
-  const bool control = kinds != nullptr && kinds->count > 11 && kinds->integer(11) == static_cast<int>(TokenKind::kControl);
+  const bool control =
+      kinds != nullptr && kinds->count > 11 && kinds->integer(11) == static_cast<int>(TokenKind::kControl);
   if (control) defaults.bos = defaults.eos = 11;
   defaults.add_bos = find_pre_tokenizer(file.string("tokenizer.ggml.pre", "")).add_bos;
 }
@@ -63,7 +66,8 @@ class GgufTokenizer final : public Tokenizer {
     piece_ends_.reserve(v.texts.size());
     for (TokenId id = 0; id < v.size(); ++id) {
       const TokenKind kind = v.kind(id);
-      const bool special = kind == TokenKind::kControl || kind == TokenKind::kUnknown || kind == TokenKind::kUserDefined;
+      const bool special =
+          kind == TokenKind::kControl || kind == TokenKind::kUnknown || kind == TokenKind::kUserDefined;
       if (special) specials_.add(v.text(id), id);
       if (kind == TokenKind::kUserDefined) user_defined_.add(v.text(id), id);
       pieces_ += special ? std::string(v.text(id)) : model_->piece(v.text(id), kind);
@@ -106,7 +110,8 @@ class GgufTokenizer final : public Tokenizer {
     TokenId previous = kNoToken;
     for (const TokenId token : tokens) {
       string_view next = piece(token, special);
-      if (next.starts_with(' ') && space_is_prefix_after(previous) && !space_is_prefix_after(token)) next.remove_prefix(1);
+      if (next.starts_with(' ') && space_is_prefix_after(previous) && !space_is_prefix_after(token))
+        next.remove_prefix(1);
       text += next;
       previous = token;
     }
@@ -141,7 +146,9 @@ class GgufTokenizer final : public Tokenizer {
 
   void strip(string_view text, std::vector<TextFragment>& fragments) const {
     if (lstrips_.empty() && rstrips_.empty()) return;
-    const auto in = [](const std::vector<TokenId>& set, TokenId id) { return std::binary_search(set.begin(), set.end(), id); };
+    const auto in = [](const std::vector<TokenId>& set, TokenId id) {
+      return std::binary_search(set.begin(), set.end(), id);
+    };
     for (size_t i = 0; i < fragments.size(); ++i) {
       TextFragment& fragment = fragments[i];
       if (fragment.token != kNoToken) continue;

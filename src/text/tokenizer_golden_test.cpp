@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 fs::path default_model() {
   const char* data = std::getenv("XDG_DATA_HOME");
   const char* home = std::getenv("HOME");
-  const fs::path root = data != nullptr && *data != '\0' ? fs::path(data) : fs::path(home != nullptr ? home : "") / ".local/share";
+  const fs::path root =
+      data != nullptr && *data != '\0' ? fs::path(data) : fs::path(home != nullptr ? home : "") / ".local/share";
   return root / "fieldprint/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
@@ -31,7 +32,8 @@ TEST_P(TokenizerGolden, GivesTheSameIdsAndTheTextBack) {
   const std::string name = GetParam();
   const fs::path folder = shared_dir() / "golden/tokenizer";
   const fs::path model = name == "smollm2" ? default_model() : folder / (name + "-vocab.gguf");
-  if (!fs::exists(model)) GTEST_SKIP() << model << " is not here: run 'fieldprint pull smollm2-135m' to check its token ids";
+  if (!fs::exists(model))
+    GTEST_SKIP() << model << " is not here: run 'fieldprint pull smollm2-135m' to check its token ids";
 
   const auto file = GgufFile::open(model.string());
   const auto tokenizer = Tokenizer::load(*file);
@@ -43,10 +45,12 @@ TEST_P(TokenizerGolden, GivesTheSameIdsAndTheTextBack) {
     const auto text = golden["text"].get<std::string>();
     const auto ids = tokenizer->encode(text, {.add_special = true, .parse_special = true});
     const auto plain = tokenizer->encode(text, {.add_special = false, .parse_special = false});
-    const bool same = ids == golden["ids"].get<std::vector<TokenId>>() && plain == golden["plain"].get<std::vector<TokenId>>();
+    const bool same =
+        ids == golden["ids"].get<std::vector<TokenId>>() && plain == golden["plain"].get<std::vector<TokenId>>();
     const std::string back = tokenizer->decode(plain);
     if (same && (!byte_level || back == text)) continue;
-    if (++wrong <= 3) ADD_FAILURE() << name << " line " << count + 1 << (same ? " decodes to " + back : " has other ids: " + text);
+    if (++wrong <= 3)
+      ADD_FAILURE() << name << " line " << count + 1 << (same ? " decodes to " + back : " has other ids: " + text);
   }
   EXPECT_EQ(count, 1000);
   EXPECT_EQ(wrong, 0);

@@ -23,14 +23,16 @@ constexpr EncodeOptions kPlain{.add_special = false, .parse_special = false};
 constexpr EncodeOptions kParsed{.add_special = false, .parse_special = true};
 
 // The pieces of what `text` encodes to, specials by their names.
-std::vector<std::string> pieces(const Tokenizer& tokenizer, std::string_view text, const EncodeOptions& options = kPlain) {
+std::vector<std::string> pieces(const Tokenizer& tokenizer, std::string_view text,
+                                const EncodeOptions& options = kPlain) {
   std::vector<std::string> list;
   for (const TokenId id : tokenizer.encode(text, options)) list.emplace_back(tokenizer.piece(id));
   return list;
 }
 
 std::string random_unicode(std::mt19937& random, bool broken) {
-  static const char* const kWords[] = {"hello", " world", "aaaa", "ab", "  ", "\n", "12", "'s", "<tool>", "<s>", "\u00E9", "<|im_end|>"};
+  static const char* const kWords[] = {"hello", " world", "aaaa",   "ab",  "  ",     "\n",
+                                       "12",    "'s",     "<tool>", "<s>", "\u00E9", "<|im_end|>"};
   std::string text;
   for (size_t i = random() % 30; i > 0; --i) {
     const auto choice = random() % 10;
@@ -206,7 +208,8 @@ TEST(Tokenizer, HostileVocabularies) {
   odd[4].kinds.assign(odd[4].tokens.size(), kTinyByte);
   odd[5].ids = {{"bos_token_id", -1}, {"eos_token_id", -1}};
   odd.push_back(tiny_sentencepiece());
-  odd.back().tokens[10] = "<0xZZ>", odd.back().tokens[11] = "\xFF\xFE", odd.back().tokens[270] = "", odd.back().kinds[3] = 1;
+  odd.back().tokens[10] = "<0xZZ>", odd.back().tokens[11] = "\xFF\xFE", odd.back().tokens[270] = "",
+  odd.back().kinds[3] = 1;
   odd.push_back(tiny_unigram());
   odd.back().tokens[4] = "\xE2\x96", odd.back().tokens[5] = "";
   for (size_t i = 0; i < odd.size(); ++i) {
@@ -276,7 +279,8 @@ TEST(Tokenizer, SentencePieceGivesEveryTextBack) {
 
 TEST(StreamDecoder, PiecesTogetherAreTheTextAndNeverEndInsideACharacter) {
   std::mt19937 random(8);
-  const std::unique_ptr<Tokenizer> all[] = {tiny_byte_level("lfm2").load(), tiny_sentencepiece().load(), tiny_unigram().load()};
+  const std::unique_ptr<Tokenizer> all[] = {tiny_byte_level("lfm2").load(), tiny_sentencepiece().load(),
+                                            tiny_unigram().load()};
   const auto whole = [](const std::string& text) {
     for (size_t at = 0; at < text.size(); at += utf8_at(text, at).length) {
       if (utf8_at(text, at).broken()) return false;

@@ -54,7 +54,8 @@ TEST(Unigram, FindsTheBestOfAllWaysToCut) {
       joined += tiny.tokens[static_cast<size_t>(id)];
     }
     // The prefix goes before the first word; a text that begins with spaces keeps them.
-    const std::string trimmed = text.find_first_not_of(' ') == text.npos ? "" : text.substr(text.find_first_not_of(' '));
+    const std::string trimmed =
+        text.find_first_not_of(' ') == text.npos ? "" : text.substr(text.find_first_not_of(' '));
     const std::string normal = mark_spaces(text.substr(0, text.size() - trimmed.size()), false) +
                                (trimmed.empty() ? "" : mark_spaces(trimmed, true));
     ASSERT_EQ(joined, normal);
@@ -159,10 +160,10 @@ TEST(Charsmap, DamagedMapsAreErrorsOrReplaceNothing) {
     for (size_t at = 0; at < text.size();) at += map.step(text, at).consumed;
   };
   EXPECT_THROW(parse({1, 2}, ""), Error);
-  EXPECT_THROW(parse({8, 0, 0, 0, 1, 1, 1, 1}, ""), Error);    // the trie reaches beyond the end
-  EXPECT_THROW(parse({0, 0, 0, 0, 'x'}, ""), Error);           // a replacement without an end
+  EXPECT_THROW(parse({8, 0, 0, 0, 1, 1, 1, 1}, ""), Error);  // the trie reaches beyond the end
+  EXPECT_THROW(parse({0, 0, 0, 0, 'x'}, ""), Error);         // a replacement without an end
   auto outside = charsmap_bytes({{"A", "a"}});
-  outside.resize(outside.size() - 2);                          // the only replacement is cut off
+  outside.resize(outside.size() - 2);  // the only replacement is cut off
   EXPECT_THROW(parse(outside, "A"), Error);
   auto random_map = charsmap_bytes({{"A", "a"}, {"AE", "e"}});
   std::mt19937 random(2);

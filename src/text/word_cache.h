@@ -1,5 +1,5 @@
-// What the words met lately encode to. Bounded: 32,768 slots of 64 bytes (2 MB), one place a word, the newest stays. With
-// 8,192 a megabyte of English took 1.4 times as long.
+// What the words met lately encode to. Bounded: 32,768 slots of 64 bytes (2 MB), one place a word, the newest stays.
+// With 8,192 a megabyte of English took 1.4 times as long.
 #pragma once
 
 #include <array>

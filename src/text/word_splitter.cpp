@@ -52,7 +52,8 @@ size_t space_end(const CharClass* classes, std::string_view text, size_t begin, 
   return free_end || last == begin ? at : last;
 }
 
-constexpr unsigned kLetterBit = 1u << kLetter, kNumberBit = 1u << kNumber, kMarkBit = 1u << kMark, kOtherBit = 1u << kOther;
+constexpr unsigned kLetterBit = 1u << kLetter, kNumberBit = 1u << kNumber, kMarkBit = 1u << kMark,
+                   kOtherBit = 1u << kOther;
 
 template <bool kDigitsApart>
 size_t gpt2(std::string_view text, size_t begin) {
@@ -64,14 +65,17 @@ size_t gpt2(std::string_view text, size_t begin) {
   if (at < text.size()) {
     const ClassedChar c = class_at(classes, text, at);
     switch (c.kind) {
-      case kLetter: return run_end(classes, text, at + c.length, kLetterBit);
+      case kLetter:
+        return run_end(classes, text, at + c.length, kLetterBit);
       case kNumber:
         if (!kDigitsApart) return run_end(classes, text, at + c.length, kNumberBit);
         if (at == begin) return at + c.length;
         break;
       case kMark:
-      case kOther: return run_end(classes, text, at + c.length, kMarkBit | kOtherBit);
-      case kSpace: break;
+      case kOther:
+        return run_end(classes, text, at + c.length, kMarkBit | kOtherBit);
+      case kSpace:
+        break;
     }
   }
   return space_end<false>(classes, text, begin, kDigitsApart ? kNumberBit : 0);

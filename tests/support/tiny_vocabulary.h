@@ -68,12 +68,12 @@ inline TinyVocabulary tiny_byte_level(std::string pre) {
     v.add(bytes_to_alphabet(std::string(left) + std::string(right)), kTinyNormal);
   };
   const std::pair<const char*, const char*> merges[] = {
-      {"h", "e"},  {"l", "l"},   {" ", "w"},  {"he", "ll"}, {"o", "r"},  {" w", "or"}, {"hell", "o"}, {"l", "d"},
-      {"a", "a"},  {"aa", "aa"}, {"a", "b"},  {" ", " "},   {"  ", "  "}, {"1", "2"},  {"0", "0"},    {"e", "l"},
-      {"\n", "\n"}, {"\xC3", "\xA9"}, {" wor", "ld"}, {"\xF0\x9F", "\x98"}, {"\xF0", "\x9F"}, {"'", "s"}, {"aaaa", "b"}};
+      {"h", "e"},     {"l", "l"},           {" ", "w"},       {"he", "ll"}, {"o", "r"},   {" w", "or"},
+      {"hell", "o"},  {"l", "d"},           {"a", "a"},       {"aa", "aa"}, {"a", "b"},   {" ", " "},
+      {"  ", "  "},   {"1", "2"},           {"0", "0"},       {"e", "l"},   {"\n", "\n"}, {"\xC3", "\xA9"},
+      {" wor", "ld"}, {"\xF0\x9F", "\x98"}, {"\xF0", "\x9F"}, {"'", "s"},   {"aaaa", "b"}};
   for (const auto& [left, right] : merges) merge(left, right);
-  v.ids = {{"bos_token_id", v.add("<s>", kTinyControl)},
-           {"eos_token_id", v.add("<|im_end|>", kTinyControl)}};
+  v.ids = {{"bos_token_id", v.add("<s>", kTinyControl)}, {"eos_token_id", v.add("<|im_end|>", kTinyControl)}};
   v.add("<|im_start|>", kTinyControl);
   v.add("<tool>", kTinyUserDefined);
   v.add("<tool>>", kTinyUserDefined);
@@ -92,11 +92,13 @@ inline TinyVocabulary tiny_sentencepiece() {
     v.add(std::string("<0x") + hex[byte >> 4] + hex[byte & 15] + ">", kTinyByte);
   }
   float score = 0;
-  for (const char* token : {"\u2581h", "el", "\u2581hel", "lo", "\u2581hello", "\u2581w", "or", "\u2581wor", "ld", "\u2581world",
-                            "aa", "aaaa", "ab", "\u2581\u2581", "\u2581\u2581\u2581\u2581", "\u00E9a", "<s"}) {
+  for (const char* token :
+       {"\u2581h", "el", "\u2581hel", "lo", "\u2581hello", "\u2581w", "or", "\u2581wor", "ld", "\u2581world", "aa",
+        "aaaa", "ab", "\u2581\u2581", "\u2581\u2581\u2581\u2581", "\u00E9a", "<s"}) {
     v.add(token, kTinyNormal, score -= 1);
   }
-  for (const char* token : {"\u2581", "h", "e", "l", "o", "w", "r", "d", "a", "b", "s", "<", ">", "\n", "\u00E9", "1"}) {
+  for (const char* token :
+       {"\u2581", "h", "e", "l", "o", "w", "r", "d", "a", "b", "s", "<", ">", "\n", "\u00E9", "1"}) {
     v.add(token, kTinyNormal, score -= 1);
   }
   v.add("<tool>", kTinyUserDefined);
@@ -111,9 +113,10 @@ inline TinyVocabulary tiny_unigram() {
   v.add("</s>", kTinyControl);
   v.add("<unk>", kTinyUnknown);
   const std::pair<const char*, float> tokens[] = {
-      {"\u2581hello", -5.0f}, {"\u2581", -2.0f}, {"hell", -4.5f}, {"h", -6.0f}, {"e", -5.5f}, {"l", -5.25f}, {"ll", -5.75f},
-      {"o", -5.0f}, {"\u2581wor", -6.5f}, {"ld", -6.0f}, {"w", -7.0f}, {"r", -7.25f}, {"d", -7.5f}, {"aa", -8.0f}, {"a", -4.25f},
-      {"aaa", -11.5f}, {"\u00E9", -9.0f}, {"lo", -5.5f}};
+      {"\u2581hello", -5.0f}, {"\u2581", -2.0f}, {"hell", -4.5f}, {"h", -6.0f},         {"e", -5.5f},
+      {"l", -5.25f},          {"ll", -5.75f},    {"o", -5.0f},    {"\u2581wor", -6.5f}, {"ld", -6.0f},
+      {"w", -7.0f},           {"r", -7.25f},     {"d", -7.5f},    {"aa", -8.0f},        {"a", -4.25f},
+      {"aaa", -11.5f},        {"\u00E9", -9.0f}, {"lo", -5.5f}};
   for (const auto& [token, score] : tokens) v.add(token, kTinyNormal, score);
   v.add("<extra>", kTinyUserDefined);
   v.flags = {{"add_space_prefix", true}};
