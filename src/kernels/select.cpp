@@ -78,7 +78,7 @@ void quantize_activations(const KernelTable& kernels, const float* x, int n, con
   const int blocks = n / kActivationBlock;
   float squares = 0;
   for (int b = 0; b < blocks; ++b) squares += out.d[b] * out.d[b];
-  const float limit = 2.0f * squares / static_cast<float>(blocks);
+  const float limit = squares / static_cast<float>(blocks);
   for (int b = 0; b < blocks; ++b) {
     const float step = out.d[b];
     out.fine[b] = step * step > limit;

@@ -291,14 +291,11 @@ inline void panel_tile(const Panel<F>& panel, int blocks, const TileTokens& x, f
     __m256i isum[T] = {};
     panel_block<F, T>(panel.values[b], x.q + b * kBlockBytes, x.q_stride, isum);
     if constexpr (F::kBits != 8) {  // 16-bit words hold fine activations as they are
-      unsigned any = 0;
-      for (int t = 0; t < T; ++t) any |= x.fine[t * x.block_stride + b];
-      if (any) {
-        __m256i low[T] = {};
-        panel_block<F, T>(panel.values[b], x.q_low + b * kBlockBytes, x.q_stride, low);
-        for (int t = 0; t < T; ++t) {
-          if (x.fine[t * x.block_stride + b]) isum[t] = combine(isum[t], low[t]);
-        }
+      for (int t = 0; t < T; ++t) {
+        if (!x.fine[t * x.block_stride + b]) continue;
+        __m256i low[1] = {};
+        panel_block<F, 1>(panel.values[b], x.q_low + t * x.q_stride + b * kBlockBytes, x.q_stride, low);
+        isum[t] = combine(isum[t], low[0]);
       }
     }
     for (int t = 0; t < T; ++t) {

@@ -199,23 +199,15 @@ inline void panel_tile(const Panel& panel, int b0, int count, const Matmul& args
   for (int t = 0; t < T; ++t) acc[t] = b0 == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, y + t * args.y_stride);
   for (int b = 0; b < count; ++b) {
     __m512i isum[T];
-    unsigned any = 0;
-    for (int t = 0; t < T; ++t) {
-      isum[t] = _mm512_setzero_si512();
-      any |= args.x.fine[block0 + int64_t{t} * blocks + b];
-    }
+    for (int t = 0; t < T; ++t) isum[t] = _mm512_setzero_si512();
     panel_block<T>(panel.values[b], args.x.q + q0 + b * 32, args.k, isum);
-    if (any) {
-      __m512i low[T];
-      for (int t = 0; t < T; ++t) low[t] = _mm512_setzero_si512();
-      panel_block<T>(panel.values[b], args.x.q_low + q0 + b * 32, args.k, low);
-      for (int t = 0; t < T; ++t) {
-        if (!args.x.fine[block0 + int64_t{t} * blocks + b]) continue;
-        isum[t] = _mm512_add_epi32(_mm512_mullo_epi32(isum[t], _mm512_set1_epi32(kFineSteps)), low[t]);
-      }
-    }
     for (int t = 0; t < T; ++t) {
       const int64_t at = block0 + int64_t{t} * blocks + b;
+      if (args.x.fine[at]) {
+        __m512i low[1] = {_mm512_setzero_si512()};
+        panel_block<1>(panel.values[b], args.x.q_low + q0 + int64_t{t} * args.k + b * 32, args.k, low);
+        isum[t] = _mm512_add_epi32(_mm512_mullo_epi32(isum[t], _mm512_set1_epi32(kFineSteps)), low[0]);
+      }
       const float scale = args.x.d[at];
       const int32_t sum = args.x.sum[at];
       if constexpr (F::kOffset != 0) isum[t] = _mm512_sub_epi32(isum[t], _mm512_set1_epi32(F::kOffset * sum));
