@@ -1,1 +1,222 @@
-int main() { return 0; }
+// fieldprint, the program: the table of subcommands, how a command line becomes an action, and the edge at which every
+// error turns into a sentence and an exit code.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <clocale>
+#include <map>
+#include <new>
+
+#include "command.h"
+#include "fieldprint/error.h"
+#include "help.h"
+#include "options.h"
+#include "output.h"
+#include "settings.h"
+#include "signals.h"
+#include "suggest.h"
+
+namespace fieldprint::cli {
+
+namespace {
+
+struct Row {
+  const char* name;
+  const char* group;
+  const char* about;
+  Action (*add)(CLI::App&);
+};
+
+constexpr Row kCommands[] = {
+    {"run", "Talk", "Answer one prompt: the text on stdout, the speed on stderr", add_run},
+    {"chat", "Talk", "Talk with a model, with history and line editing", add_chat},
+    {"pull", "Models", "Fetch models, checked and atomic", add_pull},
+    {"models", "Models", "List the models that can be had by name, and where they lie", add_models},
+    {"info", "Models", "What a model file says of itself, and the memory it wants", add_info},
+    {"tokenize", "Text", "Turn text into token ids", add_tokenize},
+    {"detokenize", "Text", "Turn token ids into text", add_detokenize},
+    {"template", "Text", "Render a chat template: variables as JSON in, the prompt out", add_template},
+    {"logits", "Measure", "Write the logits of every position of a token sequence", add_logits},
+    {"perplexity", "Measure", "How well a model predicts a text", add_perplexity},
+    {"completion", "Shell", "Print a completion script for bash, zsh or fish", add_completion},
+};
+
+struct Program {
+  CLI::App root{"Fieldprint runs transformer language models on ordinary CPUs: fast, provable.", "fieldprint"};
+  std::map<const CLI::App*, Action> actions;
+  std::string config;
+
+  Program() {
+    root.set_help_flag();  // ours, so that help goes through the checked standard output
+    root.allow_extras()->require_subcommand(0, 1);
+    add_common(root);
+    root.add_flag("-V,--version")->description("Print the version");
+    for (const auto& entry : kCommands) {
+      auto* command = root.add_subcommand(entry.name, entry.about)->group(entry.group);
+      command->set_help_flag();
+      command->allow_extras();
+      actions[command] = entry.add(*command);
+      add_common(*command);
+    }
+  }
+
+  void add_common(CLI::App& app) {
+    app.add_flag("-h,--help")->description("Show this help")->group("Help");
+    add_text(app, "--config", config, "FILE", "Read settings from FILE")->group("Help");
+  }
+};
+
+// `--system=` gives an empty value; CLI11 would take the next argument for it.
+std::vector<std::string> arguments(int argc, char** argv) {
+  std::vector<std::string> all;
+  bool flags = true;
+  for (int i = 1; i < argc; ++i) {
+    std::string argument = argv[i];
+    if (argument == "--") flags = false;
+    if (flags && argument.size() > 3 && argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      all.push_back(argument.substr(0, argument.size() - 1));
+      all.emplace_back();
+    } else {
+      all.push_back(std::move(argument));
+    }
+  }
+  return all;
+}
+
+std::string help_hint(const CLI::App* command) {
+  return command == nullptr ? "`fieldprint --help` shows what there is"
+                            : fmt::format("`fieldprint {} --help` lists the flags", command->get_name());
+}
+
+// "-temp" would be read as -t with the value "emp".
+void refuse_one_dash(const CLI::App& root, const std::vector<std::string>& all) {
+  std::vector<std::string> known;
+  for (const auto* command : root.get_subcommands({}))
+    for (const auto& name : flag_names(*command)) known.push_back(name);
+  for (const auto& argument : all) {
+    if (argument == "--") return;
+    const std::string name = argument.substr(0, argument.find('='));
+    if (name.size() > 2 && name[1] != '-' && std::find(known.begin(), known.end(), "-" + name) != known.end())
+      throw Error(ErrorKind::kUsage, fmt::format("unknown flag {}", name), {}, fmt::format("did you mean -{}?", name));
+  }
+}
+
+void refuse_extras(const CLI::App& root, const CLI::App* command) {
+  bool flags = true;
+  for (const auto& extra : root.remaining(true)) {
+    if (extra == "--" && flags) {
+      flags = false;
+      continue;
+    }
+    if (flags && extra.size() > 1 && extra.front() == '-') {
+      const std::string name = extra.substr(0, extra.find('='));
+      const auto known = flag_names(command == nullptr ? root : *command);
+      throw Error(ErrorKind::kUsage, fmt::format("unknown flag {}", name), {},
+                  name.size() == 2 ? help_hint(command) : did_you_mean(name, known, help_hint(command)));
+    }
+    if (command != nullptr)
+      throw Error(ErrorKind::kUsage, fmt::format("unexpected argument '{}'", extra), {},
+                  "text of several words goes in quotes");
+    std::vector<std::string> names;
+    for (const auto* each : root.get_subcommands({})) names.push_back(each->get_name());
+    throw Error(ErrorKind::kUsage, fmt::format("unknown command '{}'", extra), {},
+                did_you_mean(extra, names, help_hint(nullptr)));
+  }
+}
+
+void parse(CLI::App& root, std::vector<std::string> all) {
+  std::reverse(all.begin(), all.end());  // CLI11 takes its arguments from the back
+  try {
+    root.parse(std::move(all));
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string what = error.what();
+    throw Error(ErrorKind::kUsage, fmt::format("{} wants a value", what.substr(0, what.find(':'))));
+  } catch (const CLI::Error& error) {
+    throw Error(ErrorKind::kUsage, error.what());
+  }
+}
+
+int run(int argc, char** argv) {
+  Program program;
+  CLI::App& root = program.root;
+  auto all = arguments(argc, argv);
+  if (!all.empty() && all[0] == "help") {  // `fieldprint help run`
+    all.erase(all.begin());
+    all.emplace_back("--help");
+  }
+  const bool nothing = all.empty();
+  refuse_one_dash(root, all);
+  parse(root, std::move(all));
+
+  const auto chosen = root.get_subcommands();
+  CLI::App* command = chosen.empty() ? nullptr : chosen.front();
+  if (root.get_option("--version")->count() > 0) {
+    write_out("fieldprint " FIELDPRINT_VERSION "\n");
+    return kDone;
+  }
+  if (command != nullptr && (command->get_option("--help")->count() > 0 || root.get_option("--help")->count() > 0)) {
+    write_out(command_help(*command));
+    return kDone;
+  }
+  refuse_extras(root, command);
+  if (command == nullptr) {
+    const bool full = root.get_option("--help")->count() > 0;
+    if (!nothing && !full) throw Error(ErrorKind::kUsage, "no command given", {}, help_hint(nullptr));
+    write_out(full ? full_help(root) : short_help(root));
+    return kDone;
+  }
+  apply_settings(root, *command, program.config);
+  return program.actions.at(command)();
+}
+
+// A descriptor that came closed would be handed out again to the next file opened, and mixed up with it.
+void occupy_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0) [[maybe_unused]]
+      const int taken = ::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
+int guarded(int argc, char** argv) {
+  try {
+    const int code = run(argc, argv);
+    flush_out();
+    return code;
+  } catch (const Interrupted&) {
+    return interrupt_exit_code();
+  } catch (const ClosedOutput&) {
+    ::signal(SIGPIPE, SIG_DFL);  // as any filter ends whose reader has left
+    ::raise(SIGPIPE);
+    return 128 + SIGPIPE;
+  } catch (const Error& error) {
+    if (interrupted()) return interrupt_exit_code();  // how a Progress that said "stop" surfaces
+    note(error.what());
+    if (!error.hint().empty()) write_err(fmt::format("hint: {}\n", error.hint()));
+    return kUserFault;
+  } catch (const std::bad_alloc&) {
+    note("out of memory");
+    write_err("hint: a smaller --context takes less\n");
+    return kOurFault;
+  } catch (const std::exception& error) {
+    note(fmt::format("internal error: {}", error.what()));
+    write_err("hint: this is a fault of Fieldprint; please report it with the command that led here\n");
+    return kOurFault;
+  }
+}
+
+}  // namespace
+
+}  // namespace fieldprint::cli
+
+int main(int argc, char** argv) {
+  fieldprint::cli::occupy_standard_descriptors();
+  ::signal(SIGPIPE, SIG_IGN);
+  // Characters, not numbers or dates, by the user's locale; a terminal in the C locale still gets UTF-8.
+  if (const char* locale = std::setlocale(LC_CTYPE, "");
+      locale == nullptr || std::string_view(locale) == "C" || std::string_view(locale) == "POSIX")
+    std::setlocale(LC_CTYPE, "C.UTF-8");
+  return fieldprint::cli::guarded(argc, argv);
+}

@@ -38,4 +38,12 @@ class ChatTemplate {
   std::unique_ptr<Program> program_;
 };
 
+// What a GGUF file brings along for rendering; no weight is looked at, any architecture and tokenizer will do.
+struct TemplateSource {
+  std::string source;     // "" where the file has none
+  std::string bos_token;  // the texts that the variables of these names stand for; "" where there is none
+  std::string eos_token;
+};
+TemplateSource read_chat_template(const std::string& path);  // Throws Error
+
 }  // namespace fieldprint

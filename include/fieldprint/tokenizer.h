@@ -53,6 +53,13 @@ class Tokenizer {
   virtual bool space_is_prefix_after(TokenId previous) const = 0;
 };
 
+// Reads the tokenizer of a GGUF file and nothing else: no weight is looked at, any architecture will do. Throws Error.
+std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
+
+// Ids of a text that a model is to continue, such as a rendered chat template: special tokens are parsed, BOS comes
+// first where the vocabulary asks for it, never twice where the text brings its own, and no EOS follows.
+std::vector<TokenId> encode_prompt(const Tokenizer& tokenizer, std::string_view text);
+
 // Turns a stream of tokens into text that never ends inside a UTF-8 character: the pieces together are decode() of the
 // tokens, with U+FFFD for what is no UTF-8. The tokenizer must outlive it.
 class StreamDecoder {

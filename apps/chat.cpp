@@ -1,0 +1,398 @@
+// `fieldprint chat`: a conversation. What was said stays in the session's cache, so a turn computes only what is new.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "command.h"
+#include "conversation.h"
+#include "fieldprint/error.h"
+#include "files.h"
+#include "line_editor.h"
+#include "options.h"
+#include "output.h"
+#include "settings.h"
+#include "signals.h"
+#include "suggest.h"
+
+namespace fieldprint::cli {
+
+namespace {
+
+struct ChatOptions {
+  ModelOptions model;
+  SamplingOptions sampling;
+  std::string system, template_file;
+  bool quiet = false, show_prompt = false;
+};
+
+class Chat {
+ public:
+  Chat(const ChatOptions& options, LineEditor& editor)
+      : options_(options),
+        editor_(editor),
+        model_(load_model(options.model)),
+        maker_(*model_, options.template_file),
+        session_(model_, options.model.session) {
+    add_sampling(settings_, options_.sampling);
+    check_sampling(options_.sampling, model_->tokenizer());
+    if (!options.system.empty()) set_system(options.system);
+  }
+
+  void loop();
+
+ private:
+  struct Command {
+    const char* name;
+    const char* argument;
+    const char* about;
+    void (Chat::*act)(const std::string&);
+  };
+  static const std::vector<Command>& commands();
+  friend std::vector<std::string> command_words();
+
+  bool read_entry(std::string& entry);  // false at the end
+  void take(const std::string& entry);
+  void command(const std::string& entry);
+  void say(const std::string& text);
+  bool answer();
+  void failed(const Error& error);
+
+  void help(const std::string&);
+  void set(const std::string& argument);
+  void system(const std::string& argument);
+  void regenerate(const std::string&);
+  void undo(const std::string&);
+  void clear(const std::string&);
+  void save(const std::string& argument);
+  void load(const std::string& argument);
+  void quit(const std::string&) { done_ = true; }
+
+  void set_system(const std::string& text);
+  void tell(const std::string& text) const { write_err(text + "\n"); }
+
+  ChatOptions options_;
+  LineEditor& editor_;
+  std::shared_ptr<const Model> model_;
+  PromptMaker maker_;
+  Session session_;
+  CLI::App settings_;  // the sampling flags again, for /set
+  std::vector<Message> messages_;
+  std::string saved_as_;
+  uint64_t regenerated_ = 0;
+  bool done_ = false;
+};
+
+const std::vector<Chat::Command>& Chat::commands() {
+  static const std::vector<Command> all = {
+      {"/help", "", "this list", &Chat::help},
+      {"/set", "[NAME VALUE]", "change a sampling setting, as in /set temp 0.2; alone: show them", &Chat::set},
+      {"/system", "[TEXT]", "set the system message; alone: show it; - removes it", &Chat::system},
+      {"/regen", "", "answer the last message again, with the next seed", &Chat::regenerate},
+      {"/undo", "", "forget the last message and its answer", &Chat::undo},
+      {"/clear", "", "forget all but the system message", &Chat::clear},
+      {"/save", "FILE", "write the conversation as JSON", &Chat::save},
+      {"/load", "FILE", "go on with a saved conversation", &Chat::load},
+      {"/quit", "", "leave; Ctrl-D does so too", &Chat::quit},
+  };
+  return all;
+}
+
+std::vector<std::string> command_words() {
+  std::vector<std::string> words;
+  for (const auto& command : Chat::commands()) words.emplace_back(command.name);
+  return words;
+}
+
+void Chat::loop() {
+  if (editor_.on_terminal())
+    tell(dim(fmt::format("{} | context {} | {} threads, {} | /help, Ctrl-D leaves",
+                         model_->info().name.empty() ? model_->info().path : model_->info().name, session_.context(),
+                         model_->threads(), model_->isa()),
+             err_is_terminal()));
+  std::string entry;
+  while (!done_ && read_entry(entry)) {
+    try {
+      take(entry);
+    } catch (const Error& error) {
+      if (!editor_.on_terminal()) throw;  // a script should not go on from a state that it did not ask for
+      failed(error);
+    }
+  }
+}
+
+// A line, or several: after a backslash at the end, between lines of """, or pasted.
+bool Chat::read_entry(std::string& entry) {
+  entry.clear();
+  std::string line;
+  bool quoted = false, more = false;
+  for (;;) {
+    const auto result = editor_.read(quoted || more ? "| " : "> ", line);
+    if (result == LineEditor::Result::kInterrupt) {
+      if (!editor_.on_terminal() || interrupt_exit_code() != 130) throw Interrupted{};
+      clear_interrupt();
+      if (!quoted && !more) tell(dim("(Ctrl-D or /quit leaves)", err_is_terminal()));
+      entry.clear();
+      quoted = more = false;
+      continue;
+    }
+    if (result == LineEditor::Result::kEnd) {
+      if (quoted && !editor_.on_terminal()) throw Error(ErrorKind::kUsage, "the input ends inside \"\"\"");
+      return !quoted && more;  // a last line that ended in a backslash still counts
+    }
+    if (line.ends_with('\r')) line.pop_back();
+    if (!quoted && !more && line.starts_with("\"\"\"")) {
+      quoted = true;
+      line.erase(0, 3);
+      if (line.empty()) continue;
+    }
+    if (quoted && line.ends_with("\"\"\"")) {
+      line.resize(line.size() - 3);
+      if (line.ends_with('\n')) line.pop_back();
+      entry += line;
+      break;
+    }
+    if (quoted) {
+      entry += line + "\n";
+      continue;
+    }
+    more = line.ends_with('\\');
+    if (more) line.back() = '\n';
+    entry += line;
+    if (!more) break;
+  }
+  while (!entry.empty() && (entry.back() == '\n' || entry.back() == ' ')) entry.pop_back();
+  editor_.remember(entry);
+  return true;
+}
+
+void Chat::take(const std::string& entry) {
+  if (entry.find_first_not_of(" \t\n") == std::string::npos) return;
+  if (entry.front() == '/' && entry.find('\n') == std::string::npos) command(entry);
+  else say(entry);
+}
+
+void Chat::command(const std::string& entry) {
+  const size_t space = entry.find(' ');
+  const std::string name = entry.substr(0, space);
+  std::string argument = space == std::string::npos ? "" : entry.substr(space + 1);
+  argument.erase(0, argument.find_first_not_of(' '));
+  for (const auto& known : commands())
+    if (name == known.name || (name == "/exit" && known.name == std::string_view("/quit")))
+      return (this->*known.act)(argument);
+  throw Error(
+      ErrorKind::kUsage, fmt::format("there is no command {}", name), {},
+      did_you_mean(name, command_words(), "/help lists the commands; a message may begin with a space to avoid this"));
+}
+
+void Chat::failed(const Error& error) {
+  note(error.what());
+  if (!error.hint().empty()) tell("hint: " + error.hint());
+}
+
+void Chat::say(const std::string& text) {
+  std::string content = text;
+  if (repair_utf8(content)) note("the message is not all UTF-8; broken bytes became U+FFFD");
+  messages_.push_back({"user", content});
+  regenerated_ = 0;
+  try {
+    if (answer()) return;
+  } catch (...) {
+    messages_.pop_back();  // what could not be answered was not said
+    throw;
+  }
+  messages_.pop_back();
+}
+
+// Answers messages_, whose last is the user's, and appends the answer; false where it was stopped before the first
+// word.
+bool Chat::answer() {
+  const std::string text = maker_.text(messages_);
+  const auto tokens = maker_.tokens(text);
+  if (options_.show_prompt) tell(fmt::format("{}\n[{} tokens: {}]", text, tokens.size(), fmt::join(tokens, " ")));
+  if (static_cast<int>(tokens.size()) >= session_.context())
+    throw Error(ErrorKind::kLimit,
+                fmt::format("the conversation has {} tokens, the context takes {}", tokens.size(), session_.context()),
+                {}, "/undo or /clear makes room; so does a larger --context at the start");
+  SamplingOptions sampling = options_.sampling;
+  sampling.seed += regenerated_;
+  Generation reply;
+  {
+    ProgressBar bar(ProgressBar::Unit::kCount, options_.quiet);
+    try {
+      reply = session_.generate(
+          tokens, sampling,
+          [&](std::string_view piece) {
+            bar.wipe();
+            write_out(out_is_terminal() ? terminal_safe(piece) : piece);
+            flush_out();
+          },
+          interrupt_flag(), bar.callback());
+    } catch (const Error&) {
+      if (!interrupted()) throw;
+      reply.reason = FinishReason::kCancelled;
+    }
+  }
+  const bool stopped = reply.reason == FinishReason::kCancelled;
+  if (stopped && (!editor_.on_terminal() || interrupt_exit_code() != 130)) throw Interrupted{};
+  if (stopped) clear_interrupt();
+  if (!reply.text.empty() && !reply.text.ends_with('\n')) write_out("\n");
+  flush_out();
+  if (stopped && reply.text.empty()) {
+    tell(dim("(stopped before the first word; this does not count)", err_is_terminal()));
+    return false;
+  }
+  messages_.push_back({"assistant", reply.text});
+  if (stopped) tell(dim("(stopped)", err_is_terminal()));
+  if (reply.reason == FinishReason::kContext)
+    note(fmt::format(
+        "the answer stops here: the context of {} tokens is full\nhint: /undo or /clear makes room; so does a larger "
+        "--context at the start",
+        session_.context()));
+  if (reply.reason == FinishReason::kLength) tell(dim("(stopped at --max-tokens)", err_is_terminal()));
+  if (!options_.quiet) {
+    tell_run_line(run_line(reply.stats) +
+                  fmt::format(" | context {}/{}", session_.tokens().size(), session_.context()));
+  }
+  return true;
+}
+
+void Chat::help(const std::string&) {
+  for (const auto& known : commands()) tell(fmt::format("  {:<8}{:<14}{}", known.name, known.argument, known.about));
+  tell(
+      "Several lines: end a line with \\, begin and end with \"\"\", press Alt-Enter, or paste.\n"
+      "Ctrl-C stops an answer.");
+}
+
+void Chat::set(const std::string& argument) {
+  if (argument.empty()) {
+    const auto& s = options_.sampling;
+    const auto row = [&](const char* name, const std::string& value) { tell(fmt::format("  {:<20}{}", name, value)); };
+    row("max-tokens", std::to_string(s.max_tokens));
+    row("temp", fmt::format("{}", s.temperature));
+    row("top-k", std::to_string(s.top_k));
+    row("top-p", fmt::format("{}", s.top_p));
+    row("min-p", fmt::format("{}", s.min_p));
+    row("repetition-penalty", fmt::format("{}", s.repetition_penalty));
+    row("penalty-window", std::to_string(s.penalty_window));
+    row("presence-penalty", fmt::format("{}", s.presence_penalty));
+    row("frequency-penalty", fmt::format("{}", s.frequency_penalty));
+    std::string list;
+    for (const auto& [token, bias] : s.logit_bias) list += fmt::format("{}={} ", token, bias);
+    row("logit-bias", list);
+    row("seed", std::to_string(s.seed));
+    list.clear();
+    for (const auto& stop : s.stop) list += json_string(stop) + " ";
+    row("stop", list);
+    return;
+  }
+  size_t end = argument.find_first_of(" =");
+  std::string name = argument.substr(0, end);
+  name.erase(0, name.find_first_not_of('-'));
+  std::replace(name.begin(), name.end(), '_', '-');
+  CLI::Option* option = settings_.get_option_no_throw("--" + name);
+  if (option == nullptr || name == "help") {
+    std::vector<std::string> names;
+    for (const auto* each : settings_.get_options()) names.push_back(long_name(*each));
+    throw Error(ErrorKind::kUsage, fmt::format("there is no setting '{}'", name), {},
+                did_you_mean(name, names, "/set alone shows them"));
+  }
+  if (end == std::string::npos) throw Error(ErrorKind::kUsage, fmt::format("/set {} wants a value", name));
+  end = argument.find_first_not_of(' ', end + 1);
+  SamplingOptions before = options_.sampling;
+  try {
+    set_option(*option, {end == std::string::npos ? std::string() : argument.substr(end)}, "/set");
+    check_sampling(options_.sampling, model_->tokenizer());
+  } catch (...) {
+    options_.sampling = std::move(before);
+    throw;
+  }
+}
+
+void Chat::set_system(const std::string& text) {
+  if (!messages_.empty() && messages_.front().role == "system") messages_.erase(messages_.begin());
+  if (!text.empty()) messages_.insert(messages_.begin(), {"system", text});
+}
+
+void Chat::system(const std::string& argument) {
+  if (!argument.empty()) return set_system(argument == "-" ? "" : argument);
+  const bool some = !messages_.empty() && messages_.front().role == "system";
+  tell(some ? messages_.front().content : "(no system message)");
+}
+
+void Chat::regenerate(const std::string&) {
+  if (messages_.empty() || messages_.back().role != "assistant")
+    throw Error(ErrorKind::kUsage, "there is no answer to give again");
+  if (options_.sampling.temperature == 0) tell(dim("(temperature 0: the same answer comes again)", err_is_terminal()));
+  const Message last = messages_.back();
+  messages_.pop_back();
+  ++regenerated_;
+  try {
+    if (answer()) return;
+  } catch (...) {
+    messages_.push_back(last);
+    throw;
+  }
+  messages_.push_back(last);
+}
+
+void Chat::undo(const std::string&) {
+  size_t last = messages_.size();
+  while (last > 0 && messages_[last - 1].role != "user") --last;
+  if (last == 0) throw Error(ErrorKind::kUsage, "there is nothing to undo");
+  messages_.resize(last - 1);
+  tell(dim(fmt::format("(forgotten; {} messages are left)", messages_.size()), err_is_terminal()));
+}
+
+void Chat::clear(const std::string&) {
+  const bool some = !messages_.empty() && messages_.front().role == "system";
+  messages_.resize(some ? 1 : 0);
+}
+
+void Chat::save(const std::string& argument) {
+  if (argument.empty()) throw Error(ErrorKind::kUsage, "/save wants a file");
+  if (argument != saved_as_ && std::filesystem::exists(argument))
+    throw Error(ErrorKind::kUsage, "this file exists already", argument, "choose another name, or remove it first");
+  AtomicFile file(argument);
+  const std::string json = to_json(messages_);
+  file.write(json.data(), json.size());
+  file.commit();
+  saved_as_ = argument;
+  tell(dim(fmt::format("(saved {} messages)", messages_.size()), err_is_terminal()));
+}
+
+void Chat::load(const std::string& argument) {
+  if (argument.empty()) throw Error(ErrorKind::kUsage, "/load wants a file");
+  messages_ = messages_from_json(read_file(argument), argument);
+  saved_as_ = argument;
+  tell(dim(fmt::format("(loaded {} messages)", messages_.size()), err_is_terminal()));
+}
+
+}  // namespace
+
+Action add_chat(CLI::App& app) {
+  auto options = std::make_shared<ChatOptions>();
+  add_model(app, options->model.model);
+  add_context(app, options->model.session);
+  add_text(app, "-s,--system", options->system, "TEXT", "A system message at the start")->group("Prompt");
+  add_text(app, "--template", options->template_file, "FILE", "A Jinja chat template in place of the model's")
+      ->group("Prompt");
+  add_flag(app, "--show-prompt", options->show_prompt, "Show on stderr what the model is fed: text and token ids")
+      ->group("Prompt");
+  add_sampling(app, options->sampling);
+  add_quiet(app, options->quiet);
+  add_threads(app, options->model.load);
+  add_executor(app, options->model.session);
+  app.footer(
+      "  fieldprint chat\n"
+      "  fieldprint chat --system \"Answer in French.\" --temp 0.3\n"
+      "  printf 'Hello\\nAnd you?\\n' | fieldprint chat        each line is a turn");
+  return [options] {
+    const SignalGuard guard;
+    const std::string folder = user_folder("XDG_STATE_HOME", ".local/state");
+    LineEditor editor(folder.empty() ? "" : folder + "/history", command_words());
+    Chat(*options, editor).loop();
+    return kDone;
+  };
+}
+
+}  // namespace fieldprint::cli

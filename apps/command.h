@@ -1,0 +1,29 @@
+// A subcommand: a function that puts its flags on an app and returns what it does once they are set.
+// To add one: one file that defines add_NAME, one row in the table of main.cpp.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace fieldprint::cli {
+
+// Exit codes of the program.
+inline constexpr int kDone = 0;
+inline constexpr int kOurFault = 1;
+inline constexpr int kUserFault = 2;
+
+using Action = std::function<int()>;  // returns an exit code; throws Error for what the user can mend
+
+Action add_run(CLI::App& app);
+Action add_chat(CLI::App& app);
+Action add_info(CLI::App& app);
+Action add_pull(CLI::App& app);
+Action add_models(CLI::App& app);
+Action add_tokenize(CLI::App& app);
+Action add_detokenize(CLI::App& app);
+Action add_template(CLI::App& app);
+Action add_logits(CLI::App& app);
+Action add_perplexity(CLI::App& app);
+Action add_completion(CLI::App& app);
+
+}  // namespace fieldprint::cli

@@ -1,0 +1,49 @@
+// Reading what the user hands in, and writing files so that they appear whole or not at all.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fieldprint/tokenizer.h"
+
+namespace fieldprint::cli {
+
+bool in_is_terminal();
+bool in_has_data();  // standard input is a pipe, a socket or a file: somebody hands something in
+
+// Standard input to its end, any bytes. Throws Error kUsage with `hint` where it is a terminal: nothing would happen
+// there.
+std::string read_input(const std::string& hint);
+// Each line of standard input without its newline; `number` counts from 1.
+void each_line(const std::string& hint, const std::function<void(const std::string& line, int number)>& call);
+// A file, or standard input for "-". Throws Error kNotFound, kIo.
+std::string read_file(const std::string& path);
+
+// Decimal numbers between spaces, commas or brackets. Throws Error kBadInput naming `where` and the line.
+std::vector<TokenId> parse_ids(std::string_view text, const std::string& where);
+
+// `text` with every byte that is no UTF-8 replaced by U+FFFD; true where there was one.
+bool repair_utf8(std::string& text);
+
+// Written under a temporary name beside `path`, renamed by commit(); without it nothing is left behind.
+// What is no regular file (/dev/full, a named pipe) is written directly.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, size_t bytes);  // Error kIo: disk full and its like
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const char* what) const;
+  std::string path_, temporary_;  // the same for what is no regular file
+  std::FILE* file_ = nullptr;
+};
+
+}  // namespace fieldprint::cli

@@ -1,0 +1,177 @@
+// `fieldprint info`: what a model file says of itself, and the memory it wants.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "command.h"
+#include "fieldprint/error.h"
+#include "options.h"
+#include "output.h"
+
+namespace fieldprint::cli {
+
+namespace {
+
+struct Info {
+  std::string model, named;  // --model, and the positional
+  int context = 0;
+  bool json = false, every_tensor = false;
+};
+
+std::string shape_text(const TensorInfo& tensor) { return fmt::format("{}", fmt::join(tensor.shape, " x ")); }
+
+// "blk.7.attn_q.weight" and its brothers are one row: "blk.*.attn_q.weight".
+std::string pattern_of(const std::string& name) {
+  std::string pattern;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const bool number = std::isdigit(static_cast<unsigned char>(name[i])) && i > 0 && name[i - 1] == '.';
+    size_t end = i;
+    while (number && end < name.size() && std::isdigit(static_cast<unsigned char>(name[end]))) ++end;
+    if (number && (end == name.size() || name[end] == '.')) {
+      pattern += '*';
+      i = end - 1;
+    } else {
+      pattern += name[i];
+    }
+  }
+  return pattern;
+}
+
+struct TensorRow {
+  std::string name, type, shape;
+  uint64_t bytes = 0;
+  int count = 0;
+};
+
+std::vector<TensorRow> tensor_rows(const ModelInfo& info, bool each) {
+  std::vector<TensorRow> rows;
+  for (const auto& tensor : info.tensors) {
+    const std::string name = each ? tensor.name : pattern_of(tensor.name);
+    const std::string shape = shape_text(tensor);
+    auto row = std::find_if(rows.begin(), rows.end(), [&](const TensorRow& r) {
+      return r.name == name && r.type == tensor.type && r.shape == shape;
+    });
+    if (row == rows.end()) row = rows.insert(rows.end(), {name, tensor.type, shape, 0, 0});
+    row->bytes += tensor.bytes;
+    ++row->count;
+  }
+  return rows;
+}
+
+uint64_t weight_bytes(const ModelInfo& info) {
+  uint64_t bytes = 0;
+  for (const auto& tensor : info.tensors) bytes += tensor.bytes;
+  return bytes;
+}
+
+std::string fitting(const std::string& text, size_t width) {
+  if (text.size() <= width) return text;
+  size_t end = width - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not inside a character
+  return text.substr(0, end) + "...";
+}
+
+void print_text(const ModelInfo& info, int context, bool every_tensor) {
+  const bool terminal = out_is_terminal();
+  const auto row = [](const char* name, const std::string& value) {
+    write_out(fmt::format("  {:<14}{}\n", name, value));
+  };
+  const std::string title = info.name.empty() ? info.path : info.name;
+  write_out(bold(terminal ? terminal_safe(title) : title, terminal) + "\n");
+  row("file", fmt::format("{} ({})", info.path, bytes_text(info.file_bytes)));
+  row("architecture", info.architecture);
+  std::string parameters = count_text(info.parameters);
+  if (info.active_parameters > 0 && info.active_parameters != info.parameters)
+    parameters += fmt::format(" ({} active)", count_text(info.active_parameters));
+  row("parameters", parameters);
+  row("shape", fmt::format("{} layers, width {}, vocabulary {}", info.layers, info.width, info.vocabulary));
+  row("context", fmt::format("{} tokens", info.context));
+
+  const uint64_t weights = weight_bytes(info), kv = info.kv_bytes_per_token * static_cast<uint64_t>(context);
+  write_out("\n" + bold(fmt::format("Memory at a context of {}", context), terminal) + "\n");
+  row("weights", bytes_text(weights));
+  row("keys, values", fmt::format("{} ({} a token)", bytes_text(kv), bytes_text(info.kv_bytes_per_token)));
+  row("together", bytes_text(weights + kv));
+
+  write_out("\n" + bold(fmt::format("Metadata ({})", info.metadata.size()), terminal) + "\n");
+  size_t key = 0;
+  for (const auto& entry : info.metadata) key = std::max(key, entry.key.size());
+  for (const auto& entry : info.metadata) {
+    std::string value = entry.value;
+    for (size_t at; (at = value.find('\n')) != std::string::npos;) value.replace(at, 1, "\\n");
+    if (terminal) value = fitting(terminal_safe(value), std::max<size_t>(24, 80 - std::min<size_t>(key + 4, 56)));
+    write_out(fmt::format("  {:<{}}  {}\n", entry.key, key, value));
+  }
+
+  write_out("\n" + bold(fmt::format("Tensors ({})", info.tensors.size()), terminal) + "\n");
+  const auto rows = tensor_rows(info, every_tensor);
+  size_t name = 0, type = 0, shape = 0;
+  for (const auto& r : rows) {
+    name = std::max(name, r.name.size());
+    type = std::max(type, r.type.size());
+    shape = std::max(shape, r.shape.size());
+  }
+  for (const auto& r : rows)
+    write_out(fmt::format("  {:<{}}  {:<{}}  {:<{}}  {:>10}{}\n", r.name, name, r.type, type, r.shape, shape,
+                          bytes_text(r.bytes), r.count > 1 ? fmt::format("  ({} of them)", r.count) : std::string()));
+}
+
+void print_json(const ModelInfo& info, int context) {
+  nlohmann::ordered_json json = {{"path", info.path},
+                                 {"name", info.name},
+                                 {"architecture", info.architecture},
+                                 {"file_bytes", info.file_bytes},
+                                 {"parameters", info.parameters},
+                                 {"active_parameters", info.active_parameters},
+                                 {"layers", info.layers},
+                                 {"width", info.width},
+                                 {"vocabulary", info.vocabulary},
+                                 {"context", info.context}};
+  const uint64_t weights = weight_bytes(info), kv = info.kv_bytes_per_token * static_cast<uint64_t>(context);
+  json["memory"] = {{"context", context},
+                    {"weight_bytes", weights},
+                    {"kv_bytes_per_token", info.kv_bytes_per_token},
+                    {"kv_bytes", kv},
+                    {"total_bytes", weights + kv}};
+  json["metadata"] = nlohmann::ordered_json::array();
+  for (const auto& entry : info.metadata)
+    json["metadata"].push_back({{"key", entry.key}, {"type", entry.type}, {"value", entry.value}});
+  json["tensors"] = nlohmann::ordered_json::array();
+  for (const auto& tensor : info.tensors)
+    json["tensors"].push_back(
+        {{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}, {"bytes", tensor.bytes}});
+  write_out(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace
+
+Action add_info(CLI::App& app) {
+  auto options = std::make_shared<Info>();
+  add_text(app, "MODEL", options->named, "MODEL", "The model, if not given by --model");
+  add_model(app, options->model);
+  add_integer(app, "-c,--context", options->context, 0,
+              "Tokens to estimate the memory for; 0 = what the model was trained for")
+      ->group("Model");
+  add_flag(app, "--tensors", options->every_tensor, "One row for each tensor instead of one for each kind")
+      ->group("Output");
+  add_flag(app, "--json", options->json, "One JSON object, with every tensor")->group("Output");
+  app.footer(
+      "  fieldprint info smollm2-135m\n"
+      "  fieldprint info --context 32768 model.gguf\n"
+      "  fieldprint info --json model.gguf | jq .memory");
+  const auto* model_flag = app.get_option("--model");
+  return [options, model_flag] {
+    if (!options->named.empty() && !model_flag->empty() && options->model != options->named && !options->model.empty())
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("two models, {} and {}: one at a time", options->named, options->model));
+    const ModelInfo info = inspect_model(model_path(options->named.empty() ? options->model : options->named));
+    const int context = options->context > 0 ? options->context : info.context;
+    if (options->json) print_json(info, context);
+    else print_text(info, context, options->every_tensor);
+    return kDone;
+  };
+}
+
+}  // namespace fieldprint::cli

@@ -1,0 +1,275 @@
+#include "options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <random>
+
+#include "fieldprint/catalog.h"
+#include "fieldprint/error.h"
+#include "suggest.h"
+
+namespace fieldprint::cli {
+
+namespace {
+
+constexpr const char* kModelGroup = "Model";
+constexpr const char* kEngineGroup = "Engine";
+constexpr const char* kSamplingGroup = "Sampling";
+constexpr const char* kOutputGroup = "Output";
+
+Error wrong_value(std::string_view what, std::string_view wanted, std::string_view text) {
+  return Error(ErrorKind::kUsage, fmt::format("{} wants {}, not '{}'", what, wanted, text));
+}
+
+std::string shown(const CLI::Option* option) {
+  return option->nonpositional() ? "--" + long_name(*option) : option->get_name(true);
+}
+
+std::string shown_name(const std::string& names) {  // of "-n,--max-tokens": "--max-tokens"
+  const size_t dashes = names.find("--");
+  return dashes == std::string::npos ? names : names.substr(dashes);
+}
+
+std::string between(const std::string& noun, double least, double most) {
+  const double far = std::numeric_limits<float>::max();
+  if (most < far) return fmt::format("{} from {} to {}", noun, least, most);
+  return least > -far ? fmt::format("{} of at least {}", noun, least) : noun;
+}
+
+// --stop '\n' is typed more easily than a real newline in quotes.
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size()) {
+      const char next = text[++i];
+      if (next == 'n') out += '\n';
+      else if (next == 't') out += '\t';
+      else if (next == 'r') out += '\r';
+      else if (next == '\\') out += '\\';
+      else out += {'\\', next};
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+int64_t parse_integer(std::string_view text, int64_t least, int64_t most, std::string_view what) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && value >= least && value <= most) return value;
+  std::string wanted = "a whole number";
+  if (least > std::numeric_limits<int32_t>::min()) wanted += fmt::format(" of at least {}", least);
+  if (error == std::errc::result_out_of_range || value > most) wanted += fmt::format(" and at most {}", most);
+  throw wrong_value(what, wanted, text);
+}
+
+float parse_number(std::string_view text, float least, float most, std::string_view what) {
+  float value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && value >= least && value <= most)
+    return value;  // no NaN
+  throw wrong_value(what, between("a number", least, most), text);
+}
+
+bool is_flag(const CLI::Option& option) {
+  return option.get_items_expected_max() == 0 || option.get_expected_min() == 0;
+}
+
+bool is_repeatable(const CLI::Option& option) {
+  return option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+}
+
+std::string long_name(const CLI::Option& option) {
+  return option.get_lnames().empty() ? std::string() : option.get_lnames().front();
+}
+
+CLI::Option* add_list(CLI::App& app, const std::string& names, const std::string& type, const std::string& about,
+                      std::function<void()> reset, std::function<void(const std::string&)> push) {
+  const CLI::App* parser = &app;
+  auto* option = app.add_option(
+      names, CLI::callback_t([reset = std::move(reset), push = std::move(push)](const CLI::results_t& values) {
+        reset();
+        for (const auto& value : values) push(value);
+        return true;
+      }),
+      about);
+  option->type_name(type)->take_all();
+  if (option->nonpositional()) {
+    // `--system --json` is a forgotten value, not a system prompt.
+    option->each([parser, option](const std::string& value) {
+      if (value.size() > 2 && value.starts_with("--") && parser->get_option_no_throw(value) != nullptr)
+        throw Error(ErrorKind::kUsage, fmt::format("{} wants a value, but {} follows", shown(option), value));
+    });
+  }
+  return option;
+}
+
+CLI::Option* add_value(CLI::App& app, const std::string& names, const std::string& type, const std::string& about,
+                       std::function<void(const std::string&)> set) {
+  return add_list(
+             app, names, type, about, [] {}, std::move(set))
+      ->take_last();
+}
+
+CLI::Option* add_flag(CLI::App& app, const std::string& names, bool& target, const std::string& about) {
+  return app.add_flag(names, target, about)->take_last();
+}
+
+CLI::Option* add_text(CLI::App& app, const std::string& names, std::string& target, const std::string& type,
+                      const std::string& about) {
+  auto* option = add_value(app, names, type, about, [&target](const std::string& value) { target = value; });
+  return option->default_str(target);
+}
+
+CLI::Option* add_texts(CLI::App& app, const std::string& names, std::vector<std::string>& target,
+                       const std::string& type, const std::string& about) {
+  return add_list(
+      app, names, type, about, [&target] { target.clear(); },
+      [&target](const std::string& value) { target.push_back(value); });
+}
+
+CLI::Option* add_choice(CLI::App& app, const std::string& names, std::string& target,
+                        const std::vector<std::string>& choices, const std::string& about) {
+  const std::string all = fmt::format("{}", fmt::join(choices, "|"));
+  auto* option = add_value(app, names, all, about, [&target, choices, names](const std::string& value) {
+    if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
+      const std::string flag = shown_name(names);
+      throw Error(ErrorKind::kUsage, fmt::format("{} is one of {}, not '{}'", flag, fmt::join(choices, ", "), value),
+                  {}, did_you_mean(value, choices, ""));
+    }
+    target = value;
+  });
+  return option->default_str(target);
+}
+
+CLI::Option* add_integer(CLI::App& app, const std::string& names, int& target, int least, const std::string& about) {
+  const std::string flag = shown_name(names);
+  auto* option = add_value(app, names, "N", about, [&target, least, flag](const std::string& value) {
+    target = static_cast<int>(parse_integer(value, least, std::numeric_limits<int>::max(), flag));
+  });
+  return option->default_str(std::to_string(target));
+}
+
+CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, float least, float most,
+                        const std::string& about) {
+  const std::string flag = shown_name(names);
+  auto* option = add_value(app, names, "X", about, [&target, least, most, flag](const std::string& value) {
+    target = parse_number(value, least, most, flag);
+  });
+  return option->default_str(fmt::format("{}", target));
+}
+
+void add_model(CLI::App& app, std::string& model) {
+  add_text(app, "-m,--model", model, "MODEL", "A name from `fieldprint models`, owner/repo:file, or a GGUF file")
+      ->default_str(std::string(kDefaultModel))
+      ->group(kModelGroup);
+}
+
+void add_context(CLI::App& app, SessionOptions& options) {
+  add_integer(app, "-c,--context", options.context, 0,
+              "Tokens that prompt and answer may fill; 0 = what the model was trained for")
+      ->group(kModelGroup);
+}
+
+void add_threads(CLI::App& app, LoadOptions& options) {
+  add_integer(app, "-t,--threads", options.threads, 0, "Threads; 0 = one a core (never changes the answer)")
+      ->group(kEngineGroup);
+  add_choice(app, "--isa", options.isa, {"scalar", "avx2", "avx512"},
+             "Instruction set, if not the best that this CPU has (never changes the answer)")
+      ->group(kEngineGroup);
+}
+
+void add_executor(CLI::App& app, SessionOptions& options) {
+  add_value(app, "--executor", "run|reference", "run is the fast path; reference is float64, slow, the oracle",
+            [&options](const std::string& value) {
+              if (value != "run" && value != "reference")
+                throw Error(ErrorKind::kUsage, fmt::format("--executor is one of run, reference, not '{}'", value), {},
+                            did_you_mean(value, {"run", "reference"}, ""));
+              options.executor = value == "run" ? Executor::kRun : Executor::kReference;
+            })
+      ->default_str("run")
+      ->group(kEngineGroup);
+  add_integer(app, "--chunk", options.chunk, 1, "Prompt tokens a step (never changes the answer)")->group(kEngineGroup);
+  add_integer(app, "--page-size", options.page_size, 1, "Tokens a KV page (never changes the answer)")
+      ->group(kEngineGroup);
+}
+
+void add_sampling(CLI::App& app, SamplingOptions& options) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  const auto in_group = [](CLI::Option* option) { option->group(kSamplingGroup); };
+  in_group(add_value(app, "-n,--max-tokens", "N", "The answer's length at most; -1 = to the end of the context",
+                     [&options](const std::string& value) {
+                       if (value == "-1") options.max_tokens = -1;
+                       else
+                         options.max_tokens =
+                             static_cast<int>(parse_integer(value, 1, std::numeric_limits<int>::max(), "--max-tokens"));
+                     })
+               ->default_str(std::to_string(options.max_tokens)));
+  in_group(add_number(app, "--temp", options.temperature, 0, kMost, "Temperature; 0 = always the likeliest token"));
+  in_group(add_integer(app, "--top-k", options.top_k, 0, "Choose among the K likeliest; 0 = off"));
+  in_group(add_number(app, "--top-p", options.top_p, 0, 1, "Choose among the likeliest that sum to P; 1 = off"));
+  in_group(
+      add_number(app, "--min-p", options.min_p, 0, 1, "Drop what is less likely than P times the likeliest; 0 = off"));
+  in_group(add_number(app, "--repetition-penalty", options.repetition_penalty, 0.01f, 100,
+                      "Divide the logits of recent tokens; 1 = off"));
+  in_group(add_integer(app, "--penalty-window", options.penalty_window, -1,
+                       "Tokens that the penalties look back at; -1 = all"));
+  in_group(add_number(app, "--presence-penalty", options.presence_penalty, -100, 100,
+                      "Taken off the logit of a token already there"));
+  in_group(add_number(app, "--frequency-penalty", options.frequency_penalty, -100, 100,
+                      "Taken off once for each time it is there"));
+  in_group(add_list(
+      app, "--logit-bias", "TOKEN=BIAS", "Add BIAS to the logit of token id TOKEN (repeatable)",
+      [&options] { options.logit_bias.clear(); },
+      [&options](const std::string& value) {
+        const size_t equals = value.find('=');
+        if (equals == std::string::npos) throw wrong_value("--logit-bias", "TOKEN=BIAS, as in 42=-1.5", value);
+        const std::string_view token = std::string_view(value).substr(0, equals);
+        const std::string_view added = std::string_view(value).substr(equals + 1);
+        options.logit_bias.emplace_back(
+            static_cast<int32_t>(parse_integer(token, 0, std::numeric_limits<int32_t>::max(), "--logit-bias")),
+            parse_number(added, -kMost, kMost, "--logit-bias"));
+      }));
+  in_group(add_value(app, "--seed", "N", "The same seed gives the same text; `random` picks one and tells it",
+                     [&options](const std::string& value) {
+                       if (value == "random") options.seed = std::random_device{}();
+                       else
+                         options.seed = static_cast<uint64_t>(
+                             parse_integer(value, 0, std::numeric_limits<int64_t>::max(), "--seed"));
+                     })
+               ->default_str(std::to_string(options.seed)));
+  in_group(add_list(
+      app, "--stop", "TEXT", "End the answer before TEXT; \\n and \\t are understood (repeatable)",
+      [&options] { options.stop.clear(); },
+      [&options](const std::string& value) {
+        if (value.empty()) throw Error(ErrorKind::kUsage, "--stop wants some text");
+        options.stop.push_back(unescaped(value));
+      }));
+}
+
+void add_quiet(CLI::App& app, bool& quiet) {
+  add_flag(app, "-q,--quiet", quiet, "No run line, no progress on stderr")->group(kOutputGroup);
+}
+
+std::string model_path(const std::string& name) {
+  return resolve_model(name.empty() ? std::string(kDefaultModel) : name);
+}
+
+std::shared_ptr<const Model> load_model(const ModelOptions& options) {
+  return Model::load(model_path(options.model), options.load);
+}
+
+void check_sampling(const SamplingOptions& options, const Tokenizer& tokenizer) {
+  for (const auto& [token, bias] : options.logit_bias)
+    if (token >= tokenizer.size())
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("--logit-bias names token {}, but the model's last is {}", token, tokenizer.size() - 1));
+}
+
+}  // namespace fieldprint::cli

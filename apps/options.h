@@ -1,0 +1,63 @@
+// Flags: one helper a kind, so that every value is checked and refused in the same words, and the groups of flags that
+// several subcommands share. Type names say what completes a value: MODEL, FILE, or the choices as "a|b|c".
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fieldprint/model.h"
+#include "fieldprint/sampling.h"
+#include "fieldprint/session.h"
+
+namespace fieldprint::cli {
+
+// Each shows the target's value at the time of the call as the default. `names` as CLI11 has them: "-n,--max-tokens".
+CLI::Option* add_flag(CLI::App& app, const std::string& names, bool& target, const std::string& about);
+CLI::Option* add_text(CLI::App& app, const std::string& names, std::string& target, const std::string& type,
+                      const std::string& about);
+CLI::Option* add_texts(CLI::App& app, const std::string& names, std::vector<std::string>& target,
+                       const std::string& type, const std::string& about);  // repeatable
+CLI::Option* add_choice(CLI::App& app, const std::string& names, std::string& target,
+                        const std::vector<std::string>& choices, const std::string& about);
+CLI::Option* add_integer(CLI::App& app, const std::string& names, int& target, int least, const std::string& about);
+CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, float least, float most,
+                        const std::string& about);
+// Any value that `set` understands; it throws Error for what it does not.
+CLI::Option* add_value(CLI::App& app, const std::string& names, const std::string& type, const std::string& about,
+                       std::function<void(const std::string&)> set);
+// Repeatable: `reset` once, then `push` for each value.
+CLI::Option* add_list(CLI::App& app, const std::string& names, const std::string& type, const std::string& about,
+                      std::function<void()> reset, std::function<void(const std::string&)> push);
+
+bool is_flag(const CLI::Option& option);  // takes no value
+bool is_repeatable(const CLI::Option& option);
+std::string long_name(const CLI::Option& option);  // "max-tokens"; "" where there is only a short one
+
+// Whole numbers, checked; `what` begins the Error's sentence.
+int64_t parse_integer(std::string_view text, int64_t least, int64_t most, std::string_view what);
+float parse_number(std::string_view text, float least, float most, std::string_view what);
+
+struct ModelOptions {
+  std::string model;  // "" = the default model
+  LoadOptions load;
+  SessionOptions session;
+};
+
+void add_model(CLI::App& app, std::string& model);          // -m, --model
+void add_threads(CLI::App& app, LoadOptions& options);      // --threads, --isa
+void add_executor(CLI::App& app, SessionOptions& options);  // --executor, --chunk, --page-size
+void add_context(CLI::App& app, SessionOptions& options);   // --context
+void add_sampling(CLI::App& app, SamplingOptions& options);
+void add_quiet(CLI::App& app, bool& quiet);
+
+std::shared_ptr<const Model> load_model(const ModelOptions& options);
+std::string model_path(const std::string& name);  // "" = the default model
+
+// Throws Error where a logit bias names a token that the model does not have.
+void check_sampling(const SamplingOptions& options, const Tokenizer& tokenizer);
+
+}  // namespace fieldprint::cli

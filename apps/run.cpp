@@ -1,0 +1,149 @@
+// `fieldprint run`: one prompt, one answer.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "command.h"
+#include "conversation.h"
+#include "fieldprint/error.h"
+#include "files.h"
+#include "options.h"
+#include "output.h"
+#include "signals.h"
+
+namespace fieldprint::cli {
+
+namespace {
+
+struct Run {
+  ModelOptions model;
+  SamplingOptions sampling;
+  std::string prompt, system, template_file;
+  bool raw = false, json = false, quiet = false, show_prompt = false;
+  const CLI::Option* prompt_given = nullptr;
+
+  std::string full_prompt() const;
+  int operator()() const;
+  void print_json(const Model& loaded, const Generation& answer) const;
+};
+
+// The argument, what comes through a pipe, or both: `fieldprint run "Summarise this:" < letter.txt`.
+std::string Run::full_prompt() const {
+  std::string text = prompt;
+  if (prompt_given->count() == 0 || in_has_data()) {
+    std::string piped =
+        read_input("`fieldprint run \"Why is the sky blue?\"` asks; `fieldprint chat` opens a conversation");
+    if (piped.ends_with('\n')) piped.pop_back();
+    if (piped.ends_with('\r')) piped.pop_back();
+    if (!text.empty() && !piped.empty()) text += "\n\n";
+    text += piped;
+  }
+  if (text.empty())
+    throw Error(ErrorKind::kUsage, "the prompt is empty", {}, "`fieldprint run \"Why is the sky blue?\"`");
+  if (repair_utf8(text)) note("the prompt is not all UTF-8; broken bytes became U+FFFD");
+  return text;
+}
+
+void Run::print_json(const Model& loaded, const Generation& answer) const {
+  const auto& stats = answer.stats;
+  const auto rate = [](double count, double seconds) { return seconds > 0 ? count / seconds : 0; };
+  nlohmann::ordered_json object = {
+      {"text", answer.text},
+      {"tokens", answer.tokens},
+      {"finish_reason", finish_name(answer.reason)},
+      {"stats",
+       {{"prefill_tokens", stats.prefill_tokens},
+        {"prefill_seconds", stats.prefill_seconds},
+        {"prefill_tokens_per_second", rate(stats.prefill_tokens, stats.prefill_seconds)},
+        {"decode_tokens", stats.decode_tokens},
+        {"decode_seconds", stats.decode_seconds},
+        {"decode_tokens_per_second", rate(stats.decode_tokens, stats.decode_seconds)},
+        {"decode_ms_per_token", stats.decode_tokens > 0 ? stats.decode_seconds * 1e3 / stats.decode_tokens : 0},
+        {"decode_gb_per_second", rate(static_cast<double>(stats.decode_bytes), stats.decode_seconds) / 1e9},
+        {"logits_hash", stats.logits_hash}}},
+      {"model", loaded.info().path},
+      {"seed", sampling.seed},
+      {"threads", loaded.threads()},
+      {"isa", loaded.isa()},
+  };
+  write_out(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+int Run::operator()() const {
+  if (raw && !system.empty()) throw Error(ErrorKind::kUsage, "--system needs a chat template, and --raw takes none");
+  if (raw && !template_file.empty()) throw Error(ErrorKind::kUsage, "--template and --raw exclude each other");
+  const std::string path = model_path(model.model);  // before a prompt is waited for
+  const SignalGuard guard;
+  const std::string question = full_prompt();
+  const auto loaded = Model::load(path, model.load);
+  check_sampling(sampling, loaded->tokenizer());
+
+  std::string text = question;
+  if (!raw) {
+    std::vector<Message> messages;
+    if (!system.empty()) messages.push_back({"system", system});
+    messages.push_back({"user", question});
+    text = PromptMaker(*loaded, template_file).text(messages);
+  }
+  const auto tokens = encode_prompt(loaded->tokenizer(), text);
+  if (show_prompt) write_err(fmt::format("{}\n[{} tokens: {}]\n", text, tokens.size(), fmt::join(tokens, " ")));
+
+  Session session(loaded, model.session);
+  ProgressBar bar(ProgressBar::Unit::kCount, quiet);
+  const auto answer = session.generate(
+      tokens, sampling,
+      [&](std::string_view piece) {
+        bar.wipe();
+        if (json) return;
+        write_out(out_is_terminal() ? terminal_safe(piece) : piece);
+        flush_out();
+      },
+      interrupt_flag(), bar.callback());
+  bar.wipe();
+  if (answer.reason == FinishReason::kCancelled && answer.text.empty()) throw Interrupted{};
+
+  if (json) {
+    print_json(*loaded, answer);
+  } else if (!answer.text.ends_with('\n')) {
+    write_out("\n");
+  }
+  flush_out();
+  if (answer.reason == FinishReason::kContext)
+    note(fmt::format("the answer stops here: the context of {} tokens is full", session.context()));
+  if (answer.reason == FinishReason::kCancelled) note("stopped");
+  if (!quiet && !json) {
+    std::string line = run_line(answer.stats);
+    if (sampling.temperature > 0) line += fmt::format(" | seed {}", sampling.seed);
+    tell_run_line(line);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Action add_run(CLI::App& app) {
+  auto run = std::make_shared<Run>();
+  run->prompt_given = add_text(app, "PROMPT", run->prompt, "TEXT",
+                               "What to answer; from standard input where it is not given, "
+                               "and followed by it where both are there");
+  add_model(app, run->model.model);
+  add_context(app, run->model.session);
+  add_text(app, "-s,--system", run->system, "TEXT", "A system message before the prompt")->group("Prompt");
+  add_flag(app, "--raw", run->raw, "Continue the prompt as it stands, without the chat template")->group("Prompt");
+  add_text(app, "--template", run->template_file, "FILE", "A Jinja chat template in place of the model's")
+      ->group("Prompt");
+  add_flag(app, "--show-prompt", run->show_prompt, "Show on stderr what the model is fed: text and token ids")
+      ->group("Prompt");
+  add_sampling(app, run->sampling);
+  add_flag(app, "--json", run->json, "One JSON object: text, tokens, finish_reason, stats")->group("Output");
+  add_quiet(app, run->quiet);
+  add_threads(app, run->model.load);
+  add_executor(app, run->model.session);
+  app.footer(
+      "  fieldprint run \"Why is the sky blue?\"\n"
+      "  git diff | fieldprint run --temp 0 \"Write a commit message for this:\"\n"
+      "  fieldprint run --raw -n 32 \"The capital of France is\"");
+  return [run] { return (*run)(); };
+}
+
+}  // namespace fieldprint::cli

@@ -1,0 +1,191 @@
+#include "settings.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "fieldprint/error.h"
+#include "options.h"
+#include "suggest.h"
+
+namespace fieldprint::cli {
+
+namespace {
+
+const char* environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value != nullptr && *value != 0 ? value : nullptr;  // set but empty counts as not set
+}
+
+bool configurable(const CLI::Option& option) { return !environment_name(option).empty(); }
+
+std::string value_text(const toml::node& node, const std::string& where) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* integer = node.as_integer()) return std::to_string(integer->get());
+  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
+  if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
+  throw Error(ErrorKind::kUsage, "this is no string, number, boolean or list of them", where);
+}
+
+std::vector<std::string> values_of(const toml::node& node, const std::string& where) {
+  std::vector<std::string> values;
+  if (const auto* list = node.as_array()) {
+    for (const auto& element : *list) values.push_back(value_text(element, where));
+  } else {
+    values.push_back(value_text(node, where));
+  }
+  return values;
+}
+
+class Config {
+ public:
+  Config(const CLI::App& root, std::string path) : path_(std::move(path)) {
+    std::ifstream file(path_, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    if (!file) throw Error(ErrorKind::kNotFound, "cannot read this config file", path_);
+    try {
+      table_ = toml::parse(text.str(), path_);
+    } catch (const toml::parse_error& error) {
+      throw Error(ErrorKind::kUsage, std::string(error.description()),
+                  fmt::format("{}:{}", path_, error.source().begin.line));
+    }
+    check_names(root);
+  }
+
+  // The node for a flag of `command`, or nullptr.
+  const toml::node* find(const CLI::App& command, const std::string& flag) const {
+    const toml::table* own = table_[command.get_name()].as_table();
+    if (own != nullptr)
+      if (const toml::node* node = find_in(*own, flag)) return node;
+    const toml::node* node = find_in(table_, flag);
+    return node != nullptr && !node->is_table() ? node : nullptr;
+  }
+
+  std::string where(const toml::node& node) const { return fmt::format("{}:{}", path_, node.source().begin.line); }
+
+ private:
+  static std::string dashed(std::string_view key) {
+    std::string name(key);
+    std::replace(name.begin(), name.end(), '_', '-');
+    return name;
+  }
+
+  static const toml::node* find_in(const toml::table& table, const std::string& flag) {
+    for (const auto& [key, node] : table)
+      if (dashed(key.str()) == flag) return &node;
+    return nullptr;
+  }
+
+  static void add_known(const CLI::App& app, std::vector<std::string>& known) {
+    for (const auto* option : app.get_options())
+      if (configurable(*option)) known.push_back(long_name(*option));
+  }
+
+  // A setting that no subcommand has is a slip of the pen, and would otherwise be passed over in silence.
+  void check_names(const CLI::App& root) const {
+    std::vector<std::string> all;
+    for (const auto* command : root.get_subcommands({})) add_known(*command, all);
+    for (const auto& [key, node] : table_) {
+      if (!node.is_table()) {
+        check_name(key.str(), node, all, "");
+        continue;
+      }
+      const CLI::App* command = nullptr;
+      for (const auto* each : root.get_subcommands({}))
+        if (each->get_name() == key.str()) command = each;
+      if (command == nullptr)
+        throw Error(ErrorKind::kUsage, fmt::format("[{}] names no subcommand", key.str()), where(node));
+      std::vector<std::string> known;
+      add_known(*command, known);
+      for (const auto& [inner, value] : *node.as_table()) check_name(inner.str(), value, known, command->get_name());
+    }
+  }
+
+  void check_name(std::string_view key, const toml::node& node, const std::vector<std::string>& known,
+                  const std::string& command) const {
+    if (std::find(known.begin(), known.end(), dashed(key)) != known.end()) return;
+    const std::string help = fmt::format("`fieldprint {} --help` lists them", command.empty() ? "run" : command);
+    throw Error(ErrorKind::kUsage, fmt::format("there is no setting '{}'", key), where(node),
+                did_you_mean(dashed(key), known, help));
+  }
+
+  std::string path_;
+  toml::table table_;
+};
+
+}  // namespace
+
+std::string environment_name(const CLI::Option& option) {
+  const std::string name = long_name(option);
+  if (name.empty() || !option.nonpositional() || name == "help" || name == "version") return {};
+  std::string variable = "FIELDPRINT_";
+  for (const char c : name) variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return variable;
+}
+
+std::vector<std::string> flag_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    for (const auto& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+std::string user_folder(const char* variable, const char* fallback) {
+  // The XDG specification: a relative path is invalid and to be ignored.
+  if (const char* folder = environment(variable); folder != nullptr && *folder == '/')
+    return std::string(folder) + "/fieldprint";
+  if (const char* home = environment("HOME")) return fmt::format("{}/{}/fieldprint", home, fallback);
+  return {};
+}
+
+void set_option(CLI::Option& option, const std::vector<std::string>& values, const std::string& where) {
+  option.clear();
+  try {
+    if (values.size() != 1 && !is_repeatable(option))
+      throw Error(ErrorKind::kUsage, fmt::format("--{} takes one value", long_name(option)));
+    for (const auto& value : values) option.add_result(value);
+    option.run_callback();
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kUsage, error.what(), where, error.hint());
+  } catch (const CLI::Error&) {
+    throw Error(ErrorKind::kUsage, fmt::format("--{} is true or false, not '{}'", long_name(option), values.front()),
+                where);
+  }
+}
+
+void apply_settings(const CLI::App& root, CLI::App& command, const std::string& config) {
+  std::string path = config;
+  if (path.empty())
+    if (const char* named = environment("FIELDPRINT_CONFIG")) path = named;
+  if (path.empty()) {
+    const std::string folder = user_folder("XDG_CONFIG_HOME", ".config");
+    std::error_code ignored;
+    if (!folder.empty() && std::filesystem::exists(folder + "/config.toml", ignored)) path = folder + "/config.toml";
+  }
+  std::optional<Config> file;
+  if (!path.empty()) file.emplace(root, path);
+
+  for (auto* option : command.get_options()) {
+    const std::string variable = environment_name(*option);
+    if (variable.empty() || option->count() > 0 || long_name(*option) == "config") continue;
+    if (const char* value = environment(variable)) {
+      std::vector<std::string> values{value};
+      if (is_repeatable(*option)) values = CLI::detail::split(value, '\n');  // one a line
+      set_option(*option, values, "$" + variable);
+    } else if (const toml::node* node = file ? file->find(command, long_name(*option)) : nullptr) {
+      const std::string where = file->where(*node);
+      const auto list = values_of(*node, where);
+      if (!list.empty()) set_option(*option, list, where);
+    }
+  }
+}
+
+}  // namespace fieldprint::cli
