@@ -37,6 +37,7 @@ class Letters : public Tokenizer {
   bool ends_generation(TokenId token) const override { return token == 2; }
   bool adds_bos() const override { return adds_; }
   TokenId find(std::string_view) const override { return kNoToken; }
+  bool space_is_prefix_after(TokenId) const override { return false; }
 
  private:
   bool adds_;

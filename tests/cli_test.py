@@ -1,0 +1,690 @@
+#!/usr/bin/env python3
+"""The real binary as users meet it: help, errors, pipes, settings, every command on a tiny model, and the default model
+where it has been pulled. Run with FIELDPRINT_CLI=path/to/fieldprint."""
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from support import tiny_gguf
+
+CLI = os.environ.get("FIELDPRINT_CLI", "")
+COMMANDS = ["run", "chat", "pull", "models", "info", "tokenize", "detokenize", "template", "logits", "perplexity", "completion"]
+EOS = 258
+
+folder = None  # of this run: models, settings, histories
+
+
+def setUpModule():
+    global folder
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="fieldprint-cli-"))
+    for name in ("config", "state", "data"):
+        (folder / name).mkdir()
+    tiny_gguf.write(folder / "tiny.gguf")
+    tiny_gguf.write(folder / "bos.gguf", bos=True, template="{{ bos_token }}{{ messages[0].content }}")
+    tiny_gguf.write(folder / "plain.gguf", template="")
+
+
+def tearDownModule():
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment(**extra):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("FIELDPRINT_") and k not in ("NO_COLOR", "SOURCE_DATE_EPOCH")}
+    env.update(XDG_CONFIG_HOME=str(folder / "config"), XDG_STATE_HOME=str(folder / "state"),
+               XDG_DATA_HOME=str(folder / "data"), TERM="xterm", TZ="UTC")
+    env.update(extra)
+    return env
+
+
+class Case(unittest.TestCase):
+    def call(self, *arguments, stdin=b"", code=0, **env):
+        """Runs the program to its end; checks the exit code; returns stdout and stderr as text."""
+        stdin = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run([CLI, *map(str, arguments)], input=stdin, capture_output=True, env=environment(**env), timeout=60)
+        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        self.assertEqual(done.returncode, code, f"{arguments}\nstdout: {out}\nstderr: {err}")
+        self.assertNotIn("internal error", err)
+        return out, err
+
+    def refused(self, *arguments, says, hint=None, **rest):
+        """A mistake of the user: exit code 2, nothing on stdout, one sentence, perhaps a hint."""
+        out, err = self.call(*arguments, code=2, **rest)
+        self.assertEqual(out, "")
+        self.assertRegex(err, r"^fieldprint: ")
+        self.assertIn(says, err)
+        if hint is not None:
+            self.assertIn(f"\nhint: ", err)
+            self.assertIn(hint, err.split("\nhint: ")[1])
+
+    def tiny(self, command, *arguments, **rest):
+        return self.call(command, "--model", folder / "tiny.gguf", *arguments, **rest)
+
+    def answer(self, *arguments, **rest):
+        """A greedy run of the tiny model that cannot end early, as JSON."""
+        out, _ = self.tiny("run", "--json", "--temp", "0", f"--logit-bias={EOS}=-1000", *arguments, **rest)
+        return json.loads(out)
+
+
+class Help(Case):
+    def test_nothing_shows_the_short_help(self):
+        out, err = self.call()
+        self.assertEqual(err, "")
+        for command in COMMANDS:
+            self.assertRegex(out, rf"(?m)^  {command} ")
+
+    def test_every_help_fits_80_columns_and_names_the_variables(self):
+        pages = {"": self.call("--help")[0]}
+        for command in COMMANDS:
+            pages[command], err = self.call(command, "--help")
+            self.assertEqual(err, "")
+            self.assertEqual(pages[command], self.call("help", command)[0])
+            self.assertEqual(pages[command], self.call(command, "-h")[0])
+        for name, page in pages.items():
+            self.assertNotIn("\033", page)
+            for line in page.splitlines():
+                self.assertLessEqual(len(line), 80, f"{name}: {line}")
+            for flag in re.findall(r"--([a-z-]+) ", page):
+                if flag not in ("help", "version", "begin") and flag in re.findall(r"(?m)^ +(?:-., )?--([a-z-]+)", page):
+                    variable = "FIELDPRINT_" + flag.upper().replace("-", "_")
+                    self.assertIn("$" + variable, re.sub(r"\n +", " ", page))
+
+    def test_help_wins_over_a_wrong_flag(self):
+        self.assertIn("Usage:", self.call("run", "--nonsense", "--help")[0])
+
+    def test_version(self):
+        self.assertRegex(self.call("--version")[0], r"^fieldprint \d+\.\d+\.\d+\n$")
+
+
+class Mistakes(Case):
+    def test_unknown_words_get_a_suggestion(self):
+        self.refused("rnu", says="unknown command 'rnu'", hint="did you mean run?")
+        self.refused("run", "--tmp", "1", "x", says="unknown flag --tmp", hint="did you mean --temp?")
+        self.refused("run", "--temperature=1", "x", says="unknown flag --temperature", hint="did you mean --temp?")
+        self.refused("run", "-temp", "1", "x", says="unknown flag -temp", hint="did you mean --temp?")
+        self.refused("run", "--zzz", "x", says="unknown flag --zzz", hint="fieldprint run --help")
+        self.refused("run", "two", "words", says="unexpected argument 'words'", hint="quotes")
+        self.refused("run", "--isa", "avx", "x", says="--isa is one of scalar, avx2, avx512, not 'avx'", hint="avx2")
+
+    def test_wrong_values_are_named(self):
+        self.refused("run", "--temp", "warm", "x", says="--temp wants a number of at least 0, not 'warm'")
+        self.refused("run", "--temp", "nan", "x", says="--temp wants a number")
+        self.refused("run", "--temp", "-1", "x", says="not '-1'")
+        self.refused("run", "--top-k", "1.5", "x", says="--top-k wants a whole number")
+        self.refused("run", "-n", "99999999999999999999", "x", says="--max-tokens wants a whole number")
+        self.refused("run", "--logit-bias", "5", "x", says="TOKEN=BIAS")
+        self.refused("run", "--temp", says="--temp wants a value")
+        self.refused("run", "--system", "--json", "x", says="--system wants a value, but --json follows")
+        self.refused("logits", says="--tokens FILE is missing", hint="--help")
+        self.refused("completion", "tcsh", says="not 'tcsh'")
+
+    def test_files_that_are_no_models(self):
+        text = folder / "text.gguf"
+        text.write_text("This is a letter, not a model.\n" * 9)
+        cut = folder / "cut.gguf"
+        whole = (folder / "tiny.gguf").read_bytes()
+        for command in (["run", "--model"], ["info"], ["tokenize", "--model"], ["template", "--model"]):
+            rest = ["x"] if command[0] in ("run", "tokenize") else []
+            self.refused(*command, folder / "nothing.gguf", *rest, says="nothing.gguf", stdin="{}")
+            self.refused(*command, text, *rest, says="text.gguf", stdin="{}")
+            for size in (0, 3, 20, 700):
+                cut.write_bytes(whole[:size])
+                self.refused(*command, cut, *rest, says="cut.gguf", stdin="{}")
+        cut.write_bytes(whole[:-4000])  # the weights end early
+        self.refused("run", "--model", cut, "x", says="cut.gguf")
+
+    def test_the_default_model_is_not_pulled_yet(self):
+        self.refused("run", "hello", says="smollm2-135m", hint="fieldprint pull smollm2-135m")
+        self.refused("run", "-m", "smolm2-135m", "hello", says="smolm2-135m", hint="")
+
+    def test_pull_wants_a_name_that_exists(self):
+        self.refused("pull", says="which model?", hint="fieldprint pull smollm2-135m")
+        self.refused("pull", "nonesuch", says="nonesuch", hint="")
+
+
+class Settings(Case):
+    def tokens(self, *arguments, **rest):
+        return len(self.answer(*arguments, "hi", **rest)["tokens"])
+
+    def config(self, text):
+        path = folder / "some.toml"
+        path.write_text(text)
+        return path
+
+    def test_flag_beats_environment_beats_config(self):
+        config = self.config("max-tokens = 3\n")
+        self.assertEqual(self.tokens("--config", config), 3)
+        self.assertEqual(self.tokens(FIELDPRINT_CONFIG=str(config)), 3)
+        self.assertEqual(self.tokens("--config", config, FIELDPRINT_MAX_TOKENS="2"), 2)
+        self.assertEqual(self.tokens("--config", config, "-n", "1", FIELDPRINT_MAX_TOKENS="2"), 1)
+        self.assertEqual(self.tokens("--config", config, FIELDPRINT_MAX_TOKENS=""), 3)  # empty counts as not set
+
+    def test_the_users_own_config_file(self):
+        place = folder / "config" / "fieldprint"
+        place.mkdir()
+        try:
+            (place / "config.toml").write_text("max_tokens = 4\n")
+            self.assertEqual(self.tokens(), 4)
+        finally:
+            shutil.rmtree(place)
+
+    def test_a_table_of_the_command_beats_the_top(self):
+        self.assertEqual(self.tokens("--config", self.config("max-tokens = 3\n[run]\nmax-tokens = 2\n[chat]\nmax-tokens = 1\n")), 2)
+
+    def test_flags_and_lists(self):
+        config = self.config('quiet = true\nlogit-bias = ["258=-1000"]\ntemp = 0\nmax-tokens = 2\n')
+        out, err = self.tiny("run", "--config", config, "hi")
+        self.assertEqual(err, "")
+        out, err = self.tiny("run", "hi", FIELDPRINT_JSON="true", FIELDPRINT_MAX_TOKENS="1")
+        self.assertEqual(err, "")
+        json.loads(out)
+        self.assertIn("tok/s", self.tiny("run", "hi", "-n", "1", FIELDPRINT_QUIET="false")[1])
+
+    def test_a_wrong_value_names_where_it_came_from(self):
+        self.refused("run", "x", FIELDPRINT_TEMP="hot", says="$FIELDPRINT_TEMP: --temp wants a number")
+        self.refused("run", "x", FIELDPRINT_JSON="maybe", says="$FIELDPRINT_JSON: --json is true or false")
+        path = self.config("\ntop-k = 'all'\n")
+        self.refused("run", "x", "--config", path, says=f"{path}:2: --top-k wants a whole number")
+        path = self.config("tmp = 1\n")
+        self.refused("run", "x", "--config", path, says=f"{path}:1: there is no setting 'tmp'", hint="did you mean temp?")
+        path = self.config("[rnu]\ntemp = 1\n")
+        self.refused("run", "x", "--config", path, says="[rnu] names no subcommand")
+        path = self.config("temp = \n")
+        self.refused("run", "x", "--config", path, says=f"{path}:1: ")
+        self.refused("run", "x", "--config", folder / "none.toml", says="none.toml")
+
+
+class Completion(Case):
+    def test_the_scripts_parse(self):
+        for shell in ("bash", "zsh", "fish"):
+            script, _ = self.call("completion", shell)
+            for command in COMMANDS:
+                self.assertIn(command, script)
+            self.assertIn("smollm2-135m", script)
+            if shutil.which(shell):
+                done = subprocess.run([shell, "-n"], input=script.encode(), capture_output=True)
+                self.assertEqual((done.returncode, done.stderr), (0, b""), shell)
+
+    def complete(self, *words):
+        script, _ = self.call("completion", "bash")
+        quoted = " ".join(f"'{w}'" for w in words)
+        script += (f"\ncompopt() {{ :; }}\nCOMP_WORDS=({quoted})\nCOMP_CWORD={len(words) - 1}\n_fieldprint\n"
+                   "printf '%s\\n' \"${COMPREPLY[@]}\"\n")
+        done = subprocess.run(["bash"], input=script.encode(), capture_output=True, cwd=folder, check=True)
+        return done.stdout.decode().split("\n")[:-1]
+
+    def test_what_bash_completes(self):
+        self.assertEqual(self.complete("fieldprint", "pe"), ["perplexity"])
+        self.assertEqual(sorted(self.complete("fieldprint", "run", "--tem")), ["--temp", "--template"])
+        self.assertEqual(self.complete("fieldprint", "run", "--executor", "re"), ["reference"])
+        found = self.complete("fieldprint", "run", "-m", "")
+        self.assertIn("smollm2-135m", found)
+        self.assertIn("tiny.gguf", found)
+        self.assertNotIn("some.toml", found)
+
+
+class Pipes(Case):
+    def shell(self, command):
+        return subprocess.run(["bash", "-c", command], capture_output=True, env=environment(CLI=CLI, TINY=str(folder / "tiny.gguf")), timeout=60)
+
+    def test_a_reader_that_leaves_ends_it_quietly(self):
+        done = self.shell('"$CLI" run -q -m "$TINY" -n 500 hi | head -c1; echo; echo "${PIPESTATUS[0]}"; "$CLI" run --help | true; "$CLI" info "$TINY" | head -c1')
+        self.assertEqual(done.stderr, b"")
+        self.assertIn(done.stdout.split(b"\n")[-2], (b"141", b"0"))
+
+    def test_a_full_disk_is_said(self):
+        for rest in ("--version", 'run -m "$TINY" -n 3 hi', 'tokenize -m "$TINY" hi', "completion bash"):
+            done = self.shell(f'"$CLI" {rest} > /dev/full')
+            self.assertEqual(done.returncode, 2, rest)
+            self.assertIn(b"fieldprint: cannot write to standard output: No space left on device", done.stderr)
+
+    def test_a_closed_standard_output_is_said(self):
+        done = self.shell('"$CLI" --version >&-')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"cannot write to standard output", done.stderr)
+
+
+class Text(Case):
+    TEXT = "Grüße, 世界! \t\n\r 🙂 <|im_start|> end\n"
+
+    def test_text_to_ids_and_back(self):
+        ids, err = self.tiny("tokenize", "--plain", stdin=self.TEXT)
+        self.assertEqual(err, "")
+        self.assertRegex(ids, r"^\d+( \d+)*\n$")
+        self.assertEqual(self.tiny("detokenize", stdin=ids)[0], self.TEXT)
+        self.assertEqual(self.tiny("tokenize", "ab")[0], self.tiny("tokenize", stdin="ab")[0])
+
+    def test_special_tokens(self):
+        self.assertEqual(self.tiny("tokenize", "<|im_end|>")[0], f"{EOS}\n")
+        self.assertEqual(len(self.tiny("tokenize", "--plain", "<|im_end|>")[0].split()), len("<|im_end|>"))
+        self.assertEqual(self.tiny("detokenize", EOS)[0], "<|im_end|>")
+        self.assertEqual(self.tiny("detokenize", "--no-special", EOS)[0], "")
+        self.assertEqual(self.call("tokenize", "-m", folder / "bos.gguf", "")[0], "259\n")
+        self.assertEqual(self.call("tokenize", "-m", folder / "bos.gguf", "--plain", "")[0], "\n")
+
+    def test_json_lines(self):
+        texts = ["", "a b", self.TEXT, "\u0000", "é" * 1000]
+        lines = "".join(json.dumps(t) + "\n" for t in texts)
+        ids, err = self.tiny("tokenize", "--plain", "--jsonl", stdin=lines)
+        self.assertEqual(err, "")
+        self.assertTrue(all(isinstance(json.loads(line), list) for line in ids.splitlines()))
+        back, _ = self.tiny("detokenize", "--jsonl", stdin=ids.rstrip("\n"))  # a last line without an end counts
+        self.assertEqual([json.loads(line) for line in back.splitlines()], texts)
+
+    def test_pieces(self):
+        out, _ = self.tiny("tokenize", "--pieces", "a <|im_end|>")
+        self.assertEqual([json.loads(line.split(None, 1)[1]) for line in out.splitlines()], ["a", " ", "<|im_end|>"])
+
+    def test_bad_lines_are_named(self):
+        for command, bad in (("tokenize", "{"), ("tokenize", "[1]"), ("detokenize", '["a"]'), ("detokenize", "[-1]"), ("detokenize", "[260]")):
+            good = '"x"' if command == "tokenize" else "[1]"
+            out, err = self.tiny(command, "--jsonl", stdin=f"{good}\n{bad}\n", code=2)
+            self.assertEqual(len(out.splitlines()), 1)
+            self.assertIn("line 2", err)
+        self.assertIn("'x' is no token id", self.tiny("detokenize", stdin="1\n2 x\n", code=2)[1])
+
+    def test_any_bytes(self):
+        raw = bytes(range(256))
+        ids, _ = self.tiny("tokenize", "--plain", stdin=raw)
+        done = subprocess.run([CLI, "detokenize", "-m", str(folder / "tiny.gguf")], input=ids.encode(), capture_output=True, env=environment())
+        self.assertEqual(done.stdout, raw)
+
+
+class Template(Case):
+    def render(self, source, variables, *arguments, **rest):
+        path = folder / "some.jinja"
+        path.write_text(source)
+        return self.call("template", "--template", path, *arguments, stdin=variables, **rest)[0]
+
+    def test_the_rendered_prompt_is_all_of_stdout(self):
+        self.assertEqual(self.render("{{ a }}|{{ b.c }}", '{"a": "x", "b": {"c": [1, 2.50, null]}}'), "x|[1, 2.5, None]")
+
+    def test_the_models_own_template_and_tokens(self):
+        say = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": True})
+        self.assertEqual(self.tiny("template", stdin=say)[0], "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+        self.assertEqual(self.call("template", "-m", folder / "bos.gguf", stdin=say)[0], "<s>Hi")
+        with_own = '{"bos_token": "!", "messages": [{"content": 1.50}]}'
+        self.assertEqual(self.call("template", "-m", folder / "bos.gguf", stdin=with_own)[0], "!1.5")
+        self.assertEqual(self.render("{{ bos_token }}{{ eos_token }}", "{}", "-m", folder / "tiny.gguf"), "<s><|im_end|>")
+        self.refused("template", "-m", folder / "plain.gguf", stdin="{}", says="no chat template", hint="--template")
+
+    def test_json_lines_keep_going_after_an_error(self):
+        out = self.render("{% if x %}{{ raise_exception('No ' + x) }}{% endif %}ok\n", '{}\n{"x": "way"}\n{\n[]\n\n{"x": ""}\n', "--jsonl")
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual(lines[0], "ok\n" if lines[0].endswith("\n") else "ok")
+        self.assertEqual(lines[1], {"error": "No way"})
+        self.assertEqual([list(x) for x in lines[2:5]], [["error"]] * 3)
+        self.assertEqual(lines[5], lines[0])
+
+    def test_the_clock(self):
+        source = "{{ strftime_now('%Y-%m-%d %H:%M:%S') }}"
+        self.assertEqual(self.render(source, "{}", "--now", "2026-03-09 14:05:07"), "2026-03-09 14:05:07")
+        self.assertEqual(self.render(source, "{}", SOURCE_DATE_EPOCH="86400"), "1970-01-02 00:00:00")
+        self.assertEqual(self.render(source, "{}", "--now", "2026-03-09 14:05:07", SOURCE_DATE_EPOCH="0"), "2026-03-09 14:05:07")
+        self.refused("template", "-m", folder / "tiny.gguf", "--now", "noon", stdin="{}", says="--now wants")
+
+    def test_mistakes(self):
+        self.assertIn("some.jinja", self.render_error("{% if %}", "{}"))
+        self.assertIn("no JSON", self.render_error("x", "{"))
+        self.assertIn("Dear me", self.render_error("{{ raise_exception('Dear me') }}", "{}"))
+
+    def render_error(self, source, variables):
+        path = folder / "some.jinja"
+        path.write_text(source)
+        return self.call("template", "--template", path, stdin=variables, code=2)[1]
+
+
+class Run(Case):
+    def test_stdout_holds_the_answer_and_nothing_else(self):
+        arguments = ("--temp", "0", "-n", "20", "hello")
+        text = json.loads(self.tiny("run", "--json", *arguments)[0])["text"]
+        out, err = self.tiny("run", *arguments)
+        self.assertEqual(out, text if text.endswith("\n") else text + "\n")
+        self.assertRegex(err, r"^prefill \d+ tok [\d.]+ tok/s \| decode \d+ tok [\d.]+ tok/s [\d.]+ ms/tok [\d.]+ GB/s \| hash [0-9a-f]{16}\n$")
+        self.assertEqual(self.tiny("run", "-q", *arguments), (out, ""))
+
+    def test_the_json_object(self):
+        answer = self.answer("-n", "7", "hello")
+        self.assertEqual(len(answer["tokens"]), 7)
+        self.assertEqual(answer["finish_reason"], "length")
+        self.assertRegex(answer["stats"]["logits_hash"], r"^[0-9a-f]{16}$")
+        for key in ("prefill_tokens_per_second", "decode_tokens_per_second", "decode_ms_per_token", "decode_gb_per_second"):
+            self.assertGreater(answer["stats"][key], 0)
+
+    def test_the_same_seed_gives_the_same_text(self):
+        runs = [self.tiny("run", "-q", "-n", "30", "--temp", "1", "--seed", s, "hello")[0] for s in (1, 1, 2)]
+        self.assertEqual(runs[0], runs[1])
+        self.assertNotEqual(runs[0], runs[2])
+        self.assertRegex(self.tiny("run", "-n", "2", "--seed", "random", "hello")[1], r"\| seed \d+\n$")
+
+    def test_engine_flags_never_change_the_answer(self):
+        first = self.answer("-n", "20", "hello there")
+        for flags in (["--threads", "1"], ["--threads", "3"], ["--chunk", "1"], ["--chunk", "7"], ["--page-size", "16"], ["--isa", "scalar"]):
+            other = self.answer("-n", "20", *flags, "hello there")
+            self.assertEqual((other["tokens"], other["stats"]["logits_hash"]), (first["tokens"], first["stats"]["logits_hash"]), flags)
+
+    def test_stop_strings(self):
+        full = self.answer("-n", "40", "hello")["text"]
+        stop = full[10:12]
+        cut = self.answer("-n", "40", f"--stop={stop}", "hello")
+        self.assertEqual(cut["text"], full[: full.index(stop)])
+        self.assertEqual(cut["finish_reason"], "stop")
+
+    def test_where_the_prompt_comes_from(self):
+        def fed(*arguments, **rest):
+            return self.tiny("run", "-q", "-n", "1", "--raw", "--show-prompt", *arguments, **rest)[1].rsplit("\n[", 1)[0]
+        self.assertEqual(fed("one"), "one")
+        self.assertEqual(fed(stdin="two\n"), "two")
+        self.assertEqual(fed("three", stdin="four\nfive\n"), "three\n\nfour\nfive")
+        self.assertEqual(fed("--", "--six"), "--six")
+        self.assertEqual(fed("chat"), "chat")  # a word that is also a command
+        self.assertEqual(fed("[a,b]"), "[a,b]")
+        self.assertEqual(self.tiny("run", "-q", "-n", "1", "--show-prompt", "--system", "Be kind.", "hi")[1].rsplit("\n[", 1)[0],
+                         "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
+        self.refused("run", "-m", folder / "tiny.gguf", says="the prompt is empty")
+
+    def test_broken_utf8_in_the_prompt(self):
+        _, err = self.tiny("run", "-q", "-n", "1", "--raw", "--show-prompt", stdin=b"a\xff\xc3b")
+        self.assertIn("not all UTF-8", err)
+        self.assertIn("a\ufffd\ufffdb\n", err)
+
+    def test_never_two_bos_tokens(self):
+        def ids(*arguments):
+            _, err = self.call("run", "-q", "-n", "1", "--show-prompt", "-m", folder / "bos.gguf", *arguments)
+            return re.search(r"tokens: ([\d ]+)\]", err)[1].split()
+        self.assertEqual(ids("a"), ["259"] + ids("--raw", "a")[1:])
+        self.assertEqual(ids("--raw", "a").count("259"), 1)
+        self.assertEqual(ids("--raw", "<s>a").count("259"), 1)
+
+    def test_a_model_without_a_template(self):
+        self.refused("run", "-m", folder / "plain.gguf", "hi", says="no chat template", hint="--raw")
+        self.call("run", "-m", folder / "plain.gguf", "--raw", "-n", "1", "hi")
+
+    def test_a_prompt_longer_than_the_context_names_both_numbers(self):
+        _, err = self.tiny("run", "--raw", "-c", "16", "x" * 100, code=2)
+        self.assertRegex(err, r"\b100\b.*\b16\b|\b16\b.*\b100\b")
+
+    def test_a_full_context_is_said(self):
+        _, err = self.tiny("run", "--raw", "-c", "16", "--temp", "0", f"--logit-bias={EOS}=-1000", "--logit-bias=256=-1000", "x" * 8)
+        self.assertIn("the context of 16 tokens is full", err)
+
+    def test_mistakes(self):
+        self.refused("run", "-m", folder / "tiny.gguf", "--logit-bias", "260=1", "x", says="names token 260")
+        self.refused("run", "--raw", "--system", "x", "y", says="--raw")
+
+
+class Signals(Case):
+    def start(self, *arguments, **rest):
+        return subprocess.Popen([CLI, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), **rest)
+
+    def test_an_answer_that_has_begun_is_stopped_in_order(self):
+        job = self.start("run", "-m", folder / "tiny.gguf", "--executor", "reference", "--temp", "1", f"--logit-bias={EOS}=-1000",
+                         "--logit-bias=256=-1000", "hi")
+        first = job.stdout.read(1)
+        job.send_signal(signal.SIGINT)
+        out, err = job.communicate(timeout=30)
+        self.assertEqual(job.returncode, 0)
+        self.assertTrue((first + out).endswith(b"\n"))
+        self.assertIn(b"fieldprint: stopped\n", err)
+        self.assertIn(b"tok/s", err)
+
+    def test_130_where_there_was_no_answer(self):
+        job = self.start("run", "-m", folder / "tiny.gguf", stdin=subprocess.PIPE)
+        time.sleep(0.5)
+        job.send_signal(signal.SIGINT)
+        self.assertEqual(job.communicate(timeout=30), (b"", b""))
+        self.assertEqual(job.returncode, 130)
+
+
+class Measure(Case):
+    def ids(self, text="1 2 3\n4,5\n"):
+        path = folder / "ids.txt"
+        path.write_text(text)
+        return path
+
+    def test_logits(self):
+        out = folder / "logits.f32"
+        reference = folder / "reference.f32"
+        self.assertEqual(self.tiny("logits", "--tokens", self.ids(), "--out", out), ("", ""))
+        self.tiny("logits", "--tokens", self.ids(), "--out", reference, "--executor", "reference")
+        self.assertEqual(out.stat().st_size, 5 * 260 * 4)
+        a, b = (struct.unpack("<1300f", path.read_bytes()) for path in (reference, out))
+        nmse = sum((x - y) ** 2 for x, y in zip(a, b)) / sum(x * x for x in a)
+        self.assertLess(nmse, 1e-2)
+        self.assertGreater(sum(x * x for x in a), 0)
+        first = out.read_bytes()
+        for flags in (["--threads", "1"], ["--chunk", "2"], ["--isa", "scalar"]):
+            self.tiny("logits", "--tokens", self.ids(), "--out", out, *flags)
+            self.assertEqual(out.read_bytes(), first, flags)
+
+    def test_logits_mistakes_leave_nothing_behind(self):
+        out = folder / "none.f32"
+        where = ["-m", folder / "tiny.gguf"]
+        self.refused("logits", *where, "--tokens", self.ids("1 x"), "--out", out, says="ids.txt:1", hint="decimal")
+        self.refused("logits", *where, "--tokens", self.ids("1\n260\n"), "--out", out, says="260")
+        self.refused("logits", *where, "--tokens", self.ids(" \n"), "--out", out, says="no token ids")
+        self.refused("logits", *where, "--tokens", self.ids("1 " * 50), "--out", out, "-c", "20", says="50")
+        self.refused("logits", *where, "--tokens", self.ids(), "--out", folder / "no" / "folder", says="No such file")
+        self.refused("logits", *where, "--tokens", self.ids("1 " * 50), "--out", "/dev/full", says="No space left on device")
+        self.assertEqual([p for p in folder.iterdir() if "none.f32" in p.name or p.name.endswith(".part")], [])
+
+    def test_perplexity(self):
+        text = folder / "text.txt"
+        text.write_text("abc " * 100)
+        out, _ = self.tiny("perplexity", text, "-c", "64", "-q")
+        found = re.fullmatch(r"perplexity ([\d.]+) \+- ([\d.]+) \((\d+) tokens in 6 chunks of 64\)\n", out)
+        self.assertTrue(found, out)
+        result = json.loads(self.tiny("perplexity", text, "-c", "64", "--json")[0])
+        self.assertAlmostEqual(result["perplexity"], float(found[1]), places=3)
+        self.assertEqual((result["chunks"], result["tokens"]), (6, 6 * 31))
+        self.assertEqual(json.loads(self.tiny("perplexity", text, "-c", "64", "--chunks", "2", "--json")[0])["chunks"], 2)
+        self.assertEqual(json.loads(self.tiny("perplexity", text, "-c", "64", "--json", FIELDPRINT_CONTEXT="128")[0])["context"], 64)
+        self.refused("perplexity", "-m", folder / "tiny.gguf", text, says="512")
+        self.refused("perplexity", "-m", folder / "tiny.gguf", folder / "none.txt", says="none.txt")
+
+    def test_info(self):
+        out, err = self.call("info", folder / "tiny.gguf")
+        self.assertEqual(err, "")
+        for part in ("Tiny", "llama", "2 layers, width 32, vocabulary 260", "2048", "blk.*.attn_q.weight", "general.name"):
+            self.assertIn(part, out)
+        info = json.loads(self.call("info", "--json", "--context", "100", folder / "tiny.gguf")[0])
+        self.assertEqual(info["memory"]["kv_bytes"], 100 * info["memory"]["kv_bytes_per_token"])
+        self.assertEqual(info["memory"]["weight_bytes"], sum(t["bytes"] for t in info["tensors"]))
+        self.assertEqual(info["parameters"], info["memory"]["weight_bytes"] // 4)
+        self.assertIn("blk.1.attn_q.weight", self.call("info", "--tensors", folder / "tiny.gguf")[0])
+
+    def test_models(self):
+        models = json.loads(self.call("models", "--json")[0])
+        default = next(m for m in models if m["name"] == "smollm2-135m")
+        self.assertEqual((default["pulled"], default["bytes"], default["licence"]), (False, 98362432, "Apache-2.0"))
+        self.assertIn("smollm2-135m", self.call("models")[0])
+
+
+class Chat(Case):
+    def script(self, *lines, code=0, arguments=()):
+        return self.tiny("chat", "--temp", "0", "-n", "5", *arguments, stdin="".join(line + "\n" for line in lines), code=code)
+
+    def test_each_line_is_a_turn(self):
+        out, err = self.script("hello", "", "/set max-tokens 3", 'a\\', "b", '"""', "c", 'd"""')
+        self.assertEqual(err.count("hash"), 3)
+        kept = [int(n) for n in re.findall(r"\(\+(\d+) kept\)", err)]
+        self.assertEqual(len(kept), 2)  # the second and third turn found the first in the cache
+        self.assertLess(kept[0], kept[1])
+
+    def test_it_says_what_run_says(self):
+        out, _ = self.script("hello", arguments=["-q"])
+        self.assertEqual(out, self.tiny("run", "-q", "--temp", "0", "-n", "5", "hello")[0])
+
+    def test_save_load_undo_system(self):
+        saved = folder / "saved.json"
+        self.script("/system Be kind.", "one", "two", "/undo", f"/save {saved}", f"/save {saved}")
+        messages = json.loads(saved.read_text())["messages"]
+        self.assertEqual([m["role"] for m in messages], ["system", "user", "assistant"])
+        self.assertEqual([m["content"] for m in messages[:2]], ["Be kind.", "one"])
+        again = folder / "again.json"
+        self.script(f"/load {saved}", "/regen", "/system -", f"/save {again}", "/quit", "never reached")
+        self.assertEqual(json.loads(again.read_text())["messages"], messages[1:])  # temperature 0: the same answer
+        _, err = self.script(f"/save {saved}", code=2)
+        self.assertIn("exists already", err)
+        self.tiny("template", stdin=saved.read_bytes())  # what is saved is what `template` reads
+
+    def test_a_mistake_ends_a_script(self):
+        for line, says in (("/nix", "there is no command /nix"), ("/set tmp 1", "did you mean temp?"), ("/set temp hot", "--temp wants a number"),
+                           ("/undo", "nothing to undo"), ("/regen", "no answer"), ("/load /nothing", "/nothing")):
+            _, err = self.script(line, "hello", code=2)
+            self.assertIn(says, err)
+            self.assertNotIn("hash", err)
+
+    def test_a_conversation_that_outgrows_the_context(self):
+        _, err = self.script("x" * 30, "y" * 60, code=2, arguments=["-c", "100"])
+        self.assertRegex(err, r"the conversation has \d+ tokens, the context takes 100\nhint: /undo or /clear")
+
+
+class Terminal(Case):
+    """The REPL on a pseudo-terminal, key by key."""
+
+    def setUp(self):
+        self.pid, self.screen = pty.fork()
+        if self.pid == 0:
+            os.execve(CLI, [CLI, "chat", "-m", str(folder / "tiny.gguf"), "--temp", "0", "-n", "8"], environment(LANG="C"))
+        self.seen = ""
+        self.expect("> ")
+
+    def tearDown(self):
+        os.close(self.screen)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+    def type(self, keys):
+        os.write(self.screen, keys.encode())
+
+    def expect(self, text, timeout=20):
+        """Reads until `text` comes; what came before it is dropped."""
+        end = time.monotonic() + timeout
+        while text not in self.seen:
+            ready, _, _ = select.select([self.screen], [], [], max(0, end - time.monotonic()))
+            try:
+                block = os.read(self.screen, 65536) if ready else b""
+            except OSError:
+                block = b""
+            if not block:
+                self.fail(f"waited for {text!r}, saw {self.seen!r}")
+            self.seen += block.decode(errors="replace")
+        self.seen = self.seen[self.seen.index(text) + len(text):]
+
+    def finish(self):
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            if select.select([self.screen], [], [], 0.05)[0]:
+                try:
+                    os.read(self.screen, 65536)
+                except OSError:
+                    pass
+        self.fail("it did not end")
+
+    def test_a_session(self):
+        self.type("hello\r")
+        self.expect("hash ")
+        self.expect("> ")
+        self.type("\x03")  # Ctrl-C at an empty prompt
+        self.expect("(Ctrl-D or /quit leaves)")
+        self.expect("> ")
+        self.type("/he\t")
+        self.expect("/help")
+        self.type("\r")
+        self.expect("/regen")
+        self.expect("> ")
+        self.type("/nix\r")
+        self.expect("there is no command /nix")
+        self.expect("> ")
+        self.type("\x1b[A\x1b[A")  # up: the last command, the one before
+        self.expect("/help")
+        self.type("\x01\x0bGr\u00fc\u00dfe\r")  # start of line, cut to the end; letters that are two bytes each
+        self.expect("hash ")
+        self.expect("> ")
+        self.type("\x1b[200~pasted\nin two lines\n\x1b[201~")
+        self.expect("in two lines")
+        self.type("\r")
+        self.expect("hash ")
+        saved = folder / "terminal.json"
+        self.expect("> ")
+        self.type(f"/save {saved}\r")
+        self.expect("(saved 6 messages)")
+        self.type("/quit\r")
+        self.assertEqual(self.finish(), 0)
+        said = [m["content"] for m in json.loads(saved.read_text())["messages"] if m["role"] == "user"]
+        self.assertEqual(said, ["hello", "Gr\u00fc\u00dfe", "pasted\nin two lines"])
+        history = folder / "state" / "fieldprint" / "history"
+        self.assertEqual(history.stat().st_mode & 0o777, 0o600)
+        self.assertIn("hello", history.read_text())
+
+    def test_ctrl_c_stops_the_answer(self):
+        self.type(f"/set logit-bias {EOS}=-1000\r/set max-tokens 100000\r/set temp 1\r")
+        for _ in range(3):
+            self.expect("> ")
+        self.type("talk\r")
+        self.expect("talk\r\n")
+        time.sleep(0.3)
+        self.type("\x03")
+        self.expect("> ")
+        self.type("\x04")  # Ctrl-D
+        self.assertEqual(self.finish(), 0)
+
+    def test_history_outlives_the_session(self):
+        self.type("remember me\r")
+        self.expect("hash ")
+        self.expect("> ")
+        self.type("\x04")
+        self.assertEqual(self.finish(), 0)
+        os.close(self.screen)
+        self.setUp()
+        self.type("\x1b[A")
+        self.expect("remember me")
+        self.type("\x03\x04")
+        self.assertEqual(self.finish(), 0)
+
+
+class DefaultModel(Case):
+    """What users see first. Only where the model has been pulled on this machine."""
+
+    @classmethod
+    def setUpClass(cls):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("FIELDPRINT_")}
+        models = json.loads(subprocess.run([CLI, "models", "--json"], capture_output=True, env=env, check=True).stdout)
+        default = next(m for m in models if m["name"] == "smollm2-135m")
+        if not default["pulled"]:
+            raise unittest.SkipTest("the default model has not been pulled: fieldprint pull smollm2-135m")
+        cls.model = default["path"]
+
+    def test_a_greedy_answer(self):
+        out, _ = self.call("run", "-q", "-m", self.model, "--temp", "0", "-n", "24", "What is the capital of France?")
+        self.assertEqual(out, "The capital of France is Paris.\n")
+
+    def test_a_conversation(self):
+        out, err = self.call("chat", "-m", self.model, "--temp", "0", "-n", "24", stdin="My name is Ada.\nWhat is my name?\n")
+        self.assertIn("kept)", err)
+        self.assertIn("Ada", out)
+
+
+if __name__ == "__main__":
+    if not CLI or not os.access(CLI, os.X_OK):
+        print("skipped: FIELDPRINT_CLI names no program")
+        sys.exit(77)
+    unittest.main(verbosity=1)

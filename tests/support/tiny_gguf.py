@@ -1,0 +1,78 @@
+"""Writes a tiny `llama` model with seeded random weights and a byte-level vocabulary: enough to run every command."""
+import random
+import struct
+
+U32, F32, BOOL, STRING, ARRAY, I32 = 4, 6, 7, 8, 9, 5
+ALIGNMENT = 32
+CHATML = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+
+
+def byte_letters():
+    """How byte-level vocabularies spell the 256 bytes: printable ones as they are, the rest from U+0100 on."""
+    plain = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    spare = 0x100
+    for byte in range(256):
+        if byte in plain:
+            yield chr(byte)
+        else:
+            yield chr(spare)
+            spare += 1
+
+
+def packed_string(text):
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def packed_value(kind, value):
+    if kind == STRING:
+        return packed_string(value)
+    if kind == ARRAY:
+        inner, items = value
+        return struct.pack("<IQ", inner, len(items)) + b"".join(packed_value(inner, item) for item in items)
+    return struct.pack({U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}[kind], value)
+
+
+def write(path, *, bos=False, template=CHATML, context=2048, layers=2, width=32, heads=2, ffn=64, seed=1):
+    letters = list(byte_letters())
+    tokens = letters + ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>"]
+    kinds = [1] * 256 + [3] * 4  # normal, control
+    metadata = [
+        ("general.architecture", STRING, "llama"), ("general.name", STRING, "Tiny"),
+        ("llama.context_length", U32, context), ("llama.embedding_length", U32, width),
+        ("llama.block_count", U32, layers), ("llama.feed_forward_length", U32, ffn),
+        ("llama.attention.head_count", U32, heads), ("llama.attention.head_count_kv", U32, heads),
+        ("llama.rope.dimension_count", U32, width // heads), ("llama.rope.freq_base", F32, 10000.0),
+        ("llama.attention.layer_norm_rms_epsilon", F32, 1e-5), ("llama.vocab_size", U32, len(tokens)),
+        ("tokenizer.ggml.model", STRING, "gpt2"), ("tokenizer.ggml.pre", STRING, "gpt-2"),
+        ("tokenizer.ggml.tokens", ARRAY, (STRING, tokens)), ("tokenizer.ggml.token_type", ARRAY, (I32, kinds)),
+        ("tokenizer.ggml.merges", ARRAY, (STRING, [])),
+        ("tokenizer.ggml.bos_token_id", U32, 259), ("tokenizer.ggml.eos_token_id", U32, 258),
+        ("tokenizer.ggml.add_bos_token", BOOL, bos),
+    ]
+    if template:
+        metadata.append(("tokenizer.chat_template", STRING, template))
+
+    shapes = [("token_embd.weight", [width, len(tokens)]), ("output_norm.weight", [width])]
+    for layer in range(layers):
+        b = f"blk.{layer}."
+        shapes += [(b + "attn_norm.weight", [width]), (b + "ffn_norm.weight", [width])]
+        shapes += [(b + f"attn_{x}.weight", [width, width]) for x in ("q", "k", "v", "output")]
+        shapes += [(b + "ffn_gate.weight", [width, ffn]), (b + "ffn_up.weight", [width, ffn]),
+                   (b + "ffn_down.weight", [ffn, width])]
+
+    rng = random.Random(seed)
+    header = struct.pack("<IIQQ", 0x46554747, 3, len(shapes), len(metadata))
+    for key, kind, value in metadata:
+        header += packed_string(key) + struct.pack("<I", kind) + packed_value(kind, value)
+    data = b""
+    for name, shape in shapes:
+        header += packed_string(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
+        header += struct.pack("<IQ", 0, len(data))  # type F32
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        values = [1.0] * count if len(shape) == 1 else [rng.gauss(0, 0.3) for _ in range(count)]
+        data += struct.pack(f"<{count}f", *values)
+        data += bytes(-len(data) % ALIGNMENT)
+    with open(path, "wb") as file:
+        file.write(header + bytes(-len(header) % ALIGNMENT) + data)
