@@ -20,7 +20,8 @@ Action add_pull(CLI::App& app) {
   auto pull = std::make_shared<Pull>();
   add_texts(app, "NAME", pull->names, "NAME",
             "A name from `fieldprint models`, or owner/repo:file of Hugging Face; several will do")
-      ->expected(1, CLI::detail::expected_max_vector_size);
+      ->expected(1, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
   add_quiet(app, pull->quiet);
   app.footer(
       "  fieldprint pull smollm2-135m\n"

@@ -126,7 +126,8 @@ Action add_tokenize(CLI::App& app) {
 Action add_detokenize(CLI::App& app) {
   auto detokenize = std::make_shared<Detokenize>();
   add_texts(app, "ID", detokenize->words, "ID", "Token ids; from standard input where there are none")
-      ->expected(0, CLI::detail::expected_max_vector_size);
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
   add_model(app, detokenize->model);
   add_flag(app, "--no-special", detokenize->no_special, "Leave the names of special tokens out")->group("Output");
   add_flag(app, "--jsonl", detokenize->jsonl, "A JSON array of ids a line in, a JSON string a line out")

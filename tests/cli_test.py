@@ -607,7 +607,7 @@ class Terminal(Case):
         self.expect("(Ctrl-D or /quit leaves)")
         self.expect("> ")
         self.type("/he\t")
-        self.expect("/help")
+        self.expect("lp ")
         self.type("\r")
         self.expect("/regen")
         self.expect("> ")
