@@ -61,7 +61,7 @@ Value find_attribute(Runtime& runtime, Value object, std::string_view name) {
       if (name == "arguments") {
         std::pmr::vector<Value> names(&heap);
         for (const NameExpr* parameter : object.macro().statement->parameters) names.push_back(parameter->name);
-        return make_list(heap, names);
+        return jinja::make_tuple(heap, names);
       }
       if (name == "catch_kwargs") return Value::boolean(object.macro().statement->uses_kwargs);
       if (name == "catch_varargs") return Value::boolean(object.macro().statement->uses_varargs);
@@ -89,9 +89,12 @@ Value find_item(Runtime& runtime, Value object, Value key) {
         const Value* value = object.dict().find(key.str().view());
         return value ? *value : Value();
       }
-      if (key.is(Kind::kList) || key.is(Kind::kDict)) return Value();
-      const Value* value = object.dict().find(key);
-      return value ? *value : Value();
+      try {
+        const Value* value = object.dict().find(key);
+        return value ? *value : Value();
+      } catch (const Failure&) {
+        return Value();  // what cannot be hashed is no key
+      }
     }
     case Kind::kString:
     case Kind::kList:

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "text/jinja/builtins.h"
+#include "text/jinja/repr.h"
 
 namespace fieldprint::jinja {
 namespace {
@@ -57,7 +58,7 @@ Value index(Runtime& rt, Value self, const Args& args) {
     rt.heap.step();
     if (i >= start && i < stop && equal(rt.heap, item, wanted)) return Value::integer(i);
   }
-  fail(self.is(Kind::kTuple) ? "tuple.index(x): x not in tuple" : "value is not in list");
+  fail(self.is(Kind::kTuple) ? "tuple.index(x): x not in tuple" : repr(rt.heap, wanted) + " is not in list");
 }
 
 Value cycler_next(Runtime&, Value self, const Args& args) {

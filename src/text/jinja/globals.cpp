@@ -18,7 +18,7 @@ Value range(Runtime& rt, const Args& args) {
   if (n == 0) fail("range expected at least 1 argument, got 0");
   if (n > 3) fail(fmt::format("range expected at most 3 arguments, got {}", n));
   for (const Value& v : args.positional) {
-    if (v.is_undefined()) fail(fmt::format("'{}' object cannot be interpreted as an integer", type_name(v)));
+    to_index(v);
   }
   const int64_t start = n > 1 ? to_index(args.positional[0]) : 0;
   const int64_t stop = to_index(args.positional[n > 1 ? 1 : 0]);
@@ -45,6 +45,7 @@ Dict* make_dict(Runtime& rt, const Args& args) {
       for (const auto& [key, value] : source.dict().entries) dict->set(key, value);
       continue;
     }
+    if (source.is_undefined()) fail_undefined(rt.heap, source);
     const auto items = collect(rt.heap, source);
     for (size_t i = 0; i < items.size(); ++i) {
       const auto pair = collect(rt.heap, items[i]);

@@ -62,6 +62,7 @@ Interpreter::Flow Interpreter::run_statement(const Statement& statement) {
       break;
     case StatementKind::kSet: {
       const auto& set = static_cast<const SetStatement&>(statement);
+      check_namespaces(*set.target);
       assign(*set.target, eval(*set.value));
       break;
     }
@@ -71,8 +72,7 @@ Interpreter::Flow Interpreter::run_statement(const Statement& statement) {
     case StatementKind::kIf:
       return run_if(static_cast<const IfStatement&>(statement));
     case StatementKind::kFor:
-      run_for(static_cast<const ForStatement&>(statement));
-      break;
+      return run_for(static_cast<const ForStatement&>(statement));
     case StatementKind::kBreak:
       return Flow::kBreak;
     case StatementKind::kContinue:
@@ -129,21 +129,21 @@ Interpreter::Flow Interpreter::run_if(const IfStatement& choice) {
   return run_block(choice.otherwise);
 }
 
-void Interpreter::run_for(const ForStatement& statement) {
+Interpreter::Flow Interpreter::run_for(const ForStatement& statement) {
   const Value iterable = eval(*statement.iterable);
   if (!statement.recursive) return run_loop(statement, iterable, 0);
-  Activation activation{current_, heap.make_array<Value>(statement.slot_count)};
-  Activation* const own = heap.make<Activation>(activation);
+  auto* own = heap.make<Activation>(current_, heap.make_array<Value>(statement.slot_count));
   const Scoped<Activation*> inside(current_, own);
-  run_loop(statement, iterable, 0);
+  return run_loop(statement, iterable, 0);
 }
 
-void Interpreter::run_loop(const ForStatement& statement, Value iterable, int64_t depth0) {
+// A `break` or `continue` below the loop's `else` is for the loop around it.
+Interpreter::Flow Interpreter::run_loop(const ForStatement& statement, Value iterable, int64_t depth0) {
   const bool plain = !statement.uses_loop && !statement.test;
   const bool any = plain ? run_plain_loop(statement, iterable) : run_extended_loop(statement, iterable, depth0);
-  if (any || statement.otherwise.empty()) return;
+  if (any || statement.otherwise.empty()) return Flow::kNext;
   enter(statement.otherwise_entry);
-  run_block(statement.otherwise);
+  return run_block(statement.otherwise);
 }
 
 // Both say whether there was an iteration that came to its end, which is what `else` asks.
@@ -178,11 +178,14 @@ bool Interpreter::run_extended_loop(const ForStatement& statement, Value iterabl
   return any;
 }
 
-bool Interpreter::passes(const Loop& loop, Value item) {
+bool Interpreter::passes(const Loop& loop, Value& item) {
   const Scoped<Activation*> inside(current_, loop.activation);
   enter(loop.statement->test_entry);
   assign(*loop.statement->test_target, item);
-  return truthy(eval(*loop.statement->test));
+  if (!truthy(eval(*loop.statement->test))) return false;
+  // Behind a test, several targets are a tuple, whatever they came from.
+  if (loop.statement->test_target->kind == ExprKind::kTuple) item = eval(*loop.statement->test_target);
+  return true;
 }
 
 Value Interpreter::recurse(const Loop& loop, Value iterable) {
@@ -240,6 +243,17 @@ Value Interpreter::load(const NameExpr& name) {
   return value.is_missing() ? make_undefined(heap, Value(), name.name) : value;
 }
 
+// What is to get an attribute must be a namespace, before anything is evaluated.
+void Interpreter::check_namespaces(const Expr& target) {
+  if (target.kind == ExprKind::kNamespaceRef) {
+    if (!load(*static_cast<const NamespaceRef&>(target).space).is(Kind::kNamespace)) {
+      fail("cannot assign attribute on non-namespace object");
+    }
+  } else if (target.kind == ExprKind::kTuple) {
+    for (const Expr* item : static_cast<const SequenceExpr&>(target).items) check_namespaces(*item);
+  }
+}
+
 void Interpreter::assign(const Expr& target, Value value) {
   switch (target.kind) {
     case ExprKind::kName:
@@ -256,6 +270,7 @@ void Interpreter::assign(const Expr& target, Value value) {
       break;
   }
   const auto& targets = static_cast<const SequenceExpr&>(target).items;
+  if (!is_iterable(value)) fail(fmt::format("cannot unpack non-iterable {} object", type_name(value)));
   Iteration iteration(heap, value);
   Value item;
   for (size_t i = 0; i < targets.size(); ++i) {

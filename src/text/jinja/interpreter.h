@@ -18,7 +18,7 @@ class Interpreter final : public Runtime {
   uint32_t line() const { return line_; }  // where it is, or has failed
 
   Value call(Value callee, const Args& args) override;
-  bool passes(const Loop& loop, Value item) override;
+  bool passes(const Loop& loop, Value& item) override;
   Value recurse(const Loop& loop, Value iterable) override;
 
  private:
@@ -28,8 +28,8 @@ class Interpreter final : public Runtime {
   Flow run_statement(const Statement& statement);
   void run_set_block(const SetBlockStatement& set);
   Flow run_if(const IfStatement& choice);
-  void run_for(const ForStatement& statement);
-  void run_loop(const ForStatement& statement, Value iterable, int64_t depth0);
+  Flow run_for(const ForStatement& statement);
+  Flow run_loop(const ForStatement& statement, Value iterable, int64_t depth0);
   bool run_plain_loop(const ForStatement& statement, Value iterable);
   bool run_extended_loop(const ForStatement& statement, Value iterable, int64_t depth0);
   void run_call_block(const CallBlockStatement& block);
@@ -42,6 +42,7 @@ class Interpreter final : public Runtime {
   void enter(const ScopeEntry& entry);
   Value& slot(const Ref& ref);
   Value load(const NameExpr& name);
+  void check_namespaces(const Expr& target);
   void assign(const Expr& target, Value value);
 
   Value eval(const Expr& expr);

@@ -32,8 +32,6 @@ bool is_sequence(Value v) {
   return v.is_string() || v.is_sequence() || v.is(Kind::kDict) || v.is(Kind::kRange) || v.is_undefined();
 }
 
-bool is_iterable(Value v) { return is_sequence(v) || v.is(Kind::kView) || v.is(Kind::kIterator) || v.is(Kind::kLoop); }
-
 bool is_callable(Value v) {
   return v.is_undefined() || v.is(Kind::kMacro) || v.is(Kind::kFunction) || v.is(Kind::kMethod) || v.is(Kind::kLoop) ||
          v.is(Kind::kJoiner);

@@ -128,6 +128,7 @@ class Lexer {
 
   void lex_raw(size_t content) {
     finish_tag(content);
+    if (pos_ == source_.size()) return;
     for (size_t start = source_.find("{%", pos_); start != source_.npos; start = source_.find("{%", start + 1)) {
       const char sign = start + 2 < source_.size() ? source_[start + 2] : '\0';
       const bool has_sign = sign == '-' || sign == '+';

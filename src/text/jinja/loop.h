@@ -30,7 +30,7 @@ class Runtime {
   Runtime(Heap& heap_, std::time_t now_) : heap(heap_), now(now_) {}
   virtual ~Runtime() = default;
   virtual Value call(Value callee, const Args& args) = 0;
-  virtual bool passes(const Loop& loop, Value item) = 0;  // the `if` of a for statement
+  virtual bool passes(const Loop& loop, Value& item) = 0;  // the `if` of a for statement
   virtual Value recurse(const Loop& loop, Value iterable) = 0;
 
   Heap& heap;

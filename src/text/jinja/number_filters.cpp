@@ -180,6 +180,7 @@ Value default_filter(Runtime&, Value subject, const Args& args) {
 
 Value filesizeformat(Runtime& rt, Value subject, const Args& args) {
   const auto [binary_units] = bind("do_filesizeformat", args, {"binary"});
+  if (subject.is_undefined()) fail_undefined(rt.heap, subject);
   std::optional<double> bytes;
   if (subject.is_number()) bytes = to_double(subject);
   else if (subject.is_string()) bytes = parse_float(rt.heap, subject.str());

@@ -149,9 +149,14 @@ Value repeat(Heap& heap, Value sequence, int64_t times) {
     if (n == 1 || text.size == 0) return sequence;
     if (n > heap.bytes_left() / text.size) heap.charge(UINT64_MAX);
     char* data = heap.make_array<char>(text.size * n);
-    for (uint64_t i = 0; i < n; ++i) std::copy_n(text.data, text.size, data + i * text.size);
-    heap.scan(text.size * n);
-    return heap.make<String>(data, text.size * n, text.code_points * n, nullptr, text.markup);
+    const size_t size = text.size * n;
+    size_t filled = std::min(text.size, size);
+    std::copy_n(text.data, filled, data);
+    for (; filled < size; filled += std::min(filled, size - filled)) {
+      std::copy_n(data, std::min(filled, size - filled), data + filled);
+    }
+    heap.scan(size);
+    return heap.make<String>(data, size, text.code_points * n, nullptr, text.markup);
   }
   const auto items = sequence.items().span();
   const uint64_t copies = items.empty() ? 0 : n;
@@ -556,7 +561,7 @@ Value slice(Heap& heap, Value sequence, Value start, Value stop, Value step) {
   return sequence.is(Kind::kList) ? Value::list(list) : Value::tuple(list);
 }
 
-Iteration::Iteration(Heap& heap, Value value) : heap_(&heap), value_(value) {
+bool is_iterable(Value value) {
   switch (value.kind()) {
     case Kind::kString:
     case Kind::kList:
@@ -567,10 +572,14 @@ Iteration::Iteration(Heap& heap, Value value) : heap_(&heap), value_(value) {
     case Kind::kIterator:
     case Kind::kUndefined:
     case Kind::kLoop:
-      return;
+      return true;
     default:
-      fail(fmt::format("'{}' object is not iterable", type_name(value)));
+      return false;
   }
+}
+
+Iteration::Iteration(Heap& heap, Value value) : heap_(&heap), value_(value) {
+  if (!is_iterable(value)) fail(fmt::format("'{}' object is not iterable", type_name(value)));
 }
 
 bool Iteration::next(Value& item) {

@@ -31,6 +31,8 @@ int64_t length(Heap& heap, Value value);        // throws: object of type 'int' 
 // sequence[start:stop:step], missing or none where left out.
 Value slice(Heap& heap, Value sequence, Value start, Value stop, Value step);
 
+bool is_iterable(Value value);
+
 // Walks over what Python could iterate. Constructing it throws "'int' object is not iterable".
 class Iteration {
  public:

@@ -244,7 +244,9 @@ class Parser {
     loop->uses_loop = loop->recursive || loop_mentions_ > mentions;
     --loops_;
     if (take().text == "else") {
+      const int outer_loops = loop->recursive ? std::exchange(loops_, 0) : loops_;  // then it is a function
       loop->otherwise = parse_body({"endfor"});
+      loops_ = outer_loops;
       take();
     }
     return loop;

@@ -36,7 +36,6 @@ std::span<const Value> reversed(Heap& heap, Value value) {
   if (value.is(Kind::kIterator) || value.is(Kind::kLoop)) {
     fail(fmt::format("'{}' object is not reversible", type_name(value)));
   }
-  if (value.is_undefined()) fail_undefined(heap, value);
   const auto items = collect(heap, value);
   Value* out = heap.make_array<Value>(items.size());
   std::reverse_copy(items.begin(), items.end(), out);
@@ -66,7 +65,7 @@ Value reverse(Runtime& rt, Value subject, const Args& args) {
       std::reverse_copy(items.begin(), items.end(), out);
       return std::span<const Value>(out, items.size());
     }());
-  if (!find_test("iterable")(rt, subject, {}).as_bool()) fail("argument must be iterable");
+  if (!is_iterable(subject)) fail("argument must be iterable");
   const char* type = subject.is(Kind::kList) ? "list_reverseiterator" : "reversed";
   return make_iterator(heap, type, reversed(heap, subject));
 }

@@ -346,7 +346,7 @@ class BraceFormatter {
     }
     if (index >= 0) {
       if (index < static_cast<int64_t>(args_.positional.size())) return args_.positional[static_cast<size_t>(index)];
-      fail(fmt::format("Replacement index {} out of range for positional args tuple", index));
+      fail("tuple index out of range");
     }
     for (const Keyword& keyword : args_.keywords) {
       if (keyword.name == name) return keyword.value;
@@ -372,7 +372,9 @@ Value format_braces(Runtime& runtime, const String& format, const Args& args) {
 
 Value format_percent(Heap& heap, const String& format, Value arguments) {
   heap.scan(format.size);
-  const bool is_mapping = arguments.is(Kind::kDict);
+  // Python takes whatever has [] for a mapping, and a mapping need not be used up.
+  const bool is_mapping =
+      arguments.is(Kind::kDict) || arguments.is(Kind::kList) || arguments.is(Kind::kRange) || arguments.is_undefined();
   const Value single[] = {arguments};
   const std::span<const Value> values = arguments.is(Kind::kTuple) ? arguments.items().span() : std::span(single);
   size_t next = 0;
@@ -393,7 +395,7 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
     if (text.starts_with('(')) {
       const size_t close = text.find(')');
       if (close == text.npos) fail("incomplete format key");
-      if (!is_mapping) fail("format requires a mapping");
+      if (!arguments.is(Kind::kDict)) fail("format requires a mapping");
       const Value* found = arguments.dict().find(text.substr(1, close - 1));
       if (!found) fail(fmt::format("'{}'", text.substr(1, close - 1)));
       value = *found;

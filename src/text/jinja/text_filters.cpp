@@ -160,7 +160,7 @@ Value urlencode(Runtime& rt, Value subject, const Args& args) {
     heap.step(text.size / 8);
     return percent_encode(text.view(), for_query);
   };
-  const bool iterable = find_test("iterable")(rt, subject, {}).as_bool();
+  const bool iterable = is_iterable(subject);
   if (subject.is_string() || !iterable) return make_string(heap, encode(subject, false));
   std::string out;
   const auto add = [&](Value key, Value value) {
