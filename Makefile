@@ -11,7 +11,7 @@ sources = $$(git ls-files '*.h' '*.cpp')
 build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) $(if $(wildcard build/$(1)/$(3)),-- --quiet | sed '/no work to do/d')
 run_ctest = ctest --test-dir build/$(1) -j $(jobs) --output-on-failure
 
-export QUESTION ?= Why is the sky blue? Answer in two sentences.
+export QUESTION ?= What is the capital of France, and what is it known for?
 FUZZ_SECONDS ?= 60
 
 .PHONY: build run chat test check bench format tidy asan tsan fuzz clean setup dev-setup model help
@@ -20,7 +20,7 @@ build: build/release/build.ninja  ## build/release/fieldprint
 	@$(call build_preset,release,fieldprint_cli,fieldprint)
 
 run: build model  ## ask the default model a question: make run QUESTION="..."
-	@$(cli) run "$$QUESTION"
+	@$(cli) run --temp 0 "$$QUESTION"
 
 chat: build model  ## talk with the default model
 	@$(cli) chat

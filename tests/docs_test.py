@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""What the documents say exists: paths in their code spans, make verbs, the CLI's subcommands and flags, and that
+the transcripts are what the default model says, to the hash of its logits (where it has been pulled). --update
+writes them anew."""
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CLI = os.environ.get("FIELDPRINT_CLI", str(ROOT / "build/release/fieldprint"))
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted(ROOT.glob("docs/**/*.md")))]
+FOLDERS = sorted(p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith(".")) + [".ci"]
+
+faults = []
+commands_seen = paths_seen = transcripts_seen = 0
+
+
+def fault(document, text):
+    faults.append(f"{document}: {text}")
+
+
+def exists(path):
+    """A path of the repository; <x>, NAME and * stand for anything, {a,b} for either, a trailing :line is allowed."""
+    path = re.sub(r":\d+$", "", path).rstrip("/")
+    pattern = re.sub(r"<[a-z_]+>|NAME|NNNN-[a-z]+|x(?=[._])", "*", path)
+    choices = [pattern]
+    while (found := re.search(r"\{([^}]*)\}", choices[0])):
+        choices = [c[: found.start()] + one + c[found.end() :] for c in choices for one in found.group(1).split(",")]
+    return all(any(ROOT.glob(choice)) for choice in choices)
+
+
+def check_paths(document, text):
+    global paths_seen
+    top = "|".join(map(re.escape, FOLDERS))
+    below = "|".join(sorted(p.name for p in (ROOT / "src").iterdir() if p.is_dir()))
+    for span in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)):
+        if span.startswith("build/") or " " in span:
+            continue
+        if re.match(rf"(?:{top})/[\w./*<>{{}},:+-]*$", span) or re.match(r"[A-Z]\w+\.(?:md|txt|json)$", span):
+            paths_seen += 1
+            if not exists(span):
+                fault(document, f"`{span}` does not exist")
+        elif re.match(rf"(?:{below})/[\w./*<>{{}},:+-]+$", span):
+            paths_seen += 1
+            if not exists("src/" + span):
+                fault(document, f"`src/{span}` does not exist")
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        paths_seen += 1
+        if not ((ROOT / document).parent / target).exists():
+            fault(document, f"links to {target}, which does not exist")
+
+
+def make_verbs():
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+
+
+helps = {}
+
+
+def help_of(subcommand):
+    if subcommand not in helps:
+        arguments = [CLI, subcommand, "--help"] if subcommand else [CLI, "--help"]
+        try:
+            run = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+        except OSError as error:
+            sys.exit(f"docs: cannot run the command line, {error}")
+        helps[subcommand] = run.stdout if run.returncode == 0 else None
+    return helps[subcommand]
+
+
+def check_command(document, line):
+    global commands_seen
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError as error:
+        return fault(document, f"cannot read the command `{line}`: {error}")
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        words.pop(0)
+    if not words:
+        return None
+    program = words[0]
+    if program == "make":
+        commands_seen += 1
+        for verb in words[1:]:
+            if "=" not in verb and not verb.startswith("-") and verb not in make_verbs():
+                fault(document, f"`{line}`: the Makefile has no {verb}")
+    elif program in ("fieldprint", "build/release/fieldprint"):
+        commands_seen += 1
+        subcommand = words[1] if len(words) > 1 and not words[1].startswith("-") else ""
+        text = help_of(subcommand)
+        if text is None:
+            return fault(document, f"`{line}`: there is no `fieldprint {subcommand} --help`")
+        for word in words[1:]:
+            flag = re.match(r"--?[a-zA-Z][\w-]*", word)
+            if flag and not re.search(rf"(?<![\w-]){re.escape(flag.group())}(?![\w-])", text):
+                fault(document, f"`{line}`: fieldprint {subcommand} has no {flag.group()}")
+    elif "/" in program and not program.startswith(("/", "build/", "~")):
+        commands_seen += 1
+        if not exists(program.removeprefix("./")):
+            fault(document, f"`{line}`: {program} does not exist")
+    return None
+
+
+def check_commands(document, text):
+    for language, block in re.findall(r"```(\w*)\n(.*?)```", text, flags=re.S):
+        prompted = language == "console"  # a transcript: commands begin with "$ "
+        if language not in ("sh", "bash", "console"):
+            continue
+        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+            line = line.strip()
+            if prompted and not line.startswith("$ "):
+                continue
+            for part in re.split(r"\s(?:\||&&|;)\s", line.removeprefix("$ ")):
+                check_command(document, part.strip())
+    for span in re.findall(r"`(make [a-z-]+|fieldprint [a-z]+)`", text):
+        check_command(document, span)
+
+
+def check_transcripts(document, text):
+    """```console blocks: `$ fieldprint run ...`, then the answer, then the run line, of which the hash is compared."""
+    global transcripts_seen
+    for block in re.findall(r"```console\n(\$ \S*fieldprint run [^`]*)```", text):
+        prompt, *shown = block.rstrip("\n").split("\n")
+        command = [CLI, *shlex.split(prompt.removeprefix("$ "))[1:]]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+        if run.returncode == 2 and "fieldprint pull" in run.stderr:
+            return print(f"docs: the transcript of {document} is not checked, the default model is not here")
+        transcripts_seen += 1
+        answer, stats = run.stdout.strip(), run.stderr.strip()
+        if "--update" in sys.argv:
+            fresh = "\n".join([prompt, *(textwrap.fill(line, 118) for line in answer.split("\n")), stats, ""])
+            (ROOT / document).write_text((ROOT / document).read_text().replace(block, fresh))
+            continue
+        hashes = [re.search(r"hash \w+", line) for line in ((shown or [""])[-1], stats)]
+        if " ".join(shown[:-1]).split() != answer.split() or not all(hashes) or hashes[0].group() != hashes[1].group():
+            fault(document, f"the transcript is out of date (tests/docs_test.py --update); it is now:\n{answer}\n{stats}")
+    return None
+
+
+for document in DOCUMENTS:
+    text = (ROOT / document).read_text()
+    check_paths(document, text)
+    check_commands(document, text)
+    check_transcripts(document, text)
+if commands_seen < 5 or paths_seen < 20:
+    faults.append(f"only {commands_seen} commands and {paths_seen} paths were found: the documents or this test changed their form")
+
+print("\n".join(faults) if faults else f"docs: {paths_seen} paths and {commands_seen} commands, all there; {transcripts_seen} transcripts, true")
+sys.exit(1 if faults else 0)
