@@ -641,8 +641,11 @@ class Terminal(Case):
             self.expect("> ")
         self.type("talk\r")
         self.expect("talk\r\n")
-        time.sleep(0.3)
+        while not self.seen:  # the first word
+            self.seen += os.read(self.screen, 65536).decode(errors="replace")
         self.type("\x03")
+        self.expect("(stopped)")
+        self.expect("hash ")
         self.expect("> ")
         self.type("\x04")  # Ctrl-D
         self.assertEqual(self.finish(), 0)
