@@ -73,6 +73,8 @@ std::vector<Message> messages_from_json(const std::string& text, const std::stri
   return messages;
 }
 
-std::string json_string(const std::string& value) { return dumped(value); }
+std::string json_string(const std::string& value, bool ascii) {
+  return ordered_json(value).dump(-1, ' ', ascii, ordered_json::error_handler_t::replace);
+}
 
 }  // namespace fieldprint::cli

@@ -34,7 +34,8 @@ class PromptMaker {
 std::string to_json(const std::vector<Message>& messages);
 std::vector<Message> messages_from_json(const std::string& text, const std::string& where);  // Error kBadInput
 
-// JSON of `value` as a string, whatever its bytes.
-std::string json_string(const std::string& value);
+// JSON of `value` as a string, whatever its bytes; for one line of many in ASCII, since some readers of lines take
+// U+2028 for the end of one.
+std::string json_string(const std::string& value, bool ascii = false);
 
 }  // namespace fieldprint::cli

@@ -95,9 +95,9 @@ int Template::operator()() const {
   each_line(hint, [&](const std::string& line, int) {
     std::string out;
     try {
-      out = json_string(render(chat_template, source, line, options));
+      out = json_string(render(chat_template, source, line, options), true);
     } catch (const Error& error) {
-      out = json{{"error", error.what()}}.dump(-1, ' ', false, json::error_handler_t::replace);
+      out = json{{"error", error.what()}}.dump(-1, ' ', true, json::error_handler_t::replace);
     }
     write_out(out + "\n");
     flush_out();

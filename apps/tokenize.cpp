@@ -92,7 +92,7 @@ struct Detokenize {
                     if (sound) ids.push_back(id.get<TokenId>());
                   }
                   if (!sound) throw Error(ErrorKind::kBadInput, "this is no JSON array of token ids", where);
-                  answer_line(json_string(text_of(ids, where)));
+                  answer_line(json_string(text_of(ids, where), true));
                 });
       return kDone;
     }
