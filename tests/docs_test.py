@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What the documents say exists: paths in their code spans, make verbs, the CLI's subcommands and flags, and that
-the transcripts are what the default model says, to the hash of its logits (where it has been pulled). --update
-writes them anew."""
+"""What the documents say exists: paths in their code spans, make verbs, the CLI's subcommands and flags. Programs
+compile, and transcripts are what the default model says, to the hash of its logits (where it has been pulled);
+--update writes them anew."""
 import os
 import pathlib
 import re
@@ -141,11 +141,22 @@ def check_transcripts(document, text):
     return None
 
 
+def check_programs(document, text):
+    """```cpp blocks that have a main() compile against the public headers."""
+    for block in re.findall(r"```cpp\n(.*?)```", text, flags=re.S):
+        if "int main(" in block:
+            compiler = [os.environ.get("CXX", "c++"), "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", str(ROOT / "include")]
+            run = subprocess.run([*compiler, "-x", "c++", "-"], input=block, capture_output=True, text=True, timeout=120)
+            if run.returncode != 0:
+                fault(document, f"a program does not compile:\n{run.stderr}")
+
+
 for document in DOCUMENTS:
     text = (ROOT / document).read_text()
     check_paths(document, text)
     check_commands(document, text)
     check_transcripts(document, text)
+    check_programs(document, text)
 if commands_seen < 5 or paths_seen < 20:
     faults.append(f"only {commands_seen} commands and {paths_seen} paths were found: the documents or this test changed their form")
 
