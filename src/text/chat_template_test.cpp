@@ -1,5 +1,6 @@
 #include "fieldprint/chat_template.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -102,6 +103,11 @@ TEST(ChatTemplateBounds, HostileTemplatesFailSoon) {
     for (int i = 0; i < n; ++i) out += text;
     return out;
   };
+  const auto numbered = [](const std::string& pattern, int n) {
+    std::string out;
+    for (int i = 0; i < n; ++i) out += fmt::format(fmt::runtime(pattern), i) + ",";
+    return out;
+  };
   const std::vector<std::string> hostile = {
       "{{ " + many("(", 100'000) + "1" + many(")", 100'000) + " }}",
       "{{ " + many("[", 100'000) + many("]", 100'000) + " }}",
@@ -146,6 +152,12 @@ TEST(ChatTemplateBounds, HostileTemplatesFailSoon) {
       "{{ 'a\nb'|indent(10**9) }}",
       "{{ x|tojson(indent=10**9) }}",
       "{{ 'a\t'.expandtabs(10**9) }}",
+      "{% for i in range(90000) %}{{ ('a' * 1000000).find('a' * 500000 + 'b') }}{% endfor %}",
+      "{% for i in range(90000) %}{{ ('a' * 1000000).rsplit('b' + 'a' * 500000) }}{% endfor %}",
+      "{% set s = 'a' * 1000000 %}{% for i in range(90000) %}{{ s.removeprefix(s) }}{% endfor %}"
+      "{% for i in range(90000) %}{{ 'b'.strip(s) }}{{ d[s] }}{% endfor %}",
+      "{% macro m(" + numbered("p{}", 100'000) + "z) %}{% endmacro %}",
+      "{{ f(" + numbered("p{}=1", 100'000) + ") }}",
   };
   RenderOptions options;
   options.max_steps /= 10;  // the default takes ten times as long, up to a second or two

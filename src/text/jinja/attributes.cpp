@@ -128,6 +128,7 @@ Value get_attribute(Runtime& runtime, Value object, Value name) {
 }
 
 Value get_item(Runtime& runtime, Value object, Value key) {
+  if (key.is_string()) runtime.heap.scan(key.str().size);
   if (object.is_undefined()) fail_undefined(runtime.heap, object);
   Value value = find_item(runtime, object, key);
   if (value.is_missing() && key.is_string()) value = find_attribute(runtime, object, key.str().view());
@@ -140,6 +141,7 @@ AttributePath::AttributePath(Runtime& runtime, Value path) : runtime_(runtime), 
     parts_.push_back(path);
     return;
   }
+  runtime.heap.step(path.str().size / 8);
   std::string_view rest = path.str().view();
   while (true) {
     const size_t dot = rest.find('.');

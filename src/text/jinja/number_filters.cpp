@@ -57,7 +57,7 @@ std::optional<Value> parse_integer(Heap& heap, const String& text, int64_t base)
     base = 10;
   }
   if (digits.empty() || digits[0] == '-' || digits[0] == '+') return std::nullopt;
-  const std::string signed_digits = (negative ? "-" : "") + std::string(digits);
+  const std::string signed_digits = fmt::format("{}{}", negative ? "-" : "", digits);
   int64_t value = 0;
   const auto [end, error] =
       std::from_chars(signed_digits.data(), signed_digits.data() + signed_digits.size(), value, static_cast<int>(base));
@@ -65,7 +65,7 @@ std::optional<Value> parse_integer(Heap& heap, const String& text, int64_t base)
   if (error == std::errc()) return Value::integer(value);
   if (error != std::errc::result_out_of_range || base != 10) return std::nullopt;
   const size_t significant = std::min(digits.find_first_not_of('0'), digits.size() - 1);
-  const Value exact = make_string(heap, (negative ? "-" : "") + std::string(digits.substr(significant)));
+  const Value exact = make_string(heap, fmt::format("{}{}", negative ? "-" : "", digits.substr(significant)));
   return Value(heap.make<BigInt>(exact.str().view(), std::strtod(signed_digits.c_str(), nullptr)));
 }
 

@@ -213,8 +213,8 @@ Spec parse_spec(std::string_view text) {
   }
   spec.alternate = skip('#');
   if (skip('0')) {
-    if (!spec.align) spec.align = '=', spec.fill = "0";
-    else if (spec.fill == " ") spec.fill = "0";
+    if (!spec.align) spec.align = '=', spec.fill = std::string(1, '0');
+    else if (spec.fill == " ") spec.fill = std::string(1, '0');
   }
   spec.width = take_number(text);
   if (skip(',')) spec.grouping = ',';
@@ -452,12 +452,12 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
         value = Value::integer(static_cast<int64_t>(value.as_float()));
       }
       if (value.is(Kind::kBool)) value = Value::integer(value.as_int());
-      if (zero && !spec.align) spec.align = '=', spec.fill = "0";
+      if (zero && !spec.align) spec.align = '=', spec.fill = std::string(1, '0');
       const int64_t precision = std::exchange(spec.precision, -1);
       spec.type = decimal ? 'd' : type;
       if (precision > 0) {  // at least so many digits
         Spec digits;
-        digits.type = spec.type, digits.fill = "0", digits.align = '=', digits.width = precision,
+        digits.type = spec.type, digits.fill = std::string(1, '0'), digits.align = '=', digits.width = precision,
         digits.sign = spec.sign;
         digits.width += value.as_int() < 0 || spec.sign != '-';
         out += pad(spec, "", format_integer(digits, value), '>');
@@ -467,7 +467,7 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
     } else if (std::string_view("eEfFgG").find(type) != std::string_view::npos) {
       if (value.is_undefined()) fail_undefined(heap, value);
       if (!value.is_number()) fail(fmt::format("must be real number, not {}", type_name(value)));
-      if (zero && !spec.align) spec.align = '=', spec.fill = "0";
+      if (zero && !spec.align) spec.align = '=', spec.fill = std::string(1, '0');
       spec.type = type;
       out += format_float(spec, to_double(value));
     } else if (type == 'c') {

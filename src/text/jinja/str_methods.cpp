@@ -69,7 +69,7 @@ int64_t find_in(Runtime& rt, std::string_view method, Value self, const Args& ar
   const String& wanted = text_argument(method, given[0]);
   const Window where = window(rt.heap, self.str(), given.subspan(1));
   if (!where.valid) return -1;
-  const size_t at = from_right ? where.text.rfind(wanted.view()) : where.text.find(wanted.view());
+  const size_t at = from_right ? rfind_text(where.text, wanted.view()) : find_text(where.text, wanted.view());
   if (at == std::string_view::npos) return -1;
   return static_cast<int64_t>(where.offset + (self.str().ascii() ? at : count_code_points(where.text.substr(0, at))));
 }
@@ -138,7 +138,7 @@ Value partition(Runtime& rt, Value self, const Args& args) {
   const String &text = self.str(), &separator = text_argument("partition", given[0]);
   if (separator.size == 0) fail("empty separator");
   rt.heap.scan(text.size);
-  const size_t at = kFromRight ? text.view().rfind(separator.view()) : text.view().find(separator.view());
+  const size_t at = kFromRight ? rfind_text(text.view(), separator.view()) : find_text(text.view(), separator.view());
   const Value empty = make_string(rt.heap, "", text.markup);
   if (at == std::string_view::npos) {
     const Value parts[] = {kFromRight ? empty : self, empty, kFromRight ? self : empty};
@@ -175,12 +175,14 @@ Value join_method(Runtime& rt, Value self, const Args& args) {
 
 Value removeprefix(Runtime& rt, Value self, const Args& args) {
   const String &text = self.str(), &prefix = text_argument("removeprefix", positional("removeprefix", args, 1, 1)[0]);
+  rt.heap.scan(prefix.size);
   if (!text.view().starts_with(prefix.view())) return self;
   return make_piece(rt.heap, text, prefix.size, text.size - prefix.size);
 }
 
 Value removesuffix(Runtime& rt, Value self, const Args& args) {
   const String &text = self.str(), &suffix = text_argument("removesuffix", positional("removesuffix", args, 1, 1)[0]);
+  rt.heap.scan(suffix.size);
   if (!text.view().ends_with(suffix.view())) return self;
   return make_piece(rt.heap, text, 0, text.size - suffix.size);
 }

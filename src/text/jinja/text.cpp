@@ -31,6 +31,26 @@ class CharSet {
   std::vector<uint32_t> others_;
 };
 
+// Knuth, Morris, Pratt 1977: how many items before `wanted` is complete, or npos.
+template <class Iterator>
+size_t search_linear(Iterator text, Iterator text_end, Iterator wanted, size_t size) {
+  std::vector<uint32_t> border(size, 0);  // of each prefix: its longest proper prefix that is also its end
+  for (size_t i = 1, k = 0; i < size; ++i) {
+    while (k > 0 && wanted[i] != wanted[k]) k = border[k - 1];
+    if (wanted[i] == wanted[k]) ++k;
+    border[i] = static_cast<uint32_t>(k);
+  }
+  size_t matched = 0;
+  for (Iterator at = text; at != text_end; ++at) {
+    while (matched > 0 && *at != wanted[matched]) matched = border[matched - 1];
+    if (*at == wanted[matched]) ++matched;
+    if (matched == size) return static_cast<size_t>(at - text) + 1 - size;
+  }
+  return std::string_view::npos;
+}
+
+constexpr size_t kLongNeedle = 32;  // shorter ones cost little at each place, and the library's search is faster
+
 using Pieces = std::pmr::vector<Value>;
 
 void split_at_space(Heap& heap, const String& text, int64_t most, bool from_right, Pieces& pieces) {
@@ -89,7 +109,7 @@ void split_at(Heap& heap, const String& text, std::string_view separator, int64_
   if (from_right) {
     size_t end = view.size();
     for (; most != 0 && end >= separator.size(); --most) {
-      const size_t at = view.rfind(separator, end - separator.size());
+      const size_t at = rfind_text(view.substr(0, end), separator);
       if (at == view.npos) break;
       heap.step();
       pieces.push_back(make_piece(heap, text, at + separator.size(), end - at - separator.size()));
@@ -100,7 +120,7 @@ void split_at(Heap& heap, const String& text, std::string_view separator, int64_
   }
   size_t begin = 0;
   for (; most != 0; --most) {
-    const size_t at = view.find(separator, begin);
+    const size_t at = find_text(view, separator, begin);
     if (at == view.npos) break;
     heap.step();
     pieces.push_back(make_piece(heap, text, begin, at - begin));
@@ -112,6 +132,7 @@ void split_at(Heap& heap, const String& text, std::string_view separator, int64_
 }  // namespace
 
 Value strip(Heap& heap, const String& text, const String* chars, bool left, bool right) {
+  if (chars) heap.step(chars->size / 16);
   const CharSet set(chars);
   const std::string_view view = text.view();
   size_t begin = 0, end = view.size();
@@ -155,9 +176,21 @@ std::span<const Value> split_lines(Heap& heap, const String& text, bool keep_end
   return *lines;
 }
 
+size_t find_text(std::string_view text, std::string_view wanted, size_t from) {
+  if (wanted.size() <= kLongNeedle || wanted.size() > text.size()) return text.find(wanted, from);
+  const size_t at = search_linear(text.begin() + from, text.end(), wanted.begin(), wanted.size());
+  return at == text.npos ? at : from + at;
+}
+
+size_t rfind_text(std::string_view text, std::string_view wanted) {
+  if (wanted.size() <= kLongNeedle || wanted.size() > text.size()) return text.rfind(wanted);
+  const size_t at = search_linear(text.rbegin(), text.rend(), wanted.rbegin(), wanted.size());
+  return at == text.npos ? at : text.size() - at - wanted.size();
+}
+
 size_t count_occurrences(std::string_view text, std::string_view wanted) {
   size_t n = 0;
-  for (size_t at = text.find(wanted); at != text.npos; at = text.find(wanted, at + wanted.size())) ++n;
+  for (size_t at = find_text(text, wanted); at != text.npos; at = find_text(text, wanted, at + wanted.size())) ++n;
   return n;
 }
 
@@ -185,7 +218,7 @@ Value replace(Heap& heap, const String& text, std::string_view old, std::string_
       begin = next;
       continue;
     }
-    const size_t at = view.find(old, begin);
+    const size_t at = find_text(view, old, begin);
     put(view.substr(begin, at - begin));
     put(fresh);
     begin = at + old.size();

@@ -257,7 +257,7 @@ Value tojson(Runtime& rt, Value subject, const Args& args) {
   style.sort_keys = truthy(sort);
   if (!indent_by.is_missing() && !indent_by.is_none()) {
     style.indented = true;
-    style.item_separator = ",";
+    style.item_separator = std::string(1, ',');
     if (indent_by.is_string()) {
       style.indent = indent_by.str().view();
     } else {

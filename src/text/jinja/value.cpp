@@ -277,6 +277,7 @@ const Value* Dict::find(Value key) const {
 }
 
 const Value* Dict::find(std::string_view key) const {
+  heap->scan(key.size());
   if (index.empty()) {
     for (const Entry& entry : entries) {
       if (entry.key.is_string() && entry.key.str().view() == key) return &entry.value;
