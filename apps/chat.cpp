@@ -85,7 +85,7 @@ class Chat {
 const std::vector<Chat::Command>& Chat::commands() {
   static const std::vector<Command> all = {
       {"/help", "", "this list", &Chat::help},
-      {"/set", "[NAME VALUE]", "change a sampling setting, as in /set temp 0.2; alone: show them", &Chat::set},
+      {"/set", "[NAME VALUE]", "change a setting, as in /set temp 0.2; alone: show all", &Chat::set},
       {"/system", "[TEXT]", "set the system message; alone: show it; - removes it", &Chat::system},
       {"/regen", "", "answer the last message again, with the next seed", &Chat::regenerate},
       {"/undo", "", "forget the last message and its answer", &Chat::undo},
@@ -105,10 +105,9 @@ std::vector<std::string> command_words() {
 
 void Chat::loop() {
   if (editor_.on_terminal())
-    tell(dim(fmt::format("{} | context {} | {} threads, {} | /help, Ctrl-D leaves",
-                         model_->info().name.empty() ? model_->info().path : model_->info().name, session_.context(),
-                         model_->threads(), model_->isa()),
-             err_is_terminal()));
+    tell_run_line(fmt::format("{} | context {} | {} threads | {} | /help | Ctrl-D leaves",
+                              std::filesystem::path(model_->info().path).stem().string(), session_.context(),
+                              model_->threads(), model_->isa()));
   std::string entry;
   while (!done_ && read_entry(entry)) {
     try {
@@ -259,7 +258,7 @@ bool Chat::answer() {
 void Chat::help(const std::string&) {
   for (const auto& known : commands()) tell(fmt::format("  {:<8}{:<14}{}", known.name, known.argument, known.about));
   tell(
-      "Several lines: end a line with \\, begin and end with \"\"\", press Alt-Enter, or paste.\n"
+      "Several lines: end one with \\, begin and end with \"\"\", Alt-Enter, or paste.\n"
       "Ctrl-C stops an answer.");
 }
 

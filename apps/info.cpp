@@ -92,7 +92,9 @@ void print_text(const ModelInfo& info, int context, bool every_tensor) {
   const uint64_t weights = weight_bytes(info), kv = info.kv_bytes_per_token * static_cast<uint64_t>(context);
   write_out("\n" + bold(fmt::format("Memory at a context of {}", context), terminal) + "\n");
   row("weights", bytes_text(weights));
-  row("keys, values", fmt::format("{} ({} a token)", bytes_text(kv), bytes_text(info.kv_bytes_per_token)));
+  row("keys, values", info.kv_bytes_per_token == 0
+                          ? std::string("unknown for this file")
+                          : fmt::format("{} ({} a token)", bytes_text(kv), bytes_text(info.kv_bytes_per_token)));
   row("together", bytes_text(weights + kv));
 
   write_out("\n" + bold(fmt::format("Metadata ({})", info.metadata.size()), terminal) + "\n");

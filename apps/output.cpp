@@ -190,9 +190,9 @@ bool ProgressBar::update(std::string_view what, uint64_t done, uint64_t total, s
   if (interrupted()) return false;
   const auto now = Clock::now();
   if (what != what_) {
+    if (!what_.empty()) start_ = now;  // the first counts from the construction: its first report may come late
+    first_done_ = what_.empty() && unit_ == Unit::kCount ? 0 : done;  // a resumed download did not fetch these
     what_ = what;
-    start_ = now;
-    first_done_ = done;  // a resumed download did not fetch these
   }
   using namespace std::chrono_literals;
   if (!shown_ || now - start_ < 500ms || (drawn_ && now - last_ < 100ms)) return true;

@@ -500,6 +500,7 @@ class Measure(Case):
         for part in ("Tiny", "llama", "2 layers, width 32, vocabulary 260", "2048", "blk.*.attn_q.weight", "general.name"):
             self.assertIn(part, out)
         info = json.loads(self.call("info", "--json", "--context", "100", folder / "tiny.gguf")[0])
+        self.assertEqual(info["memory"]["kv_bytes_per_token"], 2 * (32 + 32) * 2)  # layers, keys and values, F16
         self.assertEqual(info["memory"]["kv_bytes"], 100 * info["memory"]["kv_bytes_per_token"])
         self.assertEqual(info["memory"]["weight_bytes"], sum(t["bytes"] for t in info["tensors"]))
         self.assertEqual(info["parameters"], info["memory"]["weight_bytes"] // 4)

@@ -56,12 +56,15 @@ ModelInfo inspect(const GgufFile& file) {
   for (const GgufTensor& t : file.tensors()) {
     info.tensors.push_back({std::string(t.name), std::string(t.type->name), {t.shape.begin(), t.shape.begin() + t.dims}, t.bytes});
     info.parameters += t.elements();
+    // A cached key has an element for each row of attn_k, a value for each of attn_v, whatever the architecture; as F16.
+    if (t.name.ends_with(".attn_k.weight") || t.name.ends_with(".attn_v.weight")) info.kv_bytes_per_token += 2 * t.shape[1];
   }
   const auto key = [&](const char* part) { return info.architecture + "." + part; };
   info.layers = static_cast<int>(file.integer(key("block_count"), 0));
   info.width = static_cast<int>(file.integer(key("embedding_length"), 0));
   info.context = static_cast<int>(file.integer(key("context_length"), 0));
   if (const GgufTensor* embedding = file.find_tensor("token_embd.weight")) info.vocabulary = static_cast<int>(embedding->shape[1]);
+  else if (const GgufArray* tokens = file.array("tokenizer.ggml.tokens")) info.vocabulary = static_cast<int>(tokens->count);
   return info;
 }
 
