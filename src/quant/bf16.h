@@ -11,5 +11,6 @@ struct BlockBF16 {
 static_assert(sizeof(BlockBF16) == 2);
 
 void decode_bf16(const void* blocks, float* values, int64_t n);
+void encode_bf16(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

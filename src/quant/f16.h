@@ -11,5 +11,6 @@ struct BlockF16 {
 static_assert(sizeof(BlockF16) == 2);
 
 void decode_f16(const void* blocks, float* values, int64_t n);
+void encode_f16(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -11,5 +11,6 @@ struct BlockF32 {
 static_assert(sizeof(BlockF32) == 4);
 
 void decode_f32(const void* blocks, float* values, int64_t n);
+void encode_f32(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

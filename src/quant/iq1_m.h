@@ -14,5 +14,6 @@ struct BlockIQ1_M {
 static_assert(sizeof(BlockIQ1_M) == 56);
 
 void decode_iq1_m(const void* blocks, float* values, int64_t n);
+void encode_iq1_m(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

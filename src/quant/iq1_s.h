@@ -13,5 +13,6 @@ struct BlockIQ1_S {
 static_assert(sizeof(BlockIQ1_S) == 50);
 
 void decode_iq1_s(const void* blocks, float* values, int64_t n);
+void encode_iq1_s(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -2,6 +2,7 @@
 
 #include "base/float16.h"
 #include "quant/codebook.h"
+#include "quant/codebook_search.h"
 
 namespace fieldprint {
 
@@ -14,6 +15,33 @@ void decode_iq2_s(const void* blocks, float* values, int64_t n) {
       const int high = (block->rows_high[k / 4] >> (k % 4 * 2)) & 3;
       decode_row(kIq2SBook[block->rows[k] | high << 8], scale, block->signs[k], values);
     }
+  }
+}
+
+namespace {
+
+constexpr GridShape kShape{
+    .groups = 16, .variants = 1, .steps = 16, .factor = 0.125f, .level = 43.0f, .range_low = 0.25f, .range_high = 1.6f};
+
+}  // namespace
+
+void encode_iq2_s(const float* values, const float* importance, void* blocks, int64_t n) {
+  static const SideBySide<8, 1024> book(kIq2SBook);
+  SignedUnits<8, 1024, false> units(book);
+  auto* block = static_cast<BlockIQ2_S*>(blocks);
+  for (int64_t at = 0; at < n; at += 256, ++block) {
+    Prepared<256> prepared;
+    prepare(values + at, importance == nullptr ? nullptr : importance + at, &prepared);
+    const GridBlock found = search_grid(kShape, prepared, &units);
+    *block = {};
+    block->scale = found.scale;
+    for (int k = 0; k < 32; ++k) {
+      const RowChoice& choice = found.choices[k];
+      block->rows[k] = static_cast<uint8_t>(choice.rows[0]);
+      block->rows_high[k / 4] |= static_cast<uint8_t>((choice.rows[0] >> 8) << (k % 4 * 2));
+      block->signs[k] = choice.signs;
+    }
+    for (int g = 0; g < 16; ++g) block->groups[g / 2] |= static_cast<uint8_t>(found.steps[g] << (g % 2 * 4));
   }
 }
 

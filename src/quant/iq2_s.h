@@ -15,5 +15,6 @@ struct BlockIQ2_S {
 static_assert(sizeof(BlockIQ2_S) == 82);
 
 void decode_iq2_s(const void* blocks, float* values, int64_t n);
+void encode_iq2_s(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -13,5 +13,6 @@ struct BlockIQ2_XS {
 static_assert(sizeof(BlockIQ2_XS) == 74);
 
 void decode_iq2_xs(const void* blocks, float* values, int64_t n);
+void encode_iq2_xs(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

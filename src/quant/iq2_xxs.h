@@ -15,5 +15,6 @@ struct BlockIQ2_XXS {
 static_assert(sizeof(BlockIQ2_XXS) == 66);
 
 void decode_iq2_xxs(const void* blocks, float* values, int64_t n);
+void encode_iq2_xxs(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -15,5 +15,6 @@ struct BlockIQ3_S {
 static_assert(sizeof(BlockIQ3_S) == 110);
 
 void decode_iq3_s(const void* blocks, float* values, int64_t n);
+void encode_iq3_s(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -13,5 +13,6 @@ struct BlockIQ3_XXS {
 static_assert(sizeof(BlockIQ3_XXS) == 98);
 
 void decode_iq3_xxs(const void* blocks, float* values, int64_t n);
+void encode_iq3_xxs(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

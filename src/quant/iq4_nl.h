@@ -14,5 +14,6 @@ static_assert(sizeof(BlockIQ4_NL) == 18);
 inline constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 void decode_iq4_nl(const void* blocks, float* values, int64_t n);
+void encode_iq4_nl(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

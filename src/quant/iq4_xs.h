@@ -15,5 +15,6 @@ struct BlockIQ4_XS {
 static_assert(sizeof(BlockIQ4_XS) == 136);
 
 void decode_iq4_xs(const void* blocks, float* values, int64_t n);
+void encode_iq4_xs(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

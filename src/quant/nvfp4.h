@@ -12,5 +12,6 @@ struct BlockNVFP4 {
 static_assert(sizeof(BlockNVFP4) == 36);
 
 void decode_nvfp4(const void* blocks, float* values, int64_t n);
+void encode_nvfp4(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

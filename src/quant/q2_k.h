@@ -14,5 +14,6 @@ struct BlockQ2_K {
 static_assert(sizeof(BlockQ2_K) == 84);
 
 void decode_q2_k(const void* blocks, float* values, int64_t n);
+void encode_q2_k(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

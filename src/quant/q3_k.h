@@ -14,5 +14,6 @@ struct BlockQ3_K {
 static_assert(sizeof(BlockQ3_K) == 110);
 
 void decode_q3_k(const void* blocks, float* values, int64_t n);
+void encode_q3_k(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -12,5 +12,6 @@ struct BlockQ4_0 {
 static_assert(sizeof(BlockQ4_0) == 18);
 
 void decode_q4_0(const void* blocks, float* values, int64_t n);
+void encode_q4_0(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

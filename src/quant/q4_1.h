@@ -13,5 +13,6 @@ struct BlockQ4_1 {
 static_assert(sizeof(BlockQ4_1) == 20);
 
 void decode_q4_1(const void* blocks, float* values, int64_t n);
+void encode_q4_1(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

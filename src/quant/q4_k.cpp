@@ -1,6 +1,7 @@
 #include "quant/q4_k.h"
 
 #include "base/float16.h"
+#include "quant/affine_search.h"
 
 namespace fieldprint {
 
@@ -14,6 +15,22 @@ void decode_q4_k(const void* blocks, float* values, int64_t n) {
         const int quant = (block->nibbles[group / 2 * 32 + i] >> (group % 2 * 4)) & 15;
         values[i] = scale * static_cast<float>(quant) - minimum;
       }
+    }
+  }
+}
+
+void encode_q4_k(const float* values, const float* importance, void* blocks, int64_t n) {
+  auto* block = static_cast<BlockQ4_K*>(blocks);
+  for (int64_t at = 0; at < n; at += 256, ++block) {
+    const float* weights = importance == nullptr ? nullptr : importance + at;
+    uint8_t quants[256];
+    const GroupAffine affine = encode_group_affine(values + at, weights, 8, 63, 15, quants);
+    *block = {};
+    block->scale = affine.scale;
+    block->minimum = affine.minimum;
+    for (int g = 0; g < 8; ++g) pack_group(block->groups, g, affine.scales[g], affine.minimums[g]);
+    for (int i = 0; i < 256; ++i) {
+      block->nibbles[i / 64 * 32 + i % 32] |= static_cast<uint8_t>(quants[i] << (i / 32 % 2 * 4));
     }
   }
 }

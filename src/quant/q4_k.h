@@ -22,6 +22,19 @@ static inline int group_minimum(const uint8_t* groups, int group) {
   return group < 4 ? groups[group + 4] & 63 : groups[group + 4] >> 4 | (groups[group] >> 6) << 4;
 }
 
+// Into groups that are zero.
+static inline void pack_group(uint8_t* groups, int group, int scale, int minimum) {
+  if (group < 4) {
+    groups[group] |= static_cast<uint8_t>(scale);
+    groups[group + 4] |= static_cast<uint8_t>(minimum);
+  } else {
+    groups[group + 4] |= static_cast<uint8_t>((scale & 15) | (minimum & 15) << 4);
+    groups[group - 4] |= static_cast<uint8_t>((scale >> 4) << 6);
+    groups[group] |= static_cast<uint8_t>((minimum >> 4) << 6);
+  }
+}
+
 void decode_q4_k(const void* blocks, float* values, int64_t n);
+void encode_q4_k(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

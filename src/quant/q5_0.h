@@ -13,5 +13,6 @@ struct BlockQ5_0 {
 static_assert(sizeof(BlockQ5_0) == 22);
 
 void decode_q5_0(const void* blocks, float* values, int64_t n);
+void encode_q5_0(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

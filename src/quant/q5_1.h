@@ -14,5 +14,6 @@ struct BlockQ5_1 {
 static_assert(sizeof(BlockQ5_1) == 24);
 
 void decode_q5_1(const void* blocks, float* values, int64_t n);
+void encode_q5_1(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -15,5 +15,6 @@ struct BlockQ5_K {
 static_assert(sizeof(BlockQ5_K) == 176);
 
 void decode_q5_k(const void* blocks, float* values, int64_t n);
+void encode_q5_k(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -14,5 +14,6 @@ struct BlockQ6_K {
 static_assert(sizeof(BlockQ6_K) == 210);
 
 void decode_q6_k(const void* blocks, float* values, int64_t n);
+void encode_q6_k(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

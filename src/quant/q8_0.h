@@ -12,5 +12,6 @@ struct BlockQ8_0 {
 static_assert(sizeof(BlockQ8_0) == 34);
 
 void decode_q8_0(const void* blocks, float* values, int64_t n);
+void encode_q8_0(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -1,6 +1,7 @@
 #include "quant/tq1_0.h"
 
 #include "base/float16.h"
+#include "quant/scale_search.h"
 
 namespace fieldprint {
 
@@ -26,6 +27,31 @@ void decode_tq1_0(const void* blocks, float* values, int64_t n) {
     decode_digits(block->fives, 32, 5, scale, values);
     decode_digits(block->fives + 32, 16, 5, scale, values + 160);
     decode_digits(block->fours, 4, 4, scale, values + 240);
+  }
+}
+
+namespace {
+
+// The inverse of decode_digits. The last of five digits has weight 256 / 243 of a byte: rounding up keeps it.
+void encode_digits(const uint8_t* quants, int width, int digits, uint8_t* bytes) {
+  for (int i = 0; i < width; ++i) {
+    int number = 0;
+    for (int k = 0; k < 5; ++k) number = number * 3 + (k < digits ? quants[k * width + i] : 0);
+    bytes[i] = static_cast<uint8_t>((number * 256 + 242) / 243);
+  }
+}
+
+}  // namespace
+
+void encode_tq1_0(const float* values, const float* importance, void* blocks, int64_t n) {
+  auto* block = static_cast<BlockTQ1_0*>(blocks);
+  for (int64_t at = 0; at < n; at += 256, ++block) {
+    const float* weights = importance == nullptr ? nullptr : importance + at;
+    uint8_t quants[256];
+    block->scale = encode_scaled<256>(EvenLevels{-1, 1}, values + at, weights, {32, 0.15f}, quants);
+    encode_digits(quants, 32, 5, block->fives);
+    encode_digits(quants + 160, 16, 5, block->fives + 32);
+    encode_digits(quants + 240, 4, 4, block->fours);
   }
 }
 

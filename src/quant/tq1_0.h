@@ -14,5 +14,6 @@ struct BlockTQ1_0 {
 static_assert(sizeof(BlockTQ1_0) == 54);
 
 void decode_tq1_0(const void* blocks, float* values, int64_t n);
+void encode_tq1_0(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -12,5 +12,6 @@ struct BlockTQ2_0 {
 static_assert(sizeof(BlockTQ2_0) == 66);
 
 void decode_tq2_0(const void* blocks, float* values, int64_t n);
+void encode_tq2_0(const float* values, const float* importance, void* blocks, int64_t n);
 
 }  // namespace fieldprint

@@ -2,20 +2,26 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <string>
+
+#include "fieldprint/error.h"
 
 namespace fieldprint {
 
 static_assert(std::endian::native == std::endian::little, "blocks are read as they lie in the file, little endian");
 
-#define QUANT_TYPE(name, ggml_id, stem, elements, bytes) \
-  void decode_##stem(const void* blocks, float* values, int64_t n);
+#define QUANT_TYPE(name, ggml_id, stem, elements, bytes)            \
+  void decode_##stem(const void* blocks, float* values, int64_t n); \
+  void encode_##stem(const float* values, const float* importance, void* blocks, int64_t n);
 #include "quant/types.def"
 #undef QUANT_TYPE
 
 namespace {
 
 constexpr QuantType kTypes[] = {
-#define QUANT_TYPE(name, ggml_id, stem, elements, bytes) {#name, ggml_id, elements, bytes, decode_##stem},
+#define QUANT_TYPE(name, ggml_id, stem, elements, bytes) \
+  {#name, ggml_id, elements, bytes, decode_##stem, encode_##stem},
 #include "quant/types.def"
 #undef QUANT_TYPE
 };
@@ -41,6 +47,36 @@ const QuantType* find_quant_type(std::string_view name) {
     }
   }
   return nullptr;
+}
+
+void encode_rows(const QuantType& type, const float* values, const float* importance, void* blocks, int64_t rows,
+                 int64_t row_elements, std::string_view where) {
+  for (int64_t i = 0; importance != nullptr && i < row_elements; ++i) {
+    if (std::isfinite(importance[i]) && importance[i] >= 0.0f) continue;
+    throw Error(ErrorKind::kBadInput, "the importance of column " + std::to_string(i) + " is not a number from 0 up",
+                std::string(where));
+  }
+  // The largest value that a half scale times the smallest top quant of any type (1) reaches. F32, BF16 and MXFP4 reach
+  // further, and are not in danger.
+  const bool bounded = type.name != "F32" && type.name != "BF16" && type.name != "MXFP4";
+  for (int64_t i = 0; i < rows * row_elements; ++i) {
+    if (!std::isfinite(values[i])) {
+      throw Error(ErrorKind::kBadInput,
+                  "value " + std::to_string(i % row_elements) + " of row " + std::to_string(i / row_elements) +
+                      " is not a number",
+                  std::string(where));
+    }
+    if (bounded && std::fabs(values[i]) > 65504.0f) {
+      throw Error(ErrorKind::kBadInput,
+                  "value " + std::to_string(i % row_elements) + " of row " + std::to_string(i / row_elements) +
+                      " is beyond 65504, the range of " + std::string(type.name),
+                  std::string(where), "choose BF16 or F32 for this tensor");
+    }
+  }
+  const auto row_bytes = static_cast<int64_t>(type.bytes(static_cast<uint64_t>(row_elements)));
+  for (int64_t row = 0; row < rows; ++row) {
+    type.encode(values + row * row_elements, importance, static_cast<char*>(blocks) + row * row_bytes, row_elements);
+  }
 }
 
 }  // namespace fieldprint
