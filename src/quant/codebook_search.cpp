@@ -169,7 +169,7 @@ void RowLines<kRows>::narrow(float low, float high) {
         keep_line(i + k, line_a[k], line_b2[k]);
     }
   }
-  for (; kept % 8 != 0;) keep_line(0, 0.0f, -0x1p120f);
+  for (; kept % 8 != 0; ++kept) a[kept] = 0.0f, b2[kept] = -0x1p120f, row[kept] = 0;
   count = kept;
 }
 
