@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
 
 #include "fieldprint/error.h"
+#include "support/cpu_time.h"
 #include "support/paths.h"
 
 namespace fieldprint {
@@ -162,9 +162,9 @@ TEST(ChatTemplateBounds, HostileTemplatesFailSoon) {
   RenderOptions options;
   options.max_steps /= 10;  // the default takes ten times as long, up to a second or two
   for (const std::string& source : hostile) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = cpu_seconds();
     EXPECT_THROW(ChatTemplate(source).render(R"({"x": [1], "y": [1]})", options), Error) << source.substr(0, 100);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds = cpu_seconds() - start;
     EXPECT_LT(seconds, 10) << source.substr(0, 100);  // sanitizers included
   }
 }
@@ -200,9 +200,9 @@ TEST(ChatTemplateBounds, LongConversationsAreFine) {
       "{% set ns = namespace(text='', seen=[]) %}{% for m in messages %}"
       "{% set ns.text = ns.text ~ '<' ~ m.role ~ '>' + m.content|trim + '\\n' %}{% set ns.seen = ns.seen + [m.role] %}"
       "{% endfor %}{{ ns.text }}{{ ns.seen|length }}";
-  const auto start = std::chrono::steady_clock::now();
+  const double start = cpu_seconds();
   const std::string text = render(source, variables.dump());
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = cpu_seconds() - start;
   EXPECT_GT(text.size(), 10'000'000u);
   EXPECT_TRUE(text.ends_with("10000"));
   EXPECT_LT(seconds, 20);  // 0.1 s in a release build
