@@ -37,6 +37,7 @@ constexpr Row kCommands[] = {
     {"pull", "Models", "Fetch models, checked and atomic", add_pull},
     {"models", "Models", "List the models that can be had by name, and where they lie", add_models},
     {"info", "Models", "What a model file says of itself, and the memory it wants", add_info},
+    {"quantize", "Models", "Write a model with fewer bits a weight", add_quantize},
     {"tokenize", "Text", "Turn text into token ids", add_tokenize},
     {"detokenize", "Text", "Turn token ids into text", add_detokenize},
     {"template", "Text", "Render a chat template: variables as JSON in, the prompt out", add_template},

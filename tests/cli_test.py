@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "pull", "models", "info", "tokenize", "detokenize", "template", "logits", "perplexity", "completion"]
+COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "tokenize", "detokenize", "template", "logits", "perplexity", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -101,6 +102,9 @@ class GgufFile {
   std::unique_ptr<State> state_;
 };
 
+// Takes the next bytes of what is being written.
+using GgufSink = std::function<void(std::span<const std::byte>)>;
+
 // Builds a version 3 file: set metadata (a key set again is replaced), add tensors, then write: under a temporary name,
 // flushed, renamed. Tensors are aligned to 32 bytes, or to the u32 general.alignment where that is set (a power of two
 // of at least 8; else Error kUsage).
@@ -125,6 +129,10 @@ class GgufWriter {
   // not fit the shape.
   void add_tensor(std::string name, const QuantType& type, std::vector<uint64_t> shape,
                   std::span<const std::byte> data);
+  // The same for data that is made only as the file is written: `produce` hands all of it to the sink, in order, each
+  // time it is called. For models that do not fit into memory.
+  void add_tensor(std::string name, const QuantType& type, std::vector<uint64_t> shape,
+                  std::function<void(const GgufSink&)> produce);
 
   void write(const std::string& path) const;  // Error kIo; the old file stays
   std::vector<std::byte> bytes() const;       // the same file in memory (small ones: tests)

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <cstring>
+#include <optional>
 
 #include "base/atomic_file.h"
 #include "fieldprint/error.h"
@@ -113,7 +115,8 @@ struct GgufWriter::State {
     std::string name;
     const QuantType* type;
     std::vector<uint64_t> shape;
-    std::span<const std::byte> data;
+    uint64_t bytes;
+    std::function<void(const GgufSink&)> produce;
   };
   std::vector<Entry> entries;
   std::vector<Tensor> tensors;
@@ -126,6 +129,8 @@ struct GgufWriter::State {
     if (old != entries.end()) old->value = std::move(value);
     else entries.push_back({std::move(key), std::move(value)});
   }
+  void add(std::string name, const QuantType& type, std::vector<uint64_t> shape, std::optional<uint64_t> bytes,
+           std::function<void(const GgufSink&)> produce);
   uint64_t padding(uint64_t size) const { return (alignment - size % alignment) % alignment; }
   Bytes header() const;
 
@@ -135,8 +140,13 @@ struct GgufWriter::State {
     const Bytes zeros(alignment);
     sink(header());
     for (const Tensor& tensor : tensors) {
-      sink(tensor.data);
-      sink(std::span(zeros).first(padding(tensor.data.size())));
+      uint64_t written = 0;
+      tensor.produce([&](std::span<const std::byte> piece) {
+        written += piece.size();
+        sink(piece);
+      });
+      assert(written == tensor.bytes);
+      sink(std::span(zeros).first(padding(tensor.bytes)));
     }
   }
 };
@@ -159,7 +169,7 @@ Bytes GgufWriter::State::header() const {
     for (uint64_t length : tensor.shape) put_number(out, length);
     put_number(out, tensor.type->ggml_id);
     put_number(out, offset);
-    offset += tensor.data.size() + padding(tensor.data.size());
+    offset += tensor.bytes + padding(tensor.bytes);
   }
   out.resize(out.size() + padding(out.size()));
   return out;
@@ -199,13 +209,13 @@ void GgufWriter::set(std::string key, std::vector<float> values) {
 
 void GgufWriter::copy(std::string_view key, const GgufValue& value) { state_->set(std::string(key), encoded(value)); }
 
-void GgufWriter::add_tensor(std::string name, const QuantType& type, std::vector<uint64_t> shape,
-                            std::span<const std::byte> data) {
+void GgufWriter::State::add(std::string name, const QuantType& type, std::vector<uint64_t> shape,
+                            std::optional<uint64_t> bytes, std::function<void(const GgufSink&)> produce) {
   const auto refuse = [&](const std::string& what) {
     throw Error(ErrorKind::kUsage, fmt::format("tensor {} {}", gguf_quoted(name), what));
   };
   if (name.empty() || name.size() > kLongestTensorName) refuse("has a name of less than 1 or more than 63 bytes");
-  for (const State::Tensor& other : state_->tensors) {
+  for (const Tensor& other : tensors) {
     if (other.name == name) refuse("is added twice");
   }
   if (shape.empty() || shape.size() > 4) refuse("has less than 1 or more than 4 dimensions");
@@ -213,15 +223,26 @@ void GgufWriter::add_tensor(std::string name, const QuantType& type, std::vector
   if (shape[0] % block != 0) {
     refuse(fmt::format("has rows of {} values, no multiple of the {} in a block of {}", shape[0], block, type.name));
   }
-  uint64_t left = data.size();  // divided by each length in turn: nothing can overflow
-  if (left % static_cast<uint64_t>(type.block_bytes) != 0) left = 0;
-  left /= static_cast<uint64_t>(type.block_bytes);
+  uint64_t expected = static_cast<uint64_t>(type.block_bytes);
   shape[0] /= block;
-  for (const uint64_t length : shape) left = length == 0 || left % length != 0 ? 0 : left / length;
+  for (const uint64_t length : shape) {
+    if (length == 0 || __builtin_mul_overflow(expected, length, &expected)) expected = 0;
+  }
   shape[0] *= block;
-  if (left != 1)
-    refuse(fmt::format("has {} bytes of data, which is not what its shape and {} ask for", data.size(), type.name));
-  state_->tensors.push_back({std::move(name), &type, std::move(shape), data});
+  if (bytes && *bytes != expected)
+    refuse(fmt::format("has {} bytes of data, which is not what its shape and {} ask for", *bytes, type.name));
+  if (expected == 0) refuse("has no values, or more than there are bytes");
+  tensors.push_back({std::move(name), &type, std::move(shape), expected, std::move(produce)});
+}
+
+void GgufWriter::add_tensor(std::string name, const QuantType& type, std::vector<uint64_t> shape,
+                            std::span<const std::byte> data) {
+  state_->add(std::move(name), type, std::move(shape), data.size(), [data](const GgufSink& sink) { sink(data); });
+}
+
+void GgufWriter::add_tensor(std::string name, const QuantType& type, std::vector<uint64_t> shape,
+                            std::function<void(const GgufSink&)> produce) {
+  state_->add(std::move(name), type, std::move(shape), std::nullopt, std::move(produce));
 }
 
 void GgufWriter::write(const std::string& path) const {
