@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "command.h"
@@ -88,9 +89,11 @@ int Quantize::operator()() const {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (json) print_json(plan);
   if (quiet) return kDone;
+  std::map<std::string, int> replaced;
   for (const auto& tensor : plan.tensors) {
-    if (!tensor.note.empty()) note(fmt::format("{} is {}: {}", terminal_safe(tensor.name), tensor.to, tensor.note));
+    if (!tensor.note.empty()) ++replaced[fmt::format("{} instead: {}", tensor.to, tensor.note)];
   }
+  for (const auto& [why, count] : replaced) note(fmt::format("{} tensors are {}", count, why));
   note(fmt::format("{}, {:.1f} s", total_text(plan), seconds.count()));
   return kDone;
 }
@@ -103,7 +106,7 @@ Action add_quantize(CLI::App& app) {
   add_text(app, "OUT", quantize->out, "FILE", "Where to write; replaced only when all is done");
   add_text(app, "TYPE", quantize->options.mix, "TYPE", "What --list shows, such as Q4_K_M");
   add_list(
-      app, "-t,--tensor", "PATTERN=TYPE", "Another type for the tensors that a glob matches; repeatable",
+      app, "--tensor", "PATTERN=TYPE", "Another type for the tensors that a glob matches; repeatable",
       [quantize] { quantize->options.tensors.clear(); },
       [quantize](const std::string& rule) {
         const size_t equals = rule.rfind('=');

@@ -33,8 +33,8 @@ const QuantType& type_named(const std::string& name) {
   const QuantType* type = find_quant_type(name);
   if (type != nullptr) return *type;
   std::string known;
-  for (const QuantType& one : quant_types()) known += (known.empty() ? "" : " ") + std::string(one.name);
-  throw Error(ErrorKind::kUsage, fmt::format("there is no type {}", name), {}, "types: " + known);
+  for (const QuantType& one : quant_types()) known += fmt::format(" {}", one.name);
+  throw Error(ErrorKind::kUsage, fmt::format("there is no type {}", name), {}, "types:" + known);
 }
 
 // All that is settled before the first value is read.
@@ -71,10 +71,10 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
   job.mix = find_mix(options.mix);
   if (job.mix == nullptr) {
     std::string known;
-    for (const QuantizeMix& one : quantize_mixes()) known += (known.empty() ? "" : " ") + std::string(one.name);
+    for (const QuantizeMix& one : quantize_mixes()) known += fmt::format(" {}", one.name);
     throw Error(ErrorKind::kUsage,
                 options.mix.empty() ? "which type?" : fmt::format("there is no type {}", options.mix), {},
-                "types: " + known);
+                "types:" + known);
   }
   std::vector<const QuantType*> rule_types;
   for (const TensorTypeRule& rule : options.tensors) rule_types.push_back(&type_named(rule.type));

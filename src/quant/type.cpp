@@ -1,5 +1,7 @@
 #include "quant/type.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -53,25 +55,18 @@ void encode_rows(const QuantType& type, const float* values, const float* import
                  int64_t row_elements, std::string_view where) {
   for (int64_t i = 0; importance != nullptr && i < row_elements; ++i) {
     if (std::isfinite(importance[i]) && importance[i] >= 0.0f) continue;
-    throw Error(ErrorKind::kBadInput, "the importance of column " + std::to_string(i) + " is not a number from 0 up",
+    throw Error(ErrorKind::kBadInput, fmt::format("the importance of column {} is not a number from 0 up", i),
                 std::string(where));
   }
-  // The largest value that a half scale times the smallest top quant of any type (1) reaches. F32, BF16 and MXFP4 reach
-  // further, and are not in danger.
+  // All others reach at least as far as the largest half, which is a scale's largest value.
   const bool bounded = type.name != "F32" && type.name != "BF16" && type.name != "MXFP4";
   for (int64_t i = 0; i < rows * row_elements; ++i) {
-    if (!std::isfinite(values[i])) {
-      throw Error(ErrorKind::kBadInput,
-                  "value " + std::to_string(i % row_elements) + " of row " + std::to_string(i / row_elements) +
-                      " is not a number",
-                  std::string(where));
-    }
-    if (bounded && std::fabs(values[i]) > 65504.0f) {
-      throw Error(ErrorKind::kBadInput,
-                  "value " + std::to_string(i % row_elements) + " of row " + std::to_string(i / row_elements) +
-                      " is beyond 65504, the range of " + std::string(type.name),
-                  std::string(where), "choose BF16 or F32 for this tensor");
-    }
+    const bool finite = std::isfinite(values[i]);
+    if (finite && (!bounded || std::fabs(values[i]) <= 65504.0f)) continue;
+    const std::string place = fmt::format("value {} of row {}", i % row_elements, i / row_elements);
+    if (!finite) throw Error(ErrorKind::kBadInput, place + " is not a number", std::string(where));
+    throw Error(ErrorKind::kBadInput, fmt::format("{} is beyond 65504, the range of {}", place, type.name),
+                std::string(where), "choose BF16 or F32 for this tensor");
   }
   const auto row_bytes = static_cast<int64_t>(type.bytes(static_cast<uint64_t>(row_elements)));
   for (int64_t row = 0; row < rows; ++row) {
