@@ -7,8 +7,8 @@ jobs := $(shell nproc 2>/dev/null || echo 2)
 cli := build/release/fieldprint
 models := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/fieldprint/models
 sources = $$(git ls-files '*.h' '*.cpp')
-# $(call build_preset,PRESET,TARGET,FILE): quiet once FILE is there, so that only a first build shows its progress.
-build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) $(if $(wildcard build/$(1)/$(3)),-- --quiet | sed '/no work to do/d')
+# $(call build_preset,PRESET,TARGET): silent where nothing is to do.
+build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) | sed -u '/no work to do/d; /Re-checking globbed/d'
 run_ctest = ctest --test-dir build/$(1) -j $(jobs) --output-on-failure
 
 export QUESTION ?= What is the capital of France, and what is it known for?
@@ -17,7 +17,7 @@ FUZZ_SECONDS ?= 60
 .PHONY: build run chat test check bench format tidy asan tsan fuzz clean setup dev-setup model help
 
 build: build/release/build.ninja  ## build/release/fieldprint
-	@$(call build_preset,release,fieldprint_cli,fieldprint)
+	@$(call build_preset,release,fieldprint_cli)
 
 run: build model  ## ask the default model a question: make run QUESTION="..."
 	@$(cli) run --temp 0 "$$QUESTION"
@@ -26,7 +26,7 @@ chat: build model  ## talk with the default model
 	@$(cli) chat
 
 test: build/release/build.ninja  ## build everything, run every test
-	@$(call build_preset,release,all,fieldprint_tests)
+	@$(call build_preset,release,all)
 	@$(MAKE) --no-print-directory model || echo "The default model is out of reach: tests that need it are skipped."
 	@$(call run_ctest,release)
 
@@ -36,7 +36,7 @@ check: dev-setup  ## floors, format and tests: what a change must pass
 	@$(MAKE) --no-print-directory test
 
 bench: build/release/build.ninja  ## run the benchmarks
-	@$(call build_preset,release,benchmarks,*_bench)
+	@$(call build_preset,release,benchmarks)
 	@for bench in build/release/*_bench; do [ ! -x "$$bench" ] || "$$bench"; done
 
 format: dev-setup  ## put every source file into form
@@ -46,13 +46,13 @@ tidy: dev-setup build/clang/build.ninja  ## clang-tidy over the sources
 	@run-clang-tidy -quiet -j $(jobs) -p build/clang '/(src|apps)/.*\.cpp$$'
 
 asan: build/asan/build.ninja  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(call build_preset,asan,all,fieldprint_tests) && $(call run_ctest,asan)
+	@$(call build_preset,asan,all) && $(call run_ctest,asan)
 
 tsan: build/tsan/build.ninja  ## the tests under ThreadSanitizer
-	@$(call build_preset,tsan,all,fieldprint_tests) && $(call run_ctest,tsan)
+	@$(call build_preset,tsan,all) && $(call run_ctest,tsan)
 
 fuzz: dev-setup build/fuzz/build.ninja  ## every fuzzer for FUZZ_SECONDS (60)
-	@$(call build_preset,fuzz,all,*_fuzz)
+	@$(call build_preset,fuzz,all)
 	@for fuzzer in build/fuzz/*_fuzz; do \
 	  name=$$(basename "$$fuzzer" _fuzz); echo "== $$name"; mkdir -p "build/fuzz/corpus/$$name" "fuzz/corpus/$$name"; \
 	  "$$fuzzer" -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
