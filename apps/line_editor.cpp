@@ -159,9 +159,10 @@ struct LineEditor::Terminal {
     el_set(edit, EL_EDITOR, "emacs");
     el_set(edit, EL_PROMPT, show_prompt);
     el_set(edit, EL_SIGNAL, 0);
-    el_set(edit, EL_ADDFN, "fieldprint-paste", "Insert pasted text", paste);
-    el_set(edit, EL_ADDFN, "fieldprint-newline", "Insert a newline", newline);
-    el_set(edit, EL_ADDFN, "fieldprint-complete", "Complete a /command", complete);
+    // The wide form: the other one copies the names and never frees them.
+    el_wset(edit, EL_ADDFN, L"fieldprint-paste", L"Insert pasted text", paste);
+    el_wset(edit, EL_ADDFN, L"fieldprint-newline", L"Insert a newline", newline);
+    el_wset(edit, EL_ADDFN, L"fieldprint-complete", L"Complete a /command", complete);
     static constexpr const char* kKeys[][2] = {
         {"\\e[200~", "fieldprint-paste"}, {"\\e\\r", "fieldprint-newline"},  {"\\e\\n", "fieldprint-newline"},
         {"\\t", "fieldprint-complete"},   {"^R", "em-inc-search-prev"},      {"^W", "ed-delete-prev-word"},
