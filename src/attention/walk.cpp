@@ -59,8 +59,12 @@ Tile load_tile(const Attend& args, int kv_head, int begin, int end, Space& space
   return {space.keys, kTile, space.values};
 }
 
-// Absorbs `keys` keys of a tile into `rows` queries' split states.
-void absorb(const Attend& args, const Tile& tile, int d, int keys, int first_row, int rows, Space& space) {
+// The first key that token t sees.
+int first_key(const Attend& args, int t) { return args.window > 0 ? std::max(0, args.first_position + t + 1 - args.window) : 0; }
+
+// Absorbs `keys` keys of the tile at `begin` into the split states of tokens [t0, t1); row 0 is that of token `base`.
+void absorb(const Attend& args, const Tile& tile, int d, int begin, int keys, int t0, int t1, int base, int group, Space& space) {
+  const int first_row = (t0 - base) * group, rows = (t1 - t0) * group;
   const KernelTable& kernels = *args.kernels;
   float* scores = space.scores + first_row * kTile;
   std::memset(scores, 0, sizeof(float) * static_cast<size_t>(rows) * kTile);
@@ -68,6 +72,8 @@ void absorb(const Attend& args, const Tile& tile, int d, int keys, int first_row
   kernels.accumulate(space.q + first_row * d, d, tile.keys, tile.keys_stride, scores, kTile, rows, d, columns);
   for (int r = 0; r < rows; ++r) {
     SoftmaxState& state = space.split[first_row + r];
+    // Keys before the window count for nothing.
+    for (int j = 0; j < first_key(args, t0 + r / group) - begin; ++j) scores[r * kTile + j] = -std::numeric_limits<float>::infinity();
     const float rescale = kernels.softmax_tile(scores + r * kTile, keys, args.scale, &state.m, &state.l);
     float* o = space.split_o + (first_row + r) * d;
     for (int i = 0; i < d; ++i) o[i] *= rescale;
@@ -82,15 +88,18 @@ void walk_split(const Attend& args, int kv_head, int t0, int t1, int begin, int 
   for (int r = 0; r < rows; ++r) space.split[r] = {};
   std::memset(space.split_o, 0, sizeof(float) * static_cast<size_t>(rows * d));
   for (int tile_begin = begin; tile_begin < end; tile_begin += kTile) {
+    if (tile_begin + kTile <= first_key(args, t0)) continue;
     const int tile_end = std::min(end, tile_begin + kTile);
     const Tile tile = load_tile(args, kv_head, tile_begin, tile_end, space);
-    // Tokens whose position is below tile_end - 1 see only a part of it: each alone, the rest together.
-    int t = t0;
-    for (; t < t1 && args.first_position + t < tile_end - 1; ++t) {
+    // Tokens whose position is below tile_end - 1 see only a part of it: each alone, the rest together. Tokens whose window
+    // begins behind the tile, the last ones, see nothing of it.
+    int t = t0, last = t1;
+    while (last > t0 && first_key(args, last - 1) >= tile_end) --last;
+    for (; t < last && args.first_position + t < tile_end - 1; ++t) {
       const int keys = args.first_position + t + 1 - tile_begin;
-      if (keys > 0) absorb(args, tile, d, keys, (t - t0) * group, group, space);
+      if (keys > 0) absorb(args, tile, d, tile_begin, keys, t, t + 1, t0, group, space);
     }
-    if (t < t1) absorb(args, tile, d, tile_end - tile_begin, (t - t0) * group, (t1 - t) * group, space);
+    if (t < last) absorb(args, tile, d, tile_begin, tile_end - tile_begin, t, last, t0, group, space);
   }
 }
 

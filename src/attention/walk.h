@@ -23,6 +23,7 @@ struct Attend {
   int first_position = 0;
   int heads = 0;             // a multiple of the layer's kv_heads
   float scale = 1;
+  int window = 0;            // a query sees the last `window` keys, its own among them; 0 = all
 };
 
 // Scratch of a walk: one block a thread, and room for the partial states of a split decode.

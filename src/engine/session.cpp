@@ -37,27 +37,36 @@ struct Session::State {
   RunOps* run = nullptr;  // the same as ops, where it counts bytes
   std::unique_ptr<SequenceState> sequence;
   std::vector<TokenId> tokens;
+  int replay = 0;  // of the last tokens, how many must pass again before the next
   std::span<const float> logits;
 
   uint64_t bytes_read() const { return run != nullptr ? run->bytes_read() : 0; }
 
   // One pass over the weights. On an exception (memory) the sequence is as before.
-  std::span<const float> step(std::span<const TokenId> added, bool all_logits) {
+  std::span<const float> step(std::span<const TokenId> added, LogitRows rows) {
     const std::lock_guard lock(model->step_mutex());
     const int before = static_cast<int>(tokens.size());
     logits = {};
     try {
+      if (replay > 0) {
+        forward(before - replay, std::span(tokens).last(static_cast<size_t>(replay)), LogitRows::kNone, true);
+        replay = 0;
+      }
       tokens.insert(tokens.end(), added.begin(), added.end());
-      const StepSequence part{sequence.get(), before, std::span(tokens).last(added.size()), all_logits};
-      ops->begin({&part, 1});
-      const auto result = ops->finish(model->architecture().forward(*ops));
-      logits = result.last(static_cast<size_t>(model->info().vocabulary));
+      const auto result = forward(before, std::span(tokens).last(added.size()), rows, false);
+      if (rows != LogitRows::kNone) logits = result.last(static_cast<size_t>(model->info().vocabulary));
       return result;
     } catch (...) {
       tokens.resize(static_cast<size_t>(before));
-      sequence->truncate(before);
+      replay = sequence->truncate(before);
       throw;
     }
+  }
+
+  std::span<const float> forward(int first, std::span<const TokenId> part, LogitRows rows, bool again) {
+    const StepSequence sequence_part{sequence.get(), first, part, rows, again};
+    ops->begin({&sequence_part, 1});
+    return ops->finish(model->architecture().forward(*ops));
   }
 
   void check(std::span<const TokenId> added) const {
@@ -106,7 +115,8 @@ void Session::append(std::span<const TokenId> tokens, const Progress& progress) 
   const auto chunk = static_cast<size_t>(s.options.chunk);
   for (size_t i = 0; i < tokens.size(); i += chunk) {
     if (progress && !progress("prompt", i, tokens.size())) throw Error(ErrorKind::kLimit, "stopped");
-    s.step(tokens.subspan(i, std::min(chunk, tokens.size() - i)), false);
+    const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
+    s.step(part, i + part.size() == tokens.size() ? LogitRows::kLast : LogitRows::kNone);
   }
   if (progress && !tokens.empty()) progress("prompt", tokens.size(), tokens.size());
 }
@@ -118,7 +128,7 @@ void Session::append(std::span<const TokenId> tokens, const std::function<void(i
   const auto chunk = std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1, static_cast<size_t>(s.options.chunk));
   for (size_t i = 0; i < tokens.size(); i += chunk) {
     const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
-    const auto logits = s.step(part, true);
+    const auto logits = s.step(part, LogitRows::kAll);
     for (size_t t = 0; t < part.size(); ++t) each(static_cast<int>(i + t), logits.subspan(t * vocabulary, vocabulary));
   }
 }
@@ -139,7 +149,7 @@ void Session::truncate(int size) {
   State& s = *state_;
   if (size < 0 || size >= static_cast<int>(s.tokens.size())) return;
   s.tokens.resize(static_cast<size_t>(size));
-  s.sequence->truncate(size);
+  s.replay = s.sequence->truncate(size);
   s.logits = {};
 }
 
@@ -205,7 +215,7 @@ Generation Session::generate(std::span<const TokenId> prompt, const SamplingOpti
       out.reason = FinishReason::kContext;
       break;
     }
-    s.step({&token, 1}, false);
+    s.step({&token, 1}, LogitRows::kLast);
     ++out.stats.decode_tokens;
   }
   if (!stops.met()) {

@@ -9,9 +9,12 @@
 
 namespace fieldprint {
 
+// What a layer keeps of the tokens it has seen: keys and values, or the last inputs of a short convolution.
 struct KvLayerShape {
-  int kv_heads = 0;  // 0: the layer keeps no K/V
+  int kv_heads = 0;  // 0: no K/V
   int head_dim = 0;
+  int conv_width = 0;  // 0: no convolution
+  int conv_taps = 0;   // the kernel's length: conv_taps - 1 inputs are kept
 };
 
 class KvLayout {

@@ -6,9 +6,9 @@
 
 #include <cmath>
 
-#include "base/math.h"
 #include "fieldprint/error.h"
 #include "models/architecture.h"
+#include "models/hparams.h"
 #include "models/tensors.h"
 
 namespace fieldprint {
@@ -19,36 +19,22 @@ struct Block {
   Weight ffn_norm, gate, up, down;
 };
 
-int count(const GgufFile& file, const std::string& key, int64_t limit) {
-  const int64_t n = file.integer(key);
-  if (n < 1 || n > limit) {
-    throw Error(ErrorKind::kBadFile, fmt::format("{} is {}, expected 1 to {}", key, n, limit), file.path());
-  }
-  return static_cast<int>(n);
-}
-
 class Llama final : public Architecture {
  public:
   explicit Llama(const GgufFile& file) {
-    hp_.layers = count(file, "llama.block_count", 1000);
-    hp_.width = count(file, "llama.embedding_length", 1 << 20);
-    hp_.context = count(file, "llama.context_length", 1 << 30);
-    heads_ = count(file, "llama.attention.head_count", 1 << 12);
-    kv_heads_ = file.find("llama.attention.head_count_kv") ? count(file, "llama.attention.head_count_kv", heads_) : heads_;
-    const int ffn = count(file, "llama.feed_forward_length", 1 << 22);
+    hp_.layers = positive(file, "llama.block_count", 1000);
+    hp_.width = positive(file, "llama.embedding_length", 1 << 20);
+    hp_.context = positive(file, "llama.context_length", 1 << 30);
+    heads_ = positive(file, "llama.attention.head_count", 1 << 12);
+    kv_heads_ = file.find("llama.attention.head_count_kv") ? positive(file, "llama.attention.head_count_kv", heads_) : heads_;
+    const int ffn = positive(file, "llama.feed_forward_length", 1 << 22);
     eps_ = static_cast<float>(file.number("llama.attention.layer_norm_rms_epsilon"));
     head_dim_ = static_cast<int>(file.integer("llama.attention.key_length", hp_.width / heads_));
     const auto refuse = [&](const std::string& what) { throw Error(ErrorKind::kUnsupported, what, file.path()); };
     if (file.integer("llama.attention.value_length", head_dim_) != head_dim_) {
       refuse("keys and values of different length are not supported");
     }
-    if (heads_ % kv_heads_ != 0) refuse(fmt::format("{} heads cannot share {} K/V heads evenly", heads_, kv_heads_));
-    if (heads_ / kv_heads_ > kMaxHeadGroup) {
-      refuse(fmt::format("more than {} query heads to a K/V head are not supported", kMaxHeadGroup));
-    }
-    if (head_dim_ < 8 || head_dim_ > kMaxHeadDim || head_dim_ % 8 != 0) {
-      refuse(fmt::format("a head size of {} is not supported, a multiple of 8 up to {} is", head_dim_, kMaxHeadDim));
-    }
+    check_heads(file, heads_, kv_heads_, head_dim_);
     if (file.integer("llama.expert_count", 0) != 0) refuse("llama models with experts are not supported");
 
     TensorSource source(file);
@@ -71,7 +57,7 @@ class Llama final : public Architecture {
       b.down = source.matrix(name("ffn_down"), hp_.width, ffn);
       hp_.kv.push_back({kv_heads_, head_dim_});
     }
-    load_rope(file, source);
+    rope_ = load_rope(file, "llama", RopePairs::kAdjacent, head_dim_, source);
     source.finish();
     hp_.parameters = hp_.active_parameters = source.elements();
   }
@@ -109,37 +95,6 @@ class Llama final : public Architecture {
   }
 
  private:
-  // inverse_frequency[i] = base^(-2i / d), divided by the linear scaling factor and, where the file has them, by the
-  // per-pair factors of `rope_freqs` (Llama 3.1's long-context scaling).
-  void load_rope(const GgufFile& file, TensorSource& source) {
-    const auto d = static_cast<int>(file.integer("llama.rope.dimension_count", head_dim_));
-    if (d < 2 || d > head_dim_ || d % 2 != 0) {
-      throw Error(ErrorKind::kBadFile, fmt::format("llama.rope.dimension_count is {}, the head size {}", d, head_dim_), file.path());
-    }
-    const double base = file.number("llama.rope.freq_base", 10000.0);
-    const std::string_view scaling = file.string("llama.rope.scaling.type", "none");
-    double factor = file.number("llama.rope.scale_linear", 1.0);
-    if (scaling == "linear") {
-      factor = file.number("llama.rope.scaling.factor", factor);
-    } else if (scaling != "none") {
-      throw Error(ErrorKind::kUnsupported, fmt::format("RoPE scaling of type '{}' is not supported", scaling), file.path());
-    }
-    if (!(base > 0) || !(factor > 0)) {
-      throw Error(ErrorKind::kBadFile, "RoPE base and scaling factor must be positive", file.path());
-    }
-    std::vector<float> divisors(static_cast<size_t>(d / 2), 1.0f);
-    if (source.has("rope_freqs.weight")) {
-      const Weight w = source.vector("rope_freqs.weight", d / 2, storage_);
-      const auto* values = reinterpret_cast<const float*>(w.data);
-      divisors.assign(values, values + d / 2);
-    }
-    for (int i = 0; i < d / 2; ++i) {
-      const double frequency = exp_f64(-2.0 * i / d * log_f64(base));
-      rope_.inverse_frequency.push_back(frequency / factor / static_cast<double>(divisors[static_cast<size_t>(i)]));
-    }
-    rope_.pairs = RopePairs::kAdjacent;
-  }
-
   Hyperparameters hp_;
   int heads_ = 0, kv_heads_ = 0, head_dim_ = 0;
   float eps_ = 0;

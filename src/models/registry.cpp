@@ -6,11 +6,14 @@
 namespace fieldprint {
 
 std::unique_ptr<Architecture> load_llama(const GgufFile& file);
+std::unique_ptr<Architecture> load_lfm2(const GgufFile& file);
 
 namespace {
 
 constexpr ArchitectureRow kRows[] = {
     {"llama", load_llama},
+    {"lfm2", load_lfm2},
+    {"lfm2moe", load_lfm2},
 };
 
 }  // namespace

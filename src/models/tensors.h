@@ -24,13 +24,20 @@ class TensorSource {
   // A vector of `n`, as float32 whatever the file's type is; `storage` keeps the floats.
   Weight vector(const std::string& name, int64_t n, std::deque<std::vector<float>>& storage);
 
+  // Matrices of `count` experts, GGUF shape {cols, rows, count}, stacked by rows.
+  Weight experts(const std::string& name, int64_t count, int64_t rows, int64_t cols);
+
+  // A depthwise kernel, GGUF shape {taps, width}, as float32 [taps, width].
+  Weight kernel(const std::string& name, int64_t taps, int64_t width, std::deque<std::vector<float>>& storage);
+
   // Throws Error kUnsupported where the file has tensors that nobody took.
   void finish() const;
 
   int64_t elements() const { return elements_; }
 
  private:
-  const GgufTensor& take(const std::string& name, int64_t cols, int64_t rows);
+  Weight check_row(const Weight& w) const;  // throws Error kUnsupported for rows longer than kernels can hold
+  const GgufTensor& take(const std::string& name, int64_t cols, int64_t rows, int64_t depth = 1);
 
   const GgufFile& file_;
   std::unordered_set<std::string_view> taken_;

@@ -24,6 +24,7 @@ struct Weight {
 
   int64_t row_bytes() const { return static_cast<int64_t>(type->bytes(static_cast<uint64_t>(cols))); }
   int64_t bytes() const { return rows * row_bytes(); }
+  Weight slice(int64_t first, int64_t count) const { return {name, type, data + first * row_bytes(), count, cols}; }
 };
 
 enum class RopePairs {
@@ -43,26 +44,44 @@ inline constexpr int kMaxHeadDim = 256;   // and a multiple of 8
 
 struct AttendShape {
   int layer = 0;
+  int window = 0;  // a query sees the last `window` keys, its own among them; 0 = all
   int heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
   float scale = 1;
 };
 
-// What an executor keeps of one sequence between steps (K/V).
+// Mixture of experts: s = sigmoid(router x); the `active` largest of s + bias are chosen; y = the sum of their SwiGLU outputs,
+// each weighted by its s over the sum of the chosen s (at least kMinWeightSum), in the order of choice.
+struct Moe {
+  Weight router;          // [experts, width]
+  Weight bias;            // [1, experts]
+  Weight gate, up, down;  // experts stacked by rows: [experts * ffn, width], [experts * width, ffn] for down
+  int experts = 0;
+  int active = 0;
+};
+inline constexpr float kMinWeightSum = 6.103515625e-5f;  // 2^-14, the smallest normal half
+
+// What an executor keeps of one sequence between steps.
 class SequenceState {
  public:
   virtual ~SequenceState() = default;
-  virtual void truncate(int tokens) = 0;
+
+  // Keeps the first `tokens` tokens. Returns how many of them must pass again (as a replay) before the next ones can: a
+  // convolution's inputs are not kept for every position. The others are as if nothing had come after them.
+  virtual int truncate(int tokens) = 0;
   virtual int64_t bytes() const = 0;
 };
+
+enum class LogitRows { kNone, kLast, kAll };
 
 // One sequence's part of a step.
 struct StepSequence {
   SequenceState* state = nullptr;
   int first_position = 0;            // tokens already in the state
   std::span<const TokenId> tokens;   // appended by this step; at least one
-  bool all_logits = false;           // logits of every token, or of the last alone
+  LogitRows logits = LogitRows::kLast;
+  bool replay = false;               // the tokens' K/V are there and stay; only the convolutions' state is made again
 };
 
 class Ops {
@@ -83,6 +102,10 @@ class Ops {
   virtual Tensor silu_mul(const Tensor& gate, const Tensor& up) = 0;             // silu(gate) * up
   // Stores k and v [T, kv_heads * head_dim] at their positions, then causal attention of q [T, heads * head_dim].
   virtual Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v) = 0;
+  // Gated short convolution (LFM2): bcz [T, 3 * width] holds B, C, z; u = B * z; causal depthwise convolution of u with `kernel`
+  // [width, taps], oldest tap first; y = C * conv(u). Keeps the last taps - 1 rows of u.
+  virtual Tensor shortconv(int layer, const Tensor& bcz, const Weight& kernel) = 0;
+  virtual Tensor moe(const Tensor& x, const Moe& moe) = 0;
   virtual Tensor output_rows(Tensor x) = 0;                                      // the rows that want logits
 
   // Ends a step: its result as float32, [rows, x.cols], valid until the next begin().
@@ -96,10 +119,31 @@ class Ops {
   }
 };
 
+// The experts of one token and their weights, in order of choice. `scores` [experts] are sigmoid(router x).
+template <class Number, class Bias>
+void choose_experts(const Number* scores, const Bias* bias, int experts, int active, int* chosen, Number* weights) {
+  Number sum = 0;
+  for (int rank = 0; rank < active; ++rank) {
+    int best = -1;
+    for (int e = 0; e < experts; ++e) {
+      bool taken = false;
+      for (int r = 0; r < rank; ++r) taken = taken || chosen[r] == e;
+      if (!taken && (best < 0 || scores[e] + static_cast<Number>(bias[e]) > scores[best] + static_cast<Number>(bias[best]))) best = e;
+    }
+    chosen[rank] = best;
+    weights[rank] = scores[best];
+    sum += scores[best];
+  }
+  if (sum < static_cast<Number>(kMinWeightSum)) sum = static_cast<Number>(kMinWeightSum);
+  for (int rank = 0; rank < active; ++rank) weights[rank] /= sum;
+}
+
 // The rows that output_rows() keeps: all of a sequence's, or its last.
 inline int output_row_count(std::span<const StepSequence> sequences) {
   int count = 0;
-  for (const StepSequence& s : sequences) count += s.all_logits ? static_cast<int>(s.tokens.size()) : 1;
+  for (const StepSequence& s : sequences) {
+    count += s.logits == LogitRows::kAll ? static_cast<int>(s.tokens.size()) : s.logits == LogitRows::kLast ? 1 : 0;
+  }
   return count;
 }
 
@@ -107,7 +151,8 @@ template <class Element>
 void copy_output_rows(std::span<const StepSequence> sequences, const Element* x, int64_t cols, Element* y) {
   for (const StepSequence& s : sequences) {
     const auto count = static_cast<int64_t>(s.tokens.size());
-    for (int64_t i = (s.all_logits ? 0 : count - 1) * cols; i < count * cols; ++i) *y++ = x[i];
+    const int64_t first = s.logits == LogitRows::kAll ? 0 : s.logits == LogitRows::kLast ? count - 1 : count;
+    for (int64_t i = first * cols; i < count * cols; ++i) *y++ = x[i];
     x += count * cols;
   }
 }

@@ -8,25 +8,27 @@
 namespace fieldprint {
 namespace {
 
-// All K and V seen so far, [position][kv_heads * head_dim] for each layer.
+// All that was seen so far, a row a position for each layer: K and V [kv_heads * head_dim], convolution inputs u [conv_width].
 struct ReferenceSequence final : SequenceState {
-  explicit ReferenceSequence(const std::vector<KvLayerShape>& layers) : shapes(layers), k(layers.size()), v(layers.size()) {}
+  explicit ReferenceSequence(const std::vector<KvLayerShape>& layers) : shapes(layers), k(layers.size()), v(layers.size()), u(layers.size()) {}
 
-  void truncate(int tokens) override {
+  int truncate(int tokens) override {
     for (size_t i = 0; i < shapes.size(); ++i) {
       const auto n = static_cast<size_t>(int64_t{tokens} * shapes[i].kv_heads * shapes[i].head_dim);
       k[i].resize(std::min(k[i].size(), n));
       v[i].resize(std::min(v[i].size(), n));
+      u[i].resize(std::min(u[i].size(), static_cast<size_t>(int64_t{tokens} * shapes[i].conv_width)));
     }
+    return 0;
   }
   int64_t bytes() const override {
     size_t total = 0;
-    for (size_t i = 0; i < shapes.size(); ++i) total += (k[i].size() + v[i].size()) * sizeof(double);
+    for (size_t i = 0; i < shapes.size(); ++i) total += (k[i].size() + v[i].size() + u[i].size()) * sizeof(double);
     return static_cast<int64_t>(total);
   }
 
   const std::vector<KvLayerShape>& shapes;
-  std::vector<std::vector<double>> k, v;
+  std::vector<std::vector<double>> k, v, u;
 };
 
 class ReferenceOps final : public Ops {
@@ -66,6 +68,7 @@ class ReferenceOps final : public Ops {
     return y;
   }
 
+  using Ops::linear;
   void linear(const Tensor& x, std::span<const Weight* const> weights, std::span<Tensor> y) override {
     for (size_t i = 0; i < weights.size(); ++i) {
       const Weight& w = *weights[i];
@@ -131,14 +134,14 @@ class ReferenceOps final : public Ops {
       state.k[layer].insert(state.k[layer].end(), data(k) + row * kv_width, data(k) + (row + count) * kv_width);
       state.v[layer].insert(state.v[layer].end(), data(v) + row * kv_width, data(v) + (row + count) * kv_width);
       for (int64_t t = 0; t < count; ++t, ++row) {
-        const int64_t keys = s.first_position + t + 1;
-        p.resize(static_cast<size_t>(keys));
+        const int64_t keys = s.first_position + t + 1, from = shape.window > 0 ? std::max<int64_t>(0, keys - shape.window) : 0;
+        p.assign(static_cast<size_t>(keys), -HUGE_VAL);
         for (int h = 0; h < shape.heads; ++h) {
           const double* query = data(q) + row * q.cols() + h * d;
           double* out = data(y) + row * q.cols() + h * d;
           const int64_t offset = h / group * d;
           double largest = -HUGE_VAL, total = 0;
-          for (int64_t j = 0; j < keys; ++j) {
+          for (int64_t j = from; j < keys; ++j) {
             double dot = 0;
             for (int i = 0; i < d; ++i) dot += query[i] * state.k[layer][static_cast<size_t>(j * kv_width + offset + i)];
             p[static_cast<size_t>(j)] = dot * static_cast<double>(shape.scale);
@@ -151,6 +154,55 @@ class ReferenceOps final : public Ops {
             for (int i = 0; i < d; ++i) out[i] += share * state.v[layer][static_cast<size_t>(j * kv_width + offset + i)];
           }
         }
+      }
+    }
+    return y;
+  }
+
+  Tensor shortconv(int layer, const Tensor& bcz, const Weight& kernel) override {
+    const int64_t width = bcz.cols() / 3, taps = kernel.rows;
+    Tensor y = make(bcz.rows(), width);
+    const auto* w = reinterpret_cast<const float*>(kernel.data);
+    int64_t row = 0;
+    for (const StepSequence& s : sequences_) {
+      std::vector<double>& u = static_cast<ReferenceSequence&>(*s.state).u[static_cast<size_t>(layer)];
+      for (size_t t = 0; t < s.tokens.size(); ++t, ++row) {
+        const double* b = data(bcz) + row * bcz.cols();
+        const double *c = b + width, *z = c + width;
+        for (int64_t i = 0; i < width; ++i) u.push_back(b[i] * z[i]);
+        const int64_t position = s.first_position + static_cast<int64_t>(t);
+        for (int64_t i = 0; i < width; ++i) {
+          double sum = 0;
+          for (int64_t j = 0; j < taps; ++j) {
+            const int64_t at = position - (taps - 1) + j;
+            if (at >= 0) sum += static_cast<double>(w[j * width + i]) * u[static_cast<size_t>(at * width + i)];
+          }
+          data(y)[row * width + i] = c[i] * sum;
+        }
+      }
+    }
+    return y;
+  }
+
+  Tensor moe(const Tensor& x, const Moe& moe) override {
+    const int64_t ffn = moe.gate.rows / moe.experts;
+    Tensor y = make(x.rows(), x.cols());
+    const Tensor scores = linear(x, moe.router);
+    std::vector<int> chosen(static_cast<size_t>(moe.active));
+    std::vector<double> shares(chosen.size());
+    for (int t = 0; t < x.rows(); ++t) {
+      double* s = data(scores) + t * moe.experts;
+      for (int e = 0; e < moe.experts; ++e) s[e] = 1.0 / (1.0 + std::exp(-s[e]));
+      choose_experts(s, reinterpret_cast<const float*>(moe.bias.data), moe.experts, moe.active, chosen.data(), shares.data());
+      Tensor token = make(1, x.cols());
+      std::copy(data(x) + t * x.cols(), data(x) + (t + 1) * x.cols(), data(token));
+      double* out = data(y) + t * x.cols();
+      std::fill(out, out + x.cols(), 0.0);
+      for (size_t r = 0; r < chosen.size(); ++r) {
+        const int64_t e = chosen[r];
+        const Tensor h = silu_mul(linear(token, moe.gate.slice(e * ffn, ffn)), linear(token, moe.up.slice(e * ffn, ffn)));
+        const Tensor part = linear(h, moe.down.slice(e * x.cols(), x.cols()));
+        for (int64_t i = 0; i < x.cols(); ++i) out[i] += shares[r] * data(part)[i];
       }
     }
     return y;

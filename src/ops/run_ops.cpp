@@ -7,6 +7,7 @@
 #include "attention/walk.h"
 #include "base/math.h"
 #include "kernels/select.h"
+#include "kv/conv_state.h"
 #include "kv/sequence.h"
 
 namespace fieldprint {
@@ -16,20 +17,46 @@ namespace {
 constexpr int64_t kPieceBytes = 32 << 10;
 constexpr int kRowAlign = 16;  // pieces begin at whole panels of every ISA
 
+// Conv states are kept at the ends of prompts and every kSnapshotTokens tokens: going back there replays nothing.
+constexpr int kSnapshotTokens = 64;
+constexpr int64_t kMaxSnapshotBytes = 16 << 20;
+
 struct RunSequence final : SequenceState {
-  RunSequence(const KvLayout& layout, PagePool& pool) : kv(layout, pool) {}
-  void truncate(int tokens) override { kv.truncate(tokens); }
-  int64_t bytes() const override { return kv.bytes(); }
+  RunSequence(const KvLayout& layout, const std::vector<KvLayerShape>& layers, PagePool& pool)
+      : kv(layout, pool), conv(layers, kMaxSnapshotBytes) {}
+  int truncate(int tokens) override {
+    kv.truncate(tokens);
+    return conv.rewind(tokens);
+  }
+  int64_t bytes() const override { return kv.bytes() + conv.bytes(); }
   KvSequence kv;
+  ConvState conv;
 };
+
+// Rows of a weight times rows of activations: one unit of what multiply() deals out.
+struct Product {
+  Weight weight;
+  Activations x;
+  int tokens;
+  float* y;  // [tokens, weight.rows]
+};
+
+// The activations from row `row` on.
+Activations rows_from(const Activations& a, int64_t row, int64_t k) {
+  const int64_t blocks = k / kActivationBlock;
+  Activations b;
+  b.f32 = a.f32 + row * k;
+  if (a.q != nullptr) b = {b.f32, a.q + row * k, a.q_low + row * k, a.d + row * blocks, a.sum + row * blocks, a.fine + row * blocks};
+  return b;
+}
 
 class RunOpsImpl final : public RunOps {
  public:
   RunOpsImpl(const KernelTable& kernels, ThreadPool& pool, std::vector<KvLayerShape> layers, int page_size)
-      : kernels_(kernels), pool_(pool), layout_(std::move(layers), page_size), pages_(layout_.page_bytes()),
+      : kernels_(kernels), pool_(pool), layers_(std::move(layers)), layout_(layers_, page_size), pages_(layout_.page_bytes()),
         scratch_(pool.threads()) {}
 
-  std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<RunSequence>(layout_, pages_); }
+  std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<RunSequence>(layout_, layers_, pages_); }
   uint64_t bytes_read() const override { return bytes_read_; }
 
   void begin(std::span<const StepSequence> sequences) override {
@@ -40,7 +67,7 @@ class RunOpsImpl final : public RunOps {
     for (const StepSequence& s : sequences_) {
       const int count = static_cast<int>(s.tokens.size());
       for (int t = 0; t < count; ++t) positions_.push_back(s.first_position + t);
-      kv(s).reserve(s.first_position + count);
+      sequence(s).kv.reserve(s.first_position + count);
     }
   }
 
@@ -68,39 +95,14 @@ class RunOpsImpl final : public RunOps {
     return y;
   }
 
+  using Ops::linear;
   void linear(const Tensor& x, std::span<const Weight* const> weights, std::span<Tensor> y) override {
-    pieces_.clear();
-    Activations activations;
+    products_.clear();
     for (size_t i = 0; i < weights.size(); ++i) {
-      const Weight& w = *weights[i];
-      assert(w.cols == x.cols());
-      y[i] = make(x.rows(), w.rows);
-      bytes_read_ += static_cast<uint64_t>(w.bytes());
-      if (wants_quantized(kernels_, *w.type)) quantize(x, &activations);
-      const int64_t rows_in_piece = std::max<int64_t>(kRowAlign, kPieceBytes / w.row_bytes() / kRowAlign * kRowAlign);
-      for (int64_t r = 0; r < w.rows; r += rows_in_piece) {
-        pieces_.push_back({static_cast<int>(i), static_cast<int>(r), static_cast<int>(std::min(w.rows, r + rows_in_piece))});
-      }
+      y[i] = make(x.rows(), weights[i]->rows);
+      products_.push_back({*weights[i], activations(x, *weights[i]), x.rows(), data(y[i])});
     }
-    activations.f32 = data(x);
-    pool_.run(static_cast<int64_t>(pieces_.size()), [&](int64_t index, int thread) {
-      const Piece& piece = pieces_[static_cast<size_t>(index)];
-      const Weight& w = *weights[static_cast<size_t>(piece.weight)];
-      Matmul args;
-      args.weights = w.data;
-      args.row_bytes = w.row_bytes();
-      args.k = static_cast<int>(w.cols);
-      args.row_begin = piece.begin;
-      args.row_end = piece.end;
-      args.x = activations;
-      args.tokens = x.rows();
-      args.y = data(y[static_cast<size_t>(piece.weight)]);
-      args.y_stride = w.rows;
-      args.scratch = scratch_.thread(thread);
-      const MatmulKernel kernel = kernels_.matmul[w.type->ggml_id];
-      if (kernel != nullptr) kernel(args);
-      else matmul_decoded(kernels_, *w.type, args);
-    });
+    multiply();
   }
 
   void add(Tensor& x, const Tensor& y) override {
@@ -150,14 +152,104 @@ class RunOpsImpl final : public RunOps {
     return y;
   }
 
+  Tensor shortconv(int layer, const Tensor& bcz, const Weight& kernel) override {
+    const int64_t width = bcz.cols() / 3, history = kernel.rows - 1;
+    Tensor y = make(bcz.rows(), width);
+    const auto* taps = reinterpret_cast<const float*>(kernel.data);
+    int row = 0;
+    for (const StepSequence& s : sequences_) {
+      const int count = static_cast<int>(s.tokens.size());
+      float* state = sequence(s).conv.layer(layer);
+      Tensor inputs = make(count + static_cast<int>(history), width);  // u, the kept ones first
+      float* u = data(inputs);
+      std::copy(state, state + history * width, u);
+      for_rows(count, [&](int t) {
+        const float* b = data(bcz) + (row + t) * bcz.cols();
+        float* out = u + (history + t) * width;
+        for (int64_t i = 0; i < width; ++i) out[i] = b[i] * b[2 * width + i];
+      });
+      for_rows(count, [&](int t) {
+        const float* c = data(bcz) + (row + t) * bcz.cols() + width;
+        float* out = data(y) + (row + t) * width;
+        for (int64_t i = 0; i < width; ++i) out[i] = taps[i] * u[t * width + i];
+        for (int64_t j = 1; j <= history; ++j) {
+          for (int64_t i = 0; i < width; ++i) out[i] += taps[j * width + i] * u[(t + j) * width + i];
+        }
+        for (int64_t i = 0; i < width; ++i) out[i] *= c[i];
+      });
+      std::copy(u + count * width, u + (count + history) * width, state);
+      row += count;
+    }
+    return y;
+  }
+
+  Tensor moe(const Tensor& x, const Moe& moe) override {
+    const int tokens = x.rows(), active = moe.active, experts = moe.experts;
+    const int64_t width = x.cols(), ffn = moe.gate.rows / experts;
+    Tensor scores = linear(x, moe.router);
+    chosen_.resize(static_cast<size_t>(tokens * active));
+    shares_.resize(chosen_.size());
+    for_rows(tokens, [&](int t) {
+      float* s = data(scores) + t * experts;
+      for (int e = 0; e < experts; ++e) s[e] = 1.0f / (1.0f + exp_f32(-s[e]));
+      choose_experts(s, reinterpret_cast<const float*>(moe.bias.data), experts, active, chosen_.data() + t * active, shares_.data() + t * active);
+    });
+
+    // One row for each choice, those of an expert together: its weights are read once for all its tokens.
+    const int rows = tokens * active;
+    first_row_.assign(static_cast<size_t>(experts) + 1, 0);
+    for (const int e : chosen_) ++first_row_[static_cast<size_t>(e) + 1];
+    for (int e = 0; e < experts; ++e) first_row_[static_cast<size_t>(e) + 1] += first_row_[static_cast<size_t>(e)];
+    row_of_.resize(chosen_.size());
+    next_row_ = first_row_;
+    for (size_t i = 0; i < chosen_.size(); ++i) row_of_[i] = next_row_[static_cast<size_t>(chosen_[i])]++;
+    Tensor gathered;
+    if (tokens > 1) {
+      gathered = make(rows, width);
+      for_rows(tokens, [&](int t) {
+        for (int r = 0; r < active; ++r) {
+          std::copy(data(x) + t * width, data(x) + (t + 1) * width, data(gathered) + row_of_[static_cast<size_t>(t * active + r)] * width);
+        }
+      });
+    }
+    const Tensor& inputs = tokens > 1 ? gathered : x;
+    Tensor gate = make(rows, ffn), up = make(rows, ffn);
+    products_.clear();
+    for_experts(experts, [&](int e, int64_t row, int count) {
+      const int64_t input_row = tokens > 1 ? row : 0;
+      for (const auto& [weight, out] : {std::pair(&moe.gate, data(gate)), std::pair(&moe.up, data(up))}) {
+        products_.push_back({weight->slice(e * ffn, ffn), rows_from(activations(inputs, *weight), input_row, width), count, out + row * ffn});
+      }
+    });
+    multiply();
+    const Tensor h = silu_mul(gate, up);
+    Tensor outputs = make(rows, width);
+    products_.clear();
+    for_experts(experts, [&](int e, int64_t row, int count) {
+      products_.push_back({moe.down.slice(e * width, width), rows_from(activations(h, moe.down), row, ffn), count, data(outputs) + row * width});
+    });
+    multiply();
+    Tensor y = make(tokens, width);
+    for_rows(tokens, [&](int t) {
+      float* out = data(y) + t * width;
+      std::fill(out, out + width, 0.0f);
+      for (int r = 0; r < active; ++r) {
+        const auto choice = static_cast<size_t>(t * active + r);
+        const float* from = data(outputs) + row_of_[choice] * width;
+        for (int64_t i = 0; i < width; ++i) out[i] += shares_[choice] * from[i];
+      }
+    });
+    return y;
+  }
+
   Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v) override {
     Tensor y = make(q.rows(), q.cols());
     const int64_t kv_width = k.cols();
     int row = 0;
     for (const StepSequence& s : sequences_) {
       const int count = static_cast<int>(s.tokens.size());
-      KvSequence& cache = kv(s);
-      for_rows(count, [&](int t) {
+      KvSequence& cache = sequence(s).kv;
+      if (!s.replay) for_rows(count, [&](int t) {
         const int64_t at = (row + t) * kv_width;
         cache.write(shape.layer, s.first_position + t, data(k) + at, data(v) + at);
       });
@@ -171,6 +263,7 @@ class RunOpsImpl final : public RunOps {
       args.first_position = s.first_position;
       args.heads = shape.heads;
       args.scale = shape.scale;
+      args.window = shape.window;
       fieldprint::attend(args, pool_, scratch_);
       bytes_read_ += static_cast<uint64_t>(s.first_position + count) * static_cast<uint64_t>(kv_width) * 2 * sizeof(uint16_t);
       row += count;
@@ -187,22 +280,77 @@ class RunOpsImpl final : public RunOps {
   }
 
   std::span<const float> finish(Tensor x) override {
+    for (const StepSequence& s : sequences_) {
+      const int count = static_cast<int>(s.tokens.size()), end = s.first_position + count;
+      if (count > 1 || end % kSnapshotTokens == 0) sequence(s).conv.snapshot(end);
+    }
     result_ = std::move(x);
     return {data(result_), static_cast<size_t>(result_.rows() * result_.cols())};
   }
 
  private:
-  struct Piece { int weight, begin, end; };
+  struct Piece { int product, begin, end; };
 
   int rows() const { return static_cast<int>(positions_.size()); }
   Tensor make(int rows, int64_t cols) { return arena_.make(rows, cols, sizeof(float)); }
   float* data(const Tensor& t) { return arena_.data<float>(t); }
-  static KvSequence& kv(const StepSequence& s) { return static_cast<RunSequence&>(*s.state).kv; }
+  static RunSequence& sequence(const StepSequence& s) { return static_cast<RunSequence&>(*s.state); }
 
   // Row-wise work: one row is not worth waking anybody.
   template <class Task>
   void for_rows(int count, Task&& task) {
     pool_.run(count, [&](int64_t row, int) { task(static_cast<int>(row)); });
+  }
+
+  // `x` as the kernel of `w` wants it; the quantised form is made once, however many matrices multiply it.
+  Activations activations(const Tensor& x, const Weight& w) {
+    assert(w.cols == x.cols());
+    Activations a;
+    if (wants_quantized(kernels_, *w.type)) quantize(x, &a);
+    a.f32 = data(x);
+    return a;
+  }
+
+  // Runs products_: their rows are cut into pieces and dealt to the threads.
+  void multiply() {
+    pieces_.clear();
+    for (size_t i = 0; i < products_.size(); ++i) {
+      const Weight& w = products_[i].weight;
+      if (products_[i].tokens == 0) continue;
+      bytes_read_ += static_cast<uint64_t>(w.bytes());
+      const int64_t rows_in_piece = std::max<int64_t>(kRowAlign, kPieceBytes / w.row_bytes() / kRowAlign * kRowAlign);
+      for (int64_t r = 0; r < w.rows; r += rows_in_piece) {
+        pieces_.push_back({static_cast<int>(i), static_cast<int>(r), static_cast<int>(std::min(w.rows, r + rows_in_piece))});
+      }
+    }
+    pool_.run(static_cast<int64_t>(pieces_.size()), [&](int64_t index, int thread) {
+      const Piece& piece = pieces_[static_cast<size_t>(index)];
+      const Product& product = products_[static_cast<size_t>(piece.product)];
+      const Weight& w = product.weight;
+      Matmul args;
+      args.weights = w.data;
+      args.row_bytes = w.row_bytes();
+      args.k = static_cast<int>(w.cols);
+      args.row_begin = piece.begin;
+      args.row_end = piece.end;
+      args.x = product.x;
+      args.tokens = product.tokens;
+      args.y = product.y;
+      args.y_stride = w.rows;
+      args.scratch = scratch_.thread(thread);
+      const MatmulKernel kernel = kernels_.matmul[w.type->ggml_id];
+      if (kernel != nullptr) kernel(args);
+      else matmul_decoded(kernels_, *w.type, args);
+    });
+  }
+
+  // task(expert, its first row, its rows) for every expert that was chosen.
+  template <class Task>
+  void for_experts(int experts, Task&& task) {
+    for (int e = 0; e < experts; ++e) {
+      const int first = first_row_[static_cast<size_t>(e)], count = first_row_[static_cast<size_t>(e) + 1] - first;
+      if (count > 0) task(e, int64_t{first}, count);
+    }
   }
 
   // The quantised activations of `x`, made once however many matrices multiply them.
@@ -245,13 +393,17 @@ class RunOpsImpl final : public RunOps {
 
   const KernelTable& kernels_;
   ThreadPool& pool_;
+  std::vector<KvLayerShape> layers_;
   KvLayout layout_;
   PagePool pages_;
   AttendScratch scratch_;
   TensorArena arena_;
   std::vector<StepSequence> sequences_;
   std::vector<int> positions_;
+  std::vector<Product> products_;
   std::vector<Piece> pieces_;
+  std::vector<int> chosen_, first_row_, next_row_, row_of_;  // moe: expert of each choice; rows by expert
+  std::vector<float> shares_;
   const Rope* rope_for_ = nullptr;
   std::vector<float> turns_;
   Tensor result_;  // held back until the next step
