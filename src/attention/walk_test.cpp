@@ -12,7 +12,7 @@ namespace fieldprint {
 namespace {
 
 struct Problem {
-  int heads = 6, kv_heads = 2, d = 32, keys = 1200;
+  int heads = 6, kv_heads = 2, d = 32, keys = 1200, window = 0;
   std::vector<float> q, k, v;  // [keys, heads, d], [keys, kv_heads, d]
 
   Problem() {
@@ -48,6 +48,7 @@ struct Problem {
       args.first_position = p;
       args.heads = heads;
       args.scale = 0.17f;
+      args.window = window;
       attend(args, pool, scratch);
     }
     return {out.begin() + from * heads * d, out.end()};
@@ -60,7 +61,8 @@ struct Problem {
         const int g = h / (heads / kv_heads);
         std::vector<double> p;
         double total = 0;
-        for (int j = 0; j <= t; ++j) {
+        const int first = window > 0 ? std::max(0, t + 1 - window) : 0;
+        for (int j = first; j <= t; ++j) {
           double dot = 0;
           for (int i = 0; i < d; ++i) {
             dot += static_cast<double>(q[static_cast<size_t>((t * heads + h) * d + i)]) * static_cast<double>(k[static_cast<size_t>((j * kv_heads + g) * d + i)]);
@@ -70,7 +72,7 @@ struct Problem {
         }
         for (int i = 0; i < d; ++i) {
           double sum = 0;
-          for (int j = 0; j <= t; ++j) sum += p[static_cast<size_t>(j)] / total * static_cast<double>(v[static_cast<size_t>((j * kv_heads + g) * d + i)]);
+          for (int j = first; j <= t; ++j) sum += p[static_cast<size_t>(j - first)] / total * static_cast<double>(v[static_cast<size_t>((j * kv_heads + g) * d + i)]);
           out.push_back(sum);
         }
       }
@@ -102,6 +104,21 @@ TEST(Walk, SameBitsForAnyPageSizeChunkThreadsAndIsa) {
     for (const int threads : {1, 3, 5}) EXPECT_TRUE(same(problem.run(name, threads, 64, 97, from))) << name << " threads " << threads;
   }
   for (const int threads : {1, 2, 5}) EXPECT_TRUE(same(problem.run("", threads, 64, 1, from))) << "decode, threads " << threads;
+}
+
+TEST(Walk, AWindowHidesWhatIsBeforeIt) {
+  Problem problem;
+  problem.window = 100;
+  const int from = 1100;
+  const auto exact = problem.exact(from);
+  const auto expected = problem.run("scalar", 1, 64, 1200, from);
+  for (size_t i = 0; i < exact.size(); ++i) ASSERT_NEAR(exact[i], static_cast<double>(expected[i]), 3e-6);
+  for (const int chunk : {1, 97, 300}) {
+    for (const int page : {3, 64}) {
+      const auto got = problem.run("", 2, page, chunk, from);
+      EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0) << chunk << " " << page;
+    }
+  }
 }
 
 TEST(SoftmaxState, MergeOfEmptyStatesStaysEmpty) {
