@@ -666,7 +666,7 @@ class Terminal(Case):
         self.setUp()
         self.type("\x1b[A")
         self.expect("remember me")
-        self.type("\x03\x04")
+        self.type("\x15\x04")  # Ctrl-U empties the line, Ctrl-D ends
         self.assertEqual(self.finish(), 0)
 
 
