@@ -9,8 +9,7 @@ models := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/fieldprint/models
 sources = $$(git ls-files '*.h' '*.cpp')
 # $(call build_preset,PRESET,TARGET): silent where nothing is to do.
 build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) | sed -u '/no work to do/d; /Re-checking globbed/d'
-# The terminal tests of cli_test race with a fast tiny model: a failed test gets two more tries until that is mended.
-run_ctest = ctest --test-dir build/$(1) -j $(jobs) --output-on-failure --repeat until-pass:3
+run_ctest = ctest --test-dir build/$(1) -j $(jobs) --output-on-failure
 
 export QUESTION ?= What is the capital of France, and what is it known for?
 FUZZ_SECONDS ?= 60

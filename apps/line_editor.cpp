@@ -210,6 +210,8 @@ struct LineEditor::Terminal {
     const char* term = std::getenv("TERM");
     const bool pastes = term != nullptr && std::string_view(term) != "dumb";
     if (pastes) std::fputs("\033[?2004h", screen), std::fflush(screen);
+    // Before the prompt, not with the first key as libedit would: a Ctrl-D the terminal took in between would be lost.
+    el_set(edit, EL_PREP_TERM, 1);
     int count = 0;
     const wchar_t* typed = el_wgets(edit, &count);
     line.clear();
