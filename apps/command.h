@@ -20,6 +20,7 @@ Action add_info(CLI::App& app);
 Action add_pull(CLI::App& app);
 Action add_models(CLI::App& app);
 Action add_quantize(CLI::App& app);
+Action add_synth(CLI::App& app);
 Action add_tokenize(CLI::App& app);
 Action add_detokenize(CLI::App& app);
 Action add_template(CLI::App& app);

@@ -6,6 +6,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import select
 import shutil
 import signal
@@ -20,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "tokenize", "detokenize", "template", "logits", "perplexity", "completion"]
+COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "tokenize", "detokenize", "template", "logits", "perplexity", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
@@ -513,6 +514,55 @@ class Measure(Case):
         default = next(m for m in models if m["name"] == "smollm2-135m")
         self.assertEqual((default["pulled"], default["bytes"], default["licence"]), (False, 98362432, "Apache-2.0"))
         self.assertIn("smollm2-135m", self.call("models")[0])
+
+
+class Making(Case):
+    """quantize and synth."""
+    def test_synth_makes_a_model_that_runs(self):
+        out = folder / "made.gguf"
+        said = self.call("synth", "tiny-lfm2moe:q8_0", out)
+        self.assertEqual(said[0], "")
+        self.assertRegex(said[1], r"^fieldprint: 46 tensors, 4\.9 M weights, 5\.0 MiB, 8\.541 bits a weight, [\d.]+ s, \d+ MB/s\n$")
+        first = out.read_bytes()
+        self.assertIn("lfm2moe", self.call("info", out)[0])
+        self.assertEqual(json.loads(self.call("run", "-m", out, "--json", "-n", "3", "--temp", "0", "--logit-bias=260=-1000", "hello")[0])["finish_reason"], "length")
+        self.assertEqual(self.call("synth", "tiny-lfm2moe:Q8_0", out, "-q", "--threads", "3"), ("", ""))
+        self.assertEqual(out.read_bytes(), first)
+        self.call("synth", "tiny-lfm2moe:q8_0", out, "--seed", "2")
+        self.assertNotEqual(out.read_bytes(), first)
+
+    def test_synth_shows_what_it_would_do(self):
+        plan = json.loads(self.call("synth", "lfm2-8b-a1b:q6_k", "--dry-run", "--json")[0])
+        self.assertEqual(plan["weights"], 8339930560)
+        self.assertEqual(plan["bytes"], sum(t["bytes"] for t in plan["tensors"]))
+        self.assertIn("blk.23.ffn_down_exps.weight", self.call("synth", "lfm2-8b-a1b", "--dry-run")[0])
+        self.assertIn("attn-lfm2", self.call("synth", "--list")[0])
+
+    def test_synth_takes_a_vocabulary(self):
+        out = folder / "made.gguf"
+        self.call("synth", "tiny-llama:f16", out, "--vocab", folder / "tiny.gguf")
+        self.assertEqual(self.call("tokenize", "-m", out, "hello")[0], self.tiny("tokenize", "hello")[0])
+
+    def test_synth_mistakes_leave_nothing_behind(self):
+        out = folder / "unmade.gguf"
+        self.refused("synth", says="which preset?", hint="--list")
+        self.refused("synth", "tiny-llama", says="to which file?", hint="PRESET:TYPE OUT")
+        self.refused("synth", "tiny-lama", out, says="there is no preset tiny-lama", hint="tiny-llama")
+        self.refused("synth", "tiny-llama:q9", out, says="there is no type q9", hint="Q4_K_M")
+        self.refused("synth", "tiny-llama", out, "--vocab", folder / "none.gguf", says="none.gguf")
+        self.refused("synth", "tiny-llama", folder / "no" / "folder", says="No such file")
+        self.refused("synth", "tiny-llama", "/dev/full", says="not a regular file")
+        self.assertEqual([p for p in folder.iterdir() if "unmade" in p.name], [])
+
+    def test_a_file_that_finds_no_room_is_gone(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        done = subprocess.run([CLI, "synth", "tiny-llama:f32", str(folder / "unmade.gguf")], capture_output=True, timeout=60,
+                              env=environment(), preexec_fn=limit)
+        self.assertEqual((done.returncode, done.stdout), (2, b""))
+        self.assertRegex(done.stderr.decode(), "unmade.gguf: cannot write the file: File too large")
+        self.assertEqual([p for p in folder.iterdir() if "unmade" in p.name], [])
 
 
 class Chat(Case):

@@ -64,4 +64,15 @@ void AtomicFile::commit() {
   }
 }
 
+void require_room(const std::string& path, uint64_t bytes) {
+  std::error_code error;
+  const auto folder = std::filesystem::absolute(path, error).parent_path();
+  const auto space = std::filesystem::space(folder, error);
+  if (error || space.available >= bytes) return;
+  throw Error(ErrorKind::kIo,
+              "the file takes " + std::to_string(bytes / 1'000'000) + " MB, the disk has " +
+                  std::to_string(space.available / 1'000'000) + " MB left",
+              path);
+}
+
 }  // namespace fieldprint

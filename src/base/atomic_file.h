@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -25,5 +26,8 @@ class AtomicFile {
   std::string path_, temporary_;
   int fd_ = -1;
 };
+
+// Throws Error kIo where the disk that `path` lies on is known to have no room for `bytes`: before work that would end so.
+void require_room(const std::string& path, uint64_t bytes);
 
 }  // namespace fieldprint

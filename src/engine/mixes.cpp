@@ -1,9 +1,13 @@
 #include "engine/mixes.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <utility>
+
+#include "fieldprint/error.h"
 
 namespace fieldprint {
 namespace {
@@ -22,10 +26,12 @@ constexpr Mix kMixes[] = {
     {"Q6_K", 18, "Q6_K", nullptr, nullptr, kSame, kSame, kSame, nullptr, ""},
     {"Q5_K_M", 17, "Q5_K", "Q6_K", nullptr, {"Q6_K", kSome}, {"Q6_K", kSome}, kSame, nullptr, "Q6_K for half of the values and ffn_down"},
     {"Q5_K_S", 16, "Q5_K", "Q6_K", nullptr, kSame, kSame, kSame, nullptr, "Q6_K for the output"},
+    {"Q5_K", 16, "Q5_K", nullptr, nullptr, kSame, kSame, kSame, nullptr, ""},
     {"Q5_1", 9, "Q5_1", "Q6_K", nullptr, kSame, kSame, kSame, nullptr, "Q6_K for the output"},
     {"Q5_0", 8, "Q5_0", "Q6_K", nullptr, kSame, kSame, kSame, nullptr, "Q6_K for the output"},
     {"Q4_K_M", 15, "Q4_K", "Q6_K", nullptr, {"Q6_K", kSome}, {"Q6_K", kSome}, kSame, nullptr, "Q6_K for half of the values and ffn_down"},
     {"Q4_K_S", 14, "Q4_K", "Q6_K", nullptr, {"Q5_K", kFirst}, {"Q5_K", kFirst}, kSame, nullptr, "Q5_K for the first values and ffn_down"},
+    {"Q4_K", 14, "Q4_K", nullptr, nullptr, kSame, kSame, kSame, nullptr, ""},
     {"Q4_1", 3, "Q4_1", "Q6_K", nullptr, kSame, kSame, kSame, nullptr, "Q6_K for the output"},
     {"Q4_0", 2, "Q4_0", "Q6_K", nullptr, kSame, kSame, kSame, nullptr, "Q6_K for the output"},
     {"IQ4_NL", 25, "IQ4_NL", "Q6_K", nullptr, {"Q5_K"}, {"Q5_K", kFirst}, kSame, nullptr, "Q5_K for the values"},
@@ -33,6 +39,7 @@ constexpr Mix kMixes[] = {
     {"Q3_K_L", 13, "Q3_K", "Q6_K", nullptr, {"Q5_K"}, {"Q5_K"}, {"Q5_K"}, nullptr, "Q5_K for values, attn_output, ffn_down"},
     {"Q3_K_M", 12, "Q3_K", "Q6_K", nullptr, {"Q5_K"}, {"Q4_K"}, {"Q4_K"}, nullptr, "Q5_K for values, Q4_K for attn_output, ffn_down"},
     {"Q3_K_S", 11, "Q3_K", "Q6_K", nullptr, kSame, kSame, kSame, nullptr, "Q6_K for the output"},
+    {"Q3_K", 11, "Q3_K", nullptr, nullptr, kSame, kSame, kSame, nullptr, ""},
     {"IQ3_M", 27, "IQ3_S", "Q6_K", nullptr, {"Q4_K"}, {"Q4_K", kSome}, {"Q4_K"}, nullptr, "Q4_K for values, attn_output, some ffn_down"},
     {"IQ3_S", 26, "IQ3_S", "Q6_K", nullptr, {"Q4_K"}, kSame, kSame, nullptr, "Q4_K for the values"},
     {"IQ3_XS", 22, "IQ3_XXS", "Q6_K", "IQ3_S", {"Q4_K"}, {"IQ3_S"}, {"IQ3_S"}, nullptr, "IQ3_S for attn_output, ffn_down"},
@@ -95,6 +102,14 @@ const Mix* find_mix(std::string_view name) {
     }
   }
   return nullptr;
+}
+
+const Mix& mix_named(std::string_view name) {
+  if (const Mix* mix = find_mix(name)) return *mix;
+  std::string known;
+  for (const Mix& one : kMixes) known += fmt::format(" {}", one.name);
+  throw Error(ErrorKind::kUsage, name.empty() ? "which type?" : fmt::format("there is no type {}", name), {},
+              "types:" + known);
 }
 
 const QuantType& mix_type(const Mix& mix, std::string_view tensor, bool tied, int layer, int layers) {

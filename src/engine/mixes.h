@@ -35,6 +35,7 @@ struct Mix {
 };
 
 const Mix* find_mix(std::string_view name);  // upper or lower case; nullptr where unknown
+const Mix& mix_named(std::string_view name);       // Error kUsage that lists them where unknown
 
 // What the mix asks for. `layer` of `layers`, -1 for a tensor of no layer.
 const QuantType& mix_type(const Mix& mix, std::string_view tensor, bool tied, int layer, int layers);

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 
+#include "base/atomic_file.h"
 #include "base/thread_pool.h"
 #include "engine/importance.h"
 #include "engine/mixes.h"
@@ -68,14 +69,7 @@ const ImportanceRows* importance_of(const Job& job, const GgufTensor& tensor, co
 
 Job prepare_job(const std::string& in, const QuantizeOptions& options) {
   Job job;
-  job.mix = find_mix(options.mix);
-  if (job.mix == nullptr) {
-    std::string known;
-    for (const QuantizeMix& one : quantize_mixes()) known += fmt::format(" {}", one.name);
-    throw Error(ErrorKind::kUsage,
-                options.mix.empty() ? "which type?" : fmt::format("there is no type {}", options.mix), {},
-                "types:" + known);
-  }
+  job.mix = &mix_named(options.mix);
   std::vector<const QuantType*> rule_types;
   for (const TensorTypeRule& rule : options.tensors) rule_types.push_back(&type_named(rule.type));
   job.file = GgufFile::open(in);
@@ -204,6 +198,7 @@ QuantizePlan plan_quantize(const std::string& in, const QuantizeOptions& options
 QuantizePlan quantize(const std::string& in, const std::string& out, const QuantizeOptions& options,
                       const Progress& progress) {
   const Job job = prepare_job(in, options);
+  require_room(out, job.plan.bytes_to);
   Encoder encoder(options.threads, progress, job.plan.bytes_from);
   GgufWriter writer;
   for (const auto& [key, value] : job.file->metadata()) writer.copy(key, value);
