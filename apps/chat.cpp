@@ -21,7 +21,7 @@ namespace {
 struct ChatOptions {
   ModelOptions model;
   SamplingOptions sampling;
-  std::string system, template_file;
+  std::string system, template_file, tools_file;
   bool quiet = false, show_prompt = false;
 };
 
@@ -31,7 +31,7 @@ class Chat {
       : options_(options),
         editor_(editor),
         model_(load_model(options.model)),
-        maker_(*model_, options.template_file),
+        maker_(*model_, options.template_file, options.tools_file),
         session_(model_, options.model.session) {
     add_sampling(settings_, options_.sampling);
     check_sampling(options_.sampling, model_->tokenizer());
@@ -53,7 +53,7 @@ class Chat {
   bool read_entry(std::string& entry);  // false at the end
   void take(const std::string& entry);
   void command(const std::string& entry);
-  void say(const std::string& text);
+  void say(const std::string& text, const char* role = "user");
   bool answer();
   void failed(const Error& error);
 
@@ -63,6 +63,7 @@ class Chat {
   void regenerate(const std::string&);
   void undo(const std::string&);
   void clear(const std::string&);
+  void tool(const std::string& argument);
   void save(const std::string& argument);
   void load(const std::string& argument);
   void quit(const std::string&) { done_ = true; }
@@ -90,6 +91,7 @@ const std::vector<Chat::Command>& Chat::commands() {
       {"/regen", "", "answer the last message again, with the next seed", &Chat::regenerate},
       {"/undo", "", "forget the last message and its answer", &Chat::undo},
       {"/clear", "", "forget all but the system message", &Chat::clear},
+      {"/tool", "RESULT", "what a tool that the model called gave back", &Chat::tool},
       {"/save", "FILE", "write the conversation as JSON", &Chat::save},
       {"/load", "FILE", "go on with a saved conversation", &Chat::load},
       {"/quit", "", "leave; Ctrl-D does so too", &Chat::quit},
@@ -188,10 +190,10 @@ void Chat::failed(const Error& error) {
   if (!error.hint().empty()) tell("hint: " + error.hint());
 }
 
-void Chat::say(const std::string& text) {
+void Chat::say(const std::string& text, const char* role) {
   std::string content = text;
   if (repair_utf8(content)) note("the message is not all UTF-8; broken bytes became U+FFFD");
-  messages_.push_back({"user", content});
+  messages_.push_back({role, content});
   regenerated_ = 0;
   try {
     if (answer()) return;
@@ -213,6 +215,7 @@ bool Chat::answer() {
                 fmt::format("the conversation has {} tokens, the context takes {}", tokens.size(), session_.context()),
                 {}, "/undo or /clear makes room; so does a larger --context at the start");
   SamplingOptions sampling = options_.sampling;
+  sampling.special = sampling.special || !options_.tools_file.empty();  // calls stand between control tokens
   sampling.seed += regenerated_;
   Generation reply;
   {
@@ -240,7 +243,9 @@ bool Chat::answer() {
     tell(dim("(stopped before the first word; this does not count)", err_is_terminal()));
     return false;
   }
-  messages_.push_back({"assistant", reply.text});
+  messages_.push_back(maker_.answer(reply.text));
+  for (const auto& call : messages_.back().calls)
+    tell(fmt::format("(calls {} with {}; /tool RESULT answers)", call.name, call.arguments));
   if (stopped) tell(dim("(stopped)", err_is_terminal()));
   if (reply.reason == FinishReason::kContext)
     note(fmt::format(
@@ -347,6 +352,12 @@ void Chat::clear(const std::string&) {
   messages_.resize(some ? 1 : 0);
 }
 
+void Chat::tool(const std::string& argument) {
+  if (messages_.empty() || messages_.back().calls.empty())
+    throw Error(ErrorKind::kUsage, "no tool was called");
+  say(argument, "tool");
+}
+
 void Chat::save(const std::string& argument) {
   if (argument.empty()) throw Error(ErrorKind::kUsage, "/save wants a file");
   if (argument != saved_as_ && std::filesystem::exists(argument))
@@ -372,10 +383,13 @@ Action add_chat(CLI::App& app) {
   auto options = std::make_shared<ChatOptions>();
   add_model(app, options->model.model);
   add_context(app, options->model.session);
+  add_experts(app, options->model.load);
   add_text(app, "-s,--system", options->system, "TEXT", "A system message at the start")->group("Prompt");
   add_text(app, "--template", options->template_file, "FILE", "A Jinja chat template in place of the model's")
       ->group("Prompt");
   add_flag(app, "--show-prompt", options->show_prompt, "Show on stderr what the model is fed: text and token ids")
+      ->group("Prompt");
+  add_text(app, "--tools", options->tools_file, "FILE", "JSON list of functions that the model may call")
       ->group("Prompt");
   add_sampling(app, options->sampling);
   add_quiet(app, options->quiet);

@@ -17,11 +17,32 @@ static std::string dumped(const ordered_json& value, int indent = -1) {
 
 static ordered_json message_list(const std::vector<Message>& messages) {
   ordered_json list = ordered_json::array();
-  for (const auto& message : messages) list.push_back({{"role", message.role}, {"content", message.content}});
+  for (const auto& message : messages) {
+    auto& entry = list.emplace_back(ordered_json{{"role", message.role}, {"content", message.content}});
+    for (const auto& call : message.calls) {
+      entry["tool_calls"].push_back(
+          {{"type", "function"},
+           {"function", {{"name", call.name}, {"arguments", ordered_json::parse(call.arguments)}}}});
+    }
+  }
   return list;
 }
 
-PromptMaker::PromptMaker(const Model& model, const std::string& template_file) : model_(model) {
+static std::string read_tools(const std::string& file) {
+  const auto tools = ordered_json::parse(read_file(file), nullptr, false);
+  bool good = tools.is_array() && !tools.empty();
+  for (size_t i = 0; good && i < tools.size(); ++i) {
+    const auto& function = tools[i].is_object() && tools[i].contains("function") ? tools[i]["function"] : tools[i];
+    good = function.is_object() && function.contains("name") && function["name"].is_string();
+  }
+  if (!good)
+    throw Error(ErrorKind::kBadInput, "this is no list of tools", file,
+                R"(it should look like [{"type": "function", "function": {"name": ..., "parameters": {...}}}])");
+  return dumped(tools);
+}
+
+PromptMaker::PromptMaker(const Model& model, const std::string& template_file, const std::string& tools_file)
+    : model_(model) {
   if (!template_file.empty()) {
     try {
       own_.emplace(read_file(template_file));
@@ -33,6 +54,10 @@ PromptMaker::PromptMaker(const Model& model, const std::string& template_file) :
     throw Error(ErrorKind::kUnsupported, "this model has no chat template", model.info().path,
                 "`fieldprint run --raw` lets it continue a text; --template FILE gives it a template");
   }
+  if (tools_file.empty()) return;
+  tools_ = read_tools(tools_file);
+  if (chat_template().source().find("tools") == std::string::npos)
+    throw Error(ErrorKind::kUnsupported, "this model's chat template knows no tools", model.info().path);
 }
 
 std::string PromptMaker::text(const std::vector<Message>& messages) const {
@@ -42,12 +67,21 @@ std::string PromptMaker::text(const std::vector<Message>& messages) const {
   };
   ordered_json variables;
   variables["messages"] = message_list(messages);
-  variables["tools"] = nullptr;  // Transformers passes these two always, so templates ask `if tools`
+  // Transformers passes these two always, so templates ask `if tools`.
+  variables["tools"] = tools_.empty() ? ordered_json() : ordered_json::parse(tools_);
   variables["documents"] = nullptr;
   variables["add_generation_prompt"] = true;
   variables["bos_token"] = name(tokenizer.bos());
   variables["eos_token"] = name(tokenizer.eos());
-  return (own_ ? *own_ : *model_.chat_template()).render(dumped(variables));
+  return chat_template().render(dumped(variables));
+}
+
+Message PromptMaker::answer(const std::string& text) const {
+  if (tools_.empty()) return {"assistant", text};
+  Reply reply = parse_reply(text, tool_call_format(chat_template()));
+  // A template that knows nothing of calls gets them back as they were written.
+  const bool knows = chat_template().source().find("tool_calls") != std::string::npos;
+  return {"assistant", knows ? std::move(reply.content) : text, std::move(reply.calls)};
 }
 
 std::vector<TokenId> PromptMaker::tokens(const std::string& text) const {
@@ -68,7 +102,14 @@ std::vector<Message> messages_from_json(const std::string& text, const std::stri
   for (const auto& entry : json["messages"]) {
     if (!entry.is_object() || !entry.contains("role") || !entry.contains("content")) throw refusal;
     if (!entry["role"].is_string() || !entry["content"].is_string()) throw refusal;
-    messages.push_back({entry["role"], entry["content"]});
+    auto& message = messages.emplace_back(Message{entry["role"], entry["content"]});
+    for (const auto& call : entry.value("tool_calls", ordered_json::array())) {
+      if (!call.is_object() || !call.contains("function")) throw refusal;
+      const auto& function = call["function"];
+      if (!function.is_object() || !function.contains("name") || !function["name"].is_string()) throw refusal;
+      if (!function.contains("arguments") || !function["arguments"].is_object()) throw refusal;
+      message.calls.push_back({function["name"], dumped(function["arguments"])});
+    }
   }
   return messages;
 }

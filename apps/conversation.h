@@ -14,20 +14,25 @@ namespace fieldprint::cli {
 struct Message {
   std::string role;  // "system", "user", "assistant"
   std::string content;
+  std::vector<ToolCall> calls = {};  // that an assistant made
 };
 
 // Turns messages into a prompt by a model's template, or by one from a file.
 class PromptMaker {
  public:
   // `template_file`: "" = the model's own. Throws Error kUnsupported where there is neither.
-  PromptMaker(const Model& model, const std::string& template_file);
+  // `tools_file`: "" = none, else a JSON list of functions as the OpenAI API has them; Error kBadInput where it is not that.
+  PromptMaker(const Model& model, const std::string& template_file, const std::string& tools_file = {});
 
   std::string text(const std::vector<Message>& messages) const;  // ends where the assistant is to speak
+  Message answer(const std::string& text) const;                 // an assistant's, with the tool calls taken apart
   std::vector<TokenId> tokens(const std::string& text) const;    // one BOS where the vocabulary asks for it, never two
 
  private:
   const Model& model_;
+  const ChatTemplate& chat_template() const { return own_ ? *own_ : *model_.chat_template(); }
   std::optional<ChatTemplate> own_;
+  std::string tools_;  // JSON, "" = none
 };
 
 // As JSON: {"messages": [{"role": ..., "content": ...}]}, the form that `fieldprint template` reads too.

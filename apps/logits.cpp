@@ -22,6 +22,7 @@ Action add_logits(CLI::App& app) {
   auto options = std::make_shared<Logits>();
   add_model(app, options->model.model);
   add_context(app, options->model.session);
+  add_experts(app, options->model.load);
   add_text(app, "--tokens", options->tokens, "FILE",
            "Token ids in decimal, as `fieldprint tokenize` prints them; - = standard input")
       ->group("Files");

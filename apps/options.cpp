@@ -185,6 +185,12 @@ void add_threads(CLI::App& app, LoadOptions& options) {
       ->group(kEngineGroup);
 }
 
+void add_experts(CLI::App& app, LoadOptions& options) {
+  add_integer(app, "--experts", options.experts, 0,
+              "Active experts a token, for a mixture of experts; 0 = as the model was trained")
+      ->group(kModelGroup);
+}
+
 void add_executor(CLI::App& app, SessionOptions& options) {
   add_value(app, "--executor", "run|reference", "run is the fast path; reference is float64, slow, the oracle",
             [&options](const std::string& value) {
@@ -197,6 +203,8 @@ void add_executor(CLI::App& app, SessionOptions& options) {
       ->group(kEngineGroup);
   add_integer(app, "--chunk", options.chunk, 1, "Prompt tokens a step (never changes the answer)")->group(kEngineGroup);
   add_integer(app, "--page-size", options.page_size, 1, "Tokens a KV page (never changes the answer)")
+      ->group(kEngineGroup);
+  add_choice(app, "--kv-type", options.kv_type, {"f16", "bf16", "q8_0"}, "How keys and values are kept")
       ->group(kEngineGroup);
 }
 
@@ -251,6 +259,7 @@ void add_sampling(CLI::App& app, SamplingOptions& options) {
         if (value.empty()) throw Error(ErrorKind::kUsage, "--stop wants some text");
         options.stop.push_back(unescaped(value));
       }));
+  in_group(add_flag(app, "--special", options.special, "Show control tokens in the answer too"));
 }
 
 void add_quiet(CLI::App& app, bool& quiet) {

@@ -63,6 +63,7 @@ Action add_perplexity(CLI::App& app) {
   auto options = std::make_shared<Perplexity>();
   add_text(app, "FILE", options->file, "FILE", "The text; - for standard input");
   add_model(app, options->model.model);
+  add_experts(app, options->model.load);
   // Not --context: a $FIELDPRINT_CONTEXT that is meant for answers should not change what is measured here.
   add_integer(app, "-c,--window", options->evaluation.context, 4, "Tokens a chunk; its second half is scored")
       ->group("Measure");

@@ -1,7 +1,9 @@
 // `fieldprint run`: one prompt, one answer.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "command.h"
 #include "conversation.h"
@@ -18,13 +20,13 @@ namespace {
 struct Run {
   ModelOptions model;
   SamplingOptions sampling;
-  std::string prompt, system, template_file;
+  std::string prompt, system, template_file, tools_file, session_file;
   bool raw = false, json = false, quiet = false, show_prompt = false;
   const CLI::Option* prompt_given = nullptr;
 
   std::string full_prompt() const;
   int operator()() const;
-  void print_json(const Model& loaded, const Generation& answer) const;
+  void print_json(const Model& loaded, const Generation& answer, const Message& message) const;
 };
 
 // The argument, what comes through a pipe, or both: `fieldprint run "Summarise this:" < letter.txt`.
@@ -44,7 +46,7 @@ std::string Run::full_prompt() const {
   return text;
 }
 
-void Run::print_json(const Model& loaded, const Generation& answer) const {
+void Run::print_json(const Model& loaded, const Generation& answer, const Message& message) const {
   const auto& stats = answer.stats;
   const auto rate = [](double count, double seconds) { return seconds > 0 ? count / seconds : 0; };
   nlohmann::ordered_json object = {
@@ -66,12 +68,15 @@ void Run::print_json(const Model& loaded, const Generation& answer) const {
       {"threads", loaded.threads()},
       {"isa", loaded.isa()},
   };
+  for (const auto& call : message.calls)
+    object["tool_calls"].push_back({{"name", call.name}, {"arguments", nlohmann::ordered_json::parse(call.arguments)}});
   write_out(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 int Run::operator()() const {
   if (raw && !system.empty()) throw Error(ErrorKind::kUsage, "--system needs a chat template, and --raw takes none");
   if (raw && !template_file.empty()) throw Error(ErrorKind::kUsage, "--template and --raw exclude each other");
+  if (raw && !tools_file.empty()) throw Error(ErrorKind::kUsage, "--tools needs a chat template, and --raw takes none");
   const std::string path = model_path(model.model);  // before a prompt is waited for
   const SignalGuard guard;
   const std::string question = full_prompt();
@@ -79,19 +84,23 @@ int Run::operator()() const {
   check_sampling(sampling, loaded->tokenizer());
 
   std::string text = question;
+  std::optional<PromptMaker> maker;
   if (!raw) {
     std::vector<Message> messages;
     if (!system.empty()) messages.push_back({"system", system});
     messages.push_back({"user", question});
-    text = PromptMaker(*loaded, template_file).text(messages);
+    text = maker.emplace(*loaded, template_file, tools_file).text(messages);
   }
   const auto tokens = encode_prompt(loaded->tokenizer(), text);
   if (show_prompt) write_err(fmt::format("{}\n[{} tokens: {}]\n", text, tokens.size(), fmt::join(tokens, " ")));
 
   Session session(loaded, model.session);
+  if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
+  SamplingOptions options = sampling;
+  options.special = options.special || !tools_file.empty();  // calls stand between control tokens
   ProgressBar bar(ProgressBar::Unit::kCount, quiet);
   const auto answer = session.generate(
-      tokens, sampling,
+      tokens, options,
       [&](std::string_view piece) {
         bar.wipe();
         if (json) return;
@@ -101,9 +110,11 @@ int Run::operator()() const {
       interrupt_flag(), bar.callback());
   bar.wipe();
   if (answer.reason == FinishReason::kCancelled && answer.text.empty()) throw Interrupted{};
+  if (!session_file.empty()) session.save(session_file);
 
+  const Message message = maker ? maker->answer(answer.text) : Message{"assistant", answer.text};
   if (json) {
-    print_json(*loaded, answer);
+    print_json(*loaded, answer, message);
   } else if (!answer.text.ends_with('\n')) {
     write_out("\n");
   }
@@ -128,11 +139,16 @@ Action add_run(CLI::App& app) {
                                "and followed by it where both are there");
   add_model(app, run->model.model);
   add_context(app, run->model.session);
+  add_experts(app, run->model.load);
   add_text(app, "-s,--system", run->system, "TEXT", "A system message before the prompt")->group("Prompt");
   add_flag(app, "--raw", run->raw, "Continue the prompt as it stands, without the chat template")->group("Prompt");
   add_text(app, "--template", run->template_file, "FILE", "A Jinja chat template in place of the model's")
       ->group("Prompt");
   add_flag(app, "--show-prompt", run->show_prompt, "Show on stderr what the model is fed: text and token ids")
+      ->group("Prompt");
+  add_text(app, "--tools", run->tools_file, "FILE", "JSON list of functions that the model may call")->group("Prompt");
+  add_text(app, "--session", run->session_file, "FILE",
+           "Keep the keys and values in FILE: what the next prompt begins with in common is not computed again")
       ->group("Prompt");
   add_sampling(app, run->sampling);
   add_flag(app, "--json", run->json, "One JSON object: text, tokens, finish_reason, stats")->group("Output");

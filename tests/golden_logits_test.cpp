@@ -1,6 +1,8 @@
 // Logits against golden data (tests/golden/logits, made with float32 weights as the file means them): the reference executor
 // must meet them, the fast one must be at least as close as the best known peer, whose error the table below gives.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -91,6 +93,7 @@ TEST(GoldenLogits, ReferenceMeetsThemAndRunBeatsThePeer) {
 TEST(GoldenLogits, SameBitsForAnyThreadsChunkPageAndIsa) {
   for (const char* name : {"llama-q4_1", "llama-q8_0", "llama-f16", "llama-q6_k", "lfm2moe-q4_0", "lfm2-q4_k_s"}) {
     const auto expected = run(name, {}, {.threads = 1, .isa = "scalar"});
+    const auto eight_bits = run(name, {.kv_type = "q8_0"}, {.threads = 1, .isa = "scalar"});
     for (const std::string isa : {"scalar", "avx2", "avx512"}) {
       LoadOptions load{.threads = 1, .isa = isa};
       try {
@@ -108,6 +111,10 @@ TEST(GoldenLogits, SameBitsForAnyThreadsChunkPageAndIsa) {
             ASSERT_EQ(got.size(), expected.size());
             EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
                 << name << " isa " << isa << " threads " << threads << " chunk " << chunk << " page " << page;
+            if (threads == 2 || chunk == 48) continue;
+            const auto q8_0 = run(name, {.chunk = chunk, .page_size = page, .kv_type = "q8_0"}, load);
+            EXPECT_EQ(std::memcmp(q8_0.data(), eight_bits.data(), q8_0.size() * sizeof(float)), 0)
+                << name << " K/V in 8 bits, isa " << isa << " threads " << threads << " chunk " << chunk << " page " << page;
           }
         }
       }
@@ -136,6 +143,46 @@ TEST(GoldenLogits, AHybridModelGoesBackExactly) {
       EXPECT_EQ(std::memcmp(session.logits().data(), expected.data(), expected.size() * sizeof(float)), 0) << name << " back to " << size;
     }
   }
+}
+
+// A fork goes its own way, a saved session goes on where it was, with any page size: the same bits as never having stopped.
+TEST(GoldenLogits, ForksAndSavedSessionsGoOnExactly) {
+  const std::string saved = (std::filesystem::temp_directory_path() / fmt::format("fieldprint-session-{}", ::getpid())).string();
+  for (const char* name : {"llama-q4_1", "lfm2moe-q4_0", "lfm2-q4_k_s"}) {
+    auto tokens = golden_tokens();
+    for (int i = 0; i < 80; ++i) tokens.push_back((i * 37 + 5) % 320);
+    const auto model = Model::load(golden_file(std::string(name) + ".gguf"));
+    for (const char* kv_type : {"f16", "bf16", "q8_0"}) {
+      SCOPED_TRACE(fmt::format("{} {}", name, kv_type));
+      Session whole(model, {.kv_type = kv_type});
+      whole.append(tokens);
+      const std::vector<float> expected(whole.logits().begin(), whole.logits().end());
+      const auto same = [&](const Session& session) {
+        return session.logits().size() == expected.size() && std::memcmp(session.logits().data(), expected.data(), expected.size() * sizeof(float)) == 0;
+      };
+      for (const size_t size : {1u, 40u, 64u, 100u}) {
+        const auto head = std::span(tokens).first(size), tail = std::span(tokens).subspan(size);
+        Session session(model, {.chunk = 33, .page_size = 16, .kv_type = kv_type});
+        session.append(head);
+        session.save(saved);
+        Session fork = session.fork();
+        EXPECT_EQ(std::vector(fork.logits().begin(), fork.logits().end()), std::vector(session.logits().begin(), session.logits().end()));
+        const std::vector<TokenId> other = {7, 8, 9};
+        fork.append(other);
+        session.append(tail);
+        EXPECT_TRUE(same(session)) << "with a fork beside it, from " << size;
+        fork.assign(tokens);
+        EXPECT_TRUE(same(fork)) << "the fork, from " << size;
+        Session restored(model, {.page_size = 64, .kv_type = kv_type});
+        restored.append(other);
+        restored.load(saved);
+        EXPECT_EQ(restored.tokens().size(), size);
+        restored.append(tail);
+        EXPECT_TRUE(same(restored)) << "saved and restored at " << size;
+      }
+    }
+  }
+  std::filesystem::remove(saved);
 }
 
 }  // namespace

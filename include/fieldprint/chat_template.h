@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fieldprint {
 
@@ -37,6 +38,25 @@ class ChatTemplate {
   struct Program;
   std::unique_ptr<Program> program_;
 };
+
+// A function that a model asks for.
+struct ToolCall {
+  std::string name;
+  std::string arguments;  // a JSON object
+};
+
+// An answer, taken apart.
+struct Reply {
+  std::string content;          // without the calls
+  std::vector<ToolCall> calls;  // in order
+};
+
+// How a template's models write tool calls: "lfm2" (`<|tool_call_start|>[name(arg="v")]<|tool_call_end|>`, or JSON between the
+// same marks), "hermes" (`<tool_call>{"name": ..., "arguments": {...}}</tool_call>`); "" where that is not known.
+std::string_view tool_call_format(const ChatTemplate& chat_template);
+
+// Takes the calls out of `text`. What looks like a call and is none stays in the content, as it was.
+Reply parse_reply(std::string_view text, std::string_view format);
 
 // What a GGUF file brings along for rendering; no weight is looked at, any architecture and tokenizer will do.
 struct TemplateSource {

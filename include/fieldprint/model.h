@@ -15,6 +15,7 @@ namespace fieldprint {
 struct LoadOptions {
   int threads = 0;      // 0 = one per core
   std::string isa = {};  // "" = the best this CPU has ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
+  int experts = 0;      // active experts a token, for a mixture of experts; 0 = as the model was trained
 };
 
 struct TensorInfo {

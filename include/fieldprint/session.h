@@ -24,6 +24,7 @@ struct SessionOptions {
   int context = 0;     // tokens at most; 0 = what the model was trained for
   int chunk = 512;     // prefill tokens per step; never changes the result
   int page_size = 64;  // tokens per KV page; never changes the result
+  std::string kv_type = "f16";  // how keys and values are kept: f16, bf16, q8_0
 };
 
 // What the run line shows.
@@ -65,6 +66,18 @@ class Session {
   int assign(std::span<const TokenId> tokens, const Progress& progress = {});
 
   void truncate(int size);                    // drops everything from position `size` on
+
+  // A second session that holds what this one does; pages are shared until one of the two writes to them.
+  Session fork() const;
+
+  // Writes tokens, keys and values to `path` (docs/formats/session.md), which appears whole or not at all. Throws Error kIo;
+  // kUnsupported for the reference executor.
+  void save(const std::string& path) const;
+  // Replaces what the session holds by what save() wrote: the next steps give the same bits as if it had never stopped.
+  // Throws Error kNotFound, kIo; kBadFile for a damaged file; kBadInput for one of another model or K/V type; kLimit where it
+  // does not fit the context. On an error the session is as before.
+  void load(const std::string& path);
+
   std::span<const float> logits() const;      // [vocabulary], of the last token; empty at the start
   std::span<const TokenId> tokens() const;
   int context() const;
@@ -79,6 +92,7 @@ class Session {
 
  private:
   struct State;
+  explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -3,6 +3,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "base/float16.h"
+
 namespace fieldprint {
 
 AttendScratch::AttendScratch(int threads) : blocks_(static_cast<size_t>(threads) * kScratchBytes + 64) {
@@ -13,11 +15,13 @@ namespace {
 
 constexpr int kBlockRows = 48;  // queries (tokens x heads of one group) that share each K/V tile
 
-// K and V of one tile: where they lie, or a copy where the tile crosses pages.
+// K and V of one tile: F16 where they lie, or else decoded to float32: other types, and tiles that cross pages.
 struct Tile {
-  const uint16_t* keys;    // [head_dim][keys_stride]
-  int64_t keys_stride;
-  const uint16_t* values;  // [kTile][head_dim]
+  const uint16_t* keys = nullptr;    // [head_dim][keys_stride]
+  const uint16_t* values = nullptr;  // [kTile][head_dim]
+  const float* keys_f32 = nullptr;
+  const float* values_f32 = nullptr;
+  int64_t keys_stride = kTile;
 };
 
 // Work space of one item, laid out in a thread's scratch.
@@ -26,8 +30,8 @@ struct Space {
   float* scores;   // [rows, kTile]
   float* split_o;  // [rows, d]
   float* total_o;  // [rows, d]
-  uint16_t* keys;  // [d, kTile]
-  uint16_t* values;
+  float* keys;     // [d, kTile]
+  float* values;   // [kTile, d]
   SoftmaxState split[kBlockRows], total[kBlockRows];
 
   Space(std::byte* memory, int rows, int d) {
@@ -36,27 +40,61 @@ struct Space {
     split_o = q + rows * d;
     total_o = split_o + rows * d;
     scores = total_o + rows * d;
-    keys = reinterpret_cast<uint16_t*>(scores + rows * kTile);
+    keys = scores + rows * kTile;
     values = keys + d * kTile;
     assert(reinterpret_cast<std::byte*>(values + d * kTile) <= memory + kScratchBytes);
   }
 };
 
+// Decodes positions [begin, end), all of one page, to columns `column` and on of the tile.
+void decode_part(const Attend& args, int kv_head, int begin, int end, int column, Space& space) {
+  const KvLayout& layout = args.kv->layout();
+  const int size = layout.page_size(), d = layout.layer(args.layer).head_dim, slot = begin % size, count = end - begin;
+  const std::byte* page = args.kv->page(begin / size);
+  const std::byte* keys = page + layout.keys(args.layer, kv_head);
+  const std::byte* values = page + layout.values(args.layer, kv_head);
+  float* k = space.keys + column;
+  float* v = space.values + column * d;
+  if (layout.type() == KvType::kQ8_0) {
+    const auto* key_scales = reinterpret_cast<const uint16_t*>(keys + layout.scales(args.layer));
+    const auto* value_scales = reinterpret_cast<const uint16_t*>(values + layout.scales(args.layer));
+    for (int i = 0; i < d; ++i) {
+      const auto* q = reinterpret_cast<const int8_t*>(keys) + int64_t{i} * size + slot;
+      const uint16_t* scale = key_scales + int64_t{i / kKvBlock} * size + slot;
+      for (int j = 0; j < count; ++j) k[i * kTile + j] = half_to_float(scale[j]) * static_cast<float>(q[j]);
+    }
+    const auto* q = reinterpret_cast<const int8_t*>(values) + int64_t{slot} * d;
+    const uint16_t* scale = value_scales + int64_t{slot} * (d / kKvBlock);
+    for (int i = 0; i < count * d; ++i) v[i] = half_to_float(scale[i / kKvBlock]) * static_cast<float>(q[i]);
+    return;
+  }
+  const auto decode = [&](auto&& number) {
+    for (int i = 0; i < d; ++i) {
+      const auto* from = reinterpret_cast<const uint16_t*>(keys) + int64_t{i} * size + slot;
+      for (int j = 0; j < count; ++j) k[i * kTile + j] = number(from[j]);
+    }
+    const auto* from = reinterpret_cast<const uint16_t*>(values) + int64_t{slot} * d;
+    for (int i = 0; i < count * d; ++i) v[i] = number(from[i]);
+  };
+  if (layout.type() == KvType::kF16) decode([](uint16_t x) { return half_to_float(x); });
+  else decode([](uint16_t x) { return bfloat16_to_float(x); });
+}
+
 Tile load_tile(const Attend& args, int kv_head, int begin, int end, Space& space) {
   const KvLayout& layout = args.kv->layout();
-  const int size = layout.page_size(), d = layout.layer(args.layer).head_dim;
-  const int64_t keys = layout.keys(args.layer, kv_head), values = layout.values(args.layer, kv_head);
-  if (size % kTile == 0) {
-    const uint16_t* page = args.kv->page(begin / size);
-    return {page + keys + begin % size, size, page + values + int64_t{begin % size} * d};
+  const int size = layout.page_size();
+  if (layout.type() == KvType::kF16 && size % kTile == 0) {
+    const std::byte* page = args.kv->page(begin / size);
+    return {.keys = reinterpret_cast<const uint16_t*>(page + layout.keys(args.layer, kv_head)) + begin % size,
+            .values = reinterpret_cast<const uint16_t*>(page + layout.values(args.layer, kv_head)) + int64_t{begin % size} * layout.layer(args.layer).head_dim,
+            .keys_stride = size};
   }
-  for (int p = begin; p < end; ++p) {
-    const uint16_t* page = args.kv->page(p / size);
-    const int slot = p % size, column = p - begin;
-    for (int i = 0; i < d; ++i) space.keys[i * kTile + column] = page[keys + int64_t{i} * size + slot];
-    std::memcpy(space.values + column * d, page + values + int64_t{slot} * d, static_cast<size_t>(d) * sizeof(uint16_t));
+  for (int p = begin; p < end;) {
+    const int next = std::min(end, (p / size + 1) * size);
+    decode_part(args, kv_head, p, next, p - begin, space);
+    p = next;
   }
-  return {space.keys, kTile, space.values};
+  return {.keys_f32 = space.keys, .values_f32 = space.values};
 }
 
 // The first key that token t sees.
@@ -69,16 +107,20 @@ void absorb(const Attend& args, const Tile& tile, int d, int begin, int keys, in
   float* scores = space.scores + first_row * kTile;
   std::memset(scores, 0, sizeof(float) * static_cast<size_t>(rows) * kTile);
   const int columns = (keys + 7) / 8 * 8;
-  kernels.accumulate(space.q + first_row * d, d, tile.keys, tile.keys_stride, scores, kTile, rows, d, columns);
+  const float* q = space.q + first_row * d;
+  if (tile.keys != nullptr) kernels.accumulate(q, d, tile.keys, tile.keys_stride, scores, kTile, rows, d, columns);
+  else kernels.accumulate_f32(q, d, tile.keys_f32, tile.keys_stride, scores, kTile, rows, d, columns);
   for (int r = 0; r < rows; ++r) {
     SoftmaxState& state = space.split[first_row + r];
     // Keys before the window count for nothing.
     for (int j = 0; j < first_key(args, t0 + r / group) - begin; ++j) scores[r * kTile + j] = -std::numeric_limits<float>::infinity();
     const float rescale = kernels.softmax_tile(scores + r * kTile, keys, args.scale, &state.m, &state.l);
-    float* o = space.split_o + (first_row + r) * d;
-    for (int i = 0; i < d; ++i) o[i] *= rescale;
+    float* sum = space.split_o + (first_row + r) * d;
+    for (int i = 0; i < d; ++i) sum[i] *= rescale;
   }
-  kernels.accumulate(scores, kTile, tile.values, d, space.split_o + first_row * d, d, rows, keys, d);
+  float* o = space.split_o + first_row * d;
+  if (tile.values != nullptr) kernels.accumulate(scores, kTile, tile.values, d, o, d, rows, keys, d);
+  else kernels.accumulate_f32(scores, kTile, tile.values_f32, d, o, d, rows, keys, d);
 }
 
 // One split [begin, end) of the keys, for tokens [t0, t1) and the heads of one kv head, into space.split and split_o.

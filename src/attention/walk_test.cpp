@@ -36,7 +36,7 @@ struct Problem {
     std::vector<float> out(q.size());
     for (int p = 0; p < keys; p += chunk) {
       const int count = std::min(chunk, keys - p);
-      kv.reserve(p + count);
+      kv.reserve(p, p + count);
       for (int t = p; t < p + count; ++t) kv.write(0, t, k.data() + t * kv_heads * d, v.data() + t * kv_heads * d);
       if (p + count <= from) continue;
       Attend args;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/sha256.h"
 #include "engine/inspect.h"
 #include "fieldprint/error.h"
 #include "kernels/select.h"
@@ -13,7 +14,8 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
 }
 
 LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
-    : file_(GgufFile::open(path)), kernels_(&select_kernels(options.isa)), architecture_(load_architecture(*file_)) {
+    : file_(GgufFile::open(path)), kernels_(&select_kernels(options.isa)), architecture_(load_architecture(*file_, {options.experts})),
+      experts_(options.experts) {
   constexpr int kMaxThreads = 1024;
   if (options.threads < 0 || options.threads > kMaxThreads) {
     throw Error(ErrorKind::kUsage, fmt::format("{} threads asked for", options.threads), "--threads", fmt::format("1 to {}, or 0 for one per core", kMaxThreads));
@@ -41,6 +43,14 @@ LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
   } catch (const Error&) {
     template_error_ = std::current_exception();
   }
+}
+
+const std::string& LoadedModel::fingerprint() const {
+  std::call_once(fingerprint_once_, [&] {
+    const std::string text = fmt::format("{} experts {}", file_->fingerprint(), experts_);
+    fingerprint_ = sha256_hex(std::as_bytes(std::span(text)));
+  });
+  return fingerprint_;
 }
 
 const Tokenizer& LoadedModel::tokenizer() const {

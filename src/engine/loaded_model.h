@@ -27,6 +27,7 @@ class LoadedModel final : public Model {
   const Architecture& architecture() const { return *architecture_; }
   const KernelTable& kernels() const { return *kernels_; }
   ThreadPool& pool() const { return *pool_; }
+  const std::string& fingerprint() const;  // of the file (see GgufFile) and of what the options change in the results
   std::mutex& step_mutex() const { return step_mutex_; }  // held during a step: one user of the pool at a time
 
  private:
@@ -35,6 +36,9 @@ class LoadedModel final : public Model {
   std::unique_ptr<Architecture> architecture_;
   std::unique_ptr<ThreadPool> pool_;
   mutable std::mutex step_mutex_;
+  mutable std::once_flag fingerprint_once_;
+  mutable std::string fingerprint_;
+  int experts_;
   ModelInfo info_;
   // A file may lack a usable tokenizer or template and still compute logits: such errors wait until somebody asks.
   std::unique_ptr<Tokenizer> tokenizer_;

@@ -8,6 +8,7 @@
 #include "base/sha256.h"
 #include "engine/loaded_model.h"
 #include "engine/sampler.h"
+#include "engine/session_file.h"
 #include "engine/stop_strings.h"
 #include "fieldprint/error.h"
 #include "ops/reference_ops.h"
@@ -33,20 +34,28 @@ struct Session::State {
   std::shared_ptr<const LoadedModel> model;
   SessionOptions options;
   int context = 0;
-  std::unique_ptr<Ops> ops;
-  RunOps* run = nullptr;  // the same as ops, where it counts bytes
+  std::shared_ptr<Ops> ops;  // shared by the forks: it has their pages
+  RunOps* run = nullptr;     // the same as ops, where it counts bytes
   std::unique_ptr<SequenceState> sequence;
   std::vector<TokenId> tokens;
   int replay = 0;  // of the last tokens, how many must pass again before the next
-  std::span<const float> logits;
+  std::vector<float> logits;  // [vocabulary] or none
+
+  ~State() {
+    if (sequence == nullptr) return;
+    const std::lock_guard lock(model->step_mutex());  // gives pages back
+    sequence.reset();
+  }
 
   uint64_t bytes_read() const { return run != nullptr ? run->bytes_read() : 0; }
 
-  // One pass over the weights. On an exception (memory) the sequence is as before.
-  std::span<const float> step(std::span<const TokenId> added, LogitRows rows) {
+  // One pass over the weights; use(the logits of the rows) while nobody else steps. On an exception (memory) the sequence is
+  // as before.
+  template <class Use>
+  void step(std::span<const TokenId> added, LogitRows rows, Use&& use) {
     const std::lock_guard lock(model->step_mutex());
     const int before = static_cast<int>(tokens.size());
-    logits = {};
+    logits.clear();
     try {
       if (replay > 0) {
         forward(before - replay, std::span(tokens).last(static_cast<size_t>(replay)), LogitRows::kNone, true);
@@ -54,13 +63,20 @@ struct Session::State {
       }
       tokens.insert(tokens.end(), added.begin(), added.end());
       const auto result = forward(before, std::span(tokens).last(added.size()), rows, false);
-      if (rows != LogitRows::kNone) logits = result.last(static_cast<size_t>(model->info().vocabulary));
-      return result;
+      if (rows != LogitRows::kNone) {
+        const auto last = result.last(static_cast<size_t>(model->info().vocabulary));
+        logits.assign(last.begin(), last.end());
+      }
+      use(result);
     } catch (...) {
       tokens.resize(static_cast<size_t>(before));
       replay = sequence->truncate(before);
       throw;
     }
+  }
+
+  void step(std::span<const TokenId> added, LogitRows rows) {
+    step(added, rows, [](std::span<const float>) {});
   }
 
   std::span<const float> forward(int first, std::span<const TokenId> part, LogitRows rows, bool again) {
@@ -70,12 +86,20 @@ struct Session::State {
   }
 
   void check(std::span<const TokenId> added) const {
-    if (tokens.size() + added.size() > static_cast<size_t>(context)) {
-      throw Error(ErrorKind::kLimit, fmt::format("{} tokens do not fit a context of {}", tokens.size() + added.size(), context), {},
+    check_size(tokens.size() + added.size());
+    check_ids(added);
+  }
+
+  void check_size(size_t count) const {
+    if (count > static_cast<size_t>(context)) {
+      throw Error(ErrorKind::kLimit, fmt::format("{} tokens do not fit a context of {}", count, context), {},
                   context < model->info().context ? "a larger --context (the model allows " + std::to_string(model->info().context) + ") or a shorter text"
                                                   : "shorten the text: the model was trained for no more");
     }
-    for (const TokenId token : added) {
+  }
+
+  void check_ids(std::span<const TokenId> ids) const {
+    for (const TokenId token : ids) {
       if (token < 0 || token >= model->info().vocabulary) {
         throw Error(ErrorKind::kBadInput, fmt::format("token {} is not in the vocabulary of {}", token, model->info().vocabulary));
       }
@@ -96,16 +120,15 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
   if (options.executor == Executor::kReference) {
     s.ops = make_reference_ops(layers);
   } else {
-    auto run = make_run_ops(s.model->kernels(), s.model->pool(), layers, options.page_size);
+    auto run = make_run_ops(s.model->kernels(), s.model->pool(), KvLayout(layers, options.page_size, kv_type(options.kv_type)));
     s.run = run.get();
     s.ops = std::move(run);
   }
   s.sequence = s.ops->new_sequence();
 }
 
-Session::~Session() {
-  if (state_ != nullptr) state_->sequence.reset();  // before the pages' pool
-}
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
@@ -128,8 +151,9 @@ void Session::append(std::span<const TokenId> tokens, const std::function<void(i
   const auto chunk = std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1, static_cast<size_t>(s.options.chunk));
   for (size_t i = 0; i < tokens.size(); i += chunk) {
     const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
-    const auto logits = s.step(part, LogitRows::kAll);
-    for (size_t t = 0; t < part.size(); ++t) each(static_cast<int>(i + t), logits.subspan(t * vocabulary, vocabulary));
+    s.step(part, LogitRows::kAll, [&](std::span<const float> logits) {
+      for (size_t t = 0; t < part.size(); ++t) each(static_cast<int>(i + t), logits.subspan(t * vocabulary, vocabulary));
+    });
   }
 }
 
@@ -148,9 +172,49 @@ int Session::assign(std::span<const TokenId> tokens, const Progress& progress) {
 void Session::truncate(int size) {
   State& s = *state_;
   if (size < 0 || size >= static_cast<int>(s.tokens.size())) return;
+  const std::lock_guard lock(s.model->step_mutex());
   s.tokens.resize(static_cast<size_t>(size));
   s.replay = s.sequence->truncate(size);
-  s.logits = {};
+  s.logits.clear();
+}
+
+Session Session::fork() const {
+  const State& s = *state_;
+  auto copy = std::make_unique<State>();
+  const std::lock_guard lock(s.model->step_mutex());
+  copy->model = s.model;
+  copy->options = s.options;
+  copy->context = s.context;
+  copy->ops = s.ops;
+  copy->run = s.run;
+  copy->sequence = s.sequence->fork();
+  copy->tokens = s.tokens;
+  copy->replay = s.replay;
+  copy->logits = s.logits;
+  return Session(std::move(copy));
+}
+
+void Session::save(const std::string& path) const {
+  const State& s = *state_;
+  const KvSequence* kv = s.sequence->kv();
+  if (kv == nullptr) throw Error(ErrorKind::kUnsupported, "the reference executor's sessions cannot be saved");
+  save_session(path, s.model->fingerprint(), s.tokens, *kv);
+}
+
+void Session::load(const std::string& path) {
+  State& s = *state_;
+  if (s.sequence->kv() == nullptr) throw Error(ErrorKind::kUnsupported, "the reference executor cannot take up a saved session");
+  const SavedSession saved(path);
+  saved.check(s.model->fingerprint(), s.sequence->kv()->layout());
+  s.check_size(saved.tokens().size());
+  s.check_ids(saved.tokens());
+  const std::lock_guard lock(s.model->step_mutex());
+  auto sequence = s.ops->new_sequence();
+  saved.fill(*sequence->kv());
+  s.sequence = std::move(sequence);
+  s.tokens.assign(saved.tokens().begin(), saved.tokens().end());
+  s.replay = s.sequence->truncate(static_cast<int>(s.tokens.size()));  // the convolutions' inputs are not in the file
+  s.logits.clear();
 }
 
 std::span<const float> Session::logits() const { return state_->logits; }
@@ -166,7 +230,7 @@ Generation Session::generate(std::span<const TokenId> prompt, const SamplingOpti
   if (prompt.empty()) throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
   Sampler sampler(sampling, s.model->info().vocabulary);
   const Tokenizer& tokenizer = s.model->tokenizer();
-  StreamDecoder decoder(tokenizer);
+  StreamDecoder decoder(tokenizer, sampling.special);
   StopStrings stops(sampling.stop);
   Generation out;
   const auto emit = [&](std::string_view text) {
@@ -224,7 +288,7 @@ Generation Session::generate(std::span<const TokenId> prompt, const SamplingOpti
   }
   out.stats.decode_seconds = seconds_since(start);
   out.stats.decode_bytes = s.bytes_read() - bytes_before;
-  out.stats.logits_hash = sha256_hex(std::as_bytes(s.logits)).substr(0, 16);
+  out.stats.logits_hash = sha256_hex(std::as_bytes(std::span(s.logits))).substr(0, 16);
   return out;
 }
 

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "fieldprint/error.h"
@@ -167,6 +171,96 @@ TEST(Session, GenerateIsRepeatableAndObeysItsLimits) {
   } catch (const Error& e) {
     FAIL() << e.what();
   }
+}
+
+TEST(Session, KeysAndValuesOfEveryTypeComeCloseToTheReference) {
+  const auto model = tiny({.width = 128, .type = "F32"});
+  const auto tokens = some_tokens(70);
+  Session slow(model, {.executor = Executor::kReference});
+  const auto exact = all_logits(slow, tokens);
+  double last = 0;
+  for (const auto& [type, bound] : {std::pair("f16", 1e-6), std::pair("q8_0", 1e-4), std::pair("bf16", 1e-4)}) {
+    Session fast(model, {.kv_type = type});
+    const auto got = all_logits(fast, tokens);
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(exact[i]), 2);
+      size += std::pow(static_cast<double>(exact[i]), 2);
+    }
+    EXPECT_LT(difference / size, bound) << type;
+    EXPECT_NE(difference, last) << type << " was not used";
+    last = difference;
+  }
+  EXPECT_THROW(Session(model, {.kv_type = "q3"}), Error);
+}
+
+class SessionFile : public testing::Test {
+ protected:
+  SessionFile() { path_ = (std::filesystem::temp_directory_path() / ("fieldprint-session-" + std::to_string(::getpid()))).string(); }
+  ~SessionFile() override { std::filesystem::remove(path_); }
+
+  // Loading what stands in the file is refused with `kind`, and the session is as before.
+  static void expect_refusal(Session& session, const std::string& path, ErrorKind kind, const std::string& says) {
+    const std::vector<TokenId> before(session.tokens().begin(), session.tokens().end());
+    try {
+      session.load(path);
+      ADD_FAILURE() << "accepted; expected: " << says;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), kind) << e.what();
+      EXPECT_NE(std::string(e.what()).find(says), std::string::npos) << e.what();
+    }
+    EXPECT_EQ(std::vector<TokenId>(session.tokens().begin(), session.tokens().end()), before);
+  }
+
+  std::string path_;
+};
+
+TEST_F(SessionFile, OfAnotherModelOrKindOrSizeIsRefused) {
+  const auto model = tiny();
+  Session session(model);
+  session.append(some_tokens(30));
+  session.save(path_);
+  Session same(model);
+  same.load(path_);
+  EXPECT_EQ(same.tokens().size(), 30u);
+  Session other(tiny({.seed = 2}));
+  expect_refusal(other, path_, ErrorKind::kBadInput, "another model");
+  Session bf16(model, {.kv_type = "bf16"});
+  expect_refusal(bf16, path_, ErrorKind::kBadInput, "as f16");
+  Session small(model, {.context = 20});
+  small.append(some_tokens(4));
+  expect_refusal(small, path_, ErrorKind::kLimit, "30");
+  expect_refusal(small, path_ + ".none", ErrorKind::kNotFound, "");
+  Session reference(model, {.executor = Executor::kReference});
+  EXPECT_THROW(reference.save(path_), Error);
+  expect_refusal(reference, path_, ErrorKind::kUnsupported, "reference");
+}
+
+TEST_F(SessionFile, DamageIsFoundWhereverItIs) {
+  const auto model = tiny({.context = 64});
+  Session session(model);
+  session.append(some_tokens(3));
+  session.save(path_);
+  std::ifstream in(path_, std::ios::binary);
+  const std::string good((std::istreambuf_iterator<char>(in)), {});
+  const auto write = [&](const std::string& bytes) { std::ofstream(path_, std::ios::binary | std::ios::trunc) << bytes; };
+  Session victim(model);
+  for (size_t size = 0; size < good.size(); size += size < 200 ? 1 : 97) {
+    write(good.substr(0, size));
+    expect_refusal(victim, path_, ErrorKind::kBadFile, "saved session");
+  }
+  for (size_t at = 0; at < good.size(); at += at < 120 ? 1 : 61) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x40);
+    write(bad);
+    expect_refusal(victim, path_, ErrorKind::kBadFile, "saved session");
+  }
+  std::string huge = good;  // counts whose product wraps around
+  const uint64_t tokens = uint64_t{1} << 62, each = (uint64_t{1} << 62) - 4;
+  std::memcpy(huge.data() + 80, &tokens, 8);
+  std::memcpy(huge.data() + 88, &each, 8);
+  write(huge);
+  expect_refusal(victim, path_, ErrorKind::kBadFile, "saved session");
 }
 
 }  // namespace

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <limits>
 
 #include "base/mapped_file.h"
+#include "base/sha256.h"
 #include "fieldprint/error.h"
 #include "gguf/parse.h"
 
@@ -169,6 +171,20 @@ std::string_view GgufFile::string(std::string_view key, std::string_view fallbac
 }
 const GgufArray* GgufFile::array(std::string_view key) const {
   return find(key) == nullptr ? nullptr : &state_->value_as<GgufArray>(key, "an array");
+}
+
+std::string GgufFile::fingerprint() const {
+  constexpr size_t kSample = 4096;
+  Sha256 hash;
+  const std::byte* data = state_->bytes.data() + state_->bytes.size();
+  for (const GgufTensor& tensor : tensors()) data = std::min(data, tensor.data);
+  hash.update({state_->bytes.data(), data});
+  for (const GgufTensor& tensor : tensors()) {
+    const std::span all(tensor.data, tensor.bytes);
+    hash.update(all.first(std::min(all.size(), kSample)));
+    hash.update(all.last(std::min(all.size(), kSample)));
+  }
+  return hash.hex();
 }
 
 const GgufTensor& GgufFile::tensor(std::string_view name) const {

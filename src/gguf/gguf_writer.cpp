@@ -140,12 +140,13 @@ struct GgufWriter::State {
     const Bytes zeros(alignment);
     sink(header());
     for (const Tensor& tensor : tensors) {
-      uint64_t written = 0;
+      uint64_t left = tensor.bytes;
       tensor.produce([&](std::span<const std::byte> piece) {
-        written += piece.size();
+        assert(piece.size() <= left);
+        left -= piece.size();
         sink(piece);
       });
-      assert(written == tensor.bytes);
+      assert(left == 0);
       sink(std::span(zeros).first(padding(tensor.bytes)));
     }
   }

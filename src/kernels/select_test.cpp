@@ -273,6 +273,10 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
         scalar.accumulate(a.data(), inner, b.data(), n, c.data(), n, m, inner, n);
         kernels.accumulate(a.data(), inner, b.data(), n, d.data(), n, m, inner, n);
         EXPECT_TRUE(same_bits(c, d)) << m << " x " << n;
+        const auto floats = random_floats(rng, b.size());
+        scalar.accumulate_f32(a.data(), inner, floats.data(), n, c.data(), n, m, inner, n);
+        kernels.accumulate_f32(a.data(), inner, floats.data(), n, d.data(), n, m, inner, n);
+        EXPECT_TRUE(same_bits(c, d)) << m << " x " << n << ", F32";
       }
     }
     for (int n = 1; n <= 64; ++n) {

@@ -70,6 +70,9 @@ struct KernelTable {
   // Serves q.K^T (keys in columns) and p.V (value dimensions in columns).
   void (*accumulate)(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
                      int m, int inner, int n) = nullptr;
+  // The same with b in F32.
+  void (*accumulate_f32)(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
+                         int m, int inner, int n) = nullptr;
 
   // One tile of an online softmax. s [n], n <= 64: s *= scale; m' = max(m, max s); s = e^(s - m');
   // l' = fma(l, e^(m - m'), sum s). Returns e^(m - m'), by which the caller rescales what it has accumulated.

@@ -4,9 +4,10 @@
 
 namespace fieldprint {
 
-ConvState::ConvState(const std::vector<KvLayerShape>& layers, int64_t max_snapshot_bytes) : max_snapshot_bytes_(max_snapshot_bytes) {
+ConvState::ConvState(const KvLayout& layout, int64_t max_snapshot_bytes) : max_snapshot_bytes_(max_snapshot_bytes) {
   int64_t size = 0;
-  for (const KvLayerShape& layer : layers) {
+  for (int i = 0; i < layout.layers(); ++i) {
+    const KvLayerShape& layer = layout.layer(i);
     start_.push_back(size);
     if (layer.conv_width == 0) continue;
     size += int64_t{layer.conv_taps - 1} * layer.conv_width;

@@ -14,7 +14,7 @@ namespace fieldprint {
 
 class ConvState {
  public:
-  ConvState(const std::vector<KvLayerShape>& layers, int64_t max_snapshot_bytes);
+  ConvState(const KvLayout& layout, int64_t max_snapshot_bytes);
 
   // The kept inputs of `layer`, [taps - 1][width], oldest first; zeros before the sequence's beginning.
   float* layer(int layer) { return values_.data() + start_[static_cast<size_t>(layer)]; }

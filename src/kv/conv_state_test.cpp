@@ -5,7 +5,7 @@
 namespace fieldprint {
 namespace {
 
-const std::vector<KvLayerShape> kLayers = {{0, 0, 4, 3}, {2, 8, 0, 0}, {0, 0, 4, 3}};
+const KvLayout kLayers({{0, 0, 4, 3}, {2, 8, 0, 0}, {0, 0, 4, 3}}, 16);
 constexpr int64_t kStateBytes = 2 * 2 * 4 * sizeof(float);
 
 TEST(ConvState, ReplaysItsReachFromZero) {
@@ -35,7 +35,7 @@ TEST(ConvState, ASnapshotShortensTheReplay) {
 }
 
 TEST(ConvState, WithoutConvolutionsThereIsNothingToDo) {
-  ConvState state({{2, 8, 0, 0}}, 1 << 20);
+  ConvState state(KvLayout({{2, 8, 0, 0}}, 16), 1 << 20);
   EXPECT_EQ(state.reach(), 0);
   EXPECT_EQ(state.rewind(50), 0);
   EXPECT_EQ(state.bytes(), 0);

@@ -1,18 +1,43 @@
 #include "kv/layout.h"
 
+#include <fmt/format.h>
+
 #include <cassert>
 #include <utility>
 
-namespace fieldprint {
+#include "fieldprint/error.h"
 
-KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size) : layers_(std::move(layers)), page_size_(page_size) {
-  assert(page_size >= 1);
-  int64_t elements = 0;
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    start_.push_back(elements);
-    elements += 2 * layers_[i].kv_heads * head_elements(static_cast<int>(i));
+namespace fieldprint {
+namespace {
+
+constexpr std::pair<std::string_view, KvType> kNames[] = {{"f16", KvType::kF16}, {"bf16", KvType::kBF16}, {"q8_0", KvType::kQ8_0}};
+
+}  // namespace
+
+KvType kv_type(std::string_view name) {
+  for (const auto& [known, type] : kNames) {
+    if (known == name) return type;
   }
-  page_bytes_ = elements * static_cast<int64_t>(sizeof(uint16_t));
+  throw Error(ErrorKind::kUsage, fmt::format("keys and values cannot be kept as '{}'", name), "--kv-type", "one of f16, bf16, q8_0");
+}
+
+std::string_view kv_type_name(KvType type) { return kNames[static_cast<size_t>(type)].first; }
+
+KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type) : layers_(std::move(layers)), page_size_(page_size), type_(type) {
+  assert(page_size >= 1);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (type == KvType::kQ8_0 && layers_[i].head_dim % kKvBlock != 0) {
+      throw Error(ErrorKind::kUnsupported, fmt::format("keys and values in q8_0 want heads of a multiple of {} dimensions, layer {} has {}", kKvBlock, i, layers_[i].head_dim),
+                  "--kv-type", "f16 or bf16");
+    }
+    start_.push_back(page_bytes_);
+    page_bytes_ += 2 * layers_[i].kv_heads * head_bytes(static_cast<int>(i)) * page_size;
+  }
+}
+
+int64_t KvLayout::head_bytes(int layer) const {
+  const int64_t d = this->layer(layer).head_dim;
+  return type_ == KvType::kQ8_0 ? d + d / kKvBlock * static_cast<int64_t>(sizeof(uint16_t)) : d * static_cast<int64_t>(sizeof(uint16_t));
 }
 
 }  // namespace fieldprint

@@ -1,13 +1,23 @@
-// How K and V lie inside a page. A page holds `page_size` positions of every layer, F16:
-//   for each attention layer: keys [kv_heads][head_dim][page_size], then values [kv_heads][page_size][head_dim].
-// Keys are stored transposed: a tile's scores are then computed with keys across the lanes, in decode and prefill alike.
+// How K and V lie inside a page. A page holds `page_size` positions of every layer, its offsets are in bytes:
+//   for each attention layer: a block of keys for each head, then a block of values for each head.
+// A block of keys is [head_dim][page_size], one of values [page_size][head_dim]: with keys transposed a tile's scores are
+// computed with keys across the lanes, in decode and prefill alike. In Q8_0 a block's int8 numbers are followed by its F16
+// scales, one for 32 dimensions of one position: [head_dim / 32][page_size] for keys, [page_size][head_dim / 32] for values.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace fieldprint {
+
+enum class KvType { kF16, kBF16, kQ8_0 };
+
+KvType kv_type(std::string_view name);  // "f16", "bf16", "q8_0". Throws Error kUsage
+std::string_view kv_type_name(KvType type);
+
+inline constexpr int kKvBlock = 32;  // dimensions that share a scale in Q8_0
 
 // What a layer keeps of the tokens it has seen: keys and values, or the last inputs of a short convolution.
 struct KvLayerShape {
@@ -19,27 +29,30 @@ struct KvLayerShape {
 
 class KvLayout {
  public:
-  KvLayout(std::vector<KvLayerShape> layers, int page_size);
+  // Throws Error kUnsupported where `type` is Q8_0 and a head's dimensions are no multiple of 32.
+  KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type = KvType::kF16);
 
+  KvType type() const { return type_; }
   int page_size() const { return page_size_; }
   int64_t page_bytes() const { return page_bytes_; }
   int64_t bytes_per_token() const { return page_bytes_ / page_size_; }
+  int layers() const { return static_cast<int>(layers_.size()); }
   const KvLayerShape& layer(int layer) const { return layers_[static_cast<size_t>(layer)]; }
 
-  // Offsets in halves (uint16_t) from the page's start.
-  int64_t keys(int layer, int head) const {     // [head_dim][page_size]
-    return start_[static_cast<size_t>(layer)] + head * head_elements(layer);
-  }
-  int64_t values(int layer, int head) const {   // [page_size][head_dim]
-    return start_[static_cast<size_t>(layer)] + (this->layer(layer).kv_heads + head) * head_elements(layer);
-  }
+  // Bytes of one position of one head: its keys or its values.
+  int64_t head_bytes(int layer) const;
+
+  // Offsets in bytes from the page's start.
+  int64_t keys(int layer, int head) const { return start_[static_cast<size_t>(layer)] + head * head_bytes(layer) * page_size_; }
+  int64_t values(int layer, int head) const { return keys(layer, this->layer(layer).kv_heads + head); }
+  // From the start of a Q8_0 block to its scales.
+  int64_t scales(int layer) const { return int64_t{this->layer(layer).head_dim} * page_size_; }
 
  private:
-  int64_t head_elements(int layer) const { return int64_t{this->layer(layer).head_dim} * page_size_; }
-
   std::vector<KvLayerShape> layers_;
   std::vector<int64_t> start_;
   int page_size_;
+  KvType type_;
   int64_t page_bytes_ = 0;
 };
 

@@ -1,32 +1,44 @@
-// Pages of K/V memory: taken when a sequence grows, kept for reuse when it shrinks. Not thread-safe: one engine step at
-// a time owns it.
+// Pages of K/V memory: taken when a sequence grows, shared when it is forked, kept for reuse when nobody holds them. Not
+// thread-safe: what steps and changes sequences holds the model's step mutex.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <vector>
 
 namespace fieldprint {
 
+class KvPage {
+ public:
+  std::byte* data() const { return data_.get(); }
+  bool shared() const { return holders_ > 1; }
+
+ private:
+  friend class PagePool;
+  struct Free { void operator()(std::byte* p) const; };
+  std::unique_ptr<std::byte, Free> data_;
+  int holders_ = 0;
+};
+
 class PagePool {
  public:
   explicit PagePool(int64_t page_bytes) : page_bytes_(page_bytes) {}
 
-  // A page of page_bytes, 64-byte aligned; zeros the first time, stale afterwards. Throws std::bad_alloc.
-  uint16_t* take();
-  void give_back(uint16_t* page) { free_.push_back(page); }
+  // A page of page_bytes, 64-byte aligned, with one holder; zeros the first time, stale afterwards. Throws std::bad_alloc.
+  KvPage* take();
+  void hold(KvPage* page) { ++page->holders_; }  // one more holder
+  void give_back(KvPage* page);                  // one less
 
   int64_t page_bytes() const { return page_bytes_; }
   int64_t pages_allocated() const { return static_cast<int64_t>(pages_.size()); }
   int64_t pages_used() const { return pages_allocated() - static_cast<int64_t>(free_.size()); }
 
  private:
-  struct Free { void operator()(void* p) const; };
-
   int64_t page_bytes_;
-  std::vector<std::unique_ptr<void, Free>> pages_;
-  std::vector<uint16_t*> free_;
+  std::deque<KvPage> pages_;
+  std::vector<KvPage*> free_;
 };
 
 }  // namespace fieldprint

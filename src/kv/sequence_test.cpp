@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/float16.h"
+#include "fieldprint/error.h"
 
 namespace fieldprint {
 namespace {
@@ -11,7 +14,7 @@ TEST(KvSequence, WritesKeysTransposedAndValuesInRows) {
   const KvLayout layout({{2, 8}, {0, 0}, {1, 16}}, 4);
   PagePool pool(layout.page_bytes());
   KvSequence kv(layout, pool);
-  kv.reserve(10);
+  kv.reserve(0, 10);
   for (const int layer : {0, 2}) {
     const auto shape = layout.layer(layer);
     for (int p = 0; p < 10; ++p) {
@@ -26,9 +29,9 @@ TEST(KvSequence, WritesKeysTransposedAndValuesInRows) {
       for (int head = 0; head < shape.kv_heads; ++head) {
         for (int i = 0; i < shape.head_dim; ++i) {
           const auto expected = static_cast<float>(p * 100 + head * shape.head_dim + i);
-          const uint16_t* page = kv.page(p / 4);
-          EXPECT_EQ(half_to_float(page[layout.keys(layer, head) + i * 4 + p % 4]), half_to_float(float_to_half(expected)));
-          EXPECT_EQ(half_to_float(page[layout.values(layer, head) + p % 4 * shape.head_dim + i]), half_to_float(float_to_half(-expected)));
+          const auto* page = reinterpret_cast<const uint16_t*>(kv.page(p / 4));
+          EXPECT_EQ(half_to_float(page[layout.keys(layer, head) / 2 + i * 4 + p % 4]), half_to_float(float_to_half(expected)));
+          EXPECT_EQ(half_to_float(page[layout.values(layer, head) / 2 + p % 4 * shape.head_dim + i]), half_to_float(float_to_half(-expected)));
         }
       }
     }
@@ -40,17 +43,96 @@ TEST(KvSequence, MemoryIsTakenPageByPageAndReused) {
   PagePool pool(layout.page_bytes());
   {
     KvSequence kv(layout, pool);
-    kv.reserve(1);
+    kv.reserve(0, 1);
     EXPECT_EQ(pool.pages_used(), 1);
-    kv.reserve(16);
+    kv.reserve(0, 16);
     EXPECT_EQ(pool.pages_used(), 1);
-    kv.reserve(17);
+    kv.reserve(0, 17);
     EXPECT_EQ(pool.pages_used(), 2);
     EXPECT_EQ(kv.bytes(), 2 * layout.page_bytes());
     kv.truncate(16);
     EXPECT_EQ(pool.pages_used(), 1);
-    kv.reserve(32);
+    kv.reserve(0, 32);
     EXPECT_EQ(pool.pages_allocated(), 2);
+  }
+  EXPECT_EQ(pool.pages_used(), 0);
+}
+
+// Position p of every layer and head is filled with numbers that tell it apart.
+void fill(KvSequence& kv, int begin, int end, float sign) {
+  kv.reserve(begin, end);
+  for (int layer = 0; layer < kv.layout().layers(); ++layer) {
+    const auto count = static_cast<size_t>(kv.layout().layer(layer).kv_heads * kv.layout().layer(layer).head_dim);
+    for (int p = begin; p < end; ++p) {
+      std::vector<float> k(count), v(count);
+      for (size_t i = 0; i < count; ++i) k[i] = sign * static_cast<float>(p + 1) * static_cast<float>(i % 17), v[i] = -k[i];
+      kv.write(layer, p, k.data(), v.data());
+    }
+  }
+}
+
+std::vector<std::byte> position(const KvSequence& kv, int p) {
+  std::vector<std::byte> bytes(static_cast<size_t>(kv.layout().bytes_per_token()));
+  kv.copy_out(p, bytes);
+  return bytes;
+}
+
+TEST(KvSequence, EightBitsKeepAScaleForThirtyTwoDimensions) {
+  const KvLayout layout({{1, 64}}, 4, KvType::kQ8_0);
+  EXPECT_EQ(layout.bytes_per_token(), 2 * (64 + 2 * 2));
+  PagePool pool(layout.page_bytes());
+  KvSequence kv(layout, pool);
+  kv.reserve(0, 3);
+  std::vector<float> k(64), v(64);
+  for (int i = 0; i < 64; ++i) k[static_cast<size_t>(i)] = std::sin(static_cast<float>(i)) * (i < 32 ? 1.0f : 1000.0f);
+  kv.write(0, 2, k.data(), v.data());
+  const std::byte* block = kv.page(0) + layout.keys(0, 0);
+  const auto* q = reinterpret_cast<const int8_t*>(block);
+  const auto* scales = reinterpret_cast<const uint16_t*>(block + layout.scales(0));
+  for (int i = 0; i < 64; ++i) {
+    const float scale = half_to_float(scales[i / 32 * 4 + 2]);
+    EXPECT_NEAR(scale * static_cast<float>(q[i * 4 + 2]), k[static_cast<size_t>(i)], 0.51f * scale) << i;
+  }
+  EXPECT_EQ(half_to_float(reinterpret_cast<const uint16_t*>(kv.page(0) + layout.values(0, 0) + layout.scales(0))[2 * 2]), 0.0f);
+  EXPECT_THROW(KvLayout({{1, 48}}, 4, KvType::kQ8_0), Error);
+}
+
+TEST(KvSequence, APositionsBytesAreTheSameForEveryPageSizeAndComeBack) {
+  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+    const KvLayout small({{2, 32}, {0, 0, 8, 3}, {1, 64}}, 4, type), large({{2, 32}, {0, 0, 8, 3}, {1, 64}}, 64, type);
+    PagePool small_pool(small.page_bytes()), large_pool(large.page_bytes());
+    KvSequence a(small, small_pool), b(large, large_pool), c(large, large_pool);
+    fill(a, 0, 10, 1);
+    fill(b, 0, 10, 1);
+    c.reserve(0, 10);
+    for (int p = 0; p < 10; ++p) {
+      EXPECT_EQ(position(a, p), position(b, p));
+      c.copy_in(p, position(a, p));
+    }
+    for (int p = 0; p < 10; ++p) EXPECT_EQ(position(c, p), position(b, p));
+    EXPECT_NE(position(a, 3), position(a, 4));
+  }
+}
+
+TEST(KvSequence, AForkSharesPagesUntilOneWrites) {
+  const KvLayout layout({{1, 8}}, 4);
+  PagePool pool(layout.page_bytes());
+  KvSequence kv(layout, pool);
+  fill(kv, 0, 10, 1);
+  const auto before = position(kv, 9);
+  {
+    KvSequence fork(kv);
+    EXPECT_EQ(pool.pages_used(), 3);
+    fill(fork, 10, 11, 1);  // into the page that both hold
+    EXPECT_EQ(pool.pages_used(), 4);
+    EXPECT_EQ(fork.page(1), kv.page(1));
+    EXPECT_EQ(position(fork, 9), before) << "copied before it was written to";
+    fill(kv, 5, 6, -1);
+    EXPECT_NE(fork.page(1), kv.page(1));
+    EXPECT_NE(position(fork, 5), position(kv, 5));
+    EXPECT_EQ(position(fork, 6), position(kv, 6));
+    kv.truncate(0);
+    EXPECT_EQ(position(fork, 9), before);
   }
   EXPECT_EQ(pool.pages_used(), 0);
 }

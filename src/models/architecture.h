@@ -19,6 +19,12 @@ struct Hyperparameters {
   std::vector<KvLayerShape> kv;        // one a layer
   int64_t parameters = 0;
   int64_t active_parameters = 0;       // what one token multiplies with
+  int experts = 0;                     // a layer; 0: no mixture of experts
+};
+
+// What a user may want otherwise than the file says.
+struct ModelOverrides {
+  int experts = 0;  // active ones a token; 0 = as the file says
 };
 
 class Architecture {
@@ -34,12 +40,13 @@ class Architecture {
 // kUnsupported for what the file asks for and the architecture here does not do.
 struct ArchitectureRow {
   std::string_view name;
-  std::unique_ptr<Architecture> (*load)(const GgufFile& file);
+  std::unique_ptr<Architecture> (*load)(const GgufFile& file, const ModelOverrides& overrides);
 };
 
 std::span<const ArchitectureRow> architectures();
 
-// Throws Error kUnsupported, naming the known ones, for a file of another architecture. `file` outlives the result.
-std::unique_ptr<Architecture> load_architecture(const GgufFile& file);
+// Throws Error kUnsupported, naming the known ones, for a file of another architecture; kUsage for overrides that do not fit the
+// model. `file` outlives the result.
+std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides = {});
 
 }  // namespace fieldprint

@@ -29,7 +29,7 @@ struct Layer {
 
 class Lfm2 final : public Architecture {
  public:
-  explicit Lfm2(const GgufFile& file) {
+  Lfm2(const GgufFile& file, const ModelOverrides& overrides) {
     const std::string arch(file.string("general.architecture"));
     const auto key = [&](const char* part) { return arch + "." + part; };
     hp_.layers = positive(file, key("block_count"), 1000);
@@ -50,6 +50,8 @@ class Lfm2 final : public Architecture {
       dense_layers = static_cast<int>(file.integer(key("leading_dense_block_count"), 0));
       expert_ffn = positive(file, key("expert_feed_forward_length"), 1 << 22);
       active = positive(file, key("expert_used_count"), experts);
+      if (overrides.experts > 0) active = std::min(overrides.experts, experts);
+      hp_.experts = experts;
       constexpr int kSigmoid = 2;
       if (const int64_t gating = file.integer(key("expert_gating_func"), kSigmoid); gating != kSigmoid) {
         throw Error(ErrorKind::kUnsupported, fmt::format("experts are gated by function {}, only 2 (sigmoid) is supported", gating), file.path());
@@ -181,6 +183,6 @@ class Lfm2 final : public Architecture {
 
 }  // namespace
 
-std::unique_ptr<Architecture> load_lfm2(const GgufFile& file) { return std::make_unique<Lfm2>(file); }
+std::unique_ptr<Architecture> load_lfm2(const GgufFile& file, const ModelOverrides& overrides) { return std::make_unique<Lfm2>(file, overrides); }
 
 }  // namespace fieldprint

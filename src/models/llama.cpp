@@ -106,6 +106,6 @@ class Llama final : public Architecture {
 
 }  // namespace
 
-std::unique_ptr<Architecture> load_llama(const GgufFile& file) { return std::make_unique<Llama>(file); }
+std::unique_ptr<Architecture> load_llama(const GgufFile& file, const ModelOverrides&) { return std::make_unique<Llama>(file); }
 
 }  // namespace fieldprint

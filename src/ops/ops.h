@@ -62,6 +62,8 @@ struct Moe {
 };
 inline constexpr float kMinWeightSum = 6.103515625e-5f;  // 2^-14, the smallest normal half
 
+class KvSequence;
+
 // What an executor keeps of one sequence between steps.
 class SequenceState {
  public:
@@ -70,6 +72,8 @@ class SequenceState {
   // Keeps the first `tokens` tokens. Returns how many of them must pass again (as a replay) before the next ones can: a
   // convolution's inputs are not kept for every position. The others are as if nothing had come after them.
   virtual int truncate(int tokens) = 0;
+  virtual std::unique_ptr<SequenceState> fork() const = 0;  // as this one is now; the two then go their own ways
+  virtual KvSequence* kv() { return nullptr; }              // its pages, where it has such: what a saved session holds
   virtual int64_t bytes() const = 0;
 };
 

@@ -21,6 +21,7 @@ struct ReferenceSequence final : SequenceState {
     }
     return 0;
   }
+  std::unique_ptr<SequenceState> fork() const override { return std::make_unique<ReferenceSequence>(*this); }
   int64_t bytes() const override {
     size_t total = 0;
     for (size_t i = 0; i < shapes.size(); ++i) total += (k[i].size() + v[i].size() + u[i].size()) * sizeof(double);

@@ -22,14 +22,15 @@ constexpr int kSnapshotTokens = 64;
 constexpr int64_t kMaxSnapshotBytes = 16 << 20;
 
 struct RunSequence final : SequenceState {
-  RunSequence(const KvLayout& layout, const std::vector<KvLayerShape>& layers, PagePool& pool)
-      : kv(layout, pool), conv(layers, kMaxSnapshotBytes) {}
+  RunSequence(const KvLayout& layout, PagePool& pool) : pages(layout, pool), conv(layout, kMaxSnapshotBytes) {}
   int truncate(int tokens) override {
-    kv.truncate(tokens);
+    pages.truncate(tokens);
     return conv.rewind(tokens);
   }
-  int64_t bytes() const override { return kv.bytes() + conv.bytes(); }
-  KvSequence kv;
+  std::unique_ptr<SequenceState> fork() const override { return std::make_unique<RunSequence>(*this); }
+  KvSequence* kv() override { return &pages; }
+  int64_t bytes() const override { return pages.bytes() + conv.bytes(); }
+  KvSequence pages;
   ConvState conv;
 };
 
@@ -52,11 +53,10 @@ Activations rows_from(const Activations& a, int64_t row, int64_t k) {
 
 class RunOpsImpl final : public RunOps {
  public:
-  RunOpsImpl(const KernelTable& kernels, ThreadPool& pool, std::vector<KvLayerShape> layers, int page_size)
-      : kernels_(kernels), pool_(pool), layers_(std::move(layers)), layout_(layers_, page_size), pages_(layout_.page_bytes()),
-        scratch_(pool.threads()) {}
+  RunOpsImpl(const KernelTable& kernels, ThreadPool& pool, KvLayout layout)
+      : kernels_(kernels), pool_(pool), layout_(std::move(layout)), pages_(layout_.page_bytes()), scratch_(pool.threads()) {}
 
-  std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<RunSequence>(layout_, layers_, pages_); }
+  std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<RunSequence>(layout_, pages_); }
   uint64_t bytes_read() const override { return bytes_read_; }
 
   void begin(std::span<const StepSequence> sequences) override {
@@ -67,7 +67,8 @@ class RunOpsImpl final : public RunOps {
     for (const StepSequence& s : sequences_) {
       const int count = static_cast<int>(s.tokens.size());
       for (int t = 0; t < count; ++t) positions_.push_back(s.first_position + t);
-      sequence(s).kv.reserve(s.first_position + count);
+      // A replay writes no K/V.
+      sequence(s).pages.reserve(s.first_position + (s.replay ? count : 0), s.first_position + count);
     }
   }
 
@@ -248,7 +249,7 @@ class RunOpsImpl final : public RunOps {
     int row = 0;
     for (const StepSequence& s : sequences_) {
       const int count = static_cast<int>(s.tokens.size());
-      KvSequence& cache = sequence(s).kv;
+      KvSequence& cache = sequence(s).pages;
       if (!s.replay) for_rows(count, [&](int t) {
         const int64_t at = (row + t) * kv_width;
         cache.write(shape.layer, s.first_position + t, data(k) + at, data(v) + at);
@@ -265,7 +266,7 @@ class RunOpsImpl final : public RunOps {
       args.scale = shape.scale;
       args.window = shape.window;
       fieldprint::attend(args, pool_, scratch_);
-      bytes_read_ += static_cast<uint64_t>(s.first_position + count) * static_cast<uint64_t>(kv_width) * 2 * sizeof(uint16_t);
+      bytes_read_ += static_cast<uint64_t>(s.first_position + count) * static_cast<uint64_t>(2 * shape.kv_heads * layout_.head_bytes(shape.layer));
       row += count;
     }
     return y;
@@ -393,7 +394,6 @@ class RunOpsImpl final : public RunOps {
 
   const KernelTable& kernels_;
   ThreadPool& pool_;
-  std::vector<KvLayerShape> layers_;
   KvLayout layout_;
   PagePool pages_;
   AttendScratch scratch_;
@@ -412,8 +412,8 @@ class RunOpsImpl final : public RunOps {
 
 }  // namespace
 
-std::unique_ptr<RunOps> make_run_ops(const KernelTable& kernels, ThreadPool& pool, std::vector<KvLayerShape> layers, int page_size) {
-  return std::make_unique<RunOpsImpl>(kernels, pool, std::move(layers), page_size);
+std::unique_ptr<RunOps> make_run_ops(const KernelTable& kernels, ThreadPool& pool, KvLayout layout) {
+  return std::make_unique<RunOpsImpl>(kernels, pool, std::move(layout));
 }
 
 }  // namespace fieldprint

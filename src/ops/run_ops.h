@@ -19,7 +19,6 @@ class RunOps : public Ops {
 };
 
 // `pool` and `kernels` outlive the executor; one step at a time may use `pool`.
-std::unique_ptr<RunOps> make_run_ops(const KernelTable& kernels, ThreadPool& pool, std::vector<KvLayerShape> layers,
-                                     int page_size);
+std::unique_ptr<RunOps> make_run_ops(const KernelTable& kernels, ThreadPool& pool, KvLayout layout);
 
 }  // namespace fieldprint

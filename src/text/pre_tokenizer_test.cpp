@@ -156,7 +156,7 @@ TEST(UnicodeClass, EqualsPcre2) {
     ++disputed;
   }
   EXPECT_LT(disputed, 20'000);  // Unicode 16 has 9,600 that 14 has not
-  EXPECT_EQ(char_classes()['a'], kLetter);
+  EXPECT_EQ(char_classes()[U'a'], kLetter);
   EXPECT_EQ(char_classes()[0x3000], kSpace);
 }
 

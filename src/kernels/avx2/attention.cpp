@@ -6,18 +6,19 @@
 namespace fieldprint::avx2 {
 namespace {
 
-inline __m256 load_f16(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline __m256 load(const float* p) { return _mm256_loadu_ps(p); }
+inline __m256 load(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 
 // M rows by 8 * C columns of c stay in registers while the inner index runs.
-template <int M, int C>
-inline void block(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int inner) {
+template <int M, int C, class B>
+inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int inner) {
   __m256 acc[M][C];
   for (int i = 0; i < M; ++i) {
     for (int j = 0; j < C; ++j) acc[i][j] = _mm256_loadu_ps(c + i * c_stride + 8 * j);
   }
   for (int k = 0; k < inner; ++k) {
     __m256 column[C];
-    for (int j = 0; j < C; ++j) column[j] = load_f16(b + k * b_stride + 8 * j);
+    for (int j = 0; j < C; ++j) column[j] = load(b + k * b_stride + 8 * j);
     for (int i = 0; i < M; ++i) {
       const __m256 factor = _mm256_broadcast_ss(a + i * a_stride + k);
       for (int j = 0; j < C; ++j) acc[i][j] = _mm256_fmadd_ps(factor, column[j], acc[i][j]);
@@ -28,8 +29,8 @@ inline void block(const float* a, int64_t a_stride, const uint16_t* b, int64_t b
   }
 }
 
-template <int C>
-inline void columns(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
+template <int C, class B>
+inline void columns(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int m,
                     int inner) {
   int i = 0;
   for (; i + 3 <= m; i += 3) block<3, C>(a + i * a_stride, a_stride, b, b_stride, c + i * c_stride, c_stride, inner);
@@ -41,6 +42,13 @@ inline void columns(const float* a, int64_t a_stride, const uint16_t* b, int64_t
 
 void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
                 int inner, int n) {
+  int i = 0;
+  for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
+  for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
+}
+
+void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride, int m,
+                    int inner, int n) {
   int i = 0;
   for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
   for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);

@@ -12,6 +12,7 @@ void override_slots(KernelTable& table) {
   table.matmul[kSlotQ5_0] = matmul_q5_0;
   table.matmul[kSlotQ5_1] = matmul_q5_1;
   table.accumulate = accumulate;
+  table.accumulate_f32 = accumulate_f32;
 }
 
 }  // namespace fieldprint::avx512

@@ -18,6 +18,8 @@ void rms_norm(const float* x, const float* weight, int n, float eps, float* y);
 void silu_mul(const float* gate, const float* up, int n, float* y);
 void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
                 int inner, int n);
+void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride, int m,
+                    int inner, int n);
 float softmax_tile(float* s, int n, float scale, float* m, float* l);
 
 }  // namespace fieldprint::scalar

@@ -15,6 +15,7 @@ void override_slots(KernelTable& table) {
   table.rms_norm = rms_norm;
   table.silu_mul = silu_mul;
   table.accumulate = accumulate;
+  table.accumulate_f32 = accumulate_f32;
   table.softmax_tile = softmax_tile;
 }
 
