@@ -21,6 +21,7 @@ Action add_pull(CLI::App& app);
 Action add_models(CLI::App& app);
 Action add_quantize(CLI::App& app);
 Action add_synth(CLI::App& app);
+Action add_imatrix(CLI::App& app);
 Action add_tokenize(CLI::App& app);
 Action add_detokenize(CLI::App& app);
 Action add_template(CLI::App& app);

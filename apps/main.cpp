@@ -39,6 +39,7 @@ constexpr Row kCommands[] = {
     {"info", "Models", "What a model file says of itself, and the memory it wants", add_info},
     {"quantize", "Models", "Write a model with fewer bits a weight", add_quantize},
     {"synth", "Models", "Write a model of a known shape with random weights", add_synth},
+    {"imatrix", "Models", "Measure on text which weights matter, for quantize", add_imatrix},
     {"tokenize", "Text", "Turn text into token ids", add_tokenize},
     {"detokenize", "Text", "Turn token ids into text", add_detokenize},
     {"template", "Text", "Render a chat template: variables as JSON in, the prompt out", add_template},

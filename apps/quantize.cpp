@@ -117,7 +117,7 @@ Action add_quantize(CLI::App& app) {
       });
   add_text(app, "--imatrix", quantize->options.importance, "FILE", "An importance matrix (GGUF)");
   add_flag(app, "--allow-unweighted", quantize->options.allow_unweighted,
-           "Types below 2.5 bits even without an importance matrix");
+           "Types below 3 bits even without an importance matrix");
   add_flag(app, "--dry-run", quantize->dry_run, "Only show each tensor's type and size");
   add_flag(app, "--list", quantize->list, "Show the types");
   add_flag(app, "--json", quantize->json, "One JSON object")->group("Output");

@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "tokenize", "detokenize", "template", "logits", "perplexity", "completion"]
+COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
@@ -496,6 +496,52 @@ class Measure(Case):
         self.assertEqual(json.loads(self.tiny("perplexity", text, "-c", "64", "--json", FIELDPRINT_CONTEXT="128")[0])["context"], 64)
         self.refused("perplexity", "-m", folder / "tiny.gguf", text, says="512")
         self.refused("perplexity", "-m", folder / "tiny.gguf", folder / "none.txt", says="none.txt")
+
+    def test_imatrix(self):
+        text, other, out = folder / "text.txt", folder / "a=b.txt", folder / "matrix.gguf"
+        text.write_text("abc " * 100)
+        other.write_text("xyz " * 100)
+        _, err = self.tiny("imatrix", "-o", out, "-c", "64", text, f"{other}=0.5")
+        self.assertRegex(err, r"\[7/14\] chunks, perplexity [\d.]+\n")
+        self.assertRegex(err, r"fieldprint: 14 chunks of 64, perplexity [\d.]+\n$")
+        self.assertIn("is made of these already", self.tiny("imatrix", "-o", out, "-c", "64", text, f"{other}=0.5")[1])
+        stats = json.loads(self.call("imatrix", "--stats", out, "--json")[0])
+        self.assertEqual((stats["datasets"], stats["chunks"], stats["chunk_size"]), ([str(text), str(other)], 14, 64))
+        self.assertEqual({t["rows"] for t in stats["tensors"]}, {400 * 1.5})
+        shown, _ = self.call("imatrix", "--stats", out)
+        self.assertIn("14 chunks of 64 tokens", shown)
+        self.assertRegex(shown, r"(?m)^blk\.0\.ffn_down\.weight ")
+        self.call("imatrix", "-o", folder / "both.gguf", "--in", out, "--in", f"{out}=2", "-q")
+        both = json.loads(self.call("imatrix", "--stats", folder / "both.gguf", "--json")[0])
+        self.assertEqual({t["rows"] for t in both["tensors"]}, {400 * 4.5})
+        plan = json.loads(self.call("quantize", folder / "tiny.gguf", "-", "Q4_0", "--dry-run", "--json", "--imatrix", out)[0])
+        self.assertIn(True, {t["weighted"] for t in plan["tensors"]})
+        self.assertEqual([p for p in folder.iterdir() if p.name.endswith(".part")], [])
+        self.refused("imatrix", text, says="to which file?")
+        self.refused("imatrix", "-o", out, says="which texts?")
+        self.refused("imatrix", "-o", out, "-m", folder / "tiny.gguf", f"{text}=x", says="wants a number")
+        self.refused("imatrix", "-o", out, "-m", folder / "tiny.gguf", folder / "none.txt", says="none.txt")
+        self.refused("imatrix", "--stats", folder / "tiny.gguf", says="is no importance matrix")
+
+    def test_imatrix_goes_on_where_it_was(self):
+        text, out = folder / "long.txt", folder / "long.gguf"
+        text.write_text("abc def " * 40000)
+        command = [CLI, "imatrix", "-m", folder / "tiny.gguf", "-o", out, "-c", "64", "--save-every", "1", text]
+        running = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        part = folder / "long.gguf.part"
+        while not part.exists() and running.poll() is None:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGTERM)
+        err = running.communicate(timeout=60)[1].decode()
+        self.assertEqual(running.returncode, 128 + signal.SIGTERM, err)
+        kept = re.search(r"(\d+) of \d+ chunks are kept in .*long\.gguf\.part", err)
+        self.assertTrue(kept, err)
+        self.assertFalse(out.exists())
+        again = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.assertIn(f"going on after chunk {kept[1]} of", again.stderr.readline().decode())
+        again.send_signal(signal.SIGTERM)
+        again.communicate(timeout=60)
+        part.unlink()
 
     def test_info(self):
         out, err = self.call("info", folder / "tiny.gguf")

@@ -1,10 +1,12 @@
-// An importance matrix: how large the inputs of each matrix are, column by column, measured on text.
+// What the encoders want of an importance matrix: how much an error in each column counts.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "engine/importance_sums.h"
 
 namespace fieldprint {
 
@@ -18,10 +20,9 @@ struct ImportanceRows {
 
 class Importance {
  public:
-  // A GGUF file with general.type "imatrix" and for each tensor NAME two: NAME.in_sum2 [columns, experts], sums of
-  // squares, and NAME.counts [1, experts]. Throws as GgufFile::open, and Error kBadFile where that is not what it
-  // holds.
-  static Importance read(const std::string& path);
+  // Tensors whose counts are all 0 are left out: nothing was measured.
+  explicit Importance(const ImportanceSums& sums);
+  static Importance read(const std::string& path) { return Importance(ImportanceSums::read(path)); }
 
   const ImportanceRows* find(std::string_view tensor) const;  // nullptr where absent
   size_t size() const { return rows_.size(); }

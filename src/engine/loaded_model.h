@@ -24,6 +24,7 @@ class LoadedModel final : public Model {
   std::string_view isa() const override { return kernels_->name; }
   int threads() const override { return pool_->threads(); }
 
+  const GgufFile& file() const { return *file_; }
   const Architecture& architecture() const { return *architecture_; }
   const KernelTable& kernels() const { return *kernels_; }
   ThreadPool& pool() const { return *pool_; }

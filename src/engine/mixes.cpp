@@ -150,7 +150,8 @@ const QuantType& fitting_type(const QuantType& type, uint64_t row_elements) {
 }
 
 bool wants_importance(const QuantType& type) {
-  return type.name == "IQ1_S" || type.name == "IQ1_M" || type.name == "IQ2_XXS" || type.name == "IQ2_XS";
+  const bool ternary = type.name.starts_with("TQ");  // for weights that are -1, 0 or 1 already
+  return type.block_bytes * 8 < type.block_elements * 3 && !ternary;
 }
 
 }  // namespace fieldprint

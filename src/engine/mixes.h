@@ -46,7 +46,7 @@ bool stays_f32(std::string_view tensor, int dims);
 // A type with about the bits of `type` whose blocks divide rows of `row_elements`.
 const QuantType& fitting_type(const QuantType& type, uint64_t row_elements);
 
-// So few bits that, without an importance matrix, the result is of little use.
+// Below 3 bits a weight: without an importance matrix the result is of little use.
 bool wants_importance(const QuantType& type);
 
 }  // namespace fieldprint

@@ -2,23 +2,11 @@
 
 #include <cmath>
 
+#include "engine/likelihood.h"
 #include "fieldprint/error.h"
 #include "fieldprint/evaluate.h"
 
 namespace fieldprint {
-namespace {
-
-// -log softmax(logits)[target], in double.
-double negative_log_likelihood(std::span<const float> logits, TokenId target) {
-  float top = logits[0];
-  for (const float v : logits) top = std::max(top, v);
-  double sum = 0;
-  for (const float v : logits) sum += static_cast<double>(std::exp(v - top));
-  return std::log(sum) + static_cast<double>(top - logits[static_cast<size_t>(target)]);
-}
-
-}  // namespace
-
 PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view text, const PerplexityOptions& options,
                             const std::function<void(const PerplexityResult&, int)>& on_chunk) {
   const int c = options.context;

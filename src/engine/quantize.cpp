@@ -58,7 +58,7 @@ const ImportanceRows* importance_of(const Job& job, const GgufTensor& tensor, co
   const ImportanceRows* rows = job.importance->find(tensor.name);
   if (rows == nullptr) return nullptr;
   const uint64_t experts = tensor.shape[2] * tensor.shape[3];
-  if (rows->columns != tensor.shape[0] || rows->experts() != experts) {
+  if (rows->means.size() != tensor.shape[0] * experts) {  // an older .dat file does not tell experts apart
     throw Error(ErrorKind::kBadInput,
                 fmt::format("the importance matrix was made for another model: {} has {} inputs and {} experts, not "
                             "{} and {}",

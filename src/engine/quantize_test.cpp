@@ -162,6 +162,7 @@ TEST_F(Quantizing, RowsThatFitNoBlockSaySo) {
 TEST_F(Quantizing, AnImportanceMatrixLowersTheWeightedErrorAndMustFit) {
   QuantizeOptions options;
   options.mix = "Q2_K";
+  options.allow_unweighted = true;
   options.tensors = {{"blk.0.ffn_down_exps.weight", "Q2_K"}};
   const auto weighted_error = [&] {
     quantize(in(), out(), options);
@@ -188,8 +189,14 @@ TEST_F(Quantizing, AnImportanceMatrixLowersTheWeightedErrorAndMustFit) {
 
 TEST_F(Quantizing, TypesOfFewBitsAskForAnImportanceMatrix) {
   QuantizeOptions options;
-  options.mix = "IQ2_XS";
-  EXPECT_THAT(refusal(options), HasSubstr("needs an importance matrix"));
+  for (const char* mix : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S"}) {
+    options.mix = mix;
+    EXPECT_THAT(refusal(options), HasSubstr("needs an importance matrix")) << mix;
+  }
+  for (const char* mix : {"IQ3_XXS", "Q3_K_S", "TQ1_0", "TQ2_0", "Q4_0"}) {
+    options.mix = mix;
+    EXPECT_EQ(refusal(options), "") << mix;
+  }
   options.mix = "";
   EXPECT_EQ(refusal(options), "which type?");
   options.mix = "Q9_K";

@@ -21,10 +21,13 @@ struct Weight {
   const QuantType* type = nullptr;
   const std::byte* data = nullptr;
   int64_t rows = 0, cols = 0;
+  int part = 0;  // of equal slices, which one: the expert
 
   int64_t row_bytes() const { return static_cast<int64_t>(type->bytes(static_cast<uint64_t>(cols))); }
   int64_t bytes() const { return rows * row_bytes(); }
-  Weight slice(int64_t first, int64_t count) const { return {name, type, data + first * row_bytes(), count, cols}; }
+  Weight slice(int64_t first, int64_t count) const {
+    return {name, type, data + first * row_bytes(), count, cols, static_cast<int>(first / count)};
+  }
 };
 
 enum class RopePairs {
@@ -77,6 +80,14 @@ class SequenceState {
   virtual int64_t bytes() const = 0;
 };
 
+// Sees what every matrix is multiplied with: for measurements.
+class ProductObserver {
+ public:
+  virtual ~ProductObserver() = default;
+  // `x` [rows, weight.cols], rows in the order of their tokens; of experts `weight` is the slice of one.
+  virtual void inputs(const Weight& weight, std::span<const float> x) = 0;
+};
+
 enum class LogitRows { kNone, kLast, kAll };
 
 // One sequence's part of a step.
@@ -115,12 +126,18 @@ class Ops {
   // Ends a step: its result as float32, [rows, x.cols], valid until the next begin().
   virtual std::span<const float> finish(Tensor x) = 0;
 
+  // Calls `observer` before every product, on the thread that runs the step; nullptr: nobody.
+  void observe(ProductObserver* observer) { observer_ = observer; }
+
   Tensor linear(const Tensor& x, const Weight& weight) {
     const Weight* weights[] = {&weight};
     Tensor y[1];
     linear(x, weights, y);
     return std::move(y[0]);
   }
+
+ protected:
+  ProductObserver* observer_ = nullptr;
 };
 
 // The experts of one token and their weights, in order of choice. `scores` [experts] are sigmoid(router x).

@@ -74,6 +74,10 @@ class ReferenceOps final : public Ops {
     for (size_t i = 0; i < weights.size(); ++i) {
       const Weight& w = *weights[i];
       y[i] = make(x.rows(), w.rows);
+      if (observer_ != nullptr) {
+        const std::vector<float> inputs(data(x), data(x) + x.rows() * x.cols());
+        observer_->inputs(w, inputs);
+      }
       for (int64_t r = 0; r < w.rows; ++r) {
         const float* row = decoded_row(w, r);
         for (int t = 0; t < x.rows(); ++t) {

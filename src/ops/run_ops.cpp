@@ -314,6 +314,11 @@ class RunOpsImpl final : public RunOps {
 
   // Runs products_: their rows are cut into pieces and dealt to the threads.
   void multiply() {
+    if (observer_ != nullptr) {
+      for (const Product& product : products_) {
+        observer_->inputs(product.weight, {product.x.f32, static_cast<size_t>(product.tokens * product.weight.cols)});
+      }
+    }
     pieces_.clear();
     for (size_t i = 0; i < products_.size(); ++i) {
       const Weight& w = products_[i].weight;
