@@ -129,6 +129,7 @@ Action add_imatrix(CLI::App& app) {
       ->expected(1, CLI::detail::expected_max_vector_size)
       ->allow_extra_args();
   add_model(app, imatrix->model.model);
+  add_experts(app, imatrix->model.load);
   add_text(app, "-o,--out", imatrix->out, "FILE", "Where to write; FILE.part until all is done");
   add_list(
       app, "--in", "FILE", "An importance matrix to add, or FILE=WEIGHT; repeatable",

@@ -23,6 +23,38 @@ struct Perplexity {
   int operator()() const;
 };
 
+nlohmann::ordered_json divergence_json(const Divergence& d) {
+  return {{"mean", d.mean},
+          {"mean_error", d.mean_error},
+          {"median", d.median},
+          {"p90", d.p90},
+          {"p95", d.p95},
+          {"p99", d.p99},
+          {"p999", d.p999},
+          {"max", d.max},
+          {"same_top", d.same_top},
+          {"same_top_error", d.same_top_error},
+          {"delta_p_rms", d.delta_p_rms},
+          {"delta_p_rms_error", d.delta_p_rms_error},
+          {"delta_p", d.delta_p},
+          {"delta_p_error", d.delta_p_error},
+          {"base_perplexity", d.base_perplexity},
+          {"ratio", d.ratio},
+          {"ratio_error", d.ratio_error}};
+}
+
+void print_divergence(const Divergence& d) {
+  write_out(fmt::format(
+      "base       {:.4f}, ratio {:.5f} +- {:.5f}\n"
+      "divergence {:.6f} +- {:.6f} nats a token\n"
+      "           median {:.6f}, 90% {:.6f}, 95% {:.6f}, 99% {:.6f}, 99.9% {:.6f}, max {:.6f}\n"
+      "same top   {:.3f} +- {:.3f} %\n"
+      "delta p    {:.3f} +- {:.3f} % (root mean square), mean {:.3f} +- {:.3f} %\n",
+      d.base_perplexity, d.ratio, d.ratio_error, d.mean, d.mean_error, d.median, d.p90, d.p95, d.p99, d.p999, d.max,
+      d.same_top * 100, d.same_top_error * 100, d.delta_p_rms * 100, d.delta_p_rms_error * 100, d.delta_p * 100,
+      d.delta_p_error * 100));
+}
+
 int Perplexity::operator()() const {
   if (file.empty())
     throw Error(ErrorKind::kUsage, "which text?", {}, "`fieldprint perplexity FILE`, or - for standard input");
@@ -35,7 +67,8 @@ int Perplexity::operator()() const {
   int told = 0;
   const auto result =
       perplexity(Model::load(path, model.load), text, options, [&](const PerplexityResult& so_far, int total) {
-        const std::string running = fmt::format("perplexity {:.4f} +- {:.4f}", so_far.perplexity, so_far.error);
+        std::string running = fmt::format("perplexity {:.4f} +- {:.4f}", so_far.perplexity, so_far.error);
+        if (so_far.divergence) running += fmt::format(", divergence {:.5f}", so_far.divergence->mean);
         if (!bar.update("perplexity", static_cast<uint64_t>(so_far.chunks), static_cast<uint64_t>(total), running))
           throw Interrupted{};
         // A log gets ten lines, a terminal its bar.
@@ -46,14 +79,18 @@ int Perplexity::operator()() const {
       });
   bar.wipe();
   if (json) {
-    const nlohmann::ordered_json object = {
-        {"perplexity", result.perplexity}, {"error", result.error},   {"nll", result.nll},
-        {"tokens", result.tokens},         {"chunks", result.chunks}, {"context", options.context}};
+    nlohmann::ordered_json object = {{"perplexity", result.perplexity}, {"error", result.error},
+                                     {"nll", result.nll},               {"tokens", result.tokens},
+                                     {"chunks", result.chunks},         {"context", result.context},
+                                     {"stride", result.stride}};
+    if (result.divergence) object["divergence"] = divergence_json(*result.divergence);
     write_out(object.dump() + "\n");
-  } else {
-    write_out(fmt::format("perplexity {:.4f} +- {:.4f} ({} tokens in {} chunks of {})\n", result.perplexity,
-                          result.error, result.tokens, result.chunks, options.context));
+    return kDone;
   }
+  write_out(fmt::format("perplexity {:.4f} +- {:.4f} ({} tokens in {} chunks of {}{})\n", result.perplexity, result.error,
+                        result.tokens, result.chunks, result.context,
+                        result.stride > 0 ? fmt::format(", stride {}", result.stride) : ""));
+  if (result.divergence) print_divergence(*result.divergence);
   return kDone;
 }
 
@@ -65,14 +102,24 @@ Action add_perplexity(CLI::App& app) {
   add_model(app, options->model.model);
   add_experts(app, options->model.load);
   // Not --context: a $FIELDPRINT_CONTEXT that is meant for answers should not change what is measured here.
-  add_integer(app, "-c,--window", options->evaluation.context, 4, "Tokens a chunk; its second half is scored")
+  add_integer(app, "-c,--window", options->evaluation.context, 0, "Tokens a chunk; 0 = 512, or those of --kl")
       ->group("Measure");
   add_integer(app, "--chunks", options->evaluation.chunks, 0, "Chunks at most; 0 = all")->group("Measure");
+  add_integer(app, "--stride", options->evaluation.stride, 0,
+              "Slide the window by so many tokens, score each once; 0 = second halves of chunks")
+      ->group("Measure");
+  add_text(app, "--kl-base", options->evaluation.kl_save, "FILE", "Write all probabilities, for --kl")
+      ->group("Measure");
+  add_text(app, "--kl", options->evaluation.kl_base, "FILE", "Compare with what --kl-base wrote")
+      ->group("Measure");
   add_flag(app, "--json", options->json, "One JSON object")->group("Output");
   add_quiet(app, options->quiet);
   add_threads(app, options->model.load);
   add_executor(app, options->model.session);
-  app.footer("  fieldprint perplexity --chunks 39 wikitext2-test.txt");
+  app.footer(
+      "  fieldprint perplexity --chunks 39 wikitext2-test.txt\n"
+      "  fieldprint perplexity -m model-f16.gguf --kl-base base.kl text.txt\n"
+      "  fieldprint perplexity -m model-q4.gguf --kl base.kl text.txt");
   return [options] { return (*options)(); };
 }
 

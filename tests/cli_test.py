@@ -496,6 +496,23 @@ class Measure(Case):
         self.assertEqual(json.loads(self.tiny("perplexity", text, "-c", "64", "--json", FIELDPRINT_CONTEXT="128")[0])["context"], 64)
         self.refused("perplexity", "-m", folder / "tiny.gguf", text, says="512")
         self.refused("perplexity", "-m", folder / "tiny.gguf", folder / "none.txt", says="none.txt")
+        slid, _ = self.tiny("perplexity", text, "-c", "64", "--stride", "16", "-q")
+        self.assertIn("(399 tokens in 22 chunks of 64, stride 16)", slid)
+
+    def test_perplexity_beside_a_base(self):
+        text, base = folder / "text.txt", folder / "base.kl"
+        text.write_text("abc " * 100)
+        self.tiny("perplexity", text, "-c", "64", "--chunks", "2", "--kl-base", base, "-q")
+        out, _ = self.tiny("perplexity", text, "--kl", base, "-q")
+        self.assertRegex(out, r"(?m)^perplexity .* \(62 tokens in 2 chunks of 64\)$")
+        self.assertRegex(out, r"(?m)^base       [\d.]+, ratio 1\.00000 ")
+        self.assertRegex(out, r"(?m)^divergence 0\.00000")
+        self.assertRegex(out, r"(?m)^same top   100\.000 ")
+        result = json.loads(self.tiny("perplexity", text, "--kl", base, "--json")[0])
+        self.assertLess(result["divergence"]["mean"], 1e-7)
+        self.assertEqual((result["context"], result["stride"], result["divergence"]["same_top"]), (64, 0, 1))
+        self.refused("perplexity", "-m", folder / "tiny.gguf", text, "--kl", text, says="no file of probabilities", hint="--kl-base")
+        self.refused("perplexity", "-m", folder / "tiny.gguf", text, "--kl", base, "-c", "32", says="a window of 64, not 32")
 
     def test_imatrix(self):
         text, other, out = folder / "text.txt", folder / "a=b.txt", folder / "matrix.gguf"

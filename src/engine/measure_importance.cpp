@@ -110,7 +110,7 @@ class Runner {
       : model_(model), step_(static_cast<size_t>(std::max(options.chunk, 1))), collector_(model) {
     const auto& layers = model.architecture().hyperparameters().kv;
     if (options.executor == Executor::kReference) ops_ = make_reference_ops(layers);
-    else ops_ = make_run_ops(model.kernels(), model.pool(), layers, options.page_size);
+    else ops_ = make_run_ops(model.kernels(), model.pool(), KvLayout(layers, options.page_size, kv_type(options.kv_type)));
     ops_->observe(&collector_);
   }
 
@@ -150,8 +150,9 @@ class Runner {
 
 // All that the result depends on, as a hash.
 std::string job_of(const LoadedModel* model, const ImportanceOptions& options) {
-  std::string job = fmt::format("{} {} {}\n", options.context, options.chunks, static_cast<int>(options.session.executor));
-  if (model != nullptr) job += model_fingerprint(model->file()) + "\n";
+  std::string job = fmt::format("{} {} {} {}\n", options.context, options.chunks, static_cast<int>(options.session.executor),
+                                options.session.kv_type);
+  if (model != nullptr) job += fmt::format("{} {}\n", model_fingerprint(model->file()), model->info().active_parameters);
   for (const ImportanceText& text : options.texts) {
     job += fmt::format("text {} {} {}\n", text.weight, sha256_hex(std::as_bytes(std::span(text.text))), text.name);
   }
