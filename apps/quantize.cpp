@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -74,7 +75,8 @@ int Quantize::operator()() const {
   }
   auto wanted = options;
   wanted.threads = load.threads;
-  const std::string path = model_path(in);
+  std::error_code error;
+  const std::string path = std::filesystem::is_directory(in, error) ? in : model_path(in);
   if (dry_run) {
     const auto plan = plan_quantize(path, wanted);
     if (json) print_json(plan);
@@ -102,7 +104,7 @@ int Quantize::operator()() const {
 
 Action add_quantize(CLI::App& app) {
   auto quantize = std::make_shared<Quantize>();
-  add_text(app, "IN", quantize->in, "MODEL", "The model: a name or a GGUF file, of any types");
+  add_text(app, "IN", quantize->in, "MODEL", "The model: a name, a GGUF file of any types, or a folder of safetensors as on Hugging Face");
   add_text(app, "OUT", quantize->out, "FILE", "Where to write; replaced only when all is done");
   add_text(app, "TYPE", quantize->options.mix, "TYPE", "What --list shows, such as Q4_K_M");
   add_list(
@@ -125,6 +127,7 @@ Action add_quantize(CLI::App& app) {
   add_threads(app, quantize->load);
   app.footer(
       "  fieldprint quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
+      "  fieldprint quantize LFM2-350M/ lfm2-350m-bf16.gguf BF16\n"
       "  fieldprint quantize model.gguf small.gguf IQ2_XS --imatrix model.imatrix.gguf\n"
       "  fieldprint quantize model.gguf - Q4_K_M --dry-run");
   return [quantize] { return (*quantize)(); };

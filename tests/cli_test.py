@@ -601,6 +601,43 @@ class Making(Case):
         self.assertIn("blk.23.ffn_down_exps.weight", self.call("synth", "lfm2-8b-a1b", "--dry-run")[0])
         self.assertIn("attn-lfm2", self.call("synth", "--list")[0])
 
+    def test_quantize_takes_a_folder_of_safetensors(self):
+        model = folder / "hugging-face"
+        model.mkdir()
+        out = folder / "made.gguf"
+        self.refused("quantize", model, out, "F16", says="config.json")
+        width, heads, vocabulary = 32, 4, 260
+        shapes = {"model.embed_tokens": [vocabulary, width], "model.norm": [width], "model.layers.0.input_layernorm": [width],
+                  "model.layers.0.post_attention_layernorm": [width], "model.layers.0.mlp.gate_proj": [64, width],
+                  "model.layers.0.mlp.up_proj": [64, width], "model.layers.0.mlp.down_proj": [width, 64]}
+        shapes.update({f"model.layers.0.self_attn.{one}_proj": [width, width] for one in "qkvo"})
+        header, data = {}, b""
+        for name, shape in shapes.items():
+            count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+            values = struct.pack(f"<{count}f", *(((i * 7 + len(name)) % 101 - 50) / 400 if len(shape) > 1 else 1.0 for i in range(count)))
+            header[name + ".weight"] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
+            data += values
+        text = json.dumps(header).encode()
+        (model / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+        (model / "config.json").write_text(json.dumps({
+            "model_type": "llama", "num_hidden_layers": 1, "hidden_size": width, "intermediate_size": 64, "vocab_size": vocabulary,
+            "num_attention_heads": heads, "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "tie_word_embeddings": True}))
+        tokens = {chr(b if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174 else 256 + i): b for i, b in enumerate(
+            [b for b in range(256) if not (33 <= b <= 126 or 161 <= b <= 172 or b >= 174)]
+            + [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174])}
+        (model / "tokenizer.json").write_text(json.dumps({
+            "model": {"type": "BPE", "vocab": tokens, "merges": []}, "added_tokens": [{"id": 256, "content": "<|end|>", "special": True}],
+            "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}}))
+        plan = json.loads(self.call("quantize", model, "-", "Q8_0", "--dry-run", "--json")[0])
+        self.assertEqual(len(plan["tensors"]), len(shapes))
+        _, err = self.call("quantize", model, out, "Q8_0")
+        self.assertIn(f"{len(shapes)} tensors", err)
+        self.assertIn("hugging-face", self.call("info", out)[0])
+        self.assertEqual(self.call("tokenize", "-m", out, "hello<|end|>")[0].split(), ["104", "101", "108", "108", "111", "256"])
+        self.assertEqual(len(json.loads(self.call("run", "-m", out, "--raw", "--json", "-n", "3", "--temp", "0", "hello")[0])["tokens"]), 3)
+        (model / "model.safetensors").write_bytes(struct.pack("<Q", 1 << 40))
+        self.refused("quantize", model, out, "F16", says="model.safetensors: states a header of 1099511627776 bytes")
+
     def test_synth_takes_a_vocabulary(self):
         out = folder / "made.gguf"
         self.call("synth", "tiny-llama:f16", out, "--vocab", folder / "tiny.gguf")

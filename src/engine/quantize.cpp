@@ -11,10 +11,10 @@
 
 #include "base/atomic_file.h"
 #include "base/thread_pool.h"
+#include "convert/source.h"
 #include "engine/importance.h"
 #include "engine/mixes.h"
 #include "fieldprint/error.h"
-#include "gguf/gguf.h"
 
 namespace fieldprint {
 namespace {
@@ -41,11 +41,11 @@ const QuantType& type_named(const std::string& name) {
 // All that is settled before the first value is read.
 struct Job {
   struct Step {
-    const GgufTensor* from;
+    const SourceTensor* from;
     const QuantType* to;
     const ImportanceRows* importance;  // nullptr: none
   };
-  std::shared_ptr<const GgufFile> file;
+  SourceModel source;
   const Mix* mix;
   std::optional<Importance> importance;
   std::vector<Step> steps;
@@ -53,7 +53,7 @@ struct Job {
 };
 
 // The importance that fits the tensor; nullptr where the type has no use for it or none was measured.
-const ImportanceRows* importance_of(const Job& job, const GgufTensor& tensor, const QuantType& to) {
+const ImportanceRows* importance_of(const Job& job, const SourceTensor& tensor, const QuantType& to) {
   if (!job.importance || to.block_elements == 1) return nullptr;
   const ImportanceRows* rows = job.importance->find(tensor.name);
   if (rows == nullptr) return nullptr;
@@ -72,14 +72,16 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
   job.mix = &mix_named(options.mix);
   std::vector<const QuantType*> rule_types;
   for (const TensorTypeRule& rule : options.tensors) rule_types.push_back(&type_named(rule.type));
-  job.file = GgufFile::open(in);
+  job.source = open_source(in);
   if (!options.importance.empty()) job.importance = Importance::read(options.importance);
 
-  const bool tied = job.file->find_tensor("output.weight") == nullptr;
+  const auto& tensors = job.source.tensors;
+  const bool tied =
+      std::none_of(tensors.begin(), tensors.end(), [](const auto& t) { return t.name == "output.weight"; });
   int layers = 0;
-  for (const GgufTensor& tensor : job.file->tensors()) layers = std::max(layers, layer_of(tensor.name) + 1);
+  for (const SourceTensor& tensor : tensors) layers = std::max(layers, layer_of(tensor.name) + 1);
   std::vector<bool> used(options.tensors.size(), false);
-  for (const GgufTensor& tensor : job.file->tensors()) {
+  for (const SourceTensor& tensor : tensors) {
     QuantizedTensor planned;
     planned.name = tensor.name;
     planned.shape.assign(tensor.shape.begin(), tensor.shape.begin() + tensor.dims);
@@ -100,7 +102,7 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
     }
     planned.from = tensor.type->name;
     planned.to = to.name;
-    planned.bytes_from = tensor.bytes;
+    planned.bytes_from = tensor.bytes();
     planned.bytes_to = to.bytes(tensor.elements());
     planned.weighted = importance != nullptr && tensor.type != &to;
     job.plan.bytes_from += planned.bytes_from;
@@ -122,7 +124,7 @@ class Encoder {
       : pool_(threads > 0 ? threads : hardware_threads()), progress_(progress), total_(total) {}
 
   void encode(const Job::Step& step, const GgufSink& sink) {
-    const GgufTensor& from = *step.from;
+    const SourceTensor& from = *step.from;
     if (from.type == step.to) {  // as it is; encoding again could only lose
       copy(from, sink);
       return;
@@ -153,22 +155,37 @@ class Encoder {
  private:
   static constexpr int64_t kPieceValues = 1 << 15;
 
-  void copy(const GgufTensor& from, const GgufSink& sink) {
+  void copy(const SourceTensor& from, const GgufSink& sink) {
     constexpr uint64_t kSlab = 16 << 20;
-    for (uint64_t at = 0; at < from.bytes; at += kSlab) {
-      const uint64_t bytes = std::min(kSlab, from.bytes - at);
-      sink({from.data + at, static_cast<size_t>(bytes)});
-      report(from.name, bytes);
+    if (from.is_contiguous()) {
+      for (uint64_t at = 0; at < from.bytes(); at += kSlab) {
+        const uint64_t bytes = std::min(kSlab, from.bytes() - at);
+        sink({from.parts[0] + at, static_cast<size_t>(bytes)});
+        report(from.name, bytes);
+      }
+      return;
+    }
+    const uint64_t row_bytes = from.row_bytes(), slab = std::max<uint64_t>(kSlab / row_bytes, 1);
+    for (uint64_t first = 0; first < from.rows(); first += slab) {
+      const uint64_t count = std::min(slab, from.rows() - first);
+      out_.resize(static_cast<size_t>(count * row_bytes));
+      for (uint64_t row = 0; row < count; ++row) {
+        std::memcpy(out_.data() + row * row_bytes, from.row(first + row), row_bytes);
+      }
+      sink(out_);
+      report(from.name, out_.size());
     }
   }
 
   static void encode_piece(const Job::Step& step, int64_t begin, int64_t end, std::byte* out) {
-    const GgufTensor& from = *step.from;
+    const SourceTensor& from = *step.from;
     const auto columns = static_cast<int64_t>(from.shape[0]);
     const auto rows_per_expert = static_cast<int64_t>(from.shape[1]);
     std::vector<float> values(static_cast<size_t>(columns));
+    std::vector<std::byte> aligned(from.row_bytes());
     for (int64_t row = begin; row < end; ++row) {
-      from.type->decode(from.data + static_cast<uint64_t>(row) * from.row_bytes(), values.data(), columns);
+      std::memcpy(aligned.data(), from.row(static_cast<uint64_t>(row)), aligned.size());
+      from.type->decode(aligned.data(), values.data(), columns);
       const float* importance = nullptr;
       if (step.importance != nullptr) importance = step.importance->means.data() + row / rows_per_expert * columns;
       encode_rows(*step.to, values.data(), importance, out, 1, columns, fmt::format("{}, row {}", from.name, row));
@@ -200,13 +217,12 @@ QuantizePlan quantize(const std::string& in, const std::string& out, const Quant
   const Job job = prepare_job(in, options);
   require_room(out, job.plan.bytes_to);
   Encoder encoder(options.threads, progress, job.plan.bytes_from);
-  GgufWriter writer;
-  for (const auto& [key, value] : job.file->metadata()) writer.copy(key, value);
+  GgufWriter& writer = *job.source.writer;
   writer.set("general.file_type", job.mix->file_type);
   writer.set("general.quantization_version", uint32_t{2});
   for (size_t i = 0; i < job.steps.size(); ++i) {
     const Job::Step& step = job.steps[i];
-    writer.add_tensor(std::string(step.from->name), *step.to, job.plan.tensors[i].shape,
+    writer.add_tensor(step.from->name, *step.to, job.plan.tensors[i].shape,
                       [&encoder, &step](const GgufSink& sink) { encoder.encode(step, sink); });
   }
   writer.write(out);
