@@ -92,6 +92,21 @@ double root_mean_square(const std::vector<float>& values) {
   return std::sqrt(sum / static_cast<double>(values.size()));
 }
 
+// Floats of kBytes each, five of the table's 4096 from each random number.
+template <size_t kBytes>
+void fill_values(const std::vector<std::array<std::byte, 4>>& table, Rng& random, std::byte* out, size_t bytes) {
+  constexpr int kBits = 12, kDraws = 5;
+  assert(table.size() == 1 << kBits);
+  const std::array<std::byte, 4>* values = table.data();
+  const auto put = [&](size_t at, uint64_t draw) { std::memcpy(out + at, values[draw & 0xfff].data(), kBytes); };
+  size_t at = 0;
+  for (; at + kDraws * kBytes <= bytes; at += kDraws * kBytes) {
+    const uint64_t draws = random.next();
+    for (int i = 0; i < kDraws; ++i) put(at + static_cast<size_t>(i) * kBytes, draws >> (i * kBits));
+  }
+  for (uint64_t draws = random.next(); at < bytes; at += kBytes, draws >>= kBits) put(at, draws);
+}
+
 }  // namespace
 
 void RandomBlocks::set_scales(double scale, double jitter) {
@@ -150,14 +165,8 @@ void RandomBlocks::fill(Rng& random, void* blocks, int64_t n) const {
   const auto block = static_cast<size_t>(type_->block_bytes);
   const auto bytes = static_cast<size_t>(type_->bytes(static_cast<uint64_t>(n)));
   if (field_ == nullptr) {
-    constexpr int kBits = 12, kDraws = 5;
-    static_assert(kValues == 1 << kBits);
-    for (size_t at = 0; at < bytes;) {
-      uint64_t draws = random.next();
-      for (int i = 0; i < kDraws && at < bytes; ++i, at += block, draws >>= kBits) {
-        std::memcpy(out + at, table_[draws % kValues].data(), block);
-      }
-    }
+    if (block == 2) fill_values<2>(table_, random, out, bytes);
+    else fill_values<4>(table_, random, out, bytes);
     return;
   }
   for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
