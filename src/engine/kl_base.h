@@ -17,7 +17,7 @@ namespace fieldprint {
 struct KlHeader {
   uint32_t vocabulary = 0, context = 0, stride = 0, chunks = 0;
   uint64_t positions = 0;
-  std::string model, tokens, text;  // SHA-256, hex: fingerprints of the model and its vocabulary, hash of the text
+  std::string model, tokens, text;  // SHA-256, hex: the model's fingerprint, its vocabulary, the text
 };
 
 // One position of a base.

@@ -6,7 +6,6 @@
 #include <unordered_map>
 
 #include "base/sha256.h"
-#include "engine/fingerprint.h"
 #include "engine/importance_sums.h"
 #include "engine/likelihood.h"
 #include "engine/loaded_model.h"
@@ -152,7 +151,7 @@ class Runner {
 std::string job_of(const LoadedModel* model, const ImportanceOptions& options) {
   std::string job = fmt::format("{} {} {} {}\n", options.context, options.chunks, static_cast<int>(options.session.executor),
                                 options.session.kv_type);
-  if (model != nullptr) job += fmt::format("{} {}\n", model_fingerprint(model->file()), model->info().active_parameters);
+  if (model != nullptr) job += model->fingerprint() + "\n";
   for (const ImportanceText& text : options.texts) {
     job += fmt::format("text {} {} {}\n", text.weight, sha256_hex(std::as_bytes(std::span(text.text))), text.name);
   }

@@ -6,7 +6,6 @@
 
 #include "base/sha256.h"
 #include "engine/divergence.h"
-#include "engine/fingerprint.h"
 #include "engine/kl_base.h"
 #include "engine/likelihood.h"
 #include "engine/loaded_model.h"
@@ -35,6 +34,21 @@ std::vector<Window> cut(size_t tokens, size_t context, size_t stride) {
     scored = end;
   }
   return windows;
+}
+
+// SHA-256 of the tokens in order, each with its length before it.
+std::string vocabulary_hash(const GgufFile& file) {
+  Sha256 hash;
+  const auto update = [&](std::string_view text) {
+    const uint64_t size = text.size();
+    hash.update(std::as_bytes(std::span(&size, 1)));
+    hash.update(std::as_bytes(std::span(text)));
+  };
+  update(file.string("tokenizer.ggml.model", ""));
+  if (const GgufArray* tokens = file.array("tokenizer.ggml.tokens"); tokens != nullptr) {
+    for (const std::string_view token : tokens->strings) update(token);
+  }
+  return hash.hex();
 }
 
 void check_base(const KlHeader& base, const KlHeader& ours, const std::string& path) {
@@ -76,7 +90,7 @@ PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view
   header.context = static_cast<uint32_t>(c);
   header.stride = static_cast<uint32_t>(stride);
   if (base || !options.kl_save.empty()) {
-    header.tokens = vocabulary_fingerprint(loaded.file());
+    header.tokens = vocabulary_hash(loaded.file());
     header.text = sha256_hex(std::as_bytes(std::span(text)));
   }
   if (base) check_base(base->header(), header, options.kl_base);
@@ -97,7 +111,7 @@ PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view
   }
   std::optional<KlBaseWriter> writer;
   if (!options.kl_save.empty()) {
-    header.model = model_fingerprint(loaded.file());
+    header.model = loaded.fingerprint();
     writer.emplace(options.kl_save, header);
   }
 
