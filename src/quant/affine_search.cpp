@@ -15,7 +15,10 @@ struct Search {
 
   bool attempt(Affine at) {
     float error;
-    const Affine solved = solve_affine(problem, fit_affine(problem, at), at, &error);
+    const AffineFit fit = fit_affine(problem, at);
+    const Affine solved = solve_affine(problem, fit, at, &error);
+    // Where next to nothing is left, a difference of large numbers cannot tell how much: values that lie on a grid.
+    if (error < 1e-5f * solved.scale * solved.scale * fit.qq) error = fit_affine(problem, solved).error;
     if (!first && !(error < best_error)) return false;
     best = solved, best_error = error, first = false;
     return true;
@@ -210,9 +213,13 @@ HalfAffine encode_affine_32(const float* values, const float* importance, int to
   };
   if (!block.zero) {
     const Affine real = search_affine(problem);
-    best.scale = block.unit.half(real.scale);
-    best.minimum = block.unit.half(-real.minimum);
-    float best_error = fit_affine(problem, affine(best)).error;
+    // Where steps are to spare, all quants may move by one: another minimum, which may lie nearer to a half.
+    float best_error = -1.0f;
+    for (const float steps : {0.0f, -1.0f, 1.0f}) {
+      const HalfAffine trial{block.unit.half(real.scale), block.unit.half(steps * real.scale - real.minimum)};
+      const float error = fit_affine(problem, affine(trial)).error;
+      if (best_error < 0.0f || error < best_error) best = trial, best_error = error;
+    }
     const HalfAffine middle = best;
     for (int s = -1; s <= 1; ++s) {
       for (int m = -1; m <= 1; ++m) {
