@@ -79,6 +79,13 @@ void quantize_activations(const KernelTable& kernels, const float* x, int n, con
   float squares = 0;
   for (int b = 0; b < blocks; ++b) squares += out.d[b] * out.d[b];
   const float limit = squares / static_cast<float>(blocks);
+  constexpr int kPart = 16;
+  for (int p = 0; p < n / kPart; ++p) {
+    int sum = 0;
+    for (int i = p * kPart; i < (p + 1) * kPart; ++i) sum += out.q[i];
+    out.parts[p] = static_cast<int16_t>(sum);
+    out.parts_low[p] = 0;
+  }
   for (int b = 0; b < blocks; ++b) {
     const float step = out.d[b];
     out.fine[b] = step * step > limit;
@@ -91,6 +98,7 @@ void quantize_activations(const KernelTable& kernels, const float* x, int n, con
       const float low = std::clamp(rest * per_step, -127.0f, 127.0f);
       out.q_low[i] = static_cast<int8_t>((low + ExpConstants::kRound) - ExpConstants::kRound);
       sum += out.q_low[i];
+      out.parts_low[i / kPart] = static_cast<int16_t>(out.parts_low[i / kPart] + out.q_low[i]);
     }
     out.sum[b] = kFineSteps * out.sum[b] + sum;
     out.d[b] = step / static_cast<float>(kFineSteps);
@@ -116,7 +124,7 @@ void matmul_decoded(const KernelTable& kernels, const QuantType& type, const Mat
 }
 
 bool wants_quantized(const KernelTable& kernels, const QuantType& type) {
-  return type.block_elements == kActivationBlock && type.ggml_id < kMaxGgmlTypes && kernels.matmul[type.ggml_id] != nullptr;
+  return type.block_elements >= kActivationBlock && type.ggml_id < kMaxGgmlTypes && kernels.matmul[type.ggml_id] != nullptr;
 }
 
 }  // namespace fieldprint

@@ -30,13 +30,15 @@ struct QuantizedRow {
   float* d;
   int32_t* sum;
   uint8_t* fine;
+  int16_t* parts;
+  int16_t* parts_low;
 };
 void quantize_activations(const KernelTable& kernels, const float* x, int n, const QuantizedRow& out);
 
 // Runs any type: decodes rows to f32 in scratch and multiplies by the table's F32 kernel.
 void matmul_decoded(const KernelTable& kernels, const QuantType& type, const Matmul& args);
 
-// True where `type` has a kernel that takes quantised activations.
+// True where `type` has a kernel that takes quantised activations: any but the floats.
 bool wants_quantized(const KernelTable& kernels, const QuantType& type);
 
 }  // namespace fieldprint

@@ -10,6 +10,9 @@
 #include "base/float16.h"
 #include "base/rng.h"
 #include "fieldprint/error.h"
+#include "quant/q2_k.h"
+#include "quant/q3_k.h"
+#include "quant/q6_k.h"
 
 namespace fieldprint {
 namespace {
@@ -20,25 +23,34 @@ std::vector<float> random_floats(Rng& rng, size_t n, float size = 1) {
   return v;
 }
 
-// Random blocks: any bytes, but halves that are sane numbers.
+// Calls next() for each half among a block's bytes: its scale, its minimum.
+template <class Next>
+void set_halves(const QuantType& type, std::byte* block, Next&& next) {
+  size_t at = 0, count = 1;
+  switch (type.ggml_id) {
+    case kSlotQ4_1: case kSlotQ5_1: case kSlotQ4_K: case kSlotQ5_K: count = 2; break;
+    case kSlotQ2_K: at = offsetof(BlockQ2_K, scale), count = 2; break;
+    case kSlotQ3_K: at = offsetof(BlockQ3_K, scale); break;
+    case kSlotQ6_K: at = offsetof(BlockQ6_K, scale); break;
+    case kSlotMXFP4: *block = static_cast<std::byte>(118 + std::to_integer<int>(*block) % 12); return;
+    default: break;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const uint16_t half = next();
+    std::memcpy(block + at + 2 * i, &half, 2);
+  }
+}
+
+// Random blocks: any bytes, but scales that are sane numbers.
 std::vector<std::byte> random_weights(Rng& rng, const QuantType& type, int rows, int k) {
   std::vector<std::byte> bytes(static_cast<size_t>(rows) * type.bytes(static_cast<uint64_t>(k)));
   for (std::byte& b : bytes) b = static_cast<std::byte>(rng.next());
-  const size_t halves = type.ggml_id == kSlotQ4_1 || type.ggml_id == kSlotQ5_1 ? 2 : 1;
-  if (type.block_elements == 32) {
-    for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(type.block_bytes)) {
-      for (size_t h = 0; h < halves; ++h) {
-        const uint16_t half = float_to_half(rng.normal() * 0.1f);
-        std::memcpy(bytes.data() + at + 2 * h, &half, 2);
-      }
-    }
-  } else {
-    for (size_t i = 0; i < bytes.size() / static_cast<size_t>(type.block_bytes); ++i) {
-      const float value = rng.normal();
-      const uint16_t half = type.ggml_id == kSlotF16 ? float_to_half(value) : float_to_bfloat16(value);
-      if (type.block_bytes == 4) std::memcpy(bytes.data() + 4 * i, &value, 4);
-      else std::memcpy(bytes.data() + 2 * i, &half, 2);
-    }
+  for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(type.block_bytes)) {
+    const float value = rng.normal();
+    if (type.ggml_id == kSlotF32) std::memcpy(bytes.data() + at, &value, 4);
+    else set_halves(type, bytes.data() + at, [&] {
+      return type.ggml_id == kSlotBF16 ? float_to_bfloat16(value) : float_to_half(rng.normal() * 0.1f);
+    });
   }
   return bytes;
 }
@@ -49,6 +61,7 @@ struct Inputs {
   std::vector<float> d;
   std::vector<int32_t> sum;
   std::vector<uint8_t> fine;
+  std::vector<int16_t> parts, parts_low;
 
   Inputs(Rng& rng, const KernelTable& kernels, int tokens, int k) : x(random_floats(rng, static_cast<size_t>(tokens * k), 3)) {
     if (k % 32 != 0) return;
@@ -58,9 +71,11 @@ struct Inputs {
     d.resize(x.size() / 32);
     sum.resize(x.size() / 32);
     fine.resize(x.size() / 32);
-    quantize_activations(kernels, x.data(), static_cast<int>(x.size()), {q.data(), q_low.data(), d.data(), sum.data(), fine.data()});
+    parts.resize(x.size() / 16);
+    parts_low.resize(x.size() / 16);
+    quantize_activations(kernels, x.data(), static_cast<int>(x.size()), {q.data(), q_low.data(), d.data(), sum.data(), fine.data(), parts.data(), parts_low.data()});
   }
-  Activations activations() const { return {x.data(), q.data(), q_low.data(), d.data(), sum.data(), fine.data()}; }
+  Activations activations() const { return {x.data(), q.data(), q_low.data(), d.data(), sum.data(), fine.data(), parts.data(), parts_low.data()}; }
   int integer(size_t i) const { return fine[i / 32] ? kFineSteps * q[i] + q_low[i] : q[i]; }
 };
 
@@ -103,7 +118,8 @@ TEST(Kernels, MatmulIsTheSameBitsOnEveryIsaForAnyTokensAndRows) {
   for (const QuantType& type : quant_types()) {
     if (scalar.matmul[type.ggml_id] == nullptr) continue;
     SCOPED_TRACE(type.name);
-    for (const int k : {32, 96, 576, 1056 + 32}) {
+    for (int k : {32, 96, 576, 1056 + 32}) {
+      if (type.block_elements > 32) k = (k + 255) / 256 * 256;
       Rng rng(static_cast<uint64_t>(k) + type.ggml_id);
       const int rows = 37, max_tokens = 70;
       const auto w = random_weights(rng, type, rows, k);
@@ -130,15 +146,14 @@ TEST(Kernels, MatmulIsTheSameBitsOnEveryIsaForAnyTokensAndRows) {
 TEST(Kernels, MatmulDoesNotSaturate) {
   const KernelTable& scalar = select_kernels("scalar");
   for (const QuantType& type : quant_types()) {
-    if (scalar.matmul[type.ggml_id] == nullptr || type.block_elements != 32) continue;
+    if (scalar.matmul[type.ggml_id] == nullptr || type.block_elements < 32) continue;
     SCOPED_TRACE(type.name);
-    const int k = 64, rows = 16, tokens = 5;
+    const int k = std::max(64, type.block_elements), rows = 16, tokens = 5;
     for (const int fill : {0x00, 0xff, 0x7f, 0x80}) {
       std::vector<std::byte> w(static_cast<size_t>(rows) * type.bytes(k), static_cast<std::byte>(fill));
       const uint16_t one = float_to_half(1.0f);
       for (size_t at = 0; at < w.size(); at += static_cast<size_t>(type.block_bytes)) {
-        std::memcpy(w.data() + at, &one, 2);
-        if (type.ggml_id == kSlotQ4_1 || type.ggml_id == kSlotQ5_1) std::memcpy(w.data() + at + 2, &one, 2);
+        set_halves(type, w.data() + at, [&] { return one; });
       }
       Rng rng(1);
       Inputs in(rng, scalar, tokens, k);
@@ -146,6 +161,10 @@ TEST(Kernels, MatmulDoesNotSaturate) {
       for (size_t b = 0; b < in.sum.size(); ++b) {
         in.fine[b] = b % 2;
         in.sum[b] = (in.fine[b] ? kFineSteps + 1 : 1) * (b / (k / 32) % 2 == 0 ? 32 * 127 : -32 * 127);
+      }
+      for (size_t p = 0; p < in.parts.size(); ++p) {
+        in.parts[p] = in.q[p * 16] * 16;
+        in.parts_low[p] = in.fine[p / 2] ? in.parts[p] : int16_t{0};
       }
       const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
       for_each_isa([&](const KernelTable& kernels) {
@@ -174,7 +193,7 @@ TEST(Kernels, MatmulAgreesWithDouble) {
         double sum = 0, size = 0;
         for (int i = 0; i < k; ++i) {
           const auto at = static_cast<size_t>(t * k + i);
-          const double x = type.block_elements == 32 ? static_cast<double>(in.d[at / 32]) * in.integer(at) : static_cast<double>(in.x[at]);
+          const double x = type.block_elements >= 32 ? static_cast<double>(in.d[at / 32]) * in.integer(at) : static_cast<double>(in.x[at]);
           sum += x * static_cast<double>(row[static_cast<size_t>(i)]);
           size += std::abs(x * static_cast<double>(row[static_cast<size_t>(i)]));
         }
@@ -190,12 +209,12 @@ TEST(Kernels, MatmulAgreesWithDouble) {
 TEST(Kernels, TypesWithoutAKernelRunDecoded) {
   const KernelTable& kernels = select_kernels("");
   Rng rng(5);
-  const QuantType& type = *find_quant_type("Q6_K");
+  const QuantType& type = *find_quant_type("TQ2_0");
   ASSERT_EQ(kernels.matmul[type.ggml_id], nullptr) << "take another type for this test";
   const int k = 512, rows = 300, tokens = 3;
   std::vector<std::byte> w(static_cast<size_t>(rows) * type.bytes(static_cast<uint64_t>(k)));
   for (std::byte& b : w) b = static_cast<std::byte>(rng.next());
-  for (size_t at = 208; at < w.size(); at += 210) w[at] = std::byte{0x11}, w[at + 1] = std::byte{0x1c};
+  for (size_t at = 64; at < w.size(); at += 66) w[at] = std::byte{0x11}, w[at + 1] = std::byte{0x1c};
   const Inputs in(rng, kernels, tokens, k);
   const auto y = multiply(kernels, type, w, rows, k, in, tokens, 0, rows);
   std::vector<float> row(static_cast<size_t>(k));

@@ -3,7 +3,8 @@
 //
 // The order of every sum, which all ISAs keep (docs: ARCHITECTURE.md, the determinism contract):
 //  - quantised dot: per block of 32 an exact integer sum, then acc = fma(d_w * d_x, isum, acc), and where the type has a
-//    minimum acc = fma(m_w, d_x * sum_x, acc); blocks in order. The activations of a fine block are 16-bit integers.
+//    minimum acc = fma(m_w, d_x * sum_x, acc); blocks in order. The activations of a fine block are 16-bit integers. Integer
+//    scales of 16 values (Q6_K, Q3_K, Q2_K) and their minima are within isum and sum_x; one of 32 is within d_w.
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4, 2, 1].
 //  - accumulate(): one fma a step, in order of the inner index.
 #pragma once
@@ -33,6 +34,8 @@ struct Activations {
   const float* d = nullptr;       // [tokens, k / 32]
   const int32_t* sum = nullptr;   // [tokens, k / 32]  the sum of each block's integers
   const uint8_t* fine = nullptr;  // [tokens, k / 32]  1: a fine block
+  const int16_t* parts = nullptr;      // [tokens, k / 16]  the sums of q
+  const int16_t* parts_low = nullptr;  // [tokens, k / 16]  the sums of q_low; 0 outside fine blocks
 };
 
 // y[t, r] = dot(weights row r, x row t) for r in [row_begin, row_end), t in [0, tokens).

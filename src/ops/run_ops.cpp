@@ -47,7 +47,7 @@ Activations rows_from(const Activations& a, int64_t row, int64_t k) {
   const int64_t blocks = k / kActivationBlock;
   Activations b;
   b.f32 = a.f32 + row * k;
-  if (a.q != nullptr) b = {b.f32, a.q + row * k, a.q_low + row * k, a.d + row * blocks, a.sum + row * blocks, a.fine + row * blocks};
+  if (a.q != nullptr) b = {b.f32, a.q + row * k, a.q_low + row * k, a.d + row * blocks, a.sum + row * blocks, a.fine + row * blocks, a.parts + 2 * row * blocks, a.parts_low + 2 * row * blocks};
   return b;
 }
 
@@ -363,10 +363,12 @@ class RunOpsImpl final : public RunOps {
   void quantize(const Tensor& x, Activations* out) {
     TensorArena::Slot& slot = arena_.slot(x);
     const auto tokens = static_cast<size_t>(x.rows()), k = static_cast<size_t>(x.cols()), blocks = k / kActivationBlock;
-    std::byte* memory = slot.quantized.require(2 * tokens * k + tokens * blocks * (sizeof(float) + sizeof(int32_t) + 1));
+    std::byte* memory = slot.quantized.require(2 * tokens * k + tokens * blocks * (sizeof(float) + sizeof(int32_t) + 4 * sizeof(int16_t) + 1));
     auto* d = reinterpret_cast<float*>(memory);
     auto* sum = reinterpret_cast<int32_t*>(d + tokens * blocks);
-    auto* q = reinterpret_cast<int8_t*>(sum + tokens * blocks);
+    auto* parts = reinterpret_cast<int16_t*>(sum + tokens * blocks);
+    auto* parts_low = parts + 2 * tokens * blocks;
+    auto* q = reinterpret_cast<int8_t*>(parts_low + 2 * tokens * blocks);
     auto* q_low = q + tokens * k;
     auto* fine = reinterpret_cast<uint8_t*>(q_low + tokens * k);
     if (!slot.quantized_valid) {
@@ -374,11 +376,11 @@ class RunOpsImpl final : public RunOps {
       for_rows(x.rows(), [&](int row) {
         const auto t = static_cast<size_t>(row);
         quantize_activations(kernels_, values + t * k, static_cast<int>(k),
-                             {q + t * k, q_low + t * k, d + t * blocks, sum + t * blocks, fine + t * blocks});
+                             {q + t * k, q_low + t * k, d + t * blocks, sum + t * blocks, fine + t * blocks, parts + 2 * t * blocks, parts_low + 2 * t * blocks});
       });
       slot.quantized_valid = true;
     }
-    *out = {nullptr, q, q_low, d, sum, fine};
+    *out = {nullptr, q, q_low, d, sum, fine, parts, parts_low};
   }
 
   // cos and sin of this step's positions: turns_[row] = {cos [pairs], sin [pairs]}. One table serves all layers.

@@ -33,7 +33,8 @@ TEST(ToolCalls, WhatIsNoCallStaysText) {
     const std::string whole = std::string("<|tool_call_start|>") + text + "<|tool_call_end|>";
     EXPECT_EQ(lfm2(text), whole);
   }
-  const std::string deep = "[f(x=" + std::string(100000, '[') + ")]";
+  std::string deep = "[f(x=";
+  deep.append(100000, '[');
   EXPECT_EQ(lfm2(deep), "<|tool_call_start|>" + deep + "<|tool_call_end|>");
   EXPECT_EQ(shown(parse_reply("a <|tool_call_start|>[f()]<|tool_call_end|>", "")), "a <|tool_call_start|>[f()]<|tool_call_end|>");
 }
