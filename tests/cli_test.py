@@ -705,6 +705,58 @@ class Chat(Case):
         self.assertRegex(err, r"the conversation has \d+ tokens, the context takes 100\nhint: /undo or /clear")
 
 
+class Sessions(Case):
+    def test_a_session_file_is_taken_up(self):
+        file = folder / "session.kv"
+        first = self.answer("-n", "8", "--session", file, "The same long beginning, and then one thing.")
+        again = self.answer("-n", "8", "--session", file, "--page-size", "16", "The same long beginning, and then one thing.")
+        self.assertEqual(again["text"], first["text"])
+        self.assertEqual(again["stats"]["logits_hash"], first["stats"]["logits_hash"])
+        self.assertEqual(again["stats"]["prefill_tokens"], 1)
+        other = self.answer("-n", "8", "--session", file, "The same long beginning, and then another.")
+        self.assertEqual(other["text"], self.answer("-n", "8", "The same long beginning, and then another.")["text"])
+        self.assertLess(other["stats"]["prefill_tokens"], 30)
+        self.refused("run", "-m", folder / "bos.gguf", "--session", file, "x", says="another model")
+        self.refused("run", "-m", folder / "tiny.gguf", "--kv-type", "bf16", "--session", file, "x", says="as f16", hint="--kv-type f16")
+        file.write_bytes(file.read_bytes()[:-70])
+        self.refused("run", "-m", folder / "tiny.gguf", "--session", file, "x", says="cut short")
+
+    def test_kv_types_and_experts(self):
+        self.assertEqual(len(self.answer("-n", "4", "--kv-type", "bf16", "x")["tokens"]), 4)
+        self.refused("run", "-m", folder / "tiny.gguf", "--kv-type", "q8_0", "x", says="multiple of 32")
+        self.refused("run", "-m", folder / "tiny.gguf", "--kv-type", "q2", "x", says="f16, bf16, q8_0")
+        self.refused("run", "-m", folder / "tiny.gguf", "--experts", "2", "x", says="the model has 0")
+
+
+class Tools(Case):
+    TEMPLATE = ("{% if tools %}<|tool_list_start|>{{ tools | tojson }}<|tool_list_end|>{% endif %}"
+                "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}")
+
+    def test_tools_are_listed(self):
+        (folder / "tools.json").write_text('[{"type": "function", "function": {"name": "now", "parameters": {}}}]')
+        (folder / "tools.jinja").write_text(self.TEMPLATE)
+        _, err = self.tiny("run", "-n", "2", "--temp", "0", "--show-prompt", "--tools", folder / "tools.json", "--template", folder / "tools.jinja", "hi")
+        self.assertIn('<|tool_list_start|>[{"type": "function", "function": {"name": "now", "parameters": {}}}]<|tool_list_end|>[user]hi', err)
+
+    def test_what_is_no_list_of_tools_is_refused(self):
+        (folder / "broken.json").write_text('{"name": "now"}')
+        self.refused("run", "-m", folder / "tiny.gguf", "--tools", folder / "broken.json", "hi", says="no list of tools")
+        (folder / "tools.json").write_text('[{"type": "function", "function": {"name": "now"}}]')
+        self.refused("run", "-m", folder / "tiny.gguf", "--tools", folder / "tools.json", "hi", says="knows no tools")
+        self.refused("run", "-m", folder / "tiny.gguf", "--raw", "--tools", folder / "tools.json", "hi", says="--raw")
+
+    def test_a_saved_call_comes_back(self):
+        saved = folder / "calls.json"
+        saved.write_text(json.dumps({"messages": [{"role": "user", "content": "time?"},
+            {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": {"name": "now", "arguments": {"zone": "UTC"}}}]}]}))
+        again = folder / "calls2.json"
+        _, err = self.call("chat", "-m", folder / "tiny.gguf", "--temp", "0", "-n", "2", stdin=f"/load {saved}\n/tool 12:00\n/save {again}\n")
+        messages = json.loads(again.read_text())["messages"]
+        self.assertEqual(messages[1]["tool_calls"][0]["function"], {"name": "now", "arguments": {"zone": "UTC"}})
+        self.assertEqual(messages[2], {"role": "tool", "content": "12:00"})
+        self.refused("chat", "-m", folder / "tiny.gguf", stdin="/tool 12:00\n", says="no tool was called")
+
+
 class Terminal(Case):
     """The REPL on a pseudo-terminal, key by key."""
 
