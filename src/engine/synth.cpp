@@ -1,6 +1,7 @@
 // Models of random weights. The scales: every matrix keeps the size of what it is given (deviation 1 / sqrt(inputs)),
-// what is added to the residual stream is 1 / sqrt(2 layers) of that, so that the stream ends near 1, and the tied
-// embedding gives logits of deviation 2.
+// what is added to the residual stream is 1 / sqrt(8 layers) of that. Embeddings are of deviation 1: a stream that the layers
+// made nearly alone would amplify every rounding, and two engines would not agree on it. The last norm's weights have random
+// signs, or a tied embedding would answer each token with itself; they make logits of deviation 2.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -68,15 +69,15 @@ std::vector<Made> tensors_of(const Shape& shape) {
   };
   const auto norm = [&](const char* part, uint64_t n) { add(part, {n}, 0.1f, 1.0f); };
   const auto keeping = [](uint64_t inputs) { return 1.0f / std::sqrt(static_cast<float>(inputs)); };
-  const float residual = 1.0f / std::sqrt(2.0f * static_cast<float>(shape.layers));
+  const float residual = 0.5f / std::sqrt(2.0f * static_cast<float>(shape.layers));
   constexpr float kSwiGlu = 0.6f;  // deviation of silu(g) * u where those of g and u are 1
 
   const bool is_llama = std::string_view(shape.architecture) == "llama";
   const auto width = static_cast<uint64_t>(shape.width), ffn = static_cast<uint64_t>(shape.ffn);
   const auto head = width / static_cast<uint64_t>(shape.heads);
   const auto kv_width = head * static_cast<uint64_t>(shape.kv_heads);
-  add("token_embd.weight", {width, static_cast<uint64_t>(shape.vocabulary)}, 2.0f * keeping(width));
-  norm(is_llama ? "output_norm.weight" : "token_embd_norm.weight", width);
+  add("token_embd.weight", {width, static_cast<uint64_t>(shape.vocabulary)}, 1.0f);
+  add(is_llama ? "output_norm.weight" : "token_embd_norm.weight", {width}, 2.0f * keeping(width));
   for (layer = 0; layer < shape.layers; ++layer) {
     norm("attn_norm.weight", width);
     if (shape.has_attention(layer)) {
