@@ -14,7 +14,7 @@ namespace fieldprint {
 namespace {
 
 // Rows of a matrix are dealt to threads in pieces of about this many bytes: long enough to stream, short enough to share.
-constexpr int64_t kPieceBytes = 32 << 10;
+constexpr int64_t kPieceBytes = 128 << 10;
 constexpr int kRowAlign = 16;  // pieces begin at whole panels of every ISA
 
 // Conv states are kept at the ends of prompts and every kSnapshotTokens tokens: going back there replays nothing.
