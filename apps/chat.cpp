@@ -353,8 +353,7 @@ void Chat::clear(const std::string&) {
 }
 
 void Chat::tool(const std::string& argument) {
-  if (messages_.empty() || messages_.back().calls.empty())
-    throw Error(ErrorKind::kUsage, "no tool was called");
+  if (messages_.empty() || messages_.back().calls.empty()) throw Error(ErrorKind::kUsage, "no tool was called");
   say(argument, "tool");
 }
 

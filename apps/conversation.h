@@ -21,7 +21,8 @@ struct Message {
 class PromptMaker {
  public:
   // `template_file`: "" = the model's own. Throws Error kUnsupported where there is neither.
-  // `tools_file`: "" = none, else a JSON list of functions as the OpenAI API has them; Error kBadInput where it is not that.
+  // `tools_file`: "" = none, else a JSON list of functions as the OpenAI API has them; Error kBadInput where it is not
+  // that.
   PromptMaker(const Model& model, const std::string& template_file, const std::string& tools_file = {});
 
   std::string text(const std::vector<Message>& messages) const;  // ends where the assistant is to speak

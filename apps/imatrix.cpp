@@ -34,7 +34,8 @@ Weighted parse_weighted(const std::string& text) {
   std::error_code ignored;
   if (equals == std::string::npos || equals == 0 || std::filesystem::exists(text, ignored)) return {text, 1.0};
   return {text.substr(0, equals),
-          static_cast<double>(parse_number(text.substr(equals + 1), 1e-6f, 1e6f, fmt::format("the weight of {}", text.substr(0, equals))))};
+          static_cast<double>(parse_number(text.substr(equals + 1), 1e-6f, 1e6f,
+                                           fmt::format("the weight of {}", text.substr(0, equals))))};
 }
 
 int Imatrix::show() const {
@@ -44,25 +45,35 @@ int Imatrix::show() const {
     for (const auto& tensor : summary.tensors) {
       nlohmann::ordered_json top = nlohmann::ordered_json::array();
       for (const auto& [column, share] : tensor.top) top.push_back({{"column", column}, {"share", share}});
-      tensors.push_back({{"name", tensor.tensor}, {"columns", tensor.columns}, {"experts", tensor.experts},
-                         {"experts_idle", tensor.experts_idle}, {"rows", tensor.rows}, {"sum", tensor.sum},
-                         {"mean", tensor.mean}, {"max", tensor.max}, {"zeros", tensor.zeros},
-                         {"entropy", tensor.entropy}, {"top", top}});
+      tensors.push_back({{"name", tensor.tensor},
+                         {"columns", tensor.columns},
+                         {"experts", tensor.experts},
+                         {"experts_idle", tensor.experts_idle},
+                         {"rows", tensor.rows},
+                         {"sum", tensor.sum},
+                         {"mean", tensor.mean},
+                         {"max", tensor.max},
+                         {"zeros", tensor.zeros},
+                         {"entropy", tensor.entropy},
+                         {"top", top}});
     }
-    const nlohmann::ordered_json object = {{"datasets", summary.datasets}, {"chunks", summary.chunks},
-                                           {"chunk_size", summary.chunk_size}, {"tensors", tensors}};
+    const nlohmann::ordered_json object = {{"datasets", summary.datasets},
+                                           {"chunks", summary.chunks},
+                                           {"chunk_size", summary.chunk_size},
+                                           {"tensors", tensors}};
     write_out(object.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n");
     return kDone;
   }
   for (const auto& dataset : summary.datasets) write_out(fmt::format("text: {}\n", terminal_safe(dataset)));
-  write_out(fmt::format("{} chunks of {} tokens, {} tensors\n\n", summary.chunks, summary.chunk_size, summary.tensors.size()));
+  write_out(fmt::format("{} chunks of {} tokens, {} tensors\n\n", summary.chunks, summary.chunk_size,
+                        summary.tensors.size()));
   write_out(fmt::format("{:<36} {:>7} {:>7} {:>9} {:>10} {:>10} {:>10} {:>6} {:>7}  {}\n", "tensor", "columns",
                         "experts", "rows", "sum", "mean", "max", "zeros", "entropy", "top columns (share)"));
   for (const auto& tensor : summary.tensors) {
     std::string top;
     for (const auto& [column, share] : tensor.top) top += fmt::format(" {} ({:.1f}%)", column, share * 100);
-    const std::string experts =
-        tensor.experts_idle > 0 ? fmt::format("{}-{}", tensor.experts, tensor.experts_idle) : fmt::format("{}", tensor.experts);
+    const std::string experts = tensor.experts_idle > 0 ? fmt::format("{}-{}", tensor.experts, tensor.experts_idle)
+                                                        : fmt::format("{}", tensor.experts);
     write_out(fmt::format("{:<36} {:>7} {:>7} {:>9.0f} {:>10.4g} {:>10.4g} {:>10.4g} {:>5.1f}% {:>7.4f} {}\n",
                           terminal_safe(tensor.tensor), tensor.columns, experts, tensor.rows, tensor.sum, tensor.mean,
                           tensor.max, tensor.zeros * 100, tensor.entropy, top));
@@ -72,9 +83,11 @@ int Imatrix::show() const {
 
 int Imatrix::operator()() const {
   if (!statistics.empty()) return show();
-  if (out.empty()) throw Error(ErrorKind::kUsage, "to which file?", {}, "`fieldprint imatrix -o OUT FILE...`; --stats FILE shows one");
+  if (out.empty())
+    throw Error(ErrorKind::kUsage, "to which file?", {}, "`fieldprint imatrix -o OUT FILE...`; --stats FILE shows one");
   if (texts.empty() && options.files.empty())
-    throw Error(ErrorKind::kUsage, "which texts?", {}, "`fieldprint imatrix -o OUT FILE...`, and --in FILE for matrices to add");
+    throw Error(ErrorKind::kUsage, "which texts?", {},
+                "`fieldprint imatrix -o OUT FILE...`, and --in FILE for matrices to add");
   const SignalGuard guard;
   auto wanted = options;
   wanted.session = model.session;
@@ -93,11 +106,13 @@ int Imatrix::operator()() const {
       last = now;
       if (!begun && now.resumed > 0) {
         const bool all = now.resumed == now.chunks_total;
-        if (!quiet) note(all ? fmt::format("{} is made of these already", out)
-                             : fmt::format("going on after chunk {} of {}, from {}.part", now.resumed, now.chunks_total, out));
+        if (!quiet)
+          note(all ? fmt::format("{} is made of these already", out)
+                   : fmt::format("going on after chunk {} of {}, from {}.part", now.resumed, now.chunks_total, out));
       }
       begun = true;
-      const std::string running = now.perplexity > 0 ? fmt::format("chunks, perplexity {:.4f}", now.perplexity) : "chunks";
+      const std::string running =
+          now.perplexity > 0 ? fmt::format("chunks, perplexity {:.4f}", now.perplexity) : "chunks";
       if (!quiet && !err_is_terminal() && now.chunks_total > 0 && now.chunks * 10 / now.chunks_total > told) {
         told = now.chunks * 10 / now.chunks_total;  // a log gets ten lines, a terminal its bar
         write_err(fmt::format("[{}/{}] {}\n", now.chunks, now.chunks_total, running));
@@ -107,12 +122,14 @@ int Imatrix::operator()() const {
   } catch (const Error&) {
     bar.wipe();
     if (interrupted() && !quiet && last.chunks > 0)
-      note(fmt::format("{} of {} chunks are kept in {}.part; the same command goes on there", last.chunks, last.chunks_total, out));
+      note(fmt::format("{} of {} chunks are kept in {}.part; the same command goes on there", last.chunks,
+                       last.chunks_total, out));
     throw;
   }
   bar.wipe();
   if (json) {
-    const nlohmann::ordered_json object = {{"chunks", last.chunks_total}, {"resumed", last.resumed}, {"perplexity", last.perplexity}};
+    const nlohmann::ordered_json object = {
+        {"chunks", last.chunks_total}, {"resumed", last.resumed}, {"perplexity", last.perplexity}};
     write_out(object.dump() + "\n");
   }
   if (!quiet && last.resumed < last.chunks_total)

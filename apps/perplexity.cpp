@@ -44,15 +44,15 @@ nlohmann::ordered_json divergence_json(const Divergence& d) {
 }
 
 void print_divergence(const Divergence& d) {
-  write_out(fmt::format(
-      "base       {:.4f}, ratio {:.5f} +- {:.5f}\n"
-      "divergence {:.6f} +- {:.6f} nats a token\n"
-      "           median {:.6f}, 90% {:.6f}, 95% {:.6f}, 99% {:.6f}, 99.9% {:.6f}, max {:.6f}\n"
-      "same top   {:.3f} +- {:.3f} %\n"
-      "delta p    {:.3f} +- {:.3f} % (root mean square), mean {:.3f} +- {:.3f} %\n",
-      d.base_perplexity, d.ratio, d.ratio_error, d.mean, d.mean_error, d.median, d.p90, d.p95, d.p99, d.p999, d.max,
-      d.same_top * 100, d.same_top_error * 100, d.delta_p_rms * 100, d.delta_p_rms_error * 100, d.delta_p * 100,
-      d.delta_p_error * 100));
+  write_out(
+      fmt::format("base       {:.4f}, ratio {:.5f} +- {:.5f}\n"
+                  "divergence {:.6f} +- {:.6f} nats a token\n"
+                  "           median {:.6f}, 90% {:.6f}, 95% {:.6f}, 99% {:.6f}, 99.9% {:.6f}, max {:.6f}\n"
+                  "same top   {:.3f} +- {:.3f} %\n"
+                  "delta p    {:.3f} +- {:.3f} % (root mean square), mean {:.3f} +- {:.3f} %\n",
+                  d.base_perplexity, d.ratio, d.ratio_error, d.mean, d.mean_error, d.median, d.p90, d.p95, d.p99,
+                  d.p999, d.max, d.same_top * 100, d.same_top_error * 100, d.delta_p_rms * 100,
+                  d.delta_p_rms_error * 100, d.delta_p * 100, d.delta_p_error * 100));
 }
 
 int Perplexity::operator()() const {
@@ -79,16 +79,16 @@ int Perplexity::operator()() const {
       });
   bar.wipe();
   if (json) {
-    nlohmann::ordered_json object = {{"perplexity", result.perplexity}, {"error", result.error},
-                                     {"nll", result.nll},               {"tokens", result.tokens},
-                                     {"chunks", result.chunks},         {"context", result.context},
-                                     {"stride", result.stride}};
+    nlohmann::ordered_json object = {
+        {"perplexity", result.perplexity}, {"error", result.error},   {"nll", result.nll},
+        {"tokens", result.tokens},         {"chunks", result.chunks}, {"context", result.context},
+        {"stride", result.stride}};
     if (result.divergence) object["divergence"] = divergence_json(*result.divergence);
     write_out(object.dump() + "\n");
     return kDone;
   }
-  write_out(fmt::format("perplexity {:.4f} +- {:.4f} ({} tokens in {} chunks of {}{})\n", result.perplexity, result.error,
-                        result.tokens, result.chunks, result.context,
+  write_out(fmt::format("perplexity {:.4f} +- {:.4f} ({} tokens in {} chunks of {}{})\n", result.perplexity,
+                        result.error, result.tokens, result.chunks, result.context,
                         result.stride > 0 ? fmt::format(", stride {}", result.stride) : ""));
   if (result.divergence) print_divergence(*result.divergence);
   return kDone;
@@ -110,8 +110,7 @@ Action add_perplexity(CLI::App& app) {
       ->group("Measure");
   add_text(app, "--kl-base", options->evaluation.kl_save, "FILE", "Write all probabilities, for --kl")
       ->group("Measure");
-  add_text(app, "--kl", options->evaluation.kl_base, "FILE", "Compare with what --kl-base wrote")
-      ->group("Measure");
+  add_text(app, "--kl", options->evaluation.kl_base, "FILE", "Compare with what --kl-base wrote")->group("Measure");
   add_flag(app, "--json", options->json, "One JSON object")->group("Output");
   add_quiet(app, options->quiet);
   add_threads(app, options->model.load);

@@ -104,7 +104,8 @@ int Quantize::operator()() const {
 
 Action add_quantize(CLI::App& app) {
   auto quantize = std::make_shared<Quantize>();
-  add_text(app, "IN", quantize->in, "MODEL", "The model: a name, a GGUF file of any types, or a folder of safetensors as on Hugging Face");
+  add_text(app, "IN", quantize->in, "MODEL",
+           "The model: a name, a GGUF file of any types, or a folder of safetensors as on Hugging Face");
   add_text(app, "OUT", quantize->out, "FILE", "Where to write; replaced only when all is done");
   add_text(app, "TYPE", quantize->options.mix, "TYPE", "What --list shows, such as Q4_K_M");
   add_list(

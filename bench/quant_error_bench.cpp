@@ -2,9 +2,9 @@
 // Prints the relative root mean square error with all columns alike, and with the columns weighted by a random
 // importance (log-normal, sigma 1.5), and million values per second on one thread.
 //
-// `quant_error_bench --files BASE OURS THEIRS [IMATRIX]` compares two quantised files of one model, tensors that have the
-// same type in both: for each type the errors of both, weighted by the importance matrix where one is given. For all types
-// at once: bench/quant_error_table.py.
+// `quant_error_bench --files BASE OURS THEIRS [IMATRIX]` compares two quantised files of one model, tensors that have
+// the same type in both: for each type the errors of both, weighted by the importance matrix where one is given. For
+// all types at once: bench/quant_error_table.py.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -89,8 +89,9 @@ int compare_files(const std::vector<std::string>& paths) {
   }
   std::printf("%-8s %8s %12s %12s %8s %6s\n", "type", "tensors", "ours", "theirs", "ratio", "worse");
   for (const auto& [type, sum] : types) {
-    std::printf("%-8s %8d %12.4e %12.4e %8.4f %6d\n", std::string(type).c_str(), sum.tensors, std::sqrt(sum.ours / sum.all),
-                std::sqrt(sum.theirs / sum.all), std::sqrt(sum.ours / sum.theirs), sum.worse);
+    std::printf("%-8s %8d %12.4e %12.4e %8.4f %6d\n", std::string(type).c_str(), sum.tensors,
+                std::sqrt(sum.ours / sum.all), std::sqrt(sum.theirs / sum.all), std::sqrt(sum.ours / sum.theirs),
+                sum.worse);
   }
   return 0;
 }

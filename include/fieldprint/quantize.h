@@ -95,8 +95,8 @@ struct SynthPlan {
 // none or one that is larger than the preset's; and as GgufFile::open does.
 SynthPlan plan_synth(const SynthOptions& options);
 
-// Writes a model of the preset's shape with seeded random weights: `out` appears whole or not at all. The weights are of
-// sane scale: activations keep their size over the depth, logits have a standard deviation of about 2, experts are
+// Writes a model of the preset's shape with seeded random weights: `out` appears whole or not at all. The weights are
+// of sane scale: activations keep their size over the depth, logits have a standard deviation of about 2, experts are
 // asked about equally often. Throws as plan_synth, kIo (before anything is written, where the disk has not the room),
 // and kLimit where `progress` (in bytes of output) returned false.
 SynthPlan synth(const std::string& out, const SynthOptions& options, const Progress& progress = {});

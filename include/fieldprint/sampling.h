@@ -18,10 +18,10 @@ struct SamplingOptions {
   float presence_penalty = 0.0f;
   float frequency_penalty = 0.0f;
   std::vector<std::pair<int32_t, float>> logit_bias;  // token, added logit
-  uint64_t seed = 0;                // the same seed gives the same text
-  std::vector<std::string> stop;    // the answer ends before the first of these, also across token borders
-  bool special = false;             // the text shows control tokens too; tool calls are marked by such
-  int max_tokens = -1;              // -1 = to the end of the context
+  uint64_t seed = 0;                                  // the same seed gives the same text
+  std::vector<std::string> stop;  // the answer ends before the first of these, also across token borders
+  bool special = false;           // the text shows control tokens too; tool calls are marked by such
+  int max_tokens = -1;            // -1 = to the end of the context
 };
 
 }  // namespace fieldprint

@@ -86,7 +86,8 @@ Tile load_tile(const Attend& args, int kv_head, int begin, int end, Space& space
   if (layout.type() == KvType::kF16 && size % kTile == 0) {
     const std::byte* page = args.kv->page(begin / size);
     return {.keys = reinterpret_cast<const uint16_t*>(page + layout.keys(args.layer, kv_head)) + begin % size,
-            .values = reinterpret_cast<const uint16_t*>(page + layout.values(args.layer, kv_head)) + int64_t{begin % size} * layout.layer(args.layer).head_dim,
+            .values = reinterpret_cast<const uint16_t*>(page + layout.values(args.layer, kv_head)) +
+                      int64_t{begin % size} * layout.layer(args.layer).head_dim,
             .keys_stride = size};
   }
   for (int p = begin; p < end;) {
@@ -98,10 +99,13 @@ Tile load_tile(const Attend& args, int kv_head, int begin, int end, Space& space
 }
 
 // The first key that token t sees.
-int first_key(const Attend& args, int t) { return args.window > 0 ? std::max(0, args.first_position + t + 1 - args.window) : 0; }
+int first_key(const Attend& args, int t) {
+  return args.window > 0 ? std::max(0, args.first_position + t + 1 - args.window) : 0;
+}
 
 // Absorbs `keys` keys of the tile at `begin` into the split states of tokens [t0, t1); row 0 is that of token `base`.
-void absorb(const Attend& args, const Tile& tile, int d, int begin, int keys, int t0, int t1, int base, int group, Space& space) {
+void absorb(const Attend& args, const Tile& tile, int d, int begin, int keys, int t0, int t1, int base, int group,
+            Space& space) {
   const int first_row = (t0 - base) * group, rows = (t1 - t0) * group;
   const KernelTable& kernels = *args.kernels;
   float* scores = space.scores + first_row * kTile;
@@ -113,7 +117,8 @@ void absorb(const Attend& args, const Tile& tile, int d, int begin, int keys, in
   for (int r = 0; r < rows; ++r) {
     SoftmaxState& state = space.split[first_row + r];
     // Keys before the window count for nothing.
-    for (int j = 0; j < first_key(args, t0 + r / group) - begin; ++j) scores[r * kTile + j] = -std::numeric_limits<float>::infinity();
+    for (int j = 0; j < first_key(args, t0 + r / group) - begin; ++j)
+      scores[r * kTile + j] = -std::numeric_limits<float>::infinity();
     const float rescale = kernels.softmax_tile(scores + r * kTile, keys, args.scale, &state.m, &state.l);
     float* sum = space.split_o + (first_row + r) * d;
     for (int i = 0; i < d; ++i) sum[i] *= rescale;
@@ -133,8 +138,8 @@ void walk_split(const Attend& args, int kv_head, int t0, int t1, int begin, int 
     if (tile_begin + kTile <= first_key(args, t0)) continue;
     const int tile_end = std::min(end, tile_begin + kTile);
     const Tile tile = load_tile(args, kv_head, tile_begin, tile_end, space);
-    // Tokens whose position is below tile_end - 1 see only a part of it: each alone, the rest together. Tokens whose window
-    // begins behind the tile, the last ones, see nothing of it.
+    // Tokens whose position is below tile_end - 1 see only a part of it: each alone, the rest together. Tokens whose
+    // window begins behind the tile, the last ones, see nothing of it.
     int t = t0, last = t1;
     while (last > t0 && first_key(args, last - 1) >= tile_end) --last;
     for (; t < last && args.first_position + t < tile_end - 1; ++t) {
@@ -202,7 +207,8 @@ void attend(const Attend& args, ThreadPool& pool, AttendScratch& scratch) {
   const int blocks = (args.tokens + block - 1) / block;
   pool.run(int64_t{shape.kv_heads} * blocks, [&](int64_t item, int thread) {
     // The last blocks see the most keys: they go first, so that no thread is left with one at the end.
-    const int kv_head = static_cast<int>(item % shape.kv_heads), t0 = (blocks - 1 - static_cast<int>(item / shape.kv_heads)) * block;
+    const int kv_head = static_cast<int>(item % shape.kv_heads),
+              t0 = (blocks - 1 - static_cast<int>(item / shape.kv_heads)) * block;
     const int t1 = std::min(args.tokens, t0 + block), rows = (t1 - t0) * group;
     Space space(scratch.thread(thread), rows, d);
     load_queries(args, kv_head, t0, t1, group, d, space);
@@ -210,9 +216,11 @@ void attend(const Attend& args, ThreadPool& pool, AttendScratch& scratch) {
     const int end = args.first_position + t1;
     for (int begin = 0; begin < end; begin += kSplit) {
       walk_split(args, kv_head, t0, t1, begin, std::min(end, begin + kSplit), group, d, space);
-      for (int r = 0; r < rows; ++r) merge(space.total[r], space.total_o + r * d, space.split[r], space.split_o + r * d, d);
+      for (int r = 0; r < rows; ++r)
+        merge(space.total[r], space.total_o + r * d, space.split[r], space.split_o + r * d, d);
     }
-    for (int r = 0; r < rows; ++r) store(args, kv_head, t0 + r / group, r % group, group, d, space.total[r], space.total_o + r * d);
+    for (int r = 0; r < rows; ++r)
+      store(args, kv_head, t0 + r / group, r % group, group, d, space.total[r], space.total_o + r * d);
   });
 }
 

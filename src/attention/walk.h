@@ -1,6 +1,6 @@
 // The one walk over paged K/V that serves prefill and decode. Keys are visited in tiles cut at absolute positions
-// (multiples of kTile), tiles are absorbed into a state per query, and states are merged at absolute splits (multiples of
-// kSplit): so the bits do not depend on the chunk, the page size or the number of threads.
+// (multiples of kTile), tiles are absorbed into a state per query, and states are merged at absolute splits (multiples
+// of kSplit): so the bits do not depend on the chunk, the page size or the number of threads.
 #pragma once
 
 #include "attention/state.h"
@@ -17,13 +17,14 @@ struct Attend {
   const KernelTable* kernels = nullptr;
   const KvSequence* kv = nullptr;
   int layer = 0;
-  const float* q = nullptr;  // [tokens, heads, head_dim]; token t stands at position first_position + t and sees keys up to itself
-  float* out = nullptr;      // [tokens, heads, head_dim]
+  const float* q =
+      nullptr;  // [tokens, heads, head_dim]; token t stands at position first_position + t and sees keys up to itself
+  float* out = nullptr;  // [tokens, heads, head_dim]
   int tokens = 0;
   int first_position = 0;
-  int heads = 0;             // a multiple of the layer's kv_heads
+  int heads = 0;  // a multiple of the layer's kv_heads
   float scale = 1;
-  int window = 0;            // a query sees the last `window` keys, its own among them; 0 = all
+  int window = 0;  // a query sees the last `window` keys, its own among them; 0 = all
 };
 
 // Scratch of a walk: one block a thread, and room for the partial states of a split decode.

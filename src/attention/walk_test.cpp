@@ -65,14 +65,17 @@ struct Problem {
         for (int j = first; j <= t; ++j) {
           double dot = 0;
           for (int i = 0; i < d; ++i) {
-            dot += static_cast<double>(q[static_cast<size_t>((t * heads + h) * d + i)]) * static_cast<double>(k[static_cast<size_t>((j * kv_heads + g) * d + i)]);
+            dot += static_cast<double>(q[static_cast<size_t>((t * heads + h) * d + i)]) *
+                   static_cast<double>(k[static_cast<size_t>((j * kv_heads + g) * d + i)]);
           }
           p.push_back(std::exp(dot * 0.17f));
           total += p.back();
         }
         for (int i = 0; i < d; ++i) {
           double sum = 0;
-          for (int j = first; j <= t; ++j) sum += p[static_cast<size_t>(j - first)] / total * static_cast<double>(v[static_cast<size_t>((j * kv_heads + g) * d + i)]);
+          for (int j = first; j <= t; ++j)
+            sum += p[static_cast<size_t>(j - first)] / total *
+                   static_cast<double>(v[static_cast<size_t>((j * kv_heads + g) * d + i)]);
           out.push_back(sum);
         }
       }
@@ -96,14 +99,19 @@ TEST(Walk, SameBitsForAnyPageSizeChunkThreadsAndIsa) {
   const Problem problem;
   const int from = 1060;  // crosses two splits (512, 1024) and a tile border
   const auto expected = problem.run("scalar", 1, 64, 1200, from);
-  const auto same = [&](const std::vector<float>& got) { return std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0; };
+  const auto same = [&](const std::vector<float>& got) {
+    return std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0;
+  };
   for (const IsaRow& isa : isa_rows()) {
     if (!isa.supported()) continue;
     const char* name = isa.name.data();
-    for (const int page : {1, 3, 64, 100, 128, 256}) EXPECT_TRUE(same(problem.run(name, 2, page, 300, from))) << name << " page " << page;
-    for (const int threads : {1, 3, 5}) EXPECT_TRUE(same(problem.run(name, threads, 64, 97, from))) << name << " threads " << threads;
+    for (const int page : {1, 3, 64, 100, 128, 256})
+      EXPECT_TRUE(same(problem.run(name, 2, page, 300, from))) << name << " page " << page;
+    for (const int threads : {1, 3, 5})
+      EXPECT_TRUE(same(problem.run(name, threads, 64, 97, from))) << name << " threads " << threads;
   }
-  for (const int threads : {1, 2, 5}) EXPECT_TRUE(same(problem.run("", threads, 64, 1, from))) << "decode, threads " << threads;
+  for (const int threads : {1, 2, 5})
+    EXPECT_TRUE(same(problem.run("", threads, 64, 1, from))) << "decode, threads " << threads;
 }
 
 TEST(Walk, AWindowHidesWhatIsBeforeIt) {

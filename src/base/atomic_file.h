@@ -27,7 +27,8 @@ class AtomicFile {
   int fd_ = -1;
 };
 
-// Throws Error kIo where the disk that `path` lies on is known to have no room for `bytes`: before work that would end so.
+// Throws Error kIo where the disk that `path` lies on is known to have no room for `bytes`: before work that would end
+// so.
 void require_room(const std::string& path, uint64_t bytes);
 
 }  // namespace fieldprint

@@ -6,8 +6,8 @@ namespace fieldprint {
 // Constants of exp_f32: range reduction by n = round(x / ln 2), then a polynomial on [-ln2/2, ln2/2].
 // Coefficients: a minimax fit of (e^r - 1 - r) / r^2; maximal error 1.01 ulp over [kLow, kHigh].
 struct ExpConstants {
-  static constexpr float kLow = -87.0f;   // below: 0
-  static constexpr float kHigh = 88.0f;   // above: exp(88)
+  static constexpr float kLow = -87.0f;  // below: 0
+  static constexpr float kHigh = 88.0f;  // above: exp(88)
   static constexpr float kLog2e = 1.44269504088896341f;
   static constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, half to even
   static constexpr float kLn2High = 0.693145751953125f;

@@ -28,7 +28,8 @@ MappedFile::MappedFile(const std::string& path) {
     void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
     const int error = errno;
     ::close(fd);
-    if (address == MAP_FAILED) throw Error(ErrorKind::kIo, std::string("cannot map the file: ") + std::strerror(error), path);
+    if (address == MAP_FAILED)
+      throw Error(ErrorKind::kIo, std::string("cannot map the file: ") + std::strerror(error), path);
     data_ = static_cast<const std::byte*>(address);
   } else {
     ::close(fd);

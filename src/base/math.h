@@ -1,5 +1,5 @@
-// The few transcendental functions the engine needs, made of IEEE operations only, so that their bits do not depend on the
-// machine's libm. exp_f32 is the contract every ISA's vector version repeats operation by operation.
+// The few transcendental functions the engine needs, made of IEEE operations only, so that their bits do not depend on
+// the machine's libm. exp_f32 is the contract every ISA's vector version repeats operation by operation.
 #pragma once
 
 #include <bit>
@@ -28,8 +28,8 @@ inline float exp_f32(float x) {
   return std::fma(p, scale, scale);
 }
 
-double exp_f64(double x);                // relative error < 1e-15
-double log_f64(double x);                // x > 0
+double exp_f64(double x);                                 // relative error < 1e-15
+double log_f64(double x);                                 // x > 0
 void sincos_f64(double x, double* sine, double* cosine);  // |x| < 2^30, absolute error < 1e-15 * max(1, |x| * 1e-7)
 
 }  // namespace fieldprint

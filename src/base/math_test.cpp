@@ -27,7 +27,8 @@ TEST(Math, ExpF32Edges) {
 
 TEST(Math, DoublesAgreeWithLibm) {
   for (double x = -700; x < 700; x += 0.317) EXPECT_NEAR(exp_f64(x) / std::exp(x), 1.0, 2e-15) << x;
-  for (double x = 1e-300; x < 1e300; x *= 1.9) EXPECT_NEAR(log_f64(x), std::log(x), 1e-15 * std::max(1.0, std::abs(std::log(x)))) << x;
+  for (double x = 1e-300; x < 1e300; x *= 1.9)
+    EXPECT_NEAR(log_f64(x), std::log(x), 1e-15 * std::max(1.0, std::abs(std::log(x)))) << x;
   for (double x = -130000; x < 130000; x += 7.77) {
     double s = 0, c = 0;
     sincos_f64(x, &s, &c);

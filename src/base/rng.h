@@ -32,7 +32,8 @@ class Rng {
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }  // [0, 1)
   int64_t below(int64_t n) { return static_cast<int64_t>(next() % static_cast<uint64_t>(n)); }
 
-  // About normal, mean 0, variance 1: the sum of 12 uniforms less 6. Enough for weights and tests, and exact everywhere.
+  // About normal, mean 0, variance 1: the sum of 12 uniforms less 6. Enough for weights and tests, and exact
+  // everywhere.
   float normal() {
     double sum = -6;
     for (int i = 0; i < 12; ++i) sum += uniform();

@@ -17,7 +17,8 @@ inline void pause() {
 // Long enough to bridge the serial work between two loops of a decode step, short enough to leave the core soon after.
 constexpr auto kSpinTime = std::chrono::microseconds(200);
 
-// Spins until `ready`, first hot, then yielding (more threads than cores must not starve each other); false on time-out.
+// Spins until `ready`, first hot, then yielding (more threads than cores must not starve each other); false on
+// time-out.
 template <class Ready>
 bool spin(Ready&& ready) {
   for (int i = 0; i < 2000; ++i) {

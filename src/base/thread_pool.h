@@ -1,5 +1,5 @@
-// A fixed team of threads for short parallel loops: a decode step has some hundred of them, so a start and its barrier cost
-// about a microsecond. Waiting threads spin briefly, then sleep; the caller works too.
+// A fixed team of threads for short parallel loops: a decode step has some hundred of them, so a start and its barrier
+// cost about a microsecond. Waiting threads spin briefly, then sleep; the caller works too.
 #pragma once
 
 #include <atomic>
@@ -28,9 +28,12 @@ class ThreadPool {
       for (int64_t i = 0; i < count; ++i) task(i, 0);
       return;
     }
-    run_erased(count, [](void* context, int64_t i, int thread) {
-      (*static_cast<std::remove_reference_t<Task>*>(context))(i, thread);
-    }, const_cast<void*>(static_cast<const void*>(&task)));
+    run_erased(
+        count,
+        [](void* context, int64_t i, int thread) {
+          (*static_cast<std::remove_reference_t<Task>*>(context))(i, thread);
+        },
+        const_cast<void*>(static_cast<const void*>(&task)));
   }
 
  private:

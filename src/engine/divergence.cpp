@@ -27,7 +27,9 @@ void DivergenceSum::add(const KlPosition& base, std::span<const float> logits, d
   same_top_ += std::max_element(logits.begin(), logits.end()) - logits.begin() == base.top ? 1 : 0;
 }
 
-double DivergenceSum::mean(const Moments& moments) const { return moments.sum / static_cast<double>(divergences_.size()); }
+double DivergenceSum::mean(const Moments& moments) const {
+  return moments.sum / static_cast<double>(divergences_.size());
+}
 
 double DivergenceSum::error(const Moments& moments) const {
   const auto n = static_cast<double>(divergences_.size());

@@ -74,7 +74,8 @@ class OldReader {
   ImportanceSums read() {
     ImportanceSums result;
     const int32_t entries = number();
-    if (entries < 1 || entries > 1 << 20) refuse(path_, {}, "is no importance matrix: neither GGUF nor the older format");
+    if (entries < 1 || entries > 1 << 20)
+      refuse(path_, {}, "is no importance matrix: neither GGUF nor the older format");
     for (int32_t i = 0; i < entries; ++i) {
       const std::string name = text();
       const int32_t chunks = number(), values = number();
@@ -143,7 +144,8 @@ void ImportanceSums::write(const std::string& path) const {
   }
   const QuantType& f32 = *find_quant_type("F32");
   for (const auto& [name, tensor] : tensors) {
-    writer.add_tensor(name + std::string(kSums), f32, {tensor.columns, tensor.experts()}, std::as_bytes(std::span(tensor.sums)));
+    writer.add_tensor(name + std::string(kSums), f32, {tensor.columns, tensor.experts()},
+                      std::as_bytes(std::span(tensor.sums)));
     writer.add_tensor(name + std::string(kCounts), f32, {1, tensor.experts()}, std::as_bytes(std::span(tensor.counts)));
   }
   writer.write(path);
@@ -158,11 +160,12 @@ void ImportanceSums::add(const ImportanceSums& other, double weight, const std::
       ours.counts.resize(theirs.counts.size());
     }
     if (ours.columns != theirs.columns || ours.experts() != theirs.experts()) {
-      throw Error(ErrorKind::kBadInput,
-                  fmt::format("{} has {} columns and {} experts, not {} and {}: another model's, or an older .dat file, "
-                              "which does not tell experts apart",
-                              name, theirs.columns, theirs.experts(), ours.columns, ours.experts()),
-                  from);
+      throw Error(
+          ErrorKind::kBadInput,
+          fmt::format("{} has {} columns and {} experts, not {} and {}: another model's, or an older .dat file, "
+                      "which does not tell experts apart",
+                      name, theirs.columns, theirs.experts(), ours.columns, ours.experts()),
+          from);
     }
     const auto add_all = [weight](std::vector<float>& to, const std::vector<float>& values) {
       for (size_t i = 0; i < to.size(); ++i) {

@@ -25,8 +25,8 @@ struct ImportanceSums {
   std::string job;          // what was asked for, as a hash; "" where another program wrote the file
   uint32_t job_chunks = 0;  // of that job, how many are in
 
-  // Throws as GgufFile::open, and Error kBadFile where it is no importance matrix. llama.cpp's older .dat files are read
-  // too: they do not say how many tokens a chunk had, which is taken to be 512.
+  // Throws as GgufFile::open, and Error kBadFile where it is no importance matrix. llama.cpp's older .dat files are
+  // read too: they do not say how many tokens a chunk had, which is taken to be 512.
   static ImportanceSums read(const std::string& path);
   void write(const std::string& path) const;  // atomic; Error kIo
 

@@ -11,10 +11,13 @@ constexpr uint64_t kShownElements = 6;
 
 std::string element(const GgufArray& array, uint64_t i) {
   switch (array.kind) {
-    case GgufKind::kString: return fmt::format("\"{}\"", array.strings[i]);
+    case GgufKind::kString:
+      return fmt::format("\"{}\"", array.strings[i]);
     case GgufKind::kF32:
-    case GgufKind::kF64: return fmt::format("{}", array.number(i));
-    default: return fmt::format("{}", array.integer(i));
+    case GgufKind::kF64:
+      return fmt::format("{}", array.number(i));
+    default:
+      return fmt::format("{}", array.integer(i));
   }
 }
 
@@ -38,7 +41,8 @@ std::string printable(const GgufValue& value) {
 }
 
 std::string type_name(const GgufValue& value) {
-  if (const auto* array = std::get_if<GgufArray>(&value.value)) return fmt::format("array of {}", gguf_kind_name(array->kind));
+  if (const auto* array = std::get_if<GgufArray>(&value.value))
+    return fmt::format("array of {}", gguf_kind_name(array->kind));
   return std::string(gguf_kind_name(value.kind));
 }
 
@@ -52,19 +56,25 @@ ModelInfo inspect(const GgufFile& file) {
   info.file_bytes = file.size();
   info.name = file.string("general.name", "");
   info.architecture = file.string("general.architecture", "");
-  for (const auto& [key, value] : file.metadata()) info.metadata.push_back({std::string(key), type_name(value), printable(value)});
+  for (const auto& [key, value] : file.metadata())
+    info.metadata.push_back({std::string(key), type_name(value), printable(value)});
   for (const GgufTensor& t : file.tensors()) {
-    info.tensors.push_back({std::string(t.name), std::string(t.type->name), {t.shape.begin(), t.shape.begin() + t.dims}, t.bytes});
+    info.tensors.push_back(
+        {std::string(t.name), std::string(t.type->name), {t.shape.begin(), t.shape.begin() + t.dims}, t.bytes});
     info.parameters += t.elements();
-    // A cached key has an element for each row of attn_k, a value for each of attn_v, whatever the architecture; as F16.
-    if (t.name.ends_with(".attn_k.weight") || t.name.ends_with(".attn_v.weight")) info.kv_bytes_per_token += 2 * t.shape[1];
+    // A cached key has an element for each row of attn_k, a value for each of attn_v, whatever the architecture; as
+    // F16.
+    if (t.name.ends_with(".attn_k.weight") || t.name.ends_with(".attn_v.weight"))
+      info.kv_bytes_per_token += 2 * t.shape[1];
   }
   const auto key = [&](const char* part) { return info.architecture + "." + part; };
   info.layers = static_cast<int>(file.integer(key("block_count"), 0));
   info.width = static_cast<int>(file.integer(key("embedding_length"), 0));
   info.context = static_cast<int>(file.integer(key("context_length"), 0));
-  if (const GgufTensor* embedding = file.find_tensor("token_embd.weight")) info.vocabulary = static_cast<int>(embedding->shape[1]);
-  else if (const GgufArray* tokens = file.array("tokenizer.ggml.tokens")) info.vocabulary = static_cast<int>(tokens->count);
+  if (const GgufTensor* embedding = file.find_tensor("token_embd.weight"))
+    info.vocabulary = static_cast<int>(embedding->shape[1]);
+  else if (const GgufArray* tokens = file.array("tokenizer.ggml.tokens"))
+    info.vocabulary = static_cast<int>(tokens->count);
   return info;
 }
 

@@ -38,14 +38,16 @@ uint64_t row_bytes(uint32_t vocabulary) { return (sizeof(RowHeader) + uint64_t{v
 
 void put_hash(const std::string& hex, uint8_t* bytes) {
   assert(hex.size() == 2 * kHashBytes);
-  for (int i = 0; i < kHashBytes; ++i) bytes[i] = static_cast<uint8_t>(std::stoi(hex.substr(static_cast<size_t>(i) * 2, 2), nullptr, 16));
+  for (int i = 0; i < kHashBytes; ++i)
+    bytes[i] = static_cast<uint8_t>(std::stoi(hex.substr(static_cast<size_t>(i) * 2, 2), nullptr, 16));
 }
 
 std::string hash_hex(const uint8_t* bytes) { return fmt::format("{:02x}", fmt::join(bytes, bytes + kHashBytes, "")); }
 
 }  // namespace
 
-KlBaseWriter::KlBaseWriter(const std::string& path, const KlHeader& header) : file_(path), row_(row_bytes(header.vocabulary)) {
+KlBaseWriter::KlBaseWriter(const std::string& path, const KlHeader& header)
+    : file_(path), row_(row_bytes(header.vocabulary)) {
   FileHeader bytes = {};
   std::memcpy(bytes.magic, kMagic, sizeof(kMagic));
   bytes.version = kVersion;
@@ -64,7 +66,8 @@ void KlBaseWriter::add(std::span<const float> logits, TokenId target) {
   float low = logits[0];
   size_t top = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (!std::isfinite(logits[i])) throw Error(ErrorKind::kBadInput, fmt::format("the logit of token {} is not finite", i));
+    if (!std::isfinite(logits[i]))
+      throw Error(ErrorKind::kBadInput, fmt::format("the logit of token {} is not finite", i));
     if (logits[i] > logits[top]) top = i;
     low = std::min(low, logits[i]);
   }
@@ -89,17 +92,20 @@ KlBase::KlBase(const std::string& path) : path_(path), file_(path) {
   const auto bytes = file_.bytes();
   FileHeader header;
   if (bytes.size() < sizeof(header) || std::memcmp(bytes.data(), kMagic, sizeof(kMagic)) != 0) {
-    throw Error(ErrorKind::kBadFile, "is no file of probabilities", path, "`fieldprint perplexity --kl-base` writes one");
+    throw Error(ErrorKind::kBadFile, "is no file of probabilities", path,
+                "`fieldprint perplexity --kl-base` writes one");
   }
   std::memcpy(&header, bytes.data(), sizeof(header));
-  if (header.version != kVersion) refuse(fmt::format("is of version {}, this program reads {}", header.version, kVersion));
+  if (header.version != kVersion)
+    refuse(fmt::format("is of version {}, this program reads {}", header.version, kVersion));
   const uint64_t row = row_bytes(header.vocabulary), rest = bytes.size() - sizeof(header);
   if (header.vocabulary == 0 || header.context < 2 || header.chunks == 0 || header.stride >= header.context ||
       header.zero != 0 || header.positions == 0 || header.positions > uint64_t{header.chunks} * header.context) {
     refuse("its header makes no sense");
   }
   if (rest / row != header.positions || rest % row != 0) {
-    refuse(fmt::format("has {} bytes, not the {} positions that it names: cut short or damaged", bytes.size(), header.positions));
+    refuse(fmt::format("has {} bytes, not the {} positions that it names: cut short or damaged", bytes.size(),
+                       header.positions));
   }
   header_ = {header.vocabulary, header.context,         header.stride,           header.chunks,
              header.positions,  hash_hex(header.model), hash_hex(header.tokens), hash_hex(header.text)};

@@ -14,11 +14,14 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
 }
 
 LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
-    : file_(GgufFile::open(path)), kernels_(&select_kernels(options.isa)), architecture_(load_architecture(*file_, {options.experts})),
+    : file_(GgufFile::open(path)),
+      kernels_(&select_kernels(options.isa)),
+      architecture_(load_architecture(*file_, {options.experts})),
       experts_(options.experts) {
   constexpr int kMaxThreads = 1024;
   if (options.threads < 0 || options.threads > kMaxThreads) {
-    throw Error(ErrorKind::kUsage, fmt::format("{} threads asked for", options.threads), "--threads", fmt::format("1 to {}, or 0 for one per core", kMaxThreads));
+    throw Error(ErrorKind::kUsage, fmt::format("{} threads asked for", options.threads), "--threads",
+                fmt::format("1 to {}, or 0 for one per core", kMaxThreads));
   }
   pool_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : hardware_threads());
   info_ = inspect(*file_);
@@ -33,13 +36,16 @@ LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
   try {
     tokenizer_ = Tokenizer::load(*file_);
     if (tokenizer_->size() > hp.vocabulary) {
-      throw Error(ErrorKind::kBadFile, fmt::format("the tokenizer has {} tokens, the embedding {}", tokenizer_->size(), hp.vocabulary), path);
+      throw Error(ErrorKind::kBadFile,
+                  fmt::format("the tokenizer has {} tokens, the embedding {}", tokenizer_->size(), hp.vocabulary),
+                  path);
     }
   } catch (const Error&) {
     tokenizer_error_ = std::current_exception();
   }
   try {
-    if (const auto source = file_->string("tokenizer.chat_template", ""); !source.empty()) template_.emplace(std::string(source));
+    if (const auto source = file_->string("tokenizer.chat_template", ""); !source.empty())
+      template_.emplace(std::string(source));
   } catch (const Error&) {
     template_error_ = std::current_exception();
   }

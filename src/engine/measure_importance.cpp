@@ -63,7 +63,8 @@ class Collector final : public ProductObserver {
                     "the weights are damaged, or their type is too small for the model");
       }
       for (size_t i = 0; i < entry.rows.size(); ++i) {
-        sums.counts[i] = static_cast<float>(static_cast<double>(sums.counts[i]) + weight * static_cast<double>(entry.rows[i]));
+        sums.counts[i] =
+            static_cast<float>(static_cast<double>(sums.counts[i]) + weight * static_cast<double>(entry.rows[i]));
       }
       std::fill(entry.sums.begin(), entry.sums.end(), 0.0);
       std::fill(entry.rows.begin(), entry.rows.end(), uint64_t{0});
@@ -95,7 +96,8 @@ std::vector<Chunk> cut(const Tokenizer& tokenizer, const ImportanceOptions& opti
     int count = 0;
     for (size_t i = 0; i < ids.size() && (options.chunks == 0 || count < options.chunks); i += context, ++count) {
       const size_t end = std::min(i + context, ids.size());
-      Chunk& chunk = chunks.emplace_back(Chunk{{ids.begin() + static_cast<ptrdiff_t>(i), ids.begin() + static_cast<ptrdiff_t>(end)}, text.weight});
+      Chunk& chunk = chunks.emplace_back(
+          Chunk{{ids.begin() + static_cast<ptrdiff_t>(i), ids.begin() + static_cast<ptrdiff_t>(end)}, text.weight});
       if (tokenizer.adds_bos()) chunk.ids[0] = tokenizer.bos();
     }
   }
@@ -109,7 +111,8 @@ class Runner {
       : model_(model), step_(static_cast<size_t>(std::max(options.chunk, 1))), collector_(model) {
     const auto& layers = model.architecture().hyperparameters().kv;
     if (options.executor == Executor::kReference) ops_ = make_reference_ops(layers);
-    else ops_ = make_run_ops(model.kernels(), model.pool(), KvLayout(layers, options.page_size, kv_type(options.kv_type)));
+    else
+      ops_ = make_run_ops(model.kernels(), model.pool(), KvLayout(layers, options.page_size, kv_type(options.kv_type)));
     ops_->observe(&collector_);
   }
 
@@ -149,8 +152,8 @@ class Runner {
 
 // All that the result depends on, as a hash.
 std::string job_of(const LoadedModel* model, const ImportanceOptions& options) {
-  std::string job = fmt::format("{} {} {} {}\n", options.context, options.chunks, static_cast<int>(options.session.executor),
-                                options.session.kv_type);
+  std::string job = fmt::format("{} {} {} {}\n", options.context, options.chunks,
+                                static_cast<int>(options.session.executor), options.session.kv_type);
   if (model != nullptr) job += model->fingerprint() + "\n";
   for (const ImportanceText& text : options.texts) {
     job += fmt::format("text {} {} {}\n", text.weight, sha256_hex(std::as_bytes(std::span(text.text))), text.name);
@@ -185,10 +188,12 @@ void check(const Model* model, const ImportanceOptions& options) {
   if (options.texts.empty() && options.files.empty()) refuse("nothing to measure or to add", "");
   if (!options.texts.empty()) {
     const int most = model->info().context;
-    if (options.context < 2 || options.context > most) refuse(fmt::format("chunks of {} tokens; 2 to {} are possible", options.context, most), "--window");
+    if (options.context < 2 || options.context > most)
+      refuse(fmt::format("chunks of {} tokens; 2 to {} are possible", options.context, most), "--window");
   }
   const auto check_weight = [&](double weight, const std::string& name) {
-    if (!std::isfinite(weight) || weight <= 0.0 || weight > 1e6) refuse(fmt::format("a weight of {}; above 0 and up to 1000000", weight), name.c_str());
+    if (!std::isfinite(weight) || weight <= 0.0 || weight > 1e6)
+      refuse(fmt::format("a weight of {}; above 0 and up to 1000000", weight), name.c_str());
   };
   for (const ImportanceText& text : options.texts) check_weight(text.weight, text.name);
   for (const auto& [path, weight] : options.files) check_weight(weight, path);
@@ -196,8 +201,8 @@ void check(const Model* model, const ImportanceOptions& options) {
 
 }  // namespace
 
-void measure_importance(std::shared_ptr<const Model> any_model, const ImportanceOptions& options, const std::string& out,
-                        const std::function<bool(const ImportanceProgress&)>& on_chunk) {
+void measure_importance(std::shared_ptr<const Model> any_model, const ImportanceOptions& options,
+                        const std::string& out, const std::function<bool(const ImportanceProgress&)>& on_chunk) {
   check(any_model.get(), options);
   const auto model = std::static_pointer_cast<const LoadedModel>(any_model);
   const std::string id = job_of(model.get(), options), part = out + ".part";
@@ -229,7 +234,8 @@ void measure_importance(std::shared_ptr<const Model> any_model, const Importance
       runner.run(chunks[total.job_chunks], options.context, total);
       ++total.job_chunks;
       ++total.chunks;
-      if (options.save_every > 0 && total.job_chunks % static_cast<uint32_t>(options.save_every) == 0) total.write(part);
+      if (options.save_every > 0 && total.job_chunks % static_cast<uint32_t>(options.save_every) == 0)
+        total.write(part);
       progress.perplexity = runner.perplexity();
       go_on = tell(total);
     }

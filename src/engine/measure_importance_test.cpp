@@ -40,7 +40,8 @@ std::string refusal(Call call) {
 
 std::string words(int count, int seed) {
   std::string text;
-  for (int i = 0; i < count; ++i) text += std::to_string((i * 7919 + seed * 104729) % 9973) + (i % 11 == 10 ? "\n" : " ");
+  for (int i = 0; i < count; ++i)
+    text += std::to_string((i * 7919 + seed * 104729) % 9973) + (i % 11 == 10 ? "\n" : " ");
   return text;
 }
 
@@ -126,9 +127,12 @@ TEST_F(MeasuringImportance, BytesDoNotDependOnThreadsOrInterruptions) {
   EXPECT_EQ(slurp(path("one")), slurp(path("three")));
 
   ImportanceOptions wanted = options();
-  const auto stop_after = [](int chunks) { return [chunks](const ImportanceProgress& now) { return now.chunks < chunks; }; };
+  const auto stop_after = [](int chunks) {
+    return [chunks](const ImportanceProgress& now) { return now.chunks < chunks; };
+  };
   wanted.save_every = 0;  // a stop saves all the same
-  EXPECT_THAT(refusal([&] { measure_importance(model(), wanted, path("parts"), stop_after(2)); }), HasSubstr("stopped after 2 of 5"));
+  EXPECT_THAT(refusal([&] { measure_importance(model(), wanted, path("parts"), stop_after(2)); }),
+              HasSubstr("stopped after 2 of 5"));
   EXPECT_FALSE(std::filesystem::exists(path("parts")));
   EXPECT_EQ(summarize_importance(path("parts.part")).chunks, 2u);
   int resumed = -1;
@@ -149,7 +153,10 @@ TEST_F(MeasuringImportance, BytesDoNotDependOnThreadsOrInterruptions) {
 }
 
 TEST_F(MeasuringImportance, AnotherJobsPartIsNotTakenUp) {
-  EXPECT_NE(refusal([&] { measure_importance(model(), options(), path("out"), [](const auto& now) { return now.chunks < 2; }); }), "");
+  EXPECT_NE(refusal([&] {
+              measure_importance(model(), options(), path("out"), [](const auto& now) { return now.chunks < 2; });
+            }),
+            "");
   measure_importance(model(), options(1, 2), path("out"), [](const ImportanceProgress& now) {
     EXPECT_EQ(now.resumed, 0);
     return true;
@@ -279,7 +286,8 @@ TEST_F(MeasuringImportance, TheOlderFormatIsReadAndItsDamageNamed) {
     for (size_t length = 0; length < whole.size(); ++length) {
       if (trailer && length == old_format(false).size()) continue;
       spill(path("cut.dat"), whole.substr(0, length));
-      EXPECT_THAT(refusal([&] { ImportanceSums::read(path("cut.dat")); }), HasSubstr("is no importance matrix")) << length;
+      EXPECT_THAT(refusal([&] { ImportanceSums::read(path("cut.dat")); }), HasSubstr("is no importance matrix"))
+          << length;
     }
   }
   std::string negative = old_format(false);

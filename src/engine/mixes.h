@@ -34,8 +34,8 @@ struct Mix {
   const char* about;
 };
 
-const Mix* find_mix(std::string_view name);  // upper or lower case; nullptr where unknown
-const Mix& mix_named(std::string_view name);       // Error kUsage that lists them where unknown
+const Mix* find_mix(std::string_view name);   // upper or lower case; nullptr where unknown
+const Mix& mix_named(std::string_view name);  // Error kUsage that lists them where unknown
 
 // What the mix asks for. `layer` of `layers`, -1 for a tensor of no layer.
 const QuantType& mix_type(const Mix& mix, std::string_view tensor, bool tied, int layer, int layers);

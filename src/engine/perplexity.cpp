@@ -52,13 +52,18 @@ std::string vocabulary_hash(const GgufFile& file) {
 }
 
 void check_base(const KlHeader& base, const KlHeader& ours, const std::string& path) {
-  const auto refuse = [&](ErrorKind kind, const std::string& what, const char* hint) { throw Error(kind, what, path, hint); };
+  const auto refuse = [&](ErrorKind kind, const std::string& what, const char* hint) {
+    throw Error(kind, what, path, hint);
+  };
   if (base.vocabulary != ours.vocabulary || base.tokens != ours.tokens) {
-    refuse(ErrorKind::kBadInput, "was made by a model with another vocabulary", "only models with the same tokens can be compared");
+    refuse(ErrorKind::kBadInput, "was made by a model with another vocabulary",
+           "only models with the same tokens can be compared");
   }
-  if (base.text != ours.text) refuse(ErrorKind::kBadInput, "was made on another text", "the same file must be given, to the byte");
+  if (base.text != ours.text)
+    refuse(ErrorKind::kBadInput, "was made on another text", "the same file must be given, to the byte");
   const auto check = [&](const char* what, uint32_t had, uint32_t asked) {
-    if (had != asked) refuse(ErrorKind::kUsage, fmt::format("was made with a {} of {}, not {}", what, had, asked), "leave it out here");
+    if (had != asked)
+      refuse(ErrorKind::kUsage, fmt::format("was made with a {} of {}, not {}", what, had, asked), "leave it out here");
   };
   check("window", base.context, ours.context);
   check("stride", base.stride, ours.stride);
@@ -100,14 +105,17 @@ PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view
   if (!ids.empty() && ids.back() == tokenizer.eos() && tokenizer.eos() != kNoToken) ids.pop_back();
   std::vector<Window> windows = cut(ids.size(), static_cast<size_t>(c), static_cast<size_t>(stride));
   if (windows.empty()) {
-    throw Error(ErrorKind::kBadInput, fmt::format("the text is {} tokens, a chunk {}", ids.size(), c), {}, "a longer text or a smaller -c");
+    throw Error(ErrorKind::kBadInput, fmt::format("the text is {} tokens, a chunk {}", ids.size(), c), {},
+                "a longer text or a smaller -c");
   }
   if (options.chunks > 0) windows.resize(std::min(windows.size(), static_cast<size_t>(options.chunks)));
   if (base) windows.resize(std::min<size_t>(windows.size(), base->header().chunks));
   header.chunks = static_cast<uint32_t>(windows.size());
   for (const Window& w : windows) header.positions += w.end - w.first;
   if (base && header.positions > base->header().positions) {
-    throw Error(ErrorKind::kBadFile, fmt::format("holds {} positions, {} are scored", base->header().positions, header.positions), options.kl_base);
+    throw Error(ErrorKind::kBadFile,
+                fmt::format("holds {} positions, {} are scored", base->header().positions, header.positions),
+                options.kl_base);
   }
   std::optional<KlBaseWriter> writer;
   if (!options.kl_save.empty()) {
@@ -121,20 +129,22 @@ PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view
   DivergenceSum divergence;
   double sum = 0, squares = 0;
   for (const Window& w : windows) {
-    std::vector<TokenId> chunk(ids.begin() + static_cast<ptrdiff_t>(w.begin), ids.begin() + static_cast<ptrdiff_t>(w.end));
+    std::vector<TokenId> chunk(ids.begin() + static_cast<ptrdiff_t>(w.begin),
+                               ids.begin() + static_cast<ptrdiff_t>(w.end));
     if (tokenizer.adds_bos()) chunk[0] = tokenizer.bos();
     session.truncate(0);
     const size_t first = w.first - w.begin - 1;  // positions first .. size - 2 predict their next token
     session.append(std::span(chunk).first(first));
-    session.append(std::span(chunk).subspan(first, chunk.size() - 1 - first), [&](int index, std::span<const float> logits) {
-      const TokenId target = chunk[first + static_cast<size_t>(index) + 1];
-      const double nll = negative_log_likelihood(logits, target);
-      if (writer) writer->add(logits, target);
-      if (base) divergence.add(base->read(static_cast<uint64_t>(result.tokens)), logits, nll);
-      sum += nll;
-      squares += nll * nll;
-      ++result.tokens;
-    });
+    session.append(std::span(chunk).subspan(first, chunk.size() - 1 - first),
+                   [&](int index, std::span<const float> logits) {
+                     const TokenId target = chunk[first + static_cast<size_t>(index) + 1];
+                     const double nll = negative_log_likelihood(logits, target);
+                     if (writer) writer->add(logits, target);
+                     if (base) divergence.add(base->read(static_cast<uint64_t>(result.tokens)), logits, nll);
+                     sum += nll;
+                     squares += nll * nll;
+                     ++result.tokens;
+                   });
     const auto n = static_cast<double>(result.tokens);
     ++result.chunks;
     result.nll = sum / n;

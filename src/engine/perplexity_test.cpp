@@ -211,7 +211,8 @@ TEST_F(Perplexity, DamagedBasesAreRefused) {
     });
   };
   EXPECT_EQ(said(whole), "");
-  for (const size_t length : {size_t{0}, size_t{7}, size_t{135}, size_t{136}, whole.size() - 1}) EXPECT_NE(said(whole.substr(0, length)), "") << length;
+  for (const size_t length : {size_t{0}, size_t{7}, size_t{135}, size_t{136}, whole.size() - 1})
+    EXPECT_NE(said(whole.substr(0, length)), "") << length;
   EXPECT_THAT(said(whole + "x"), HasSubstr("cut short or damaged"));
   const auto with = [&](size_t at, auto value) {
     std::string bytes = whole;

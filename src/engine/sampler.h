@@ -19,12 +19,15 @@ class Sampler {
   TokenId sample(std::span<const float> logits, std::span<const TokenId> history);
 
  private:
-  struct Candidate { float logit; TokenId token; };
+  struct Candidate {
+    float logit;
+    TokenId token;
+  };
 
   SamplingOptions options_;
   Rng rng_;
   std::vector<float> logits_;
-  std::vector<int> counts_;            // per token, how often the window has it; zero between calls
+  std::vector<int> counts_;  // per token, how often the window has it; zero between calls
   std::vector<Candidate> candidates_;
   std::vector<double> weights_;
 };

@@ -75,7 +75,8 @@ TEST(Sampler, PenaltiesLookAtTheWindowOnly) {
   Sampler sampler(options, 5);
   EXPECT_EQ(sampler.sample(kLogits, std::vector<TokenId>{1, 0, 0}), 1) << "1 is outside the window";
   EXPECT_EQ(sampler.sample(kLogits, std::vector<TokenId>{0, 0, 1}), 4);
-  EXPECT_EQ(sampler.sample(std::vector<float>{-1, -1.5f}, std::vector<TokenId>{0}), 1) << "negative logits are multiplied";
+  EXPECT_EQ(sampler.sample(std::vector<float>{-1, -1.5f}, std::vector<TokenId>{0}), 1)
+      << "negative logits are multiplied";
 
   options = plain();
   options.temperature = 0;
@@ -118,11 +119,16 @@ TEST(Sampler, RefusesSenselessOptions) {
     change(options);
     return options;
   };
-  for (const SamplingOptions& options : {
-           with([](auto& o) { o.temperature = -1; }), with([](auto& o) { o.temperature = NAN; }), with([](auto& o) { o.top_k = -1; }),
-           with([](auto& o) { o.top_p = 0; }), with([](auto& o) { o.top_p = 1.5f; }), with([](auto& o) { o.min_p = 2; }),
-           with([](auto& o) { o.repetition_penalty = 0; }), with([](auto& o) { o.penalty_window = -2; }),
-           with([](auto& o) { o.logit_bias = {{5, 1.0f}}; }), with([](auto& o) { o.logit_bias = {{0, NAN}}; })}) {
+  for (const SamplingOptions& options :
+       {with([](auto& o) { o.temperature = -1; }), with([](auto& o) { o.temperature = NAN; }),
+        with([](auto& o) { o.top_k = -1; }), with([](auto& o) { o.top_p = 0; }), with([](auto& o) { o.top_p = 1.5f; }),
+        with([](auto& o) { o.min_p = 2; }), with([](auto& o) { o.repetition_penalty = 0; }),
+        with([](auto& o) { o.penalty_window = -2; }), with([](auto& o) {
+          o.logit_bias = {{5, 1.0f}};
+        }),
+        with([](auto& o) {
+          o.logit_bias = {{0, NAN}};
+        })}) {
     EXPECT_THROW(Sampler(options, 5), Error);
   }
 }

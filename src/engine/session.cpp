@@ -38,7 +38,7 @@ struct Session::State {
   RunOps* run = nullptr;     // the same as ops, where it counts bytes
   std::unique_ptr<SequenceState> sequence;
   std::vector<TokenId> tokens;
-  int replay = 0;  // of the last tokens, how many must pass again before the next
+  int replay = 0;             // of the last tokens, how many must pass again before the next
   std::vector<float> logits;  // [vocabulary] or none
 
   ~State() {
@@ -49,8 +49,8 @@ struct Session::State {
 
   uint64_t bytes_read() const { return run != nullptr ? run->bytes_read() : 0; }
 
-  // One pass over the weights; use(the logits of the rows) while nobody else steps. On an exception (memory) the sequence is
-  // as before.
+  // One pass over the weights; use(the logits of the rows) while nobody else steps. On an exception (memory) the
+  // sequence is as before.
   template <class Use>
   void step(std::span<const TokenId> added, LogitRows rows, Use&& use) {
     const std::lock_guard lock(model->step_mutex());
@@ -93,7 +93,8 @@ struct Session::State {
   void check_size(size_t count) const {
     if (count > static_cast<size_t>(context)) {
       throw Error(ErrorKind::kLimit, fmt::format("{} tokens do not fit a context of {}", count, context), {},
-                  context < model->info().context ? "a larger --context (the model allows " + std::to_string(model->info().context) + ") or a shorter text"
+                  context < model->info().context ? "a larger --context (the model allows " +
+                                                        std::to_string(model->info().context) + ") or a shorter text"
                                                   : "shorten the text: the model was trained for no more");
     }
   }
@@ -101,26 +102,31 @@ struct Session::State {
   void check_ids(std::span<const TokenId> ids) const {
     for (const TokenId token : ids) {
       if (token < 0 || token >= model->info().vocabulary) {
-        throw Error(ErrorKind::kBadInput, fmt::format("token {} is not in the vocabulary of {}", token, model->info().vocabulary));
+        throw Error(ErrorKind::kBadInput,
+                    fmt::format("token {} is not in the vocabulary of {}", token, model->info().vocabulary));
       }
     }
   }
 };
 
-Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options) : state_(std::make_unique<State>()) {
+Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
+    : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.model = std::static_pointer_cast<const LoadedModel>(std::move(model));
   s.options = options;
   const int trained = s.model->info().context;
-  require(options.context >= 0 && options.context <= trained, "--context", options.context, fmt::format("1 to {}, what the model was trained for", trained));
-  require(options.chunk >= 1 && options.chunk <= kMaxChunk, "--chunk", options.chunk, fmt::format("1 to {}", kMaxChunk));
+  require(options.context >= 0 && options.context <= trained, "--context", options.context,
+          fmt::format("1 to {}, what the model was trained for", trained));
+  require(options.chunk >= 1 && options.chunk <= kMaxChunk, "--chunk", options.chunk,
+          fmt::format("1 to {}", kMaxChunk));
   require(options.page_size >= 1 && options.page_size <= 4096, "--page-size", options.page_size, "1 to 4096");
   s.context = options.context > 0 ? options.context : trained;
   const auto& layers = s.model->architecture().hyperparameters().kv;
   if (options.executor == Executor::kReference) {
     s.ops = make_reference_ops(layers);
   } else {
-    auto run = make_run_ops(s.model->kernels(), s.model->pool(), KvLayout(layers, options.page_size, kv_type(options.kv_type)));
+    auto run = make_run_ops(s.model->kernels(), s.model->pool(),
+                            KvLayout(layers, options.page_size, kv_type(options.kv_type)));
     s.run = run.get();
     s.ops = std::move(run);
   }
@@ -148,21 +154,26 @@ void Session::append(std::span<const TokenId> tokens, const std::function<void(i
   State& s = *state_;
   s.check(tokens);
   const auto vocabulary = static_cast<size_t>(s.model->info().vocabulary);
-  const auto chunk = std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1, static_cast<size_t>(s.options.chunk));
+  const auto chunk =
+      std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1, static_cast<size_t>(s.options.chunk));
   for (size_t i = 0; i < tokens.size(); i += chunk) {
     const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
     s.step(part, LogitRows::kAll, [&](std::span<const float> logits) {
-      for (size_t t = 0; t < part.size(); ++t) each(static_cast<int>(i + t), logits.subspan(t * vocabulary, vocabulary));
+      for (size_t t = 0; t < part.size(); ++t)
+        each(static_cast<int>(i + t), logits.subspan(t * vocabulary, vocabulary));
     });
   }
 }
 
 int Session::assign(std::span<const TokenId> tokens, const Progress& progress) {
   State& s = *state_;
-  const auto common = std::mismatch(s.tokens.begin(), s.tokens.end(), tokens.begin(), tokens.end()).second - tokens.begin();
-  const int kept = static_cast<int>(std::min<std::ptrdiff_t>(common, std::max<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(tokens.size()) - 1)));
+  const auto common =
+      std::mismatch(s.tokens.begin(), s.tokens.end(), tokens.begin(), tokens.end()).second - tokens.begin();
+  const int kept = static_cast<int>(
+      std::min<std::ptrdiff_t>(common, std::max<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(tokens.size()) - 1)));
   if (tokens.size() > static_cast<size_t>(s.context)) {  // said before anything is dropped
-    throw Error(ErrorKind::kLimit, fmt::format("the prompt is {} tokens, the context {}", tokens.size(), s.context), {}, "a shorter prompt or a larger --context");
+    throw Error(ErrorKind::kLimit, fmt::format("the prompt is {} tokens, the context {}", tokens.size(), s.context), {},
+                "a shorter prompt or a larger --context");
   }
   truncate(kept);
   append(tokens.subspan(static_cast<size_t>(kept)), progress);
@@ -203,7 +214,8 @@ void Session::save(const std::string& path) const {
 
 void Session::load(const std::string& path) {
   State& s = *state_;
-  if (s.sequence->kv() == nullptr) throw Error(ErrorKind::kUnsupported, "the reference executor cannot take up a saved session");
+  if (s.sequence->kv() == nullptr)
+    throw Error(ErrorKind::kUnsupported, "the reference executor cannot take up a saved session");
   const SavedSession saved(path);
   saved.check(s.model->fingerprint(), s.sequence->kv()->layout());
   s.check_size(saved.tokens().size());
@@ -227,7 +239,8 @@ Generation Session::generate(std::span<const TokenId> prompt, const SamplingOpti
                              const std::function<void(std::string_view)>& on_text, const std::atomic<bool>* cancel,
                              const Progress& progress) {
   State& s = *state_;
-  if (prompt.empty()) throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
+  if (prompt.empty())
+    throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
   Sampler sampler(sampling, s.model->info().vocabulary);
   const Tokenizer& tokenizer = s.model->tokenizer();
   StreamDecoder decoder(tokenizer, sampling.special);

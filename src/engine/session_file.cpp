@@ -26,7 +26,8 @@ static_assert(sizeof(Header) == 96);
 
 }  // namespace
 
-void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens, const KvSequence& kv) {
+void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens,
+                  const KvSequence& kv) {
   AtomicFile file(path);
   Sha256 hash;
   const auto write = [&](std::span<const std::byte> bytes) {
@@ -81,14 +82,17 @@ void SavedSession::check(const std::string& fingerprint, const KvLayout& layout)
     throw Error(ErrorKind::kBadInput, "the session was saved with another model, or another number of experts", path_);
   }
   if (kv_type_ != kv_type_name(layout.type()) || token_bytes_ != static_cast<uint64_t>(layout.bytes_per_token())) {
-    throw Error(ErrorKind::kBadInput, fmt::format("the session was saved with keys and values as {}, this one keeps them as {}", kv_type_, kv_type_name(layout.type())),
+    throw Error(ErrorKind::kBadInput,
+                fmt::format("the session was saved with keys and values as {}, this one keeps them as {}", kv_type_,
+                            kv_type_name(layout.type())),
                 path_, "give --kv-type " + kv_type_);
   }
 }
 
 void SavedSession::fill(KvSequence& kv) const {
   kv.reserve(0, static_cast<int>(tokens_.size()));
-  for (size_t i = 0; i < tokens_.size(); ++i) kv.copy_in(static_cast<int>(i), kv_.subspan(i * token_bytes_, token_bytes_));
+  for (size_t i = 0; i < tokens_.size(); ++i)
+    kv.copy_in(static_cast<int>(i), kv_.subspan(i * token_bytes_, token_bytes_));
 }
 
 }  // namespace fieldprint

@@ -1,5 +1,5 @@
-// A session on disk: its tokens with their keys and values (docs/formats/session.md). What convolutions remember is not in it:
-// a replay of the last tokens gives it back exactly.
+// A session on disk: its tokens with their keys and values (docs/formats/session.md). What convolutions remember is not
+// in it: a replay of the last tokens gives it back exactly.
 #pragma once
 
 #include <span>
@@ -13,7 +13,8 @@
 namespace fieldprint {
 
 // `fingerprint`: the model's, 64 hex digits. Throws Error kIo.
-void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens, const KvSequence& kv);
+void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens,
+                  const KvSequence& kv);
 
 // A file, hostile until checked.
 class SavedSession {

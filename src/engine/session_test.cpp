@@ -1,7 +1,6 @@
 #include "fieldprint/session.h"
 
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <cstring>
@@ -23,7 +22,8 @@ std::vector<TokenId> some_tokens(int count, int vocabulary = 288) {
 
 std::vector<float> all_logits(Session& session, std::span<const TokenId> tokens) {
   std::vector<float> out;
-  session.append(tokens, [&](int, std::span<const float> logits) { out.insert(out.end(), logits.begin(), logits.end()); });
+  session.append(tokens,
+                 [&](int, std::span<const float> logits) { out.insert(out.end(), logits.begin(), logits.end()); });
   return out;
 }
 
@@ -85,8 +85,14 @@ TEST(Session, TwoSessionsOfOneModelOnTwoThreadsDoNotMix) {
   Session first(model), second(model);
   const auto expected_one = all_logits(first, one), expected_two = all_logits(second, two);
   std::vector<float> got_one, got_two;
-  std::thread a([&] { Session s(model, {.chunk = 3}); got_one = all_logits(s, one); });
-  std::thread b([&] { Session s(model, {.chunk = 5}); got_two = all_logits(s, two); });
+  std::thread a([&] {
+    Session s(model, {.chunk = 3});
+    got_one = all_logits(s, one);
+  });
+  std::thread b([&] {
+    Session s(model, {.chunk = 5});
+    got_two = all_logits(s, two);
+  });
   a.join();
   b.join();
   EXPECT_TRUE(same_bits(got_one, expected_one));
@@ -196,7 +202,9 @@ TEST(Session, KeysAndValuesOfEveryTypeComeCloseToTheReference) {
 
 class SessionFile : public testing::Test {
  protected:
-  SessionFile() { path_ = (std::filesystem::temp_directory_path() / ("fieldprint-session-" + std::to_string(::getpid()))).string(); }
+  SessionFile() {
+    path_ = (std::filesystem::temp_directory_path() / ("fieldprint-session-" + std::to_string(::getpid()))).string();
+  }
   ~SessionFile() override { std::filesystem::remove(path_); }
 
   // Loading what stands in the file is refused with `kind`, and the session is as before.
@@ -243,7 +251,9 @@ TEST_F(SessionFile, DamageIsFoundWhereverItIs) {
   session.save(path_);
   std::ifstream in(path_, std::ios::binary);
   const std::string good((std::istreambuf_iterator<char>(in)), {});
-  const auto write = [&](const std::string& bytes) { std::ofstream(path_, std::ios::binary | std::ios::trunc) << bytes; };
+  const auto write = [&](const std::string& bytes) {
+    std::ofstream(path_, std::ios::binary | std::ios::trunc) << bytes;
+  };
   Session victim(model);
   for (size_t size = 0; size < good.size(); size += size < 200 ? 1 : 97) {
     write(good.substr(0, size));

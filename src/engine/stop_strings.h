@@ -28,7 +28,8 @@ class StopStrings {
       }
     }
     // Never cut inside a UTF-8 character: what is kept begins where a character does.
-    while (keep > 0 && keep < held_.size() && (static_cast<unsigned char>(held_[held_.size() - keep]) & 0xc0) == 0x80) ++keep;
+    while (keep > 0 && keep < held_.size() && (static_cast<unsigned char>(held_[held_.size() - keep]) & 0xc0) == 0x80)
+      ++keep;
     return take(held_.size() - keep);
   }
 

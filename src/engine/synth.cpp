@@ -1,7 +1,7 @@
 // Models of random weights. The scales: every matrix keeps the size of what it is given (deviation 1 / sqrt(inputs)),
-// what is added to the residual stream is 1 / sqrt(8 layers) of that. Embeddings are of deviation 1: a stream that the layers
-// made nearly alone would amplify every rounding, and two engines would not agree on it. The last norm's weights have random
-// signs, or a tied embedding would answer each token with itself; they make logits of deviation 2.
+// what is added to the residual stream is 1 / sqrt(8 layers) of that. Embeddings are of deviation 1: a stream that the
+// layers made nearly alone would amplify every rounding, and two engines would not agree on it. The last norm's weights
+// have random signs, or a tied embedding would answer each token with itself; they make logits of deviation 2.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -96,8 +96,8 @@ class GgufFile {
 
   const GgufTensor& tensor(std::string_view name) const;  // Error kBadFile where absent
 
-  // 64 hex digits that tell models apart without reading all of them: SHA-256 over everything before the tensors' data and
-  // the first and last 4 KiB of each tensor. Not made for proof against forgers.
+  // 64 hex digits that tell models apart without reading all of them: SHA-256 over everything before the tensors' data
+  // and the first and last 4 KiB of each tensor. Not made for proof against forgers.
   std::string fingerprint() const;
 
  private:

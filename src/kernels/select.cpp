@@ -13,9 +13,15 @@
 
 namespace fieldprint {
 
-namespace scalar { void override_slots(KernelTable&); }
-namespace avx2 { void override_slots(KernelTable&); }
-namespace avx512 { void override_slots(KernelTable&); }
+namespace scalar {
+void override_slots(KernelTable&);
+}
+namespace avx2 {
+void override_slots(KernelTable&);
+}
+namespace avx512 {
+void override_slots(KernelTable&);
+}
 
 namespace {
 
@@ -108,14 +114,16 @@ void quantize_activations(const KernelTable& kernels, const float* x, int n, con
 void matmul_decoded(const KernelTable& kernels, const QuantType& type, const Matmul& args) {
   // Whole rows, as many as half the scratch holds; the F32 kernel may use the other half.
   const int64_t row_floats = args.k;
-  const int batch = static_cast<int>(std::max<int64_t>(1, static_cast<int64_t>(kScratchBytes / 2 / sizeof(float)) / row_floats));
+  const int batch =
+      static_cast<int>(std::max<int64_t>(1, static_cast<int64_t>(kScratchBytes / 2 / sizeof(float)) / row_floats));
   auto* rows = reinterpret_cast<float*>(args.scratch + kScratchBytes / 2);
   Matmul part = args;
   part.weights = reinterpret_cast<const std::byte*>(rows);
   part.row_bytes = row_floats * static_cast<int64_t>(sizeof(float));
   for (int begin = args.row_begin; begin < args.row_end; begin += batch) {
     const int count = std::min(batch, args.row_end - begin);
-    for (int r = 0; r < count; ++r) type.decode(args.weights + (begin + r) * args.row_bytes, rows + r * row_floats, row_floats);
+    for (int r = 0; r < count; ++r)
+      type.decode(args.weights + (begin + r) * args.row_bytes, rows + r * row_floats, row_floats);
     part.row_begin = 0;
     part.row_end = count;
     part.y = args.y + begin;
@@ -124,7 +132,8 @@ void matmul_decoded(const KernelTable& kernels, const QuantType& type, const Mat
 }
 
 bool wants_quantized(const KernelTable& kernels, const QuantType& type) {
-  return type.block_elements >= kActivationBlock && type.ggml_id < kMaxGgmlTypes && kernels.matmul[type.ggml_id] != nullptr;
+  return type.block_elements >= kActivationBlock && type.ggml_id < kMaxGgmlTypes &&
+         kernels.matmul[type.ggml_id] != nullptr;
 }
 
 }  // namespace fieldprint

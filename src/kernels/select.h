@@ -23,7 +23,8 @@ const KernelTable& select_kernels(std::string_view name);
 
 // Quantises one row of activations, n a multiple of 32: all blocks in 8 bits, and those whose step is coarse beside the
 // row's (step^2 above the mean of step^2: the blocks with outliers) in 16. In SmolLM2 that is about a block in six, and
-// takes four fifths of the squared error away (docs/decisions/0004-fine-activation-blocks.md). The same bits on every ISA.
+// takes four fifths of the squared error away (docs/decisions/0004-fine-activation-blocks.md). The same bits on every
+// ISA.
 struct QuantizedRow {
   int8_t* q;
   int8_t* q_low;

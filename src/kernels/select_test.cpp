@@ -28,12 +28,26 @@ template <class Next>
 void set_halves(const QuantType& type, std::byte* block, Next&& next) {
   size_t at = 0, count = 1;
   switch (type.ggml_id) {
-    case kSlotQ4_1: case kSlotQ5_1: case kSlotQ4_K: case kSlotQ5_K: count = 2; break;
-    case kSlotQ2_K: at = offsetof(BlockQ2_K, scale), count = 2; break;
-    case kSlotQ3_K: at = offsetof(BlockQ3_K, scale); break;
-    case kSlotQ6_K: at = offsetof(BlockQ6_K, scale); break;
-    case kSlotMXFP4: *block = static_cast<std::byte>(118 + std::to_integer<int>(*block) % 12); return;
-    default: break;
+    case kSlotQ4_1:
+    case kSlotQ5_1:
+    case kSlotQ4_K:
+    case kSlotQ5_K:
+      count = 2;
+      break;
+    case kSlotQ2_K:
+      at = offsetof(BlockQ2_K, scale), count = 2;
+      break;
+    case kSlotQ3_K:
+      at = offsetof(BlockQ3_K, scale);
+      break;
+    case kSlotQ6_K:
+      at = offsetof(BlockQ6_K, scale);
+      break;
+    case kSlotMXFP4:
+      *block = static_cast<std::byte>(118 + std::to_integer<int>(*block) % 12);
+      return;
+    default:
+      break;
   }
   for (size_t i = 0; i < count; ++i) {
     const uint16_t half = next();
@@ -48,9 +62,10 @@ std::vector<std::byte> random_weights(Rng& rng, const QuantType& type, int rows,
   for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(type.block_bytes)) {
     const float value = rng.normal();
     if (type.ggml_id == kSlotF32) std::memcpy(bytes.data() + at, &value, 4);
-    else set_halves(type, bytes.data() + at, [&] {
-      return type.ggml_id == kSlotBF16 ? float_to_bfloat16(value) : float_to_half(rng.normal() * 0.1f);
-    });
+    else
+      set_halves(type, bytes.data() + at, [&] {
+        return type.ggml_id == kSlotBF16 ? float_to_bfloat16(value) : float_to_half(rng.normal() * 0.1f);
+      });
   }
   return bytes;
 }
@@ -63,7 +78,8 @@ struct Inputs {
   std::vector<uint8_t> fine;
   std::vector<int16_t> parts, parts_low;
 
-  Inputs(Rng& rng, const KernelTable& kernels, int tokens, int k) : x(random_floats(rng, static_cast<size_t>(tokens * k), 3)) {
+  Inputs(Rng& rng, const KernelTable& kernels, int tokens, int k)
+      : x(random_floats(rng, static_cast<size_t>(tokens * k), 3)) {
     if (k % 32 != 0) return;
     for (size_t i = 0; i < x.size(); i += 131) x[i] *= 20;  // outliers
     q.resize(x.size());
@@ -73,16 +89,20 @@ struct Inputs {
     fine.resize(x.size() / 32);
     parts.resize(x.size() / 16);
     parts_low.resize(x.size() / 16);
-    quantize_activations(kernels, x.data(), static_cast<int>(x.size()), {q.data(), q_low.data(), d.data(), sum.data(), fine.data(), parts.data(), parts_low.data()});
+    quantize_activations(kernels, x.data(), static_cast<int>(x.size()),
+                         {q.data(), q_low.data(), d.data(), sum.data(), fine.data(), parts.data(), parts_low.data()});
   }
-  Activations activations() const { return {x.data(), q.data(), q_low.data(), d.data(), sum.data(), fine.data(), parts.data(), parts_low.data()}; }
+  Activations activations() const {
+    return {x.data(), q.data(), q_low.data(), d.data(), sum.data(), fine.data(), parts.data(), parts_low.data()};
+  }
   int integer(size_t i) const { return fine[i / 32] ? kFineSteps * q[i] + q_low[i] : q[i]; }
 };
 
-std::vector<float> multiply(const KernelTable& kernels, const QuantType& type, const std::vector<std::byte>& w, int rows, int k,
-                            const Inputs& in, int tokens, int begin, int end) {
+std::vector<float> multiply(const KernelTable& kernels, const QuantType& type, const std::vector<std::byte>& w,
+                            int rows, int k, const Inputs& in, int tokens, int begin, int end) {
   std::vector<float> y(static_cast<size_t>(rows * tokens), -1.0f);
-  std::unique_ptr<std::byte, decltype(&std::free)> scratch(static_cast<std::byte*>(std::aligned_alloc(64, kScratchBytes)), &std::free);
+  std::unique_ptr<std::byte, decltype(&std::free)> scratch(
+      static_cast<std::byte*>(std::aligned_alloc(64, kScratchBytes)), &std::free);
   Matmul args;
   args.weights = w.data();
   args.row_bytes = static_cast<int64_t>(type.bytes(static_cast<uint64_t>(k)));
@@ -128,13 +148,15 @@ TEST(Kernels, MatmulIsTheSameBitsOnEveryIsaForAnyTokensAndRows) {
       for_each_isa([&](const KernelTable& kernels) {
         for (const int tokens : {1, 2, 3, 7, 12, 70}) {
           const std::vector<float> head(expected.begin(), expected.begin() + rows * tokens);
-          EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), head)) << "k " << k << " tokens " << tokens;
+          EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), head))
+              << "k " << k << " tokens " << tokens;
         }
         const auto part = multiply(kernels, type, w, rows, k, in, 3, 16, 29);
         for (int t = 0; t < 3; ++t) {
           for (int r = 0; r < rows; ++r) {
             const float want = r >= 16 && r < 29 ? expected[static_cast<size_t>(t * rows + r)] : -1.0f;
-            EXPECT_EQ(part[static_cast<size_t>(t * rows + r)], want) << "row " << r << " written outside its range or wrong";
+            EXPECT_EQ(part[static_cast<size_t>(t * rows + r)], want)
+                << "row " << r << " written outside its range or wrong";
           }
         }
       });
@@ -193,7 +215,8 @@ TEST(Kernels, MatmulAgreesWithDouble) {
         double sum = 0, size = 0;
         for (int i = 0; i < k; ++i) {
           const auto at = static_cast<size_t>(t * k + i);
-          const double x = type.block_elements >= 32 ? static_cast<double>(in.d[at / 32]) * in.integer(at) : static_cast<double>(in.x[at]);
+          const double x = type.block_elements >= 32 ? static_cast<double>(in.d[at / 32]) * in.integer(at)
+                                                     : static_cast<double>(in.x[at]);
           sum += x * static_cast<double>(row[static_cast<size_t>(i)]);
           size += std::abs(x * static_cast<double>(row[static_cast<size_t>(i)]));
         }
@@ -222,7 +245,8 @@ TEST(Kernels, TypesWithoutAKernelRunDecoded) {
     type.decode(w.data() + static_cast<size_t>(r) * type.bytes(static_cast<uint64_t>(k)), row.data(), k);
     double sum = 0, size = 0;
     for (int i = 0; i < k; ++i) {
-      const double product = static_cast<double>(in.x[static_cast<size_t>(i)]) * static_cast<double>(row[static_cast<size_t>(i)]);
+      const double product =
+          static_cast<double>(in.x[static_cast<size_t>(i)]) * static_cast<double>(row[static_cast<size_t>(i)]);
       sum += product;
       size += std::abs(product);
     }
@@ -234,7 +258,8 @@ TEST(Kernels, ActivationsAreWithinHalfAStepAndOutliersAreFine) {
   Rng rng(9);
   const Inputs in(rng, select_kernels(""), 1, 4096);
   size_t fine = 0;
-  for (size_t i = 0; i < in.x.size(); ++i) ASSERT_LE(std::abs(in.x[i] - in.d[i / 32] * static_cast<float>(in.integer(i))), 0.51f * in.d[i / 32]) << i;
+  for (size_t i = 0; i < in.x.size(); ++i)
+    ASSERT_LE(std::abs(in.x[i] - in.d[i / 32] * static_cast<float>(in.integer(i))), 0.51f * in.d[i / 32]) << i;
   for (size_t b = 0; b < in.fine.size(); ++b) {
     int sum = 0;
     for (size_t i = b * 32; i < b * 32 + 32; ++i) sum += in.integer(i);
@@ -302,7 +327,8 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
       Rng rng(static_cast<uint64_t>(n));
       auto s = random_floats(rng, 64, 20), t = s;
       float m1 = n % 2 ? -INFINITY : 1.5f, l1 = n % 2 ? 0 : 3.0f, m2 = m1, l2 = l1;
-      const float r1 = scalar.softmax_tile(s.data(), n, 0.125f, &m1, &l1), r2 = kernels.softmax_tile(t.data(), n, 0.125f, &m2, &l2);
+      const float r1 = scalar.softmax_tile(s.data(), n, 0.125f, &m1, &l1),
+                  r2 = kernels.softmax_tile(t.data(), n, 0.125f, &m2, &l2);
       EXPECT_EQ(r1, r2);
       EXPECT_EQ(m1, m2);
       EXPECT_EQ(l1, l2);

@@ -1,11 +1,15 @@
-// The kernel table: what an instruction set provides. One folder an ISA; each starts from the table of the floor below it
-// (avx512 <- avx2 <- scalar) and overrides slots. Every slot gives the same bits on every ISA; scalar/ is the oracle.
+// The kernel table: what an instruction set provides. One folder an ISA; each starts from the table of the floor below
+// it (avx512 <- avx2 <- scalar) and overrides slots. Every slot gives the same bits on every ISA; scalar/ is the
+// oracle.
 //
 // The order of every sum, which all ISAs keep (docs: ARCHITECTURE.md, the determinism contract):
-//  - quantised dot: per block of 32 an exact integer sum, then acc = fma(d_w * d_x, isum, acc), and where the type has a
-//    minimum acc = fma(m_w, d_x * sum_x, acc); blocks in order. The activations of a fine block are 16-bit integers. Integer
-//    scales of 16 values (Q6_K, Q3_K, Q2_K) and their minima are within isum and sum_x; one of 32 is within d_w.
-//  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4, 2, 1].
+//  - quantised dot: per block of 32 an exact integer sum, then acc = fma(d_w * d_x, isum, acc), and where the type has
+//  a
+//    minimum acc = fma(m_w, d_x * sum_x, acc); blocks in order. The activations of a fine block are 16-bit integers.
+//    Integer scales of 16 values (Q6_K, Q3_K, Q2_K) and their minima are within isum and sum_x; one of 32 is within
+//    d_w.
+//  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4,
+//  2, 1].
 //  - accumulate(): one fma a step, in order of the inner index.
 #pragma once
 
@@ -28,13 +32,13 @@ enum Slot : uint32_t {
 
 // Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k.
 struct Activations {
-  const float* f32 = nullptr;    // [tokens, k]
-  const int8_t* q = nullptr;      // [tokens, k]  x ~ d * q, q in [-127, 127]; in a fine block x ~ d * (254 q + q_low)
-  const int8_t* q_low = nullptr;  // [tokens, k]  in [-127, 127]; meaningless outside fine blocks
-  const float* d = nullptr;       // [tokens, k / 32]
-  const int32_t* sum = nullptr;   // [tokens, k / 32]  the sum of each block's integers
-  const uint8_t* fine = nullptr;  // [tokens, k / 32]  1: a fine block
-  const int16_t* parts = nullptr;      // [tokens, k / 16]  the sums of q
+  const float* f32 = nullptr;      // [tokens, k]
+  const int8_t* q = nullptr;       // [tokens, k]  x ~ d * q, q in [-127, 127]; in a fine block x ~ d * (254 q + q_low)
+  const int8_t* q_low = nullptr;   // [tokens, k]  in [-127, 127]; meaningless outside fine blocks
+  const float* d = nullptr;        // [tokens, k / 32]
+  const int32_t* sum = nullptr;    // [tokens, k / 32]  the sum of each block's integers
+  const uint8_t* fine = nullptr;   // [tokens, k / 32]  1: a fine block
+  const int16_t* parts = nullptr;  // [tokens, k / 16]  the sums of q
   const int16_t* parts_low = nullptr;  // [tokens, k / 16]  the sums of q_low; 0 outside fine blocks
 };
 
@@ -42,13 +46,13 @@ struct Activations {
 struct Matmul {
   const std::byte* weights = nullptr;  // row 0, native GGUF blocks
   int64_t row_bytes = 0;
-  int k = 0;                           // a row's length
+  int k = 0;  // a row's length
   int row_begin = 0, row_end = 0;
   Activations x;
   int tokens = 0;
-  float* y = nullptr;                  // y[t * y_stride + r]
+  float* y = nullptr;  // y[t * y_stride + r]
   int64_t y_stride = 0;
-  std::byte* scratch = nullptr;        // kScratchBytes
+  std::byte* scratch = nullptr;  // kScratchBytes
 };
 
 using MatmulKernel = void (*)(const Matmul&);
@@ -60,7 +64,8 @@ struct KernelTable {
   // F32, F16 and BF16, quantised ones for the others.
   MatmulKernel matmul[kMaxGgmlTypes] = {};
 
-  // x [n] -> q [n], d [n / 32], sum [n / 32]; n a multiple of 32. d = max|x| / 127, q = round to even(x * 127 / max|x|).
+  // x [n] -> q [n], d [n / 32], sum [n / 32]; n a multiple of 32. d = max|x| / 127, q = round to even(x * 127 /
+  // max|x|).
   void (*quantize)(const float* x, int n, int8_t* q, float* d, int32_t* sum) = nullptr;
 
   // y = x / sqrt(mean(x^2) + eps) * weight, all [n].

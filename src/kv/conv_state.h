@@ -1,7 +1,7 @@
-// What the short convolutions of one sequence remember: the last taps - 1 inputs of every layer that has one. The memory is
-// finite, so it need not be kept for every position: K/V of a prefix and a replay of its last tokens from zero state give
-// it back exactly (a layer's state is right once (taps - 1) tokens have passed for it and for each convolution below it).
-// Snapshots at chosen positions make the replay shorter; they are bounded in bytes.
+// What the short convolutions of one sequence remember: the last taps - 1 inputs of every layer that has one. The
+// memory is finite, so it need not be kept for every position: K/V of a prefix and a replay of its last tokens from
+// zero state give it back exactly (a layer's state is right once (taps - 1) tokens have passed for it and for each
+// convolution below it). Snapshots at chosen positions make the replay shorter; they are bounded in bytes.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,8 @@
 namespace fieldprint {
 namespace {
 
-constexpr std::pair<std::string_view, KvType> kNames[] = {{"f16", KvType::kF16}, {"bf16", KvType::kBF16}, {"q8_0", KvType::kQ8_0}};
+constexpr std::pair<std::string_view, KvType> kNames[] = {
+    {"f16", KvType::kF16}, {"bf16", KvType::kBF16}, {"q8_0", KvType::kQ8_0}};
 
 }  // namespace
 
@@ -18,16 +19,20 @@ KvType kv_type(std::string_view name) {
   for (const auto& [known, type] : kNames) {
     if (known == name) return type;
   }
-  throw Error(ErrorKind::kUsage, fmt::format("keys and values cannot be kept as '{}'", name), "--kv-type", "one of f16, bf16, q8_0");
+  throw Error(ErrorKind::kUsage, fmt::format("keys and values cannot be kept as '{}'", name), "--kv-type",
+              "one of f16, bf16, q8_0");
 }
 
 std::string_view kv_type_name(KvType type) { return kNames[static_cast<size_t>(type)].first; }
 
-KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type) : layers_(std::move(layers)), page_size_(page_size), type_(type) {
+KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type)
+    : layers_(std::move(layers)), page_size_(page_size), type_(type) {
   assert(page_size >= 1);
   for (size_t i = 0; i < layers_.size(); ++i) {
     if (type == KvType::kQ8_0 && layers_[i].head_dim % kKvBlock != 0) {
-      throw Error(ErrorKind::kUnsupported, fmt::format("keys and values in q8_0 want heads of a multiple of {} dimensions, layer {} has {}", kKvBlock, i, layers_[i].head_dim),
+      throw Error(ErrorKind::kUnsupported,
+                  fmt::format("keys and values in q8_0 want heads of a multiple of {} dimensions, layer {} has {}",
+                              kKvBlock, i, layers_[i].head_dim),
                   "--kv-type", "f16 or bf16");
     }
     start_.push_back(page_bytes_);
@@ -37,7 +42,8 @@ KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type)
 
 int64_t KvLayout::head_bytes(int layer) const {
   const int64_t d = this->layer(layer).head_dim;
-  return type_ == KvType::kQ8_0 ? d + d / kKvBlock * static_cast<int64_t>(sizeof(uint16_t)) : d * static_cast<int64_t>(sizeof(uint16_t));
+  return type_ == KvType::kQ8_0 ? d + d / kKvBlock * static_cast<int64_t>(sizeof(uint16_t))
+                                : d * static_cast<int64_t>(sizeof(uint16_t));
 }
 
 }  // namespace fieldprint

@@ -11,7 +11,8 @@ void KvPage::Free::operator()(std::byte* p) const { std::free(p); }
 KvPage* PagePool::take() {
   if (free_.empty()) {
     const auto bytes = (static_cast<size_t>(page_bytes_) + 63) / 64 * 64;
-    std::unique_ptr<std::byte, KvPage::Free> data(static_cast<std::byte*>(std::aligned_alloc(64, bytes > 0 ? bytes : 64)));
+    std::unique_ptr<std::byte, KvPage::Free> data(
+        static_cast<std::byte*>(std::aligned_alloc(64, bytes > 0 ? bytes : 64)));
     if (data == nullptr) throw std::bad_alloc();
     std::memset(data.get(), 0, bytes);
     free_.reserve(pages_.size() + 1);  // giving back never fails

@@ -1,5 +1,5 @@
-// Pages of K/V memory: taken when a sequence grows, shared when it is forked, kept for reuse when nobody holds them. Not
-// thread-safe: what steps and changes sequences holds the model's step mutex.
+// Pages of K/V memory: taken when a sequence grows, shared when it is forked, kept for reuse when nobody holds them.
+// Not thread-safe: what steps and changes sequences holds the model's step mutex.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,9 @@ class KvPage {
 
  private:
   friend class PagePool;
-  struct Free { void operator()(std::byte* p) const; };
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
   std::unique_ptr<std::byte, Free> data_;
   int holders_ = 0;
 };
@@ -26,7 +28,8 @@ class PagePool {
  public:
   explicit PagePool(int64_t page_bytes) : page_bytes_(page_bytes) {}
 
-  // A page of page_bytes, 64-byte aligned, with one holder; zeros the first time, stale afterwards. Throws std::bad_alloc.
+  // A page of page_bytes, 64-byte aligned, with one holder; zeros the first time, stale afterwards. Throws
+  // std::bad_alloc.
   KvPage* take();
   void hold(KvPage* page) { ++page->holders_; }  // one more holder
   void give_back(KvPage* page);                  // one less

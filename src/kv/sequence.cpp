@@ -24,7 +24,8 @@ void write_q8_0(int8_t* at, int64_t stride, uint16_t* scales, int64_t scale_stri
     const float inverse = half_to_float(scale) > 0 ? 1.0f / half_to_float(scale) : 0.0f;
     scales[b * scale_stride] = scale;
     for (int i = 0; i < kKvBlock; ++i) {
-      at[(b * kKvBlock + i) * stride] = static_cast<int8_t>(std::clamp(std::nearbyint(x[i] * inverse), -127.0f, 127.0f));
+      at[(b * kKvBlock + i) * stride] =
+          static_cast<int8_t>(std::clamp(std::nearbyint(x[i] * inverse), -127.0f, 127.0f));
     }
   }
 }
@@ -77,7 +78,8 @@ void KvSequence::write(int layer, int position, const float* k, const float* v) 
         break;
       case KvType::kQ8_0: {
         const int64_t scales = layout_->scales(layer);
-        write_q8_0(reinterpret_cast<int8_t*>(keys) + slot, size, reinterpret_cast<uint16_t*>(keys + scales) + slot, size, k, d);
+        write_q8_0(reinterpret_cast<int8_t*>(keys) + slot, size, reinterpret_cast<uint16_t*>(keys + scales) + slot,
+                   size, k, d);
         write_q8_0(reinterpret_cast<int8_t*>(values) + int64_t{slot} * d, 1,
                    reinterpret_cast<uint16_t*>(values + scales) + int64_t{slot} * (d / kKvBlock), 1, v, d);
         break;
@@ -94,7 +96,8 @@ void KvSequence::visit(int position, Visit&& visit) const {
   const bool scaled = layout_->type() == KvType::kQ8_0;
   const int64_t bytes = scaled ? 1 : 2;
   for (int layer = 0; layer < layout_->layers(); ++layer) {
-    const int64_t heads = layout_->layer(layer).kv_heads, d = layout_->layer(layer).head_dim, blocks = scaled ? d / kKvBlock : 0;
+    const int64_t heads = layout_->layer(layer).kv_heads, d = layout_->layer(layer).head_dim,
+                  blocks = scaled ? d / kKvBlock : 0;
     for (int head = 0; head < heads; ++head) {
       std::byte* keys = page + layout_->keys(layer, head);
       for (int64_t i = 0; i < d; ++i) visit(keys + (i * size + slot) * bytes, bytes);

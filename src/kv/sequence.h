@@ -17,15 +17,17 @@ class KvSequence {
   KvSequence& operator=(const KvSequence&) = delete;
   ~KvSequence() { truncate(0); }
 
-  // Pages for positions [0, end), of which [begin, end) will be written: pages of these that others hold too are copied.
+  // Pages for positions [0, end), of which [begin, end) will be written: pages of these that others hold too are
+  // copied.
   void reserve(int begin, int end);
   void truncate(int tokens);  // gives back every page above
 
-  // Stores one position of one layer: k and v [kv_heads, head_dim], rounded to the layout's type. The position is reserved.
+  // Stores one position of one layer: k and v [kv_heads, head_dim], rounded to the layout's type. The position is
+  // reserved.
   void write(int layer, int position, const float* k, const float* v);
 
-  // One position of all layers as bytes, the same for every page size: layer by layer the heads' keys, then their values, each
-  // its numbers and then its scales. bytes.size() is layout().bytes_per_token().
+  // One position of all layers as bytes, the same for every page size: layer by layer the heads' keys, then their
+  // values, each its numbers and then its scales. bytes.size() is layout().bytes_per_token().
   void copy_out(int position, std::span<std::byte> bytes) const;
   void copy_in(int position, std::span<const std::byte> bytes);  // the position is reserved
 

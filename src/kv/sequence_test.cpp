@@ -19,7 +19,8 @@ TEST(KvSequence, WritesKeysTransposedAndValuesInRows) {
     const auto shape = layout.layer(layer);
     for (int p = 0; p < 10; ++p) {
       std::vector<float> k, v;
-      for (int i = 0; i < shape.kv_heads * shape.head_dim; ++i) k.push_back(static_cast<float>(p * 100 + i)), v.push_back(static_cast<float>(-p * 100 - i));
+      for (int i = 0; i < shape.kv_heads * shape.head_dim; ++i)
+        k.push_back(static_cast<float>(p * 100 + i)), v.push_back(static_cast<float>(-p * 100 - i));
       kv.write(layer, p, k.data(), v.data());
     }
   }
@@ -30,8 +31,10 @@ TEST(KvSequence, WritesKeysTransposedAndValuesInRows) {
         for (int i = 0; i < shape.head_dim; ++i) {
           const auto expected = static_cast<float>(p * 100 + head * shape.head_dim + i);
           const auto* page = reinterpret_cast<const uint16_t*>(kv.page(p / 4));
-          EXPECT_EQ(half_to_float(page[layout.keys(layer, head) / 2 + i * 4 + p % 4]), half_to_float(float_to_half(expected)));
-          EXPECT_EQ(half_to_float(page[layout.values(layer, head) / 2 + p % 4 * shape.head_dim + i]), half_to_float(float_to_half(-expected)));
+          EXPECT_EQ(half_to_float(page[layout.keys(layer, head) / 2 + i * 4 + p % 4]),
+                    half_to_float(float_to_half(expected)));
+          EXPECT_EQ(half_to_float(page[layout.values(layer, head) / 2 + p % 4 * shape.head_dim + i]),
+                    half_to_float(float_to_half(-expected)));
         }
       }
     }
@@ -65,7 +68,8 @@ void fill(KvSequence& kv, int begin, int end, float sign) {
     const auto count = static_cast<size_t>(kv.layout().layer(layer).kv_heads * kv.layout().layer(layer).head_dim);
     for (int p = begin; p < end; ++p) {
       std::vector<float> k(count), v(count);
-      for (size_t i = 0; i < count; ++i) k[i] = sign * static_cast<float>(p + 1) * static_cast<float>(i % 17), v[i] = -k[i];
+      for (size_t i = 0; i < count; ++i)
+        k[i] = sign * static_cast<float>(p + 1) * static_cast<float>(i % 17), v[i] = -k[i];
       kv.write(layer, p, k.data(), v.data());
     }
   }
@@ -93,7 +97,9 @@ TEST(KvSequence, EightBitsKeepAScaleForThirtyTwoDimensions) {
     const float scale = half_to_float(scales[i / 32 * 4 + 2]);
     EXPECT_NEAR(scale * static_cast<float>(q[i * 4 + 2]), k[static_cast<size_t>(i)], 0.51f * scale) << i;
   }
-  EXPECT_EQ(half_to_float(reinterpret_cast<const uint16_t*>(kv.page(0) + layout.values(0, 0) + layout.scales(0))[2 * 2]), 0.0f);
+  EXPECT_EQ(
+      half_to_float(reinterpret_cast<const uint16_t*>(kv.page(0) + layout.values(0, 0) + layout.scales(0))[2 * 2]),
+      0.0f);
   EXPECT_THROW(KvLayout({{1, 48}}, 4, KvType::kQ8_0), Error);
 }
 

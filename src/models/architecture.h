@@ -15,11 +15,11 @@ struct Hyperparameters {
   int layers = 0;
   int width = 0;
   int vocabulary = 0;
-  int context = 0;                     // trained length
-  std::vector<KvLayerShape> kv;        // one a layer
+  int context = 0;               // trained length
+  std::vector<KvLayerShape> kv;  // one a layer
   int64_t parameters = 0;
-  int64_t active_parameters = 0;       // what one token multiplies with
-  int experts = 0;                     // a layer; 0: no mixture of experts
+  int64_t active_parameters = 0;  // what one token multiplies with
+  int experts = 0;                // a layer; 0: no mixture of experts
 };
 
 // What a user may want otherwise than the file says.
@@ -45,8 +45,8 @@ struct ArchitectureRow {
 
 std::span<const ArchitectureRow> architectures();
 
-// Throws Error kUnsupported, naming the known ones, for a file of another architecture; kUsage for overrides that do not fit the
-// model. `file` outlives the result.
+// Throws Error kUnsupported, naming the known ones, for a file of another architecture; kUsage for overrides that do
+// not fit the model. `file` outlives the result.
 std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides = {});
 
 }  // namespace fieldprint

@@ -17,7 +17,8 @@ int positive(const GgufFile& file, const std::string& key, int64_t limit) {
 
 void check_heads(const GgufFile& file, int heads, int kv_heads, int head_dim) {
   const auto refuse = [&](const std::string& what) { throw Error(ErrorKind::kUnsupported, what, file.path()); };
-  if (kv_heads < 1 || heads % kv_heads != 0) refuse(fmt::format("{} heads cannot share {} K/V heads evenly", heads, kv_heads));
+  if (kv_heads < 1 || heads % kv_heads != 0)
+    refuse(fmt::format("{} heads cannot share {} K/V heads evenly", heads, kv_heads));
   if (heads / kv_heads > kMaxHeadGroup) {
     refuse(fmt::format("more than {} query heads to a K/V head are not supported", kMaxHeadGroup));
   }
@@ -29,7 +30,8 @@ void check_heads(const GgufFile& file, int heads, int kv_heads, int head_dim) {
 Rope load_rope(const GgufFile& file, const std::string& arch, RopePairs pairs, int head_dim, TensorSource& source) {
   const int64_t d = file.integer(arch + ".rope.dimension_count", head_dim);
   if (d < 2 || d > head_dim || d % 2 != 0) {
-    throw Error(ErrorKind::kBadFile, fmt::format("{}.rope.dimension_count is {}, the head size {}", arch, d, head_dim), file.path());
+    throw Error(ErrorKind::kBadFile, fmt::format("{}.rope.dimension_count is {}, the head size {}", arch, d, head_dim),
+                file.path());
   }
   const double base = file.number(arch + ".rope.freq_base", 10000.0);
   const std::string_view scaling = file.string(arch + ".rope.scaling.type", "none");
@@ -37,9 +39,11 @@ Rope load_rope(const GgufFile& file, const std::string& arch, RopePairs pairs, i
   if (scaling == "linear") {
     factor = file.number(arch + ".rope.scaling.factor", factor);
   } else if (scaling != "none") {
-    throw Error(ErrorKind::kUnsupported, fmt::format("RoPE scaling of type '{}' is not supported", scaling), file.path());
+    throw Error(ErrorKind::kUnsupported, fmt::format("RoPE scaling of type '{}' is not supported", scaling),
+                file.path());
   }
-  if (!(base > 0) || !(factor > 0)) throw Error(ErrorKind::kBadFile, "RoPE base and scaling factor must be positive", file.path());
+  if (!(base > 0) || !(factor > 0))
+    throw Error(ErrorKind::kBadFile, "RoPE base and scaling factor must be positive", file.path());
   std::vector<float> divisors(static_cast<size_t>(d / 2), 1.0f);
   if (source.has("rope_freqs.weight")) {
     std::deque<std::vector<float>> storage;

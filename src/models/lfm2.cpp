@@ -1,6 +1,6 @@
-// LFM2 (Liquid AI 2025), dense (`lfm2`) and mixture of experts (`lfm2moe`): layers of short convolution with some layers of
-// grouped-query attention among them. The file decides: a layer with 0 K/V heads is a convolution, layers from
-// leading_dense_block_count on have experts.
+// LFM2 (Liquid AI 2025), dense (`lfm2`) and mixture of experts (`lfm2moe`): layers of short convolution with some
+// layers of grouped-query attention among them. The file decides: a layer with 0 K/V heads is a convolution, layers
+// from leading_dense_block_count on have experts.
 //   x += op(rms(x; attn_norm));  x += ffn(rms(x; ffn_norm));  logits = Wout rms(x; token_embd_norm)
 //   attention: q and k are RMS-normed per head, then RoPE on half-split pairs
 //   convolution: B, C, z = split(Win h); Wout (C * conv(B * z))
@@ -19,7 +19,7 @@ namespace {
 
 struct Layer {
   Weight attn_norm, ffn_norm;
-  int kv_heads = 0;                         // 0: a convolution
+  int kv_heads = 0;  // 0: a convolution
   Weight q, k, v, o, q_norm, k_norm;
   Weight in_proj, conv, out_proj;
   bool has_experts = false;
@@ -54,7 +54,9 @@ class Lfm2 final : public Architecture {
       hp_.experts = experts;
       constexpr int kSigmoid = 2;
       if (const int64_t gating = file.integer(key("expert_gating_func"), kSigmoid); gating != kSigmoid) {
-        throw Error(ErrorKind::kUnsupported, fmt::format("experts are gated by function {}, only 2 (sigmoid) is supported", gating), file.path());
+        throw Error(ErrorKind::kUnsupported,
+                    fmt::format("experts are gated by function {}, only 2 (sigmoid) is supported", gating),
+                    file.path());
       }
     }
 
@@ -132,13 +134,15 @@ class Lfm2 final : public Architecture {
     int64_t n = 0;
     if (array != nullptr) {
       if (static_cast<uint64_t>(layer) >= array->count) {
-        throw Error(ErrorKind::kBadFile, fmt::format("{} has {} entries, too few for the layers", key, array->count), file.path());
+        throw Error(ErrorKind::kBadFile, fmt::format("{} has {} entries, too few for the layers", key, array->count),
+                    file.path());
       }
       n = array->integer(static_cast<uint64_t>(layer));
     } else {
       n = file.integer(key);
     }
-    if (n < 0 || n > 1 << 12) throw Error(ErrorKind::kBadFile, fmt::format("{} is {} for layer {}", key, n, layer), file.path());
+    if (n < 0 || n > 1 << 12)
+      throw Error(ErrorKind::kBadFile, fmt::format("{} is {} for layer {}", key, n, layer), file.path());
     return static_cast<int>(n);
   }
 
@@ -183,6 +187,8 @@ class Lfm2 final : public Architecture {
 
 }  // namespace
 
-std::unique_ptr<Architecture> load_lfm2(const GgufFile& file, const ModelOverrides& overrides) { return std::make_unique<Lfm2>(file, overrides); }
+std::unique_ptr<Architecture> load_lfm2(const GgufFile& file, const ModelOverrides& overrides) {
+  return std::make_unique<Lfm2>(file, overrides);
+}
 
 }  // namespace fieldprint

@@ -26,7 +26,8 @@ class Llama final : public Architecture {
     hp_.width = positive(file, "llama.embedding_length", 1 << 20);
     hp_.context = positive(file, "llama.context_length", 1 << 30);
     heads_ = positive(file, "llama.attention.head_count", 1 << 12);
-    kv_heads_ = file.find("llama.attention.head_count_kv") ? positive(file, "llama.attention.head_count_kv", heads_) : heads_;
+    kv_heads_ =
+        file.find("llama.attention.head_count_kv") ? positive(file, "llama.attention.head_count_kv", heads_) : heads_;
     const int ffn = positive(file, "llama.feed_forward_length", 1 << 22);
     eps_ = static_cast<float>(file.number("llama.attention.layer_norm_rms_epsilon"));
     head_dim_ = static_cast<int>(file.integer("llama.attention.key_length", hp_.width / heads_));
@@ -106,6 +107,8 @@ class Llama final : public Architecture {
 
 }  // namespace
 
-std::unique_ptr<Architecture> load_llama(const GgufFile& file, const ModelOverrides&) { return std::make_unique<Llama>(file); }
+std::unique_ptr<Architecture> load_llama(const GgufFile& file, const ModelOverrides&) {
+  return std::make_unique<Llama>(file);
+}
 
 }  // namespace fieldprint

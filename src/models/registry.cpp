@@ -28,8 +28,10 @@ std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const Mode
       auto architecture = row.load(file, overrides);
       const int experts = architecture->hyperparameters().experts;
       if (overrides.experts > experts) {
-        throw Error(ErrorKind::kUsage, fmt::format("{} active experts asked for, the model has {}", overrides.experts, experts), "--experts",
-                    experts == 0 ? "it is no mixture of experts: leave the flag away" : fmt::format("1 to {}", experts));
+        throw Error(
+            ErrorKind::kUsage, fmt::format("{} active experts asked for, the model has {}", overrides.experts, experts),
+            "--experts",
+            experts == 0 ? "it is no mixture of experts: leave the flag away" : fmt::format("1 to {}", experts));
       }
       return architecture;
     }

@@ -16,9 +16,11 @@ constexpr int64_t kMaxRow = static_cast<int64_t>(kScratchBytes / 2 / sizeof(floa
 const GgufTensor& TensorSource::take(const std::string& name, int64_t cols, int64_t rows, int64_t depth) {
   const GgufTensor& tensor = file_.tensor(name);
   const auto& s = tensor.shape;
-  if (s != std::array<uint64_t, 4>{static_cast<uint64_t>(cols), static_cast<uint64_t>(rows), static_cast<uint64_t>(depth), 1}) {
+  if (s != std::array<uint64_t, 4>{static_cast<uint64_t>(cols), static_cast<uint64_t>(rows),
+                                   static_cast<uint64_t>(depth), 1}) {
     throw Error(ErrorKind::kBadFile,
-                fmt::format("tensor {} is {} x {} x {} x {}, the metadata ask for {} x {} x {}", name, s[0], s[1], s[2], s[3], cols, rows, depth),
+                fmt::format("tensor {} is {} x {} x {} x {}, the metadata ask for {} x {} x {}", name, s[0], s[1], s[2],
+                            s[3], cols, rows, depth),
                 file_.path());
   }
   if (taken_.insert(tensor.name).second) elements_ += cols * rows * depth;
@@ -32,8 +34,8 @@ Weight TensorSource::matrix(const std::string& name, int64_t rows, int64_t cols)
 
 Weight TensorSource::check_row(const Weight& w) const {
   if (w.cols > kMaxRow) {
-    throw Error(ErrorKind::kUnsupported, fmt::format("tensor {} has rows of {}, at most {} can be done", w.name, w.cols, kMaxRow),
-                file_.path());
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("tensor {} has rows of {}, at most {} can be done", w.name, w.cols, kMaxRow), file_.path());
   }
   return w;
 }
@@ -50,13 +52,15 @@ Weight TensorSource::experts(const std::string& name, int64_t count, int64_t row
   return check_row({tensor.name, tensor.type, tensor.data, rows * count, cols});
 }
 
-Weight TensorSource::kernel(const std::string& name, int64_t taps, int64_t width, std::deque<std::vector<float>>& storage) {
+Weight TensorSource::kernel(const std::string& name, int64_t taps, int64_t width,
+                            std::deque<std::vector<float>>& storage) {
   const GgufTensor& tensor = take(name, taps, width);
   std::vector<float> decoded(static_cast<size_t>(taps * width));
   tensor.type->decode(tensor.data, decoded.data(), taps * width);
   std::vector<float>& values = storage.emplace_back(decoded.size());
   for (int64_t i = 0; i < width; ++i) {
-    for (int64_t j = 0; j < taps; ++j) values[static_cast<size_t>(j * width + i)] = decoded[static_cast<size_t>(i * taps + j)];
+    for (int64_t j = 0; j < taps; ++j)
+      values[static_cast<size_t>(j * width + i)] = decoded[static_cast<size_t>(i * taps + j)];
   }
   return {tensor.name, find_quant_type("F32"), reinterpret_cast<const std::byte*>(values.data()), taps, width};
 }

@@ -1,5 +1,5 @@
-// Takes a model's tensors out of its file by name, checks each one's shape, and at the end that none was left over: a tensor
-// nobody asked for means that the file is not what the architecture takes it for.
+// Takes a model's tensors out of its file by name, checks each one's shape, and at the end that none was left over: a
+// tensor nobody asked for means that the file is not what the architecture takes it for.
 #pragma once
 
 #include <deque>

@@ -54,8 +54,8 @@ struct AttendShape {
   float scale = 1;
 };
 
-// Mixture of experts: s = sigmoid(router x); the `active` largest of s + bias are chosen; y = the sum of their SwiGLU outputs,
-// each weighted by its s over the sum of the chosen s (at least kMinWeightSum), in the order of choice.
+// Mixture of experts: s = sigmoid(router x); the `active` largest of s + bias are chosen; y = the sum of their SwiGLU
+// outputs, each weighted by its s over the sum of the chosen s (at least kMinWeightSum), in the order of choice.
 struct Moe {
   Weight router;          // [experts, width]
   Weight bias;            // [1, experts]
@@ -93,10 +93,10 @@ enum class LogitRows { kNone, kLast, kAll };
 // One sequence's part of a step.
 struct StepSequence {
   SequenceState* state = nullptr;
-  int first_position = 0;            // tokens already in the state
-  std::span<const TokenId> tokens;   // appended by this step; at least one
+  int first_position = 0;           // tokens already in the state
+  std::span<const TokenId> tokens;  // appended by this step; at least one
   LogitRows logits = LogitRows::kLast;
-  bool replay = false;               // the tokens' K/V are there and stay; only the convolutions' state is made again
+  bool replay = false;  // the tokens' K/V are there and stay; only the convolutions' state is made again
 };
 
 class Ops {
@@ -105,23 +105,24 @@ class Ops {
 
   virtual std::unique_ptr<SequenceState> new_sequence() = 0;
 
-  // Starts a step; the ops below then work on all its rows. Ids are inside the vocabulary, positions inside the context.
+  // Starts a step; the ops below then work on all its rows. Ids are inside the vocabulary, positions inside the
+  // context.
   virtual void begin(std::span<const StepSequence> sequences) = 0;
 
-  virtual Tensor embed(const Weight& table) = 0;                                 // [T, table.cols]
-  virtual Tensor rms_norm(const Tensor& x, const Weight& weight, float eps) = 0; // over groups of weight.cols
+  virtual Tensor embed(const Weight& table) = 0;                                  // [T, table.cols]
+  virtual Tensor rms_norm(const Tensor& x, const Weight& weight, float eps) = 0;  // over groups of weight.cols
   // y_i = x w_i^T for several matrices on the same x. [T, w_i.rows] each.
   virtual void linear(const Tensor& x, std::span<const Weight* const> weights, std::span<Tensor> y) = 0;
-  virtual void add(Tensor& x, const Tensor& y) = 0;                              // x += y
-  virtual void rope(Tensor& x, const Rope& rope, int heads) = 0;                 // in place
-  virtual Tensor silu_mul(const Tensor& gate, const Tensor& up) = 0;             // silu(gate) * up
+  virtual void add(Tensor& x, const Tensor& y) = 0;                   // x += y
+  virtual void rope(Tensor& x, const Rope& rope, int heads) = 0;      // in place
+  virtual Tensor silu_mul(const Tensor& gate, const Tensor& up) = 0;  // silu(gate) * up
   // Stores k and v [T, kv_heads * head_dim] at their positions, then causal attention of q [T, heads * head_dim].
   virtual Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v) = 0;
-  // Gated short convolution (LFM2): bcz [T, 3 * width] holds B, C, z; u = B * z; causal depthwise convolution of u with `kernel`
-  // [width, taps], oldest tap first; y = C * conv(u). Keeps the last taps - 1 rows of u.
+  // Gated short convolution (LFM2): bcz [T, 3 * width] holds B, C, z; u = B * z; causal depthwise convolution of u with
+  // `kernel` [width, taps], oldest tap first; y = C * conv(u). Keeps the last taps - 1 rows of u.
   virtual Tensor shortconv(int layer, const Tensor& bcz, const Weight& kernel) = 0;
   virtual Tensor moe(const Tensor& x, const Moe& moe) = 0;
-  virtual Tensor output_rows(Tensor x) = 0;                                      // the rows that want logits
+  virtual Tensor output_rows(Tensor x) = 0;  // the rows that want logits
 
   // Ends a step: its result as float32, [rows, x.cols], valid until the next begin().
   virtual std::span<const float> finish(Tensor x) = 0;
@@ -149,7 +150,9 @@ void choose_experts(const Number* scores, const Bias* bias, int experts, int act
     for (int e = 0; e < experts; ++e) {
       bool taken = false;
       for (int r = 0; r < rank; ++r) taken = taken || chosen[r] == e;
-      if (!taken && (best < 0 || scores[e] + static_cast<Number>(bias[e]) > scores[best] + static_cast<Number>(bias[best]))) best = e;
+      if (!taken &&
+          (best < 0 || scores[e] + static_cast<Number>(bias[e]) > scores[best] + static_cast<Number>(bias[best])))
+        best = e;
     }
     chosen[rank] = best;
     weights[rank] = scores[best];

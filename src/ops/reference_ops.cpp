@@ -8,9 +8,11 @@
 namespace fieldprint {
 namespace {
 
-// All that was seen so far, a row a position for each layer: K and V [kv_heads * head_dim], convolution inputs u [conv_width].
+// All that was seen so far, a row a position for each layer: K and V [kv_heads * head_dim], convolution inputs u
+// [conv_width].
 struct ReferenceSequence final : SequenceState {
-  explicit ReferenceSequence(const std::vector<KvLayerShape>& layers) : shapes(layers), k(layers.size()), v(layers.size()), u(layers.size()) {}
+  explicit ReferenceSequence(const std::vector<KvLayerShape>& layers)
+      : shapes(layers), k(layers.size()), v(layers.size()), u(layers.size()) {}
 
   int truncate(int tokens) override {
     for (size_t i = 0; i < shapes.size(); ++i) {
@@ -64,7 +66,8 @@ class ReferenceOps final : public Ops {
       double sum = 0;
       for (int64_t i = 0; i < n; ++i) sum += data(x)[begin + i] * data(x)[begin + i];
       const double scale = 1.0 / std::sqrt(sum / static_cast<double>(n) + static_cast<double>(eps));
-      for (int64_t i = 0; i < n; ++i) data(y)[begin + i] = data(x)[begin + i] * scale * static_cast<double>(w[static_cast<size_t>(i)]);
+      for (int64_t i = 0; i < n; ++i)
+        data(y)[begin + i] = data(x)[begin + i] * scale * static_cast<double>(w[static_cast<size_t>(i)]);
     }
     return y;
   }
@@ -139,7 +142,8 @@ class ReferenceOps final : public Ops {
       state.k[layer].insert(state.k[layer].end(), data(k) + row * kv_width, data(k) + (row + count) * kv_width);
       state.v[layer].insert(state.v[layer].end(), data(v) + row * kv_width, data(v) + (row + count) * kv_width);
       for (int64_t t = 0; t < count; ++t, ++row) {
-        const int64_t keys = s.first_position + t + 1, from = shape.window > 0 ? std::max<int64_t>(0, keys - shape.window) : 0;
+        const int64_t keys = s.first_position + t + 1,
+                      from = shape.window > 0 ? std::max<int64_t>(0, keys - shape.window) : 0;
         p.assign(static_cast<size_t>(keys), -HUGE_VAL);
         for (int h = 0; h < shape.heads; ++h) {
           const double* query = data(q) + row * q.cols() + h * d;
@@ -148,7 +152,8 @@ class ReferenceOps final : public Ops {
           double largest = -HUGE_VAL, total = 0;
           for (int64_t j = from; j < keys; ++j) {
             double dot = 0;
-            for (int i = 0; i < d; ++i) dot += query[i] * state.k[layer][static_cast<size_t>(j * kv_width + offset + i)];
+            for (int i = 0; i < d; ++i)
+              dot += query[i] * state.k[layer][static_cast<size_t>(j * kv_width + offset + i)];
             p[static_cast<size_t>(j)] = dot * static_cast<double>(shape.scale);
             largest = std::max(largest, p[static_cast<size_t>(j)]);
           }
@@ -156,7 +161,8 @@ class ReferenceOps final : public Ops {
           std::fill(out, out + d, 0.0);
           for (int64_t j = 0; j < keys; ++j) {
             const double share = p[static_cast<size_t>(j)] / total;
-            for (int i = 0; i < d; ++i) out[i] += share * state.v[layer][static_cast<size_t>(j * kv_width + offset + i)];
+            for (int i = 0; i < d; ++i)
+              out[i] += share * state.v[layer][static_cast<size_t>(j * kv_width + offset + i)];
           }
         }
       }
@@ -198,14 +204,16 @@ class ReferenceOps final : public Ops {
     for (int t = 0; t < x.rows(); ++t) {
       double* s = data(scores) + t * moe.experts;
       for (int e = 0; e < moe.experts; ++e) s[e] = 1.0 / (1.0 + std::exp(-s[e]));
-      choose_experts(s, reinterpret_cast<const float*>(moe.bias.data), moe.experts, moe.active, chosen.data(), shares.data());
+      choose_experts(s, reinterpret_cast<const float*>(moe.bias.data), moe.experts, moe.active, chosen.data(),
+                     shares.data());
       Tensor token = make(1, x.cols());
       std::copy(data(x) + t * x.cols(), data(x) + (t + 1) * x.cols(), data(token));
       double* out = data(y) + t * x.cols();
       std::fill(out, out + x.cols(), 0.0);
       for (size_t r = 0; r < chosen.size(); ++r) {
         const int64_t e = chosen[r];
-        const Tensor h = silu_mul(linear(token, moe.gate.slice(e * ffn, ffn)), linear(token, moe.up.slice(e * ffn, ffn)));
+        const Tensor h =
+            silu_mul(linear(token, moe.gate.slice(e * ffn, ffn)), linear(token, moe.up.slice(e * ffn, ffn)));
         const Tensor part = linear(h, moe.down.slice(e * x.cols(), x.cols()));
         for (int64_t i = 0; i < x.cols(); ++i) out[i] += shares[r] * data(part)[i];
       }

@@ -13,7 +13,8 @@
 namespace fieldprint {
 namespace {
 
-// Rows of a matrix are dealt to threads in pieces of about this many bytes: long enough to stream, short enough to share.
+// Rows of a matrix are dealt to threads in pieces of about this many bytes: long enough to stream, short enough to
+// share.
 constexpr int64_t kPieceBytes = 128 << 10;
 constexpr int kRowAlign = 16;  // pieces begin at whole panels of every ISA
 
@@ -47,14 +48,26 @@ Activations rows_from(const Activations& a, int64_t row, int64_t k) {
   const int64_t blocks = k / kActivationBlock;
   Activations b;
   b.f32 = a.f32 + row * k;
-  if (a.q != nullptr) b = {b.f32, a.q + row * k, a.q_low + row * k, a.d + row * blocks, a.sum + row * blocks, a.fine + row * blocks, a.parts + 2 * row * blocks, a.parts_low + 2 * row * blocks};
+  if (a.q != nullptr)
+    b = {b.f32,
+         a.q + row * k,
+         a.q_low + row * k,
+         a.d + row * blocks,
+         a.sum + row * blocks,
+         a.fine + row * blocks,
+         a.parts + 2 * row * blocks,
+         a.parts_low + 2 * row * blocks};
   return b;
 }
 
 class RunOpsImpl final : public RunOps {
  public:
   RunOpsImpl(const KernelTable& kernels, ThreadPool& pool, KvLayout layout)
-      : kernels_(kernels), pool_(pool), layout_(std::move(layout)), pages_(layout_.page_bytes()), scratch_(pool.threads()) {}
+      : kernels_(kernels),
+        pool_(pool),
+        layout_(std::move(layout)),
+        pages_(layout_.page_bytes()),
+        scratch_(pool.threads()) {}
 
   std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<RunSequence>(layout_, pages_); }
   uint64_t bytes_read() const override { return bytes_read_; }
@@ -193,7 +206,8 @@ class RunOpsImpl final : public RunOps {
     for_rows(tokens, [&](int t) {
       float* s = data(scores) + t * experts;
       for (int e = 0; e < experts; ++e) s[e] = 1.0f / (1.0f + exp_f32(-s[e]));
-      choose_experts(s, reinterpret_cast<const float*>(moe.bias.data), experts, active, chosen_.data() + t * active, shares_.data() + t * active);
+      choose_experts(s, reinterpret_cast<const float*>(moe.bias.data), experts, active, chosen_.data() + t * active,
+                     shares_.data() + t * active);
     });
 
     // One row for each choice, those of an expert together: its weights are read once for all its tokens.
@@ -209,7 +223,8 @@ class RunOpsImpl final : public RunOps {
       gathered = make(rows, width);
       for_rows(tokens, [&](int t) {
         for (int r = 0; r < active; ++r) {
-          std::copy(data(x) + t * width, data(x) + (t + 1) * width, data(gathered) + row_of_[static_cast<size_t>(t * active + r)] * width);
+          std::copy(data(x) + t * width, data(x) + (t + 1) * width,
+                    data(gathered) + row_of_[static_cast<size_t>(t * active + r)] * width);
         }
       });
     }
@@ -219,7 +234,8 @@ class RunOpsImpl final : public RunOps {
     for_experts(experts, [&](int e, int64_t row, int count) {
       const int64_t input_row = tokens > 1 ? row : 0;
       for (const auto& [weight, out] : {std::pair(&moe.gate, data(gate)), std::pair(&moe.up, data(up))}) {
-        products_.push_back({weight->slice(e * ffn, ffn), rows_from(activations(inputs, *weight), input_row, width), count, out + row * ffn});
+        products_.push_back({weight->slice(e * ffn, ffn), rows_from(activations(inputs, *weight), input_row, width),
+                             count, out + row * ffn});
       }
     });
     multiply();
@@ -227,7 +243,8 @@ class RunOpsImpl final : public RunOps {
     Tensor outputs = make(rows, width);
     products_.clear();
     for_experts(experts, [&](int e, int64_t row, int count) {
-      products_.push_back({moe.down.slice(e * width, width), rows_from(activations(h, moe.down), row, ffn), count, data(outputs) + row * width});
+      products_.push_back({moe.down.slice(e * width, width), rows_from(activations(h, moe.down), row, ffn), count,
+                           data(outputs) + row * width});
     });
     multiply();
     Tensor y = make(tokens, width);
@@ -250,10 +267,11 @@ class RunOpsImpl final : public RunOps {
     for (const StepSequence& s : sequences_) {
       const int count = static_cast<int>(s.tokens.size());
       KvSequence& cache = sequence(s).pages;
-      if (!s.replay) for_rows(count, [&](int t) {
-        const int64_t at = (row + t) * kv_width;
-        cache.write(shape.layer, s.first_position + t, data(k) + at, data(v) + at);
-      });
+      if (!s.replay)
+        for_rows(count, [&](int t) {
+          const int64_t at = (row + t) * kv_width;
+          cache.write(shape.layer, s.first_position + t, data(k) + at, data(v) + at);
+        });
       Attend args;
       args.kernels = &kernels_;
       args.kv = &cache;
@@ -266,7 +284,8 @@ class RunOpsImpl final : public RunOps {
       args.scale = shape.scale;
       args.window = shape.window;
       fieldprint::attend(args, pool_, scratch_);
-      bytes_read_ += static_cast<uint64_t>(s.first_position + count) * static_cast<uint64_t>(2 * shape.kv_heads * layout_.head_bytes(shape.layer));
+      bytes_read_ += static_cast<uint64_t>(s.first_position + count) *
+                     static_cast<uint64_t>(2 * shape.kv_heads * layout_.head_bytes(shape.layer));
       row += count;
     }
     return y;
@@ -290,7 +309,9 @@ class RunOpsImpl final : public RunOps {
   }
 
  private:
-  struct Piece { int product, begin, end; };
+  struct Piece {
+    int product, begin, end;
+  };
 
   int rows() const { return static_cast<int>(positions_.size()); }
   Tensor make(int rows, int64_t cols) { return arena_.make(rows, cols, sizeof(float)); }
@@ -326,7 +347,8 @@ class RunOpsImpl final : public RunOps {
       bytes_read_ += static_cast<uint64_t>(w.bytes());
       const int64_t rows_in_piece = std::max<int64_t>(kRowAlign, kPieceBytes / w.row_bytes() / kRowAlign * kRowAlign);
       for (int64_t r = 0; r < w.rows; r += rows_in_piece) {
-        pieces_.push_back({static_cast<int>(i), static_cast<int>(r), static_cast<int>(std::min(w.rows, r + rows_in_piece))});
+        pieces_.push_back(
+            {static_cast<int>(i), static_cast<int>(r), static_cast<int>(std::min(w.rows, r + rows_in_piece))});
       }
     }
     pool_.run(static_cast<int64_t>(pieces_.size()), [&](int64_t index, int thread) {
@@ -363,7 +385,8 @@ class RunOpsImpl final : public RunOps {
   void quantize(const Tensor& x, Activations* out) {
     TensorArena::Slot& slot = arena_.slot(x);
     const auto tokens = static_cast<size_t>(x.rows()), k = static_cast<size_t>(x.cols()), blocks = k / kActivationBlock;
-    std::byte* memory = slot.quantized.require(2 * tokens * k + tokens * blocks * (sizeof(float) + sizeof(int32_t) + 4 * sizeof(int16_t) + 1));
+    std::byte* memory = slot.quantized.require(
+        2 * tokens * k + tokens * blocks * (sizeof(float) + sizeof(int32_t) + 4 * sizeof(int16_t) + 1));
     auto* d = reinterpret_cast<float*>(memory);
     auto* sum = reinterpret_cast<int32_t*>(d + tokens * blocks);
     auto* parts = reinterpret_cast<int16_t*>(sum + tokens * blocks);
@@ -376,7 +399,8 @@ class RunOpsImpl final : public RunOps {
       for_rows(x.rows(), [&](int row) {
         const auto t = static_cast<size_t>(row);
         quantize_activations(kernels_, values + t * k, static_cast<int>(k),
-                             {q + t * k, q_low + t * k, d + t * blocks, sum + t * blocks, fine + t * blocks, parts + 2 * t * blocks, parts_low + 2 * t * blocks});
+                             {q + t * k, q_low + t * k, d + t * blocks, sum + t * blocks, fine + t * blocks,
+                              parts + 2 * t * blocks, parts_low + 2 * t * blocks});
       });
       slot.quantized_valid = true;
     }

@@ -19,7 +19,9 @@ class AlignedBuffer {  // 64-byte aligned; grows, never keeps contents when it d
   size_t capacity() const { return capacity_; }
 
  private:
-  struct Free { void operator()(std::byte* p) const { std::free(p); } };
+  struct Free {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
   std::unique_ptr<std::byte, Free> data_;
   size_t capacity_ = 0;
 };
@@ -59,7 +61,7 @@ class TensorArena {
  public:
   struct Slot {
     AlignedBuffer values;
-    AlignedBuffer quantized;        // the same values as 8-bit activations, where an op has asked for them
+    AlignedBuffer quantized;  // the same values as 8-bit activations, where an op has asked for them
     bool quantized_valid = false;
     bool used = false;
   };
@@ -70,7 +72,9 @@ class TensorArena {
     return *slots_[static_cast<size_t>(t.slot_)];
   }
   template <class Element>
-  Element* data(const Tensor& t) { return reinterpret_cast<Element*>(slot(t).values.data()); }
+  Element* data(const Tensor& t) {
+    return reinterpret_cast<Element*>(slot(t).values.data());
+  }
 
  private:
   friend class Tensor;

@@ -24,7 +24,8 @@ Calls json_calls(std::string_view text) {
   std::vector<ToolCall> calls;
   for (const auto& entry : json.is_array() ? json : ordered_json::array({json})) {
     if (!entry.is_object() || !entry.contains("name") || !entry["name"].is_string()) return {};
-    const auto arguments = entry.contains("arguments") ? entry["arguments"] : entry.value("parameters", ordered_json::object());
+    const auto arguments =
+        entry.contains("arguments") ? entry["arguments"] : entry.value("parameters", ordered_json::object());
     if (!arguments.is_object()) return {};
     calls.push_back({entry["name"], dumped(arguments)});
   }
@@ -64,7 +65,9 @@ class PythonCalls {
   std::string name(bool dotted) {
     peek();
     size_t end = 0;
-    const auto part = [&](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || (dotted && (c == '.' || c == '-')); };
+    const auto part = [&](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || (dotted && (c == '.' || c == '-'));
+    };
     while (end < rest_.size() && part(rest_[end])) ++end;
     std::string text(rest_.substr(0, end));
     rest_.remove_prefix(end);
@@ -101,7 +104,8 @@ class PythonCalls {
       out = ordered_json::object();
       while (!eat('}')) {
         ordered_json key;
-        if (!string(key) || !eat(':') || !value(out[key.get<std::string>()], depth + 1) || (!eat(',') && peek() != '}')) return false;
+        if (!string(key) || !eat(':') || !value(out[key.get<std::string>()], depth + 1) || (!eat(',') && peek() != '}'))
+          return false;
       }
       return true;
     }
@@ -124,7 +128,8 @@ class PythonCalls {
         if (c == 'u' && i + 4 < rest_.size()) {  // let JSON decode it, surrogate pairs too
           size_t length = 6;
           if (rest_.substr(i + 5, 2) == "\\u") length = 12;
-          const auto letter = ordered_json::parse("\"" + std::string(rest_.substr(i - 1, length)) + "\"", nullptr, false);
+          const auto letter =
+              ordered_json::parse("\"" + std::string(rest_.substr(i - 1, length)) + "\"", nullptr, false);
           if (!letter.is_string()) return false;
           text += letter.get<std::string>();
           i += length - 2;
@@ -141,7 +146,9 @@ class PythonCalls {
 
   bool word(ordered_json& out) {
     size_t end = 0;
-    const auto part = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '+' || c == '-' || c == '_'; };
+    const auto part = [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '+' || c == '-' || c == '_';
+    };
     while (end < rest_.size() && part(rest_[end])) ++end;
     const std::string_view text = rest_.substr(0, end);
     rest_.remove_prefix(end);
@@ -187,12 +194,14 @@ std::string_view tool_call_format(const ChatTemplate& chat_template) {
 
 Reply parse_reply(std::string_view text, std::string_view name) {
   Reply reply;
-  const auto* format = std::find_if(std::begin(kFormats), std::end(kFormats), [&](const Format& f) { return f.name == name; });
+  const auto* format =
+      std::find_if(std::begin(kFormats), std::end(kFormats), [&](const Format& f) { return f.name == name; });
   while (format != std::end(kFormats)) {
     const size_t begin = text.find(format->begin);
     if (begin == std::string_view::npos) break;
     const size_t inside = begin + format->begin.size();
-    const size_t end = std::min(text.find(format->end, inside), text.size());  // an answer may stop before its last mark
+    const size_t end =
+        std::min(text.find(format->end, inside), text.size());  // an answer may stop before its last mark
     const size_t after = std::min(end + format->end.size(), text.size());
     const auto calls = format->parse(text.substr(inside, end - inside));
     reply.content += text.substr(0, calls ? begin : after);

@@ -11,7 +11,8 @@ inline __m256 load(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(r
 
 // M rows by 8 * C columns of c stay in registers while the inner index runs.
 template <int M, int C, class B>
-inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int inner) {
+inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
+                  int inner) {
   __m256 acc[M][C];
   for (int i = 0; i < M; ++i) {
     for (int j = 0; j < C; ++j) acc[i][j] = _mm256_loadu_ps(c + i * c_stride + 8 * j);
@@ -40,15 +41,15 @@ inline void columns(const float* a, int64_t a_stride, const B* b, int64_t b_stri
 
 }  // namespace
 
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                int inner, int n) {
+void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
+                int m, int inner, int n) {
   int i = 0;
   for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
   for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
 }
 
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner, int n) {
+void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
+                    int m, int inner, int n) {
   int i = 0;
   for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
   for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);

@@ -25,10 +25,10 @@ void matmul_mxfp4(const Matmul&);
 void quantize(const float* x, int n, int8_t* q, float* d, int32_t* sum);
 void rms_norm(const float* x, const float* weight, int n, float eps, float* y);
 void silu_mul(const float* gate, const float* up, int n, float* y);
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                int inner, int n);
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner, int n);
+void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
+                int m, int inner, int n);
+void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
+                    int m, int inner, int n);
 float softmax_tile(float* s, int n, float scale, float* m, float* l);
 
 }  // namespace fieldprint::avx2

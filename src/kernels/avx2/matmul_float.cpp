@@ -12,7 +12,9 @@ struct F32 {
 };
 struct F16 {
   using Element = uint16_t;
-  static __m256 load(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+  static __m256 load(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
 };
 struct BF16 {
   using Element = uint16_t;

@@ -1,5 +1,6 @@
-// The formats of blocks of 256: Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS. The integer scales of a block's groups become floats
-// (Q4_K, Q5_K, IQ4_XS: one for 32 values, exact products) or stay integers, within the integer sum (one for 16 values).
+// The formats of blocks of 256: Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS. The integer scales of a block's groups become
+// floats (Q4_K, Q5_K, IQ4_XS: one for 32 values, exact products) or stay integers, within the integer sum (one for 16
+// values).
 #include "kernels/avx2/quant_matmul.h"
 #include "quant/iq4_nl.h"
 #include "quant/iq4_xs.h"
@@ -56,7 +57,9 @@ struct Q4_K {
   static constexpr int kOffset = 0, kBits = 4, kSuper = 8, kGroups = 1;
   static constexpr bool kMin = true;
   template <int S>
-  static __m256i unpack(const Block* b) { return bits(b->nibbles + S / 2 * 32, S % 2 * 4, 15); }
+  static __m256i unpack(const Block* b) {
+    return bits(b->nibbles + S / 2 * 32, S % 2 * 4, 15);
+  }
   static void scales(const RowPointers<Q4_K>& rows, int at, Scales<Q4_K>* s) { six_bit_scales(rows, at, s); }
 };
 
@@ -66,7 +69,8 @@ struct Q5_K {
   static constexpr bool kMin = true;
   template <int S>
   static __m256i unpack(const Block* b) {
-    const __m256i fifth = S < 4 ? _mm256_slli_epi16(load(b->high), S < 4 ? 4 - S : 0) : _mm256_srli_epi16(load(b->high), S < 4 ? 0 : S - 4);
+    const __m256i fifth = S < 4 ? _mm256_slli_epi16(load(b->high), S < 4 ? 4 - S : 0)
+                                : _mm256_srli_epi16(load(b->high), S < 4 ? 0 : S - 4);
     return _mm256_or_si256(bits(b->nibbles + S / 2 * 32, S % 2 * 4, 15), _mm256_and_si256(fifth, _mm256_set1_epi8(16)));
   }
   static void scales(const RowPointers<Q5_K>& rows, int at, Scales<Q5_K>* s) { six_bit_scales(rows, at, s); }
@@ -77,7 +81,9 @@ struct IQ4_XS {
   static constexpr int kOffset = 0, kBits = 8, kSuper = 8, kGroups = 1;
   static constexpr bool kMin = false;
   template <int S>
-  static __m256i words(const Block* b, int half) { return table_words(kIq4Levels, b->nibbles + S * 16, half); }
+  static __m256i words(const Block* b, int half) {
+    return table_words(kIq4Levels, b->nibbles + S * 16, half);
+  }
   static void scales(const RowPointers<IQ4_XS>& rows, int at, Scales<IQ4_XS>* s) {
     uint8_t groups[kRows][8];
     for (int r = 0; r < kRows; ++r) {
@@ -116,8 +122,10 @@ struct Q6_K {
   static __m256i unpack(const Block* b) {
     const __m256i high = load(b->high + S / 4 * 32);
     constexpr int kShift = S % 4 * 2;  // to bits 4 and 5
-    const __m256i top = kShift <= 4 ? _mm256_slli_epi16(high, kShift <= 4 ? 4 - kShift : 0) : _mm256_srli_epi16(high, kShift <= 4 ? 0 : kShift - 4);
-    return _mm256_or_si256(bits(b->nibbles + S / 4 * 64 + S % 2 * 32, S / 2 % 2 * 4, 15), _mm256_and_si256(top, _mm256_set1_epi8(0x30)));
+    const __m256i top = kShift <= 4 ? _mm256_slli_epi16(high, kShift <= 4 ? 4 - kShift : 0)
+                                    : _mm256_srli_epi16(high, kShift <= 4 ? 0 : kShift - 4);
+    return _mm256_or_si256(bits(b->nibbles + S / 4 * 64 + S % 2 * 32, S / 2 % 2 * 4, 15),
+                           _mm256_and_si256(top, _mm256_set1_epi8(0x30)));
   }
   static void scales(const RowPointers<Q6_K>& rows, int at, Scales<Q6_K>* s) {
     __m256i words[kRows];
@@ -136,7 +144,8 @@ struct Q3_K {
   template <int S>
   static __m256i unpack(const Block* b) {
     const __m256i high = load(b->high);
-    const __m256i third = S <= 2 ? _mm256_slli_epi16(high, S <= 2 ? 2 - S : 0) : _mm256_srli_epi16(high, S <= 2 ? 0 : S - 2);
+    const __m256i third =
+        S <= 2 ? _mm256_slli_epi16(high, S <= 2 ? 2 - S : 0) : _mm256_srli_epi16(high, S <= 2 ? 0 : S - 2);
     return _mm256_or_si256(bits(b->quants + S / 4 * 32, S % 4 * 2, 3), _mm256_and_si256(third, _mm256_set1_epi8(4)));
   }
   static void scales(const RowPointers<Q3_K>& rows, int at, Scales<Q3_K>* s) {
@@ -149,8 +158,9 @@ struct Q3_K {
       __builtin_memcpy(&c, g + 8, 4);
       constexpr uint32_t kLow = 0x0f0f0f0f, kHigh = 0x30303030;
       const auto part = [](uint32_t x) { return static_cast<int>(x); };
-      const __m128i packed = _mm_setr_epi32(part((a & kLow) | (c << 4 & kHigh)), part((b & kLow) | (c << 2 & kHigh)),
-                                            part((a >> 4 & kLow) | (c & kHigh)), part((b >> 4 & kLow) | (c >> 2 & kHigh)));
+      const __m128i packed =
+          _mm_setr_epi32(part((a & kLow) | (c << 4 & kHigh)), part((b & kLow) | (c << 2 & kHigh)),
+                         part((a >> 4 & kLow) | (c & kHigh)), part((b >> 4 & kLow) | (c >> 2 & kHigh)));
       words[r] = _mm256_cvtepi8_epi16(_mm_sub_epi8(packed, _mm_set1_epi8(32)));
     }
     integer_scales(words, s);
@@ -163,7 +173,9 @@ struct Q2_K {
   static constexpr int kOffset = 0, kBits = 4, kSuper = 8, kGroups = 2;
   static constexpr bool kMin = true;
   template <int S>
-  static __m256i unpack(const Block* b) { return bits(b->quants + S / 4 * 32, S % 4 * 2, 3); }
+  static __m256i unpack(const Block* b) {
+    return bits(b->quants + S / 4 * 32, S % 4 * 2, 3);
+  }
   static void scales(const RowPointers<Q2_K>& rows, int at, Scales<Q2_K>* s) {
     __m256i words[kRows];
     for (int r = 0; r < kRows; ++r) {

@@ -20,8 +20,9 @@ inline void only_scale(const RowPointers<F>& rows, int at, Scales<F>* s) {
 template <class F>
 inline void scale_and_minimum(const RowPointers<F>& rows, int at, Scales<F>* s) {
   const auto* const* row = rows.row;
-  const __m256i both = _mm256_setr_epi32(load_i32(row[0] + at), load_i32(row[1] + at), load_i32(row[2] + at), load_i32(row[3] + at),
-                                         load_i32(row[4] + at), load_i32(row[5] + at), load_i32(row[6] + at), load_i32(row[7] + at));
+  const __m256i both =
+      _mm256_setr_epi32(load_i32(row[0] + at), load_i32(row[1] + at), load_i32(row[2] + at), load_i32(row[3] + at),
+                        load_i32(row[4] + at), load_i32(row[5] + at), load_i32(row[6] + at), load_i32(row[7] + at));
   const __m256i split = _mm256_permute4x64_epi64(
       _mm256_packus_epi32(_mm256_and_si256(both, _mm256_set1_epi32(0xffff)), _mm256_srli_epi32(both, 16)), 0xd8);
   s->d[0] = _mm256_cvtph_ps(_mm256_castsi256_si128(split));
@@ -34,7 +35,9 @@ struct Q4_0 {
   static constexpr int kSuper = 1, kGroups = 1;
   static constexpr bool kMin = false;
   template <int>
-  static __m256i unpack(const Block* b) { return nibbles(b->nibbles); }
+  static __m256i unpack(const Block* b) {
+    return nibbles(b->nibbles);
+  }
   static void scales(const RowPointers<Q4_0>& rows, int at, Scales<Q4_0>* s) { only_scale(rows, at, s); }
 };
 struct Q4_1 {
@@ -43,7 +46,9 @@ struct Q4_1 {
   static constexpr int kSuper = 1, kGroups = 1;
   static constexpr bool kMin = true;
   template <int>
-  static __m256i unpack(const Block* b) { return nibbles(b->nibbles); }
+  static __m256i unpack(const Block* b) {
+    return nibbles(b->nibbles);
+  }
   static void scales(const RowPointers<Q4_1>& rows, int at, Scales<Q4_1>* s) { scale_and_minimum(rows, at, s); }
 };
 struct Q5_0 {
@@ -52,7 +57,9 @@ struct Q5_0 {
   static constexpr int kSuper = 1, kGroups = 1;
   static constexpr bool kMin = false;
   template <int>
-  static __m256i unpack(const Block* b) { return _mm256_or_si256(nibbles(b->nibbles), fifth_bits(b->high)); }
+  static __m256i unpack(const Block* b) {
+    return _mm256_or_si256(nibbles(b->nibbles), fifth_bits(b->high));
+  }
   static void scales(const RowPointers<Q5_0>& rows, int at, Scales<Q5_0>* s) { only_scale(rows, at, s); }
 };
 struct Q5_1 {
@@ -61,7 +68,9 @@ struct Q5_1 {
   static constexpr int kSuper = 1, kGroups = 1;
   static constexpr bool kMin = true;
   template <int>
-  static __m256i unpack(const Block* b) { return _mm256_or_si256(nibbles(b->nibbles), fifth_bits(b->high)); }
+  static __m256i unpack(const Block* b) {
+    return _mm256_or_si256(nibbles(b->nibbles), fifth_bits(b->high));
+  }
   static void scales(const RowPointers<Q5_1>& rows, int at, Scales<Q5_1>* s) { scale_and_minimum(rows, at, s); }
 };
 struct Q8_0 {  // signed bytes would saturate in 8-bit products: 16-bit ones are exact
@@ -76,7 +85,6 @@ struct Q8_0 {  // signed bytes would saturate in 8-bit products: 16-bit ones are
   static void scales(const RowPointers<Q8_0>& rows, int at, Scales<Q8_0>* s) { only_scale(rows, at, s); }
 };
 
-
 // A table of 16 numbers of at most 8 bits, in words.
 struct IQ4_NL {
   using Block = BlockIQ4_NL;
@@ -84,7 +92,9 @@ struct IQ4_NL {
   static constexpr int kSuper = 1, kGroups = 1;
   static constexpr bool kMin = false;
   template <int>
-  static __m256i words(const Block* b, int half) { return table_words(kIq4Levels, b->nibbles, half); }
+  static __m256i words(const Block* b, int half) {
+    return table_words(kIq4Levels, b->nibbles, half);
+  }
   static void scales(const RowPointers<IQ4_NL>& rows, int at, Scales<IQ4_NL>* s) { only_scale(rows, at, s); }
 };
 struct MXFP4 {  // 12 more than the doubled values

@@ -1,10 +1,10 @@
-// Quantised weights times quantised activations, for any format of whole blocks. Eight weight rows lie across the lanes of a
-// register, so that a block's eight integer sums, and the one fma that follows, are one operation each; this is the order the
-// contract asks for.
+// Quantised weights times quantised activations, for any format of whole blocks. Eight weight rows lie across the lanes
+// of a register, so that a block's eight integer sums, and the one fma that follows, are one operation each; this is
+// the order the contract asks for.
 //
 // One token: rows are read as they lie in the file, each block's products reduced across rows.
-// Several tokens: eight rows are unpacked into a panel (four bytes, or two 16-bit words, of each row side by side) which
-// stays in L1 while all tokens pass.
+// Several tokens: eight rows are unpacked into a panel (four bytes, or two 16-bit words, of each row side by side)
+// which stays in L1 while all tokens pass.
 //
 // A format F is a struct of:
 //   Block, kSuper       what a row is made of, and how many blocks of 32 it holds (1 or 8)
@@ -52,8 +52,9 @@ inline __m256i table_words(const int8_t* table, const uint8_t* qs, int half) {
 
 // 32 bits -> 32 bytes of 0 or 16.
 inline __m256i fifth_bits(const uint8_t* qh) {
-  const __m256i spread = _mm256_shuffle_epi8(
-      _mm256_set1_epi32(load_i32(qh)), _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
+  const __m256i spread =
+      _mm256_shuffle_epi8(_mm256_set1_epi32(load_i32(qh)),
+                          _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
   const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
   return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit), _mm256_set1_epi8(16));
 }
@@ -76,10 +77,11 @@ struct RowPointers {
 // What the integers of one Block of the eight rows are multiplied with; lane r is row r.
 template <class F>
 struct Scales {
-  __m256 d[F::kSuper];                               // by block of 32
-  __m256 m[F::kSuper];                               // kMin: what sum x is multiplied with
-  __m256i pair[F::kSuper], min_pair[F::kSuper];      // kGroups == 2: the scales (minima) of both groups, as two 16-bit words
-  __m256i low[kRows], high[kRows];                   // kGroups == 2, of row r: the scales of groups 0..7 and 8..15, twice each
+  __m256 d[F::kSuper];  // by block of 32
+  __m256 m[F::kSuper];  // kMin: what sum x is multiplied with
+  __m256i pair[F::kSuper],
+      min_pair[F::kSuper];          // kGroups == 2: the scales (minima) of both groups, as two 16-bit words
+  __m256i low[kRows], high[kRows];  // kGroups == 2, of row r: the scales of groups 0..7 and 8..15, twice each
 };
 
 // In F16, of eight rows: at(r) is the address.
@@ -109,13 +111,16 @@ inline __m256i times_sums(__m256i pair, const BlockActivations& x) {
 
 // acc + the block's contribution, as the contract writes it.
 template <class F>
-inline __m256 absorb(__m256 acc, __m256i isum, __m256 d, __m256 m, __m256i pair, __m256i min_pair, const BlockActivations& x) {
-  if constexpr (F::kOffset != 0 && F::kGroups == 1) isum = _mm256_sub_epi32(isum, _mm256_set1_epi32(F::kOffset * x.sum));
+inline __m256 absorb(__m256 acc, __m256i isum, __m256 d, __m256 m, __m256i pair, __m256i min_pair,
+                     const BlockActivations& x) {
+  if constexpr (F::kOffset != 0 && F::kGroups == 1)
+    isum = _mm256_sub_epi32(isum, _mm256_set1_epi32(F::kOffset * x.sum));
   if constexpr (F::kOffset != 0 && F::kGroups == 2) {
     isum = _mm256_sub_epi32(isum, _mm256_mullo_epi32(times_sums(pair, x), _mm256_set1_epi32(F::kOffset)));
   }
   acc = _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(x.d)), _mm256_cvtepi32_ps(isum), acc);
-  if constexpr (F::kMin && F::kGroups == 1) acc = _mm256_fmadd_ps(m, _mm256_set1_ps(x.d * static_cast<float>(x.sum)), acc);
+  if constexpr (F::kMin && F::kGroups == 1)
+    acc = _mm256_fmadd_ps(m, _mm256_set1_ps(x.d * static_cast<float>(x.sum)), acc);
   if constexpr (F::kMin && F::kGroups == 2) {
     acc = _mm256_fmadd_ps(m, _mm256_mul_ps(_mm256_set1_ps(x.d), _mm256_cvtepi32_ps(times_sums(min_pair, x))), acc);
   }
@@ -134,7 +139,8 @@ inline __m256i totals_16(const __m256i* p) {
   const __m256i low = _mm256_hadd_epi16(_mm256_hadd_epi16(p[0], p[1]), _mm256_hadd_epi16(p[2], p[3]));
   const __m256i high = _mm256_hadd_epi16(_mm256_hadd_epi16(p[4], p[5]), _mm256_hadd_epi16(p[6], p[7]));
   const __m256i t = _mm256_hadd_epi16(low, high);
-  return _mm256_add_epi32(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(t)), _mm256_cvtepi16_epi32(_mm256_extracti128_si256(t, 1)));
+  return _mm256_add_epi32(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(t)),
+                          _mm256_cvtepi16_epi32(_mm256_extracti128_si256(t, 1)));
 }
 
 // Block S of `at`'s sums with 32 activations: bytes, or words where the format is multiplied in 16 bits.
@@ -152,8 +158,10 @@ inline __m256i block_sums(const RowPointers<F>& rows, int at, const Scales<F>& s
     for (int r = 0; r < kRows; ++r) p[r] = _mm256_maddubs_epi16(F::template unpack<S>(rows.row[r] + at), bytes);
     if constexpr (F::kGroups == 2) {
       // Group 2 * S of the block for the lower 16 bytes, 2 * S + 1 for the upper.
-      const __m256i pick = _mm256_set_m128i(_mm_set1_epi16(0x0302 + 0x0404 * (S % 4)), _mm_set1_epi16(0x0100 + 0x0404 * (S % 4)));
-      for (int r = 0; r < kRows; ++r) p[r] = _mm256_madd_epi16(p[r], _mm256_shuffle_epi8(S < 4 ? scales.low[r] : scales.high[r], pick));
+      const __m256i pick =
+          _mm256_set_m128i(_mm_set1_epi16(0x0302 + 0x0404 * (S % 4)), _mm_set1_epi16(0x0100 + 0x0404 * (S % 4)));
+      for (int r = 0; r < kRows; ++r)
+        p[r] = _mm256_madd_epi16(p[r], _mm256_shuffle_epi8(S < 4 ? scales.low[r] : scales.high[r], pick));
     } else if constexpr (F::kBits == 4) {
       return totals_16(p);  // 16 products of at most 15 * 127 in a lane
     } else {
@@ -176,12 +184,14 @@ inline void widen(const int8_t* q, const int8_t* q_low, const uint8_t* fine, int
 }
 
 inline BlockActivations activations_of(const Activations& x, int64_t block) {
-  return {x.d[block], x.sum[block], load_i32(x.parts + 2 * block), load_i32(x.parts_low + 2 * block), x.fine[block] != 0};
+  return {x.d[block], x.sum[block], load_i32(x.parts + 2 * block), load_i32(x.parts_low + 2 * block),
+          x.fine[block] != 0};
 }
 
 // Blocks S .. kSuper - 1 of Block `at`.
 template <class F, int S>
-inline __m256 one_block(const Matmul& args, const RowPointers<F>& rows, int at, const Scales<F>& scales, const int16_t* x16, __m256 acc) {
+inline __m256 one_block(const Matmul& args, const RowPointers<F>& rows, int at, const Scales<F>& scales,
+                        const int16_t* x16, __m256 acc) {
   const int b = at * F::kSuper + S;
   const BlockActivations x = activations_of(args.x, b);
   __m256i isum;
@@ -196,8 +206,8 @@ inline __m256 one_block(const Matmul& args, const RowPointers<F>& rows, int at, 
   return acc;
 }
 
-// Eight rows side by side are too many short streams for the hardware to foresee: the next eight rows are fetched while these
-// are multiplied, a part with every block.
+// Eight rows side by side are too many short streams for the hardware to foresee: the next eight rows are fetched while
+// these are multiplied, a part with every block.
 template <class F>
 inline void prefetch(const Matmul& args, int64_t first, int at) {
   constexpr int kPart = kRows * sizeof(typename F::Block);
@@ -325,7 +335,8 @@ inline void panel_block(const Panel<F>& panel, int b, const std::byte* words, in
 }
 
 template <class F, int T>
-inline void panel_tile(const Panel<F>& panel, int blocks, const TileTokens& x, float* y, int64_t y_stride, __m256i mask, bool first) {
+inline void panel_tile(const Panel<F>& panel, int blocks, const TileTokens& x, float* y, int64_t y_stride, __m256i mask,
+                       bool first) {
   constexpr int kBlockBytes = Panel<F>::kVectors * 4;
   __m256 acc[T];
   for (int t = 0; t < T; ++t) acc[t] = first ? _mm256_setzero_ps() : _mm256_maskload_ps(y + t * y_stride, mask);
@@ -341,7 +352,8 @@ inline void panel_tile(const Panel<F>& panel, int blocks, const TileTokens& x, f
       }
     }
     for (int t = 0; t < T; ++t) {
-      acc[t] = absorb<F>(acc[t], isum[t], panel.d[b], panel.m[b], panel.pair[b], panel.min_pair[b], activations_of(x.x, t * x.block_stride + b));
+      acc[t] = absorb<F>(acc[t], isum[t], panel.d[b], panel.m[b], panel.pair[b], panel.min_pair[b],
+                         activations_of(x.x, t * x.block_stride + b));
     }
   }
   for (int t = 0; t < T; ++t) _mm256_maskstore_ps(y + t * y_stride, mask, acc[t]);
@@ -371,8 +383,9 @@ void many_tokens(const Matmul& args) {
     for (int b0 = 0; b0 < blocks; b0 += kPanelBlocks) {
       const int count = blocks - b0 < kPanelBlocks ? blocks - b0 : kPanelBlocks;
       const int64_t q0 = int64_t{group} * args.k + b0 * 32, block0 = int64_t{group} * blocks + b0;
-      TileTokens x = {reinterpret_cast<const std::byte*>(args.x.q + q0), reinterpret_cast<const std::byte*>(args.x.q_low + q0),
-                      args.k, blocks_from(args.x, block0), blocks};
+      TileTokens x = {reinterpret_cast<const std::byte*>(args.x.q + q0),
+                      reinterpret_cast<const std::byte*>(args.x.q_low + q0), args.k, blocks_from(args.x, block0),
+                      blocks};
       if constexpr (F::kBits == 8) {
         for (int t = 0; t < tokens; ++t) {
           const int64_t at = q0 + int64_t{t} * args.k;
@@ -387,7 +400,8 @@ void many_tokens(const Matmul& args) {
         float* y = args.y + int64_t{group} * args.y_stride + row;
         int t = 0;
         const auto tile = [&]<int T>() {
-          const TileTokens at = {x.q + t * x.q_stride, x.q_low + t * x.q_stride, x.q_stride, blocks_from(x.x, int64_t{t} * blocks), blocks};
+          const TileTokens at = {x.q + t * x.q_stride, x.q_low + t * x.q_stride, x.q_stride,
+                                 blocks_from(x.x, int64_t{t} * blocks), blocks};
           panel_tile<F, T>(*panel, count, at, y + t * args.y_stride, args.y_stride, rows.mask, b0 == 0);
           t += T;
         };

@@ -30,7 +30,8 @@ inline __m256 exp(__m256 x) {
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(C::kC3));
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(C::kC2));
   p = _mm256_fmadd_ps(p, _mm256_mul_ps(r, r), r);
-  const __m256i bits = _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23), _mm256_set1_epi32(0x3f800000));
+  const __m256i bits =
+      _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23), _mm256_set1_epi32(0x3f800000));
   const __m256 scale = _mm256_castsi256_ps(bits);
   return _mm256_andnot_ps(below, _mm256_fmadd_ps(p, scale, scale));
 }

@@ -6,10 +6,13 @@ namespace fieldprint::avx512 {
 namespace {
 
 inline __m512 load(const float* p) { return _mm512_loadu_ps(p); }
-inline __m512 load(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline __m512 load(const uint16_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 
 template <int M, int C, class B>
-inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int inner) {
+inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
+                  int inner) {
   __m512 acc[M][C];
   for (int i = 0; i < M; ++i) {
     for (int j = 0; j < C; ++j) acc[i][j] = _mm512_loadu_ps(c + i * c_stride + 16 * j);
@@ -37,16 +40,16 @@ inline void columns(const float* a, int64_t a_stride, const B* b, int64_t b_stri
 
 }  // namespace
 
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                int inner, int n) {
+void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
+                int m, int inner, int n) {
   int i = 0;
   for (; i + 64 <= n; i += 64) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
   for (; i + 16 <= n; i += 16) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
   if (i < n) avx2::accumulate(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner, n - i);
 }
 
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner, int n) {
+void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
+                    int m, int inner, int n) {
   int i = 0;
   for (; i + 64 <= n; i += 64) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
   for (; i + 16 <= n; i += 16) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);

@@ -1,5 +1,5 @@
-// AVX-512 (F, BW, DQ, VL) with VNNI. Overrides what gains by it; the rest stays AVX2. The same rule as in avx2/: intrinsics,
-// table.h and block structs only.
+// AVX-512 (F, BW, DQ, VL) with VNNI. Overrides what gains by it; the rest stays AVX2. The same rule as in avx2/:
+// intrinsics, table.h and block structs only.
 #pragma once
 
 #if defined(FIELDPRINT_EMULATE_AVX512)
@@ -20,9 +20,9 @@ void matmul_q4_0(const Matmul&);
 void matmul_q4_1(const Matmul&);
 void matmul_q5_0(const Matmul&);
 void matmul_q5_1(const Matmul&);
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                int inner, int n);
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner, int n);
+void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
+                int m, int inner, int n);
+void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
+                    int m, int inner, int n);
 
 }  // namespace fieldprint::avx512

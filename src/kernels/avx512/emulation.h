@@ -1,5 +1,5 @@
-// AVX-512 in software, for tests on CPUs without it: SIMDe, and the few intrinsics we use that SIMDe 0.7.4 lacks, made of
-// AVX2 halves.
+// AVX-512 in software, for tests on CPUs without it: SIMDe, and the few intrinsics we use that SIMDe 0.7.4 lacks, made
+// of AVX2 halves.
 #pragma once
 
 #define SIMDE_ENABLE_NATIVE_ALIASES
@@ -23,7 +23,8 @@ inline __m512 cvtepi32_ps(__m512i v) {
 }
 
 inline __m512i cvtepu16_epi32(__m256i v) {
-  const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)), high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1));
+  const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)),
+                high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1));
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 

@@ -11,7 +11,9 @@ struct F32 {
 };
 struct F16 {
   using Element = uint16_t;
-  static __m512 load(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static __m512 load(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
 };
 struct BF16 {
   using Element = uint16_t;
@@ -23,7 +25,8 @@ struct BF16 {
 
 // The contract's tree.
 inline float tree16(__m512 s) {
-  const __m256 v = _mm256_add_ps(_mm512_castps512_ps256(s), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(s), 1)));
+  const __m256 v =
+      _mm256_add_ps(_mm512_castps512_ps256(s), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(s), 1)));
   __m128 q = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   q = _mm_add_ps(q, _mm_movehl_ps(q, q));
   return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
@@ -41,7 +44,8 @@ inline void tile(const Matmul& args, int row, int token) {
   for (int i = 0; i < args.k; i += 16) {
     for (int r = 0; r < R; ++r) {
       const __m512 a = F::load(w[r] + i);
-      for (int t = 0; t < T; ++t) sum[r][t] = _mm512_fmadd_ps(a, _mm512_loadu_ps(x + int64_t{t} * args.k + i), sum[r][t]);
+      for (int t = 0; t < T; ++t)
+        sum[r][t] = _mm512_fmadd_ps(a, _mm512_loadu_ps(x + int64_t{t} * args.k + i), sum[r][t]);
     }
   }
   for (int r = 0; r < R; ++r) {

@@ -34,8 +34,9 @@ inline __m256i nibbles(const uint8_t* qs) {
 
 // 32 bits -> 32 bytes of 0 or 16.
 inline __m256i fifth_bits(const uint8_t* qh) {
-  const __m256i spread = _mm256_shuffle_epi8(
-      _mm256_set1_epi32(load_i32(qh)), _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
+  const __m256i spread =
+      _mm256_shuffle_epi8(_mm256_set1_epi32(load_i32(qh)),
+                          _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
   const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
   return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit), _mm256_set1_epi8(16));
 }
@@ -76,15 +77,17 @@ struct Q8_0 {
 template <class Block>
 inline void scales(const Block* const* row, int b, bool with_min, __m256* d, __m256* m) {
   if (with_min) {
-    const __m256i both = _mm256_setr_epi32(load_i32(row[0] + b), load_i32(row[1] + b), load_i32(row[2] + b), load_i32(row[3] + b),
-                                           load_i32(row[4] + b), load_i32(row[5] + b), load_i32(row[6] + b), load_i32(row[7] + b));
+    const __m256i both =
+        _mm256_setr_epi32(load_i32(row[0] + b), load_i32(row[1] + b), load_i32(row[2] + b), load_i32(row[3] + b),
+                          load_i32(row[4] + b), load_i32(row[5] + b), load_i32(row[6] + b), load_i32(row[7] + b));
     const __m256i split = _mm256_permute4x64_epi64(
         _mm256_packus_epi32(_mm256_and_si256(both, _mm256_set1_epi32(0xffff)), _mm256_srli_epi32(both, 16)), 0xd8);
     *d = _mm256_cvtph_ps(_mm256_castsi256_si128(split));
     *m = _mm256_cvtph_ps(_mm256_extracti128_si256(split, 1));
   } else {
-    *d = _mm256_cvtph_ps(_mm_setr_epi16(load_i16(row[0] + b), load_i16(row[1] + b), load_i16(row[2] + b), load_i16(row[3] + b),
-                                        load_i16(row[4] + b), load_i16(row[5] + b), load_i16(row[6] + b), load_i16(row[7] + b)));
+    *d = _mm256_cvtph_ps(_mm_setr_epi16(load_i16(row[0] + b), load_i16(row[1] + b), load_i16(row[2] + b),
+                                        load_i16(row[3] + b), load_i16(row[4] + b), load_i16(row[5] + b),
+                                        load_i16(row[6] + b), load_i16(row[7] + b)));
     *m = _mm256_setzero_ps();
   }
 }
@@ -103,7 +106,8 @@ void one_token(const Matmul& args) {
     const int count = args.row_end - first < 8 ? args.row_end - first : 8;
     const typename F::Block* row[8];
     for (int r = 0; r < 8; ++r) {
-      row[r] = reinterpret_cast<const typename F::Block*>(args.weights + int64_t{first + (r < count ? r : count - 1)} * args.row_bytes);
+      row[r] = reinterpret_cast<const typename F::Block*>(args.weights + int64_t{first + (r < count ? r : count - 1)} *
+                                                                             args.row_bytes);
     }
     __m256 acc = _mm256_setzero_ps(), d, m;
     for (int b = 0; b < blocks; ++b) {
@@ -114,7 +118,8 @@ void one_token(const Matmul& args) {
         return totals(p);
       };
       __m256i isum = sums(args.x.q);
-      if (args.x.fine[b]) isum = _mm256_add_epi32(_mm256_mullo_epi32(isum, _mm256_set1_epi32(kFineSteps)), sums(args.x.q_low));
+      if (args.x.fine[b])
+        isum = _mm256_add_epi32(_mm256_mullo_epi32(isum, _mm256_set1_epi32(kFineSteps)), sums(args.x.q_low));
       if constexpr (F::kOffset != 0) isum = _mm256_sub_epi32(isum, _mm256_set1_epi32(F::kOffset * args.x.sum[b]));
       scales(row, b, F::kMin, &d, &m);
       const float dx = args.x.d[b];
@@ -163,7 +168,9 @@ void unpack_panel(const Matmul& args, int first, int first_block, int blocks, Pa
   const int count = args.row_end - first < kRows ? args.row_end - first : kRows;
   const typename F::Block* row[kRows];
   for (int r = 0; r < kRows; ++r) {
-    row[r] = reinterpret_cast<const typename F::Block*>(args.weights + int64_t{first + (r < count ? r : count - 1)} * args.row_bytes) + first_block;
+    row[r] = reinterpret_cast<const typename F::Block*>(args.weights +
+                                                        int64_t{first + (r < count ? r : count - 1)} * args.row_bytes) +
+             first_block;
   }
   for (int b = 0; b < blocks; ++b) {
     __m256i half[2][8];
@@ -196,7 +203,8 @@ inline void panel_tile(const Panel& panel, int b0, int count, const Matmul& args
   const int64_t q0 = int64_t{token} * args.k + b0 * 32, block0 = int64_t{token} * blocks + b0;
   float* y = args.y + token * args.y_stride + row;
   __m512 acc[T];
-  for (int t = 0; t < T; ++t) acc[t] = b0 == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, y + t * args.y_stride);
+  for (int t = 0; t < T; ++t)
+    acc[t] = b0 == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, y + t * args.y_stride);
   for (int b = 0; b < count; ++b) {
     __m512i isum[T];
     for (int t = 0; t < T; ++t) isum[t] = _mm512_setzero_si512();

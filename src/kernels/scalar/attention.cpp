@@ -13,24 +13,26 @@ float number(float x) { return x; }
 float number(uint16_t half) { return half_to_float(half); }
 
 template <class B>
-void accumulate_any(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int m, int inner, int n) {
+void accumulate_any(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int m,
+                    int inner, int n) {
   for (int j = 0; j < inner; ++j) {
     for (int row = 0; row < m; ++row) {
       const float factor = a[row * a_stride + j];
-      for (int i = 0; i < n; ++i) c[row * c_stride + i] = std::fma(factor, number(b[j * b_stride + i]), c[row * c_stride + i]);
+      for (int i = 0; i < n; ++i)
+        c[row * c_stride + i] = std::fma(factor, number(b[j * b_stride + i]), c[row * c_stride + i]);
     }
   }
 }
 
 }  // namespace
 
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                int inner, int n) {
+void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
+                int m, int inner, int n) {
   accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
 }
 
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner, int n) {
+void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
+                    int m, int inner, int n) {
   accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
 }
 

@@ -9,8 +9,12 @@ namespace fieldprint::scalar {
 namespace {
 
 float load(const float* w) { return *w; }
-struct Half { uint16_t bits; };
-struct BrainHalf { uint16_t bits; };
+struct Half {
+  uint16_t bits;
+};
+struct BrainHalf {
+  uint16_t bits;
+};
 float load(const Half* w) { return half_to_float(w->bits); }
 float load(const BrainHalf* w) { return bfloat16_to_float(w->bits); }
 

@@ -1,5 +1,5 @@
-// The formats with group scales: exact integers within 32 values, the integer scales of groups of 16 among them, then one fma.
-// Integer sums are of 32 bits and wrap: no sum that a trained model makes comes near.
+// The formats with group scales: exact integers within 32 values, the integer scales of groups of 16 among them, then
+// one fma. Integer sums are of 32 bits and wrap: no sum that a trained model makes comes near.
 #include <cmath>
 
 #include "base/float16.h"
@@ -31,7 +31,8 @@ void values(const BlockIQ4_NL& b, int, Values* v) {
 }
 void values(const BlockMXFP4& b, int, Values* v) {
   v->d = std::ldexp(1.0f, b.exponent - 128);
-  for (int i = 0; i < 16; ++i) v->w[i] = kE2m1Doubled[b.nibbles[i] & 15], v->w[i + 16] = kE2m1Doubled[b.nibbles[i] >> 4];
+  for (int i = 0; i < 16; ++i)
+    v->w[i] = kE2m1Doubled[b.nibbles[i] & 15], v->w[i + 16] = kE2m1Doubled[b.nibbles[i] >> 4];
 }
 void values(const BlockIQ4_XS& b, int part, Values* v) {
   const int low = b.groups_low[part / 2] >> (part % 2 * 4) & 15, high = b.groups_high >> (part * 2) & 3;
@@ -52,13 +53,15 @@ void values(const BlockQ4_K& b, int part, Values* v) {
 }
 void values(const BlockQ5_K& b, int part, Values* v) {
   six_bit_scales(b, part, v);
-  for (int i = 0; i < 32; ++i) v->w[i] = (b.nibbles[part / 2 * 32 + i] >> (part % 2 * 4) & 15) | (b.high[i] >> part & 1) << 4;
+  for (int i = 0; i < 32; ++i)
+    v->w[i] = (b.nibbles[part / 2 * 32 + i] >> (part % 2 * 4) & 15) | (b.high[i] >> part & 1) << 4;
 }
 void values(const BlockQ6_K& b, int part, Values* v) {
   v->d = half_to_float(b.scale);
   for (int g = 0; g < 2; ++g) v->s[g] = b.groups[part * 2 + g];
   for (int i = 0; i < 32; ++i) {
-    const int low = b.nibbles[part / 4 * 64 + part % 2 * 32 + i] >> (part / 2 % 2 * 4) & 15, high = b.high[part / 4 * 32 + i] >> (part % 4 * 2) & 3;
+    const int low = b.nibbles[part / 4 * 64 + part % 2 * 32 + i] >> (part / 2 % 2 * 4) & 15,
+              high = b.high[part / 4 * 32 + i] >> (part % 4 * 2) & 3;
     v->w[i] = (low | high << 4) - 32;
   }
 }
@@ -67,7 +70,8 @@ void values(const BlockQ3_K& b, int part, Values* v) {
   for (int g = part * 2; g < part * 2 + 2; ++g) {
     v->s[g % 2] = ((b.groups[g % 8] >> (g / 8 * 4) & 15) | (b.groups[8 + g % 4] >> (g / 4 * 2) & 3) << 4) - 32;
   }
-  for (int i = 0; i < 32; ++i) v->w[i] = (b.quants[part / 4 * 32 + i] >> (part % 4 * 2) & 3) - ((b.high[i] >> part & 1) ^ 1) * 4;
+  for (int i = 0; i < 32; ++i)
+    v->w[i] = (b.quants[part / 4 * 32 + i] >> (part % 4 * 2) & 3) - ((b.high[i] >> part & 1) ^ 1) * 4;
 }
 void values(const BlockQ2_K& b, int part, Values* v) {
   v->d = half_to_float(b.scale);
