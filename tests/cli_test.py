@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "completion"]
+COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
@@ -703,6 +703,35 @@ class Chat(Case):
     def test_a_conversation_that_outgrows_the_context(self):
         _, err = self.script("x" * 30, "y" * 60, code=2, arguments=["-c", "100"])
         self.assertRegex(err, r"the conversation has \d+ tokens, the context takes 100\nhint: /undo or /clear")
+
+
+class Bench(Case):
+    def test_a_model_that_is_there(self):
+        out, err = self.tiny("bench", "-p", "8,16", "-n", "4", "-d", "0,32", "-r", "2", "--format", "json", "-q")
+        self.assertEqual(err, "")
+        result = json.loads(out)
+        self.assertEqual([(r["test"], r["tokens"], r["depth"]) for r in result["rows"]],
+                         [("prefill", 8, 0), ("prefill", 16, 0), ("decode", 4, 0), ("prefill", 8, 32), ("prefill", 16, 32), ("decode", 4, 32)])
+        for row in result["rows"]:
+            self.assertGreaterEqual(row["tokens_per_second"], row["least"])
+            self.assertLessEqual(row["tokens_per_second"], row["most"])
+            self.assertGreater(row["share_of_bandwidth"], 0)
+        self.assertGreater(result["read_bandwidth"], 1e8)
+        self.assertGreater(result["int8_rate"], 1e8)
+
+    def test_a_synthetic_model_is_made_once(self):
+        cache = folder / "cache"
+        options = ("bench", "--synth", "tiny-lfm2moe:q4_k", "-p", "8", "-n", "2", "-r", "1", "--format", "markdown")
+        out, err = self.call(*options, XDG_CACHE_HOME=str(cache))
+        self.assertIn("| prefill 8 |", out)
+        self.assertIn("int8", err)
+        made = cache / "fieldprint" / "synth" / "tiny-lfm2moe-q4_k.gguf"
+        before = made.stat().st_mtime_ns
+        self.call(*options, XDG_CACHE_HOME=str(cache))
+        self.assertEqual(made.stat().st_mtime_ns, before)
+        self.refused("bench", "--synth", "no-such:q4_k", says="no-such")
+        self.refused("bench", "--synth", "tiny-lfm2moe:q4_k", "--model", "x.gguf", says="exclude")
+        self.refused("bench", "-p", "8,x", says="whole number")
 
 
 class Sessions(Case):

@@ -54,6 +54,35 @@ struct PerplexityResult {
 PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view text, const PerplexityOptions& options,
                             const std::function<void(const PerplexityResult&, int chunks_total)>& on_chunk = {});
 
+// ---- Speed
+
+// What the machine does at most with the model's threads and kernels: what figures are shares of.
+struct Ceilings {
+  double read_bandwidth = 0;  // bytes/s from memory
+  double int8_rate = 0;       // operations/s; a product and a sum are two
+  double f32_rate = 0;
+};
+Ceilings measure_ceilings(const Model& model);
+
+struct BenchTask {
+  enum class Kind { kPrefill, kDecode };
+  Kind kind = Kind::kPrefill;
+  int tokens = 512;  // random ones: in one go, or one by one
+  int depth = 0;     // tokens that are there already
+};
+
+struct BenchRow {
+  BenchTask task;
+  double median = 0, least = 0, most = 0;  // tokens/s
+  double bytes_per_second = 0;             // of weights, keys and values, at the median
+  double operations_per_second = 0;        // in products with weights, at the median; attention's are not counted
+};
+
+// Runs `task` once unmeasured and `repeats` times measured, on a session of its own. Throws as Session does, kLimit
+// where `progress` (in repeats) returned false.
+BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const SessionOptions& options, int repeats,
+               const Progress& progress = {});
+
 // ---- Importance: how large the inputs of each matrix are, column by column; quantize() spends its bits by it.
 
 struct ImportanceText {

@@ -10,6 +10,7 @@
 #include "engine/importance_sums.h"
 #include "fieldprint/error.h"
 #include "fieldprint/evaluate.h"
+#include "support/files.h"
 #include "support/paths.h"
 #include "support/temp_home.h"
 #include "support/tiny_model.h"
@@ -18,25 +19,6 @@ namespace fieldprint {
 namespace {
 
 using testing::HasSubstr;
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void spill(const std::string& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
-template <typename Call>
-std::string refusal(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 std::string words(int count, int seed) {
   std::string text;

@@ -11,16 +11,12 @@
 #include "engine/mixes.h"
 #include "fieldprint/error.h"
 #include "gguf/gguf.h"
+#include "support/files.h"
 
 namespace fieldprint {
 namespace {
 
 using testing::HasSubstr;
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 class Quantizing : public testing::Test {
  protected:

@@ -232,6 +232,7 @@ void Session::load(const std::string& path) {
 std::span<const float> Session::logits() const { return state_->logits; }
 std::span<const TokenId> Session::tokens() const { return state_->tokens; }
 int Session::context() const { return state_->context; }
+uint64_t Session::bytes_read() const { return state_->bytes_read(); }
 uint64_t Session::kv_bytes() const { return static_cast<uint64_t>(state_->sequence->bytes()); }
 const Model& Session::model() const { return *state_->model; }
 

@@ -12,17 +12,13 @@
 #include "fieldprint/quantize.h"
 #include "fieldprint/session.h"
 #include "gguf/gguf.h"
+#include "support/files.h"
 #include "support/paths.h"
 
 namespace fieldprint {
 namespace {
 
 using testing::HasSubstr;
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 class Synth : public testing::Test {
  protected:

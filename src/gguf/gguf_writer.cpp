@@ -140,7 +140,7 @@ struct GgufWriter::State {
     const Bytes zeros(alignment);
     sink(header());
     for (const Tensor& tensor : tensors) {
-      uint64_t left = tensor.bytes;
+      [[maybe_unused]] uint64_t left = tensor.bytes;
       tensor.produce([&](std::span<const std::byte> piece) {
         assert(piece.size() <= left);
         left -= piece.size();

@@ -85,6 +85,11 @@ struct KernelTable {
   // One tile of an online softmax. s [n], n <= 64: s *= scale; m' = max(m, max s); s = e^(s - m');
   // l' = fma(l, e^(m - m'), sum s). Returns e^(m - m'), by which the caller rescales what it has accumulated.
   float (*softmax_tile)(float* s, int n, float scale, float* m, float* l) = nullptr;
+
+  // Multiplies and adds without touching memory; returns the number of operations (a product and a sum are two). `sink`
+  // takes what keeps the work from being left out. For ceilings.
+  int64_t (*burst_int8)(int64_t rounds, int64_t* sink) = nullptr;
+  int64_t (*burst_f32)(int64_t rounds, int64_t* sink) = nullptr;
 };
 
 }  // namespace fieldprint

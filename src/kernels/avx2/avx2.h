@@ -30,5 +30,7 @@ void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_s
 void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
                     int m, int inner, int n);
 float softmax_tile(float* s, int n, float scale, float* m, float* l);
+int64_t burst_int8(int64_t rounds, int64_t* sink);
+int64_t burst_f32(int64_t rounds, int64_t* sink);
 
 }  // namespace fieldprint::avx2

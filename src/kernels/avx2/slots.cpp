@@ -25,6 +25,8 @@ void override_slots(KernelTable& table) {
   table.accumulate = accumulate;
   table.accumulate_f32 = accumulate_f32;
   table.softmax_tile = softmax_tile;
+  table.burst_int8 = burst_int8;
+  table.burst_f32 = burst_f32;
 }
 
 }  // namespace fieldprint::avx2

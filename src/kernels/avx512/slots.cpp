@@ -13,6 +13,8 @@ void override_slots(KernelTable& table) {
   table.matmul[kSlotQ5_1] = matmul_q5_1;
   table.accumulate = accumulate;
   table.accumulate_f32 = accumulate_f32;
+  table.burst_int8 = burst_int8;
+  table.burst_f32 = burst_f32;
 }
 
 }  // namespace fieldprint::avx512

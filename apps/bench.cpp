@@ -1,0 +1,184 @@
+// `fieldprint bench`: how fast a model runs, and what share that is of what the machine could do.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "command.h"
+#include "fieldprint/error.h"
+#include "fieldprint/evaluate.h"
+#include "fieldprint/quantize.h"
+#include "options.h"
+#include "output.h"
+#include "settings.h"
+#include "signals.h"
+
+namespace fieldprint::cli {
+
+namespace {
+
+struct Bench {
+  ModelOptions model;
+  std::string synth, format = "table";
+  std::vector<int> prefill = {512}, decode = {64}, depths = {0};
+  int repeats = 5;
+  bool quiet = false;
+  int operator()() const;
+  std::string path() const;
+};
+
+// The file of --synth, written once and kept.
+std::string Bench::path() const {
+  if (synth.empty()) return model_path(model.model);
+  const std::string cache = user_folder("XDG_CACHE_HOME", ".cache");
+  if (cache.empty()) throw Error(ErrorKind::kUsage, "there is no cache folder: neither XDG_CACHE_HOME nor HOME is set");
+  SynthOptions options;
+  const size_t colon = synth.find(':');
+  options.preset = synth.substr(0, colon);
+  if (colon != std::string::npos) options.mix = synth.substr(colon + 1);
+  (void)plan_synth(options);  // the name is right: it may become a file's
+  std::string mix = options.mix;
+  for (char& c : mix) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string file = fmt::format("{}/synth/{}-{}.gguf", cache, options.preset, mix);
+  if (std::filesystem::exists(file)) return file;
+  std::filesystem::create_directories(cache + "/synth");
+  ProgressBar bar(ProgressBar::Unit::kBytes, quiet);
+  (void)fieldprint::synth(file, options, bar.callback());
+  return file;
+}
+
+struct Shown {
+  BenchRow row;
+  Ceilings ceilings;
+  std::string name() const {
+    std::string text =
+        fmt::format("{} {}", row.task.kind == BenchTask::Kind::kPrefill ? "prefill" : "decode", row.task.tokens);
+    if (row.task.depth > 0) text += fmt::format(" at {}", row.task.depth);
+    return text;
+  }
+  double spread() const { return row.median > 0 ? (row.most - row.least) / row.median : 0; }
+  double bandwidth_share() const { return row.bytes_per_second / ceilings.read_bandwidth; }
+  double int8_share() const { return row.operations_per_second / ceilings.int8_rate; }
+};
+
+constexpr const char* kColumns[] = {"test", "tokens/s", "spread", "GB/s", "of the bus", "GOP/s", "of int8"};
+
+std::vector<std::string> cells(const Shown& s) {
+  return {s.name(),
+          fmt::format("{:.2f}", s.row.median),
+          fmt::format("{:.1f} %", s.spread() * 100),
+          fmt::format("{:.2f}", s.row.bytes_per_second / 1e9),
+          fmt::format("{:.1f} %", s.bandwidth_share() * 100),
+          fmt::format("{:.1f}", s.row.operations_per_second / 1e9),
+          fmt::format("{:.1f} %", s.int8_share() * 100)};
+}
+
+void print_row(const std::vector<std::string>& row, const std::string& format) {
+  std::string line;
+  if (format == "markdown") {
+    line = fmt::format("| {} |", fmt::join(row, " | "));
+  } else if (format == "csv") {
+    line = fmt::format("{}", fmt::join(row, ","));
+  } else {
+    line = fmt::format("{:<22}", row[0]);
+    for (size_t i = 1; i < row.size(); ++i) line += fmt::format("{:>12}", row[i]);
+  }
+  write_out(line + "\n");
+  flush_out();
+}
+
+nlohmann::ordered_json to_json(const Shown& s) {
+  return {{"test", s.row.task.kind == BenchTask::Kind::kPrefill ? "prefill" : "decode"},
+          {"tokens", s.row.task.tokens},
+          {"depth", s.row.task.depth},
+          {"tokens_per_second", s.row.median},
+          {"least", s.row.least},
+          {"most", s.row.most},
+          {"bytes_per_second", s.row.bytes_per_second},
+          {"share_of_bandwidth", s.bandwidth_share()},
+          {"operations_per_second", s.row.operations_per_second},
+          {"share_of_int8", s.int8_share()}};
+}
+
+int Bench::operator()() const {
+  if (!synth.empty() && !model.model.empty()) throw Error(ErrorKind::kUsage, "--model and --synth exclude each other");
+  const SignalGuard guard;
+  const auto loaded = Model::load(path(), model.load);
+  std::vector<BenchTask> tasks;
+  for (const int depth : depths) {
+    for (const int tokens : prefill)
+      if (tokens > 0) tasks.push_back({BenchTask::Kind::kPrefill, tokens, depth});
+    for (const int tokens : decode)
+      if (tokens > 0) tasks.push_back({BenchTask::Kind::kDecode, tokens, depth});
+  }
+  const Ceilings ceilings = measure_ceilings(*loaded);
+  if (!quiet) {
+    note(fmt::format("{}, {} threads, {}: reads {:.1f} GB/s, int8 {:.0f} GOP/s, float32 {:.0f} GFLOP/s",
+                     std::filesystem::path(loaded->info().path).stem().string(), loaded->threads(), loaded->isa(),
+                     ceilings.read_bandwidth / 1e9, ceilings.int8_rate / 1e9, ceilings.f32_rate / 1e9));
+  }
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  if (format != "json") print_row({std::begin(kColumns), std::end(kColumns)}, format);
+  if (format == "markdown") print_row(std::vector<std::string>(std::size(kColumns), "---"), format);
+  for (const auto& task : tasks) {
+    ProgressBar bar(ProgressBar::Unit::kCount, quiet);
+    Shown shown{bench(loaded, task, model.session, repeats, bar.callback()), ceilings};
+    bar.wipe();
+    if (format == "json") rows.push_back(to_json(shown));
+    else print_row(cells(shown), format);
+  }
+  if (format == "json") {
+    const nlohmann::ordered_json object = {{"model", loaded->info().path},
+                                           {"threads", loaded->threads()},
+                                           {"isa", loaded->isa()},
+                                           {"repeats", repeats},
+                                           {"read_bandwidth", ceilings.read_bandwidth},
+                                           {"int8_rate", ceilings.int8_rate},
+                                           {"f32_rate", ceilings.f32_rate},
+                                           {"rows", rows}};
+    write_out(object.dump() + "\n");
+  }
+  return kDone;
+}
+
+void add_counts(CLI::App& app, const std::string& names, std::vector<int>& target, const std::string& about) {
+  add_value(app, names, "N,...", about,
+            [&target, names](const std::string& value) {
+              target.clear();
+              for (size_t begin = 0; begin <= value.size();) {
+                const size_t end = std::min(value.find(',', begin), value.size());
+                target.push_back(static_cast<int>(parse_integer(std::string_view(value).substr(begin, end - begin), 0,
+                                                                1 << 30, names.substr(names.find("--")))));
+                begin = end + 1;
+              }
+            })
+      ->default_str(fmt::format("{}", fmt::join(target, ",")))
+      ->group("Measure");
+}
+
+}  // namespace
+
+Action add_bench(CLI::App& app) {
+  auto bench = std::make_shared<Bench>();
+  add_model(app, bench->model.model);
+  add_text(app, "--synth", bench->synth, "PRESET:TYPE",
+           "A model of random weights (see `fieldprint synth --list`), kept in the cache folder")
+      ->group("Model");
+  add_experts(app, bench->model.load);
+  add_counts(app, "-p,--prefill", bench->prefill, "Tokens in one go; 0 = none");
+  add_counts(app, "-n,--decode", bench->decode, "Tokens one by one; 0 = none");
+  add_counts(app, "-d,--depth", bench->depths, "Tokens that are there before");
+  add_integer(app, "-r,--repeats", bench->repeats, 1, "Measured runs of each test: their median is shown")
+      ->group("Measure");
+  add_choice(app, "--format", bench->format, {"table", "json", "csv", "markdown"}, "How to print")->group("Output");
+  add_quiet(app, bench->quiet);
+  add_threads(app, bench->model.load);
+  add_executor(app, bench->model.session);
+  app.footer(
+      "  fieldprint bench\n"
+      "  fieldprint bench --synth lfm2-8b-a1b:q6_k -p 32,512 -n 64\n"
+      "  fieldprint bench --synth attn-lfm2:q8_0 -d 0,8192 --format markdown");
+  return [bench] { return (*bench)(); };
+}
+
+}  // namespace fieldprint::cli
