@@ -33,23 +33,42 @@ inline void float_scales(__m256 scale, const uint8_t (*groups)[8], __m256* out) 
   for (int i = 0; i < 8; ++i) out[i] = _mm256_mul_ps(scale, _mm256_cvtepi32_ps(g[i]));
 }
 
+// Byte i of every lane as a float, times `factor`.
+inline __m256 byte_times(__m256i bytes, int i, __m256 factor) {
+  const __m256i pick = _mm256_set1_epi32(static_cast<int>(0x80808000u | static_cast<unsigned>(i)));
+  const __m256i lanes = _mm256_setr_epi32(0, 0x04, 0x08, 0x0c, 0, 0x04, 0x08, 0x0c);
+  return _mm256_mul_ps(factor, _mm256_cvtepi32_ps(_mm256_shuffle_epi8(bytes, _mm256_add_epi32(pick, lanes))));
+}
+
+// Q4_K and Q5_K begin with 16 bytes: scale, minimum, and twelve bytes that hold 8 scales and 8 minima of 6 bits.
 template <class F>
 inline void six_bit_scales(const RowPointers<F>& rows, int at, Scales<F>* s) {
-  uint8_t scales[kRows][8], minima[kRows][8];
-  for (int r = 0; r < kRows; ++r) {
-    const uint8_t* g = rows.row[r][at].groups;
-    uint32_t a, b, c;
-    __builtin_memcpy(&a, g, 4);
-    __builtin_memcpy(&b, g + 4, 4);
-    __builtin_memcpy(&c, g + 8, 4);
-    const uint32_t packed[4] = {a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | ((a >> 2) & 0x30303030), b & 0x3f3f3f3f,
-                                ((c >> 4) & 0x0f0f0f0f) | ((b >> 2) & 0x30303030)};
-    __builtin_memcpy(scales[r], packed, 8);
-    __builtin_memcpy(minima[r], packed + 2, 8);
+  // Rows r and r + 4 side by side, then words across the lanes: word i of row r in lane r of v[i].
+  __m256i two[4], v[4];
+  for (int r = 0; r < 4; ++r) {
+    const auto* low = reinterpret_cast<const __m128i*>(rows.row[r] + at);
+    const auto* high = reinterpret_cast<const __m128i*>(rows.row[r + 4] + at);
+    two[r] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high), 1);
   }
-  float_scales<F>(halves([&](int r) { return &rows.row[r][at].scale; }), scales, s->d);
-  const __m256 minimum = halves([&](int r) { return &rows.row[r][at].minimum; });
-  float_scales<F>(_mm256_xor_ps(minimum, _mm256_set1_ps(-0.0f)), minima, s->m);
+  const __m256i a = _mm256_unpacklo_epi32(two[0], two[1]), b = _mm256_unpacklo_epi32(two[2], two[3]);
+  const __m256i c = _mm256_unpackhi_epi32(two[0], two[1]), d = _mm256_unpackhi_epi32(two[2], two[3]);
+  v[0] = _mm256_unpacklo_epi64(a, b), v[1] = _mm256_unpackhi_epi64(a, b);
+  v[2] = _mm256_unpacklo_epi64(c, d), v[3] = _mm256_unpackhi_epi64(c, d);
+  const __m256i packed = _mm256_permute4x64_epi64(
+      _mm256_packus_epi32(_mm256_and_si256(v[0], _mm256_set1_epi32(0xffff)), _mm256_srli_epi32(v[0], 16)), 0xd8);
+  const __m256 scale = _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+  const __m256 minimum = _mm256_xor_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(packed, 1)), _mm256_set1_ps(-0.0f));
+  const __m256i six = _mm256_set1_epi8(0x3f), four = _mm256_set1_epi8(0x0f), top = _mm256_set1_epi8(0x30);
+  const __m256i scales[2] = {
+      _mm256_and_si256(v[1], six),
+      _mm256_or_si256(_mm256_and_si256(v[3], four), _mm256_and_si256(_mm256_srli_epi32(v[1], 2), top))};
+  const __m256i minima[2] = {_mm256_and_si256(v[2], six),
+                             _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi32(v[3], 4), four),
+                                             _mm256_and_si256(_mm256_srli_epi32(v[2], 2), top))};
+  for (int i = 0; i < 8; ++i) {
+    s->d[i] = byte_times(scales[i / 4], i % 4, scale);
+    s->m[i] = byte_times(minima[i / 4], i % 4, minimum);
+  }
 }
 
 struct Q4_K {
