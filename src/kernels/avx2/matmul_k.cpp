@@ -120,8 +120,7 @@ struct IQ4_XS {
 template <class F>
 inline void integer_scales(const __m256i* words, Scales<F>* s) {
   for (int r = 0; r < kRows; ++r) {
-    s->low[r] = _mm256_permute2x128_si256(words[r], words[r], 0x00);
-    s->high[r] = _mm256_permute2x128_si256(words[r], words[r], 0x11);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(s->words[r]), words[r]);
     s->pair[r] = words[r];
   }
   transpose(s->pair);

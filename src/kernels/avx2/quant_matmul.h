@@ -80,8 +80,8 @@ struct Scales {
   __m256 d[F::kSuper];  // by block of 32
   __m256 m[F::kSuper];  // kMin: what sum x is multiplied with
   __m256i pair[F::kSuper],
-      min_pair[F::kSuper];          // kGroups == 2: the scales (minima) of both groups, as two 16-bit words
-  __m256i low[kRows], high[kRows];  // kGroups == 2, of row r: the scales of groups 0..7 and 8..15, twice each
+      min_pair[F::kSuper];               // kGroups == 2: the scales (minima) of both groups, as two 16-bit words
+  alignas(32) int16_t words[kRows][16];  // kGroups == 2, of row r: the scales of all groups
 };
 
 // In F16, of eight rows: at(r) is the address.
@@ -158,10 +158,11 @@ inline __m256i block_sums(const RowPointers<F>& rows, int at, const Scales<F>& s
     for (int r = 0; r < kRows; ++r) p[r] = _mm256_maddubs_epi16(F::template unpack<S>(rows.row[r] + at), bytes);
     if constexpr (F::kGroups == 2) {
       // Group 2 * S of the block for the lower 16 bytes, 2 * S + 1 for the upper.
-      const __m256i pick =
-          _mm256_set_m128i(_mm_set1_epi16(0x0302 + 0x0404 * (S % 4)), _mm_set1_epi16(0x0100 + 0x0404 * (S % 4)));
-      for (int r = 0; r < kRows; ++r)
-        p[r] = _mm256_madd_epi16(p[r], _mm256_shuffle_epi8(S < 4 ? scales.low[r] : scales.high[r], pick));
+      const __m256i pick = _mm256_set_m128i(_mm_set1_epi16(0x0302), _mm_set1_epi16(0x0100));
+      for (int r = 0; r < kRows; ++r) {
+        const __m256i both = _mm256_set1_epi32(load_i32(scales.words[r] + 2 * S));
+        p[r] = _mm256_madd_epi16(p[r], _mm256_shuffle_epi8(both, pick));
+      }
     } else if constexpr (F::kBits == 4) {
       return totals_16(p);  // 16 products of at most 15 * 127 in a lane
     } else {
