@@ -1,0 +1,58 @@
+// Going back and on again in the layers of LFM2-8B-A1B: 18 short convolutions, so a replay of 36 tokens, 6 attention
+// layers, 22 mixtures of experts. Whatever was dropped, forked or saved, the bits are those of never having stopped.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "fieldprint/quantize.h"
+#include "fieldprint/session.h"
+
+namespace fieldprint {
+namespace {
+
+std::vector<TokenId> some_tokens(int count, int seed) {
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < count; ++i) tokens.push_back((i * 97 + seed * 31 + i / 7) % 256);
+  return tokens;
+}
+
+std::vector<float> logits(const Session& session) { return {session.logits().begin(), session.logits().end()}; }
+
+TEST(ExactPrefix, InTheLayersOfLfm2With8BillionWeights) {
+  const auto folder = std::filesystem::temp_directory_path() / ("fieldprint-prefix-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  const std::string file = (folder / "model.gguf").string(), saved = (folder / "session").string();
+  SynthOptions options;
+  options.preset = "tiny-lfm2-8b-a1b";
+  options.mix = "Q4_K";
+  synth(file, options);
+  const auto model = Model::load(file, {.threads = 2});
+  const auto tokens = some_tokens(170, 1), other = some_tokens(5, 2);
+  Session whole(model);
+  whole.append(tokens);
+  const auto expected = logits(whole);
+
+  Session session(model, {.chunk = 61, .page_size = 32});
+  session.append(tokens);
+  for (const int size : {169, 140, 128, 127, 100, 37, 36, 35, 2, 1}) {
+    SCOPED_TRACE(size);
+    session.truncate(size);
+    Session fork = session.fork();
+    fork.append(other);
+    session.save(saved);
+    EXPECT_EQ(session.assign(tokens), size);
+    EXPECT_EQ(logits(session), expected) << "after truncation, a fork beside it";
+    EXPECT_EQ(fork.assign(tokens), size);
+    EXPECT_EQ(logits(fork), expected) << "the fork, back from elsewhere";
+    Session restored(model, {.chunk = 7, .page_size = 16});
+    restored.load(saved);
+    EXPECT_EQ(restored.assign(tokens), size);
+    EXPECT_EQ(logits(restored), expected) << "saved and restored";
+  }
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace fieldprint
