@@ -21,6 +21,8 @@ struct QuantizeMix {
 std::span<const QuantizeMix> quantize_mixes();
 
 // Tensors whose name matches `pattern` (a glob: * ? [a-z]) get `type`, whatever the mix says. The last match counts.
+// Norms, the router, the bias of experts and the kernels of convolutions stay F32 all the same: other engines refuse
+// more.
 struct TensorTypeRule {
   std::string pattern, type;
 };

@@ -85,13 +85,14 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
     QuantizedTensor planned;
     planned.name = tensor.name;
     planned.shape.assign(tensor.shape.begin(), tensor.shape.begin() + tensor.dims);
-    const QuantType* wanted = stays_f32(tensor.name, tensor.dims)
-                                  ? find_quant_type("F32")
-                                  : &mix_type(*job.mix, tensor.name, tied, layer_of(tensor.name), layers);
+    const bool stays = stays_f32(tensor.name, tensor.dims);
+    const QuantType* wanted =
+        stays ? find_quant_type("F32") : &mix_type(*job.mix, tensor.name, tied, layer_of(tensor.name), layers);
     for (size_t i = 0; i < options.tensors.size(); ++i) {
       if (fnmatch(options.tensors[i].pattern.c_str(), planned.name.c_str(), 0) != 0) continue;
-      wanted = rule_types[i];
       used[i] = true;
+      if (stays) planned.note = "stays F32";
+      else wanted = rule_types[i];
     }
     const QuantType& to = fitting_type(*wanted, tensor.shape[0]);
     if (&to != wanted) planned.note = fmt::format("rows of {} do not fit {}", tensor.shape[0], wanted->name);

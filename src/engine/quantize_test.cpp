@@ -139,6 +139,12 @@ TEST_F(Quantizing, PatternsComeBeforeTheMixAndTheLastOneCounts) {
     if (tensor.name.find("attn_v") == std::string::npos) continue;
     EXPECT_EQ(tensor.to, tensor.name < "blk.2" ? "F16" : "Q8_0") << tensor.name;
   }
+  options.tensors = {{"*", "Q8_0"}};
+  for (const QuantizedTensor& tensor : plan_quantize(in(), options).tensors) {
+    if (tensor.name.find("norm") == std::string::npos) continue;
+    EXPECT_EQ(tensor.to, "F32") << tensor.name;
+    EXPECT_EQ(tensor.note, "stays F32");
+  }
   options.tensors.push_back({"nothing.*", "F16"});
   EXPECT_THAT(refusal(options), HasSubstr("no tensor is named nothing.*"));
   options.tensors = {{"*", "Q9"}};
