@@ -81,7 +81,7 @@ class Session {
   std::span<const float> logits() const;  // [vocabulary], of the last token; empty at the start
   std::span<const TokenId> tokens() const;
   int context() const;
-  uint64_t kv_bytes() const;  // memory that the pages hold now
+  uint64_t kv_bytes() const;    // memory that the pages hold now
   uint64_t bytes_read() const;  // of weights, keys and values by all steps of this session and its forks; 0: reference
   const Model& model() const;
 
