@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "engine/loaded_model.h"
 #include "fieldprint/quantize.h"
 #include "fieldprint/session.h"
+#include "ops/run_ops.h"
 
 namespace fieldprint {
 namespace {
@@ -50,6 +52,54 @@ TEST(ExactPrefix, InTheLayersOfLfm2With8BillionWeights) {
     restored.load(saved);
     EXPECT_EQ(restored.assign(tokens), size);
     EXPECT_EQ(logits(restored), expected) << "saved and restored";
+  }
+  std::filesystem::remove_all(folder);
+}
+
+// Sequences that share a step, some with a prompt's chunk, some with one token, get the bits that each gets alone.
+TEST(ExactPrefix, AStepOfSeveralSequencesChangesNoBit) {
+  const auto folder = std::filesystem::temp_directory_path() / ("fieldprint-batch-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  const std::string file = (folder / "model.gguf").string();
+  for (const char* preset : {"tiny-lfm2-8b-a1b", "tiny-lfm2", "tiny-llama"}) {
+    SCOPED_TRACE(preset);
+    SynthOptions options;
+    options.preset = preset;
+    options.mix = "Q4_K";
+    synth(file, options);
+    const auto model = std::static_pointer_cast<const LoadedModel>(Model::load(file, {.threads = 2}));
+    constexpr int kSequences = 3, kSteps = 4;
+    constexpr int kCounts[kSteps][kSequences] = {{40, 1, 7}, {1, 30, 1}, {1, 1, 1}, {5, 1, 66}};
+    const auto ops =
+        make_run_ops(model->kernels(), model->pool(), KvLayout(model->architecture().hyperparameters().kv, 64));
+    std::vector<std::unique_ptr<SequenceState>> states;
+    std::vector<std::vector<TokenId>> tokens;
+    std::vector<Session> alone;
+    for (int i = 0; i < kSequences; ++i) {
+      states.push_back(ops->new_sequence());
+      tokens.push_back(some_tokens(120, i + 3));
+      alone.emplace_back(model);
+    }
+    int done[kSequences] = {};
+    for (const auto& counts : kCounts) {
+      std::vector<StepSequence> step;
+      for (int i = 0; i < kSequences; ++i) {
+        const auto part = std::span(tokens[static_cast<size_t>(i)])
+                              .subspan(static_cast<size_t>(done[i]), static_cast<size_t>(counts[i]));
+        step.push_back({states[static_cast<size_t>(i)].get(), done[i], part, LogitRows::kLast, false});
+        alone[static_cast<size_t>(i)].append(part);
+        done[i] += counts[i];
+      }
+      ops->begin(step);
+      const auto together = ops->finish(model->architecture().forward(*ops));
+      const auto vocabulary = static_cast<size_t>(model->info().vocabulary);
+      for (size_t i = 0; i < kSequences; ++i) {
+        const auto row = together.subspan(i * vocabulary, vocabulary);
+        EXPECT_EQ(std::vector<float>(row.begin(), row.end()), logits(alone[i]))
+            << "sequence " << i << " at " << done[i];
+      }
+    }
+    states.clear();
   }
   std::filesystem::remove_all(folder);
 }
