@@ -25,8 +25,7 @@ inline void across(const uint8_t (*bytes)[8], __m256i* out) {
   transpose(out);
 }
 
-// d[g] = scale * group scale g, and for a minimum m[g] = -minimum * group minimum g: products of 11 and 6 bits, exact.
-template <class F>
+// out[g] = scale * group scale g: products of 11 and 6 bits, exact.
 inline void float_scales(__m256 scale, const uint8_t (*groups)[8], __m256* out) {
   __m256i g[8];
   across(groups, g);
@@ -112,7 +111,7 @@ struct IQ4_XS {
         groups[r][g] = static_cast<uint8_t>((low | high << 4) - 32);
       }
     }
-    float_scales<IQ4_XS>(halves([&](int r) { return &rows.row[r][at].scale; }), groups, s->d);
+    float_scales(halves([&](int r) { return &rows.row[r][at].scale; }), groups, s->d);
   }
 };
 
