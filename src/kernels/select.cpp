@@ -8,7 +8,6 @@
 #include <string>
 
 #include "base/cpu.h"
-#include "base/exp_constants.h"
 #include "fieldprint/error.h"
 
 namespace fieldprint {
@@ -77,38 +76,6 @@ const KernelTable& select_kernels(std::string_view name) {
     known = fmt::format("{}{}{}", kRows[i].name, known.empty() ? "" : ", ", known);
   }
   throw Error(ErrorKind::kUsage, fmt::format("unknown instruction set '{}'", name), origin, "one of: " + known);
-}
-
-void quantize_activations(const KernelTable& kernels, const float* x, int n, const QuantizedRow& out) {
-  kernels.quantize(x, n, out.q, out.d, out.sum);
-  const int blocks = n / kActivationBlock;
-  float squares = 0;
-  for (int b = 0; b < blocks; ++b) squares += out.d[b] * out.d[b];
-  const float limit = squares / static_cast<float>(blocks);
-  constexpr int kPart = 16;
-  for (int p = 0; p < n / kPart; ++p) {
-    int sum = 0;
-    for (int i = p * kPart; i < (p + 1) * kPart; ++i) sum += out.q[i];
-    out.parts[p] = static_cast<int16_t>(sum);
-    out.parts_low[p] = 0;
-  }
-  for (int b = 0; b < blocks; ++b) {
-    const float step = out.d[b];
-    out.fine[b] = step * step > limit;
-    if (!out.fine[b]) continue;
-    // x = step * q + rest, |rest| <= step / 2, in steps of step / 254.
-    const float per_step = static_cast<float>(kFineSteps) / step;
-    int32_t sum = 0;
-    for (int i = b * kActivationBlock; i < (b + 1) * kActivationBlock; ++i) {
-      const float rest = x[i] - step * static_cast<float>(out.q[i]);
-      const float low = std::clamp(rest * per_step, -127.0f, 127.0f);
-      out.q_low[i] = static_cast<int8_t>((low + ExpConstants::kRound) - ExpConstants::kRound);
-      sum += out.q_low[i];
-      out.parts_low[i / kPart] = static_cast<int16_t>(out.parts_low[i / kPart] + out.q_low[i]);
-    }
-    out.sum[b] = kFineSteps * out.sum[b] + sum;
-    out.d[b] = step / static_cast<float>(kFineSteps);
-  }
 }
 
 void matmul_decoded(const KernelTable& kernels, const QuantType& type, const Matmul& args) {

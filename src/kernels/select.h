@@ -21,21 +21,6 @@ std::span<const IsaRow> isa_rows();  // from the plainest to the best
 // kUnsupported for one this CPU (or this build) does not have.
 const KernelTable& select_kernels(std::string_view name);
 
-// Quantises one row of activations, n a multiple of 32: all blocks in 8 bits, and those whose step is coarse beside the
-// row's (step^2 above the mean of step^2: the blocks with outliers) in 16. In SmolLM2 that is about a block in six, and
-// takes four fifths of the squared error away (docs/decisions/0004-fine-activation-blocks.md). The same bits on every
-// ISA.
-struct QuantizedRow {
-  int8_t* q;
-  int8_t* q_low;
-  float* d;
-  int32_t* sum;
-  uint8_t* fine;
-  int16_t* parts;
-  int16_t* parts_low;
-};
-void quantize_activations(const KernelTable& kernels, const float* x, int n, const QuantizedRow& out);
-
 // Runs any type: decodes rows to f32 in scratch and multiplies by the table's F32 kernel.
 void matmul_decoded(const KernelTable& kernels, const QuantType& type, const Matmul& args);
 

@@ -70,32 +70,47 @@ std::vector<std::byte> random_weights(Rng& rng, const QuantType& type, int rows,
   return bytes;
 }
 
+// `tokens` rows of activations, quantised by `kernels`.
 struct Inputs {
-  std::vector<float> x;
-  std::vector<int8_t> q, q_low;
-  std::vector<float> d;
-  std::vector<int32_t> sum;
-  std::vector<uint8_t> fine;
-  std::vector<int16_t> parts, parts_low;
+  struct Part {
+    std::vector<int8_t> q;
+    std::vector<float> d, sum;
+    std::vector<int16_t> parts;
+    explicit Part(size_t n) : q(n), d(n / 32), sum(n / 32), parts(n / 16) {}
+    Quantized quantized() { return {q.data(), d.data(), parts.data(), sum.data()}; }
+    bool operator==(const Part&) const = default;
+  };
 
-  Inputs(Rng& rng, const KernelTable& kernels, int tokens, int k)
-      : x(random_floats(rng, static_cast<size_t>(tokens * k), 3)) {
+  int k;
+  std::vector<float> x;
+  mutable Part high, low;
+  mutable std::vector<uint32_t> fine;
+
+  Inputs(const KernelTable& kernels, std::vector<float> values, int width)
+      : k(width), x(std::move(values)), high(x.size()), low(x.size()) {
     if (k % 32 != 0) return;
-    for (size_t i = 0; i < x.size(); i += 131) x[i] *= 20;  // outliers
-    q.resize(x.size());
-    q_low.resize(x.size());
-    d.resize(x.size() / 32);
-    sum.resize(x.size() / 32);
-    fine.resize(x.size() / 32);
-    parts.resize(x.size() / 16);
-    parts_low.resize(x.size() / 16);
-    quantize_activations(kernels, x.data(), static_cast<int>(x.size()),
-                         {q.data(), q_low.data(), d.data(), sum.data(), fine.data(), parts.data(), parts_low.data()});
+    const int tokens = static_cast<int>(x.size()) / k;
+    fine.resize(static_cast<size_t>(tokens * Activations::fine_words(k)));
+    for (int t = 0; t < tokens; ++t) kernels.quantize(x.data() + t * k, k, activations().from(t, k));
   }
-  Activations activations() const {
-    return {x.data(), q.data(), q_low.data(), d.data(), sum.data(), fine.data(), parts.data(), parts_low.data()};
+  Inputs(Rng& rng, const KernelTable& kernels, int tokens, int width)
+      : Inputs(kernels, with_outliers(random_floats(rng, static_cast<size_t>(tokens * width), 3)), width) {}
+
+  static std::vector<float> with_outliers(std::vector<float> x) {
+    for (size_t i = 0; i < x.size(); i += 131) x[i] *= 20;
+    return x;
   }
-  int integer(size_t i) const { return fine[i / 32] ? kFineSteps * q[i] + q_low[i] : q[i]; }
+  Activations activations() const { return {x.data(), high.quantized(), low.quantized(), fine.data()}; }
+  bool is_fine(size_t block) const {
+    const size_t blocks = static_cast<size_t>(k) / 32,
+                 word = block / blocks * static_cast<size_t>(Activations::fine_words(k));
+    return (fine[word + block % blocks / 32] >> (block % blocks % 32) & 1) != 0;
+  }
+  // What a quantised product takes x[i] for.
+  double value(size_t i) const {
+    const double rest = is_fine(i / 32) ? static_cast<double>(low.d[i / 32]) * low.q[i] : 0;
+    return static_cast<double>(high.d[i / 32]) * high.q[i] + rest;
+  }
 };
 
 std::vector<float> multiply(const KernelTable& kernels, const QuantType& type, const std::vector<std::byte>& w,
@@ -179,15 +194,12 @@ TEST(Kernels, MatmulDoesNotSaturate) {
       }
       Rng rng(1);
       Inputs in(rng, scalar, tokens, k);
-      for (size_t i = 0; i < in.q.size(); ++i) in.q[i] = in.q_low[i] = static_cast<int8_t>(i / k % 2 == 0 ? 127 : -127);
-      for (size_t b = 0; b < in.sum.size(); ++b) {
-        in.fine[b] = b % 2;
-        in.sum[b] = (in.fine[b] ? kFineSteps + 1 : 1) * (b / (k / 32) % 2 == 0 ? 32 * 127 : -32 * 127);
+      for (Inputs::Part* part : {&in.high, &in.low}) {
+        for (size_t i = 0; i < part->q.size(); ++i) part->q[i] = static_cast<int8_t>(i / k % 2 == 0 ? 127 : -127);
+        for (size_t p = 0; p < part->parts.size(); ++p) part->parts[p] = static_cast<int16_t>(part->q[p * 16] * 16);
+        for (size_t b = 0; b < part->d.size(); ++b) part->d[b] = 1, part->sum[b] = part->q[b * 32] * 32.0f;
       }
-      for (size_t p = 0; p < in.parts.size(); ++p) {
-        in.parts[p] = in.q[p * 16] * 16;
-        in.parts_low[p] = in.fine[p / 2] ? in.parts[p] : int16_t{0};
-      }
+      std::fill(in.fine.begin(), in.fine.end(), 0x2u);
       const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
       for_each_isa([&](const KernelTable& kernels) {
         EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected)) << fill;
@@ -215,8 +227,7 @@ TEST(Kernels, MatmulAgreesWithDouble) {
         double sum = 0, size = 0;
         for (int i = 0; i < k; ++i) {
           const auto at = static_cast<size_t>(t * k + i);
-          const double x = type.block_elements >= 32 ? static_cast<double>(in.d[at / 32]) * in.integer(at)
-                                                     : static_cast<double>(in.x[at]);
+          const double x = type.block_elements >= 32 ? in.value(at) : static_cast<double>(in.x[at]);
           sum += x * static_cast<double>(row[static_cast<size_t>(i)]);
           size += std::abs(x * static_cast<double>(row[static_cast<size_t>(i)]));
         }
@@ -258,16 +269,24 @@ TEST(Kernels, ActivationsAreWithinHalfAStepAndOutliersAreFine) {
   Rng rng(9);
   const Inputs in(rng, select_kernels(""), 1, 4096);
   size_t fine = 0;
-  for (size_t i = 0; i < in.x.size(); ++i)
-    ASSERT_LE(std::abs(in.x[i] - in.d[i / 32] * static_cast<float>(in.integer(i))), 0.51f * in.d[i / 32]) << i;
-  for (size_t b = 0; b < in.fine.size(); ++b) {
-    int sum = 0;
-    for (size_t i = b * 32; i < b * 32 + 32; ++i) sum += in.integer(i);
-    ASSERT_EQ(sum, in.sum[b]);
-    fine += in.fine[b];
+  for (size_t b = 0; b < in.high.d.size(); ++b) {
+    const bool is_fine = in.is_fine(b);
+    const auto step = static_cast<double>(is_fine ? in.low.d[b] : in.high.d[b]);
+    int parts[2] = {}, low_parts[2] = {};
+    for (size_t i = b * 32; i < b * 32 + 32; ++i) {
+      ASSERT_LE(std::abs(static_cast<double>(in.x[i]) - in.value(i)), 0.51 * step) << i;
+      parts[i / 16 % 2] += in.high.q[i];
+      low_parts[i / 16 % 2] += in.low.q[i];
+    }
+    for (size_t p = 0; p < 2; ++p) ASSERT_EQ(parts[p], in.high.parts[2 * b + p]);
+    ASSERT_EQ(in.high.sum[b], in.high.d[b] * static_cast<float>(parts[0] + parts[1]));
+    if (!is_fine) continue;
+    for (size_t p = 0; p < 2; ++p) ASSERT_EQ(low_parts[p], in.low.parts[2 * b + p]);
+    ASSERT_EQ(in.low.sum[b], in.low.d[b] * static_cast<float>(low_parts[0] + low_parts[1]));
+    ++fine;
   }
   EXPECT_GT(fine, 0u);
-  EXPECT_LT(fine, in.fine.size() / 2);
+  EXPECT_LT(fine, in.high.d.size() / 2);
 }
 
 TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
@@ -290,15 +309,14 @@ TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
         kernels.silu_mul(x.data(), w.data(), odd, b.data());
         EXPECT_TRUE(same_bits(a, b)) << "silu_mul " << odd;
       }
-      std::vector<int8_t> qa(x.size()), qb(x.size());
-      std::vector<float> da(x.size() / 32), db(x.size() / 32);
-      std::vector<int32_t> sa(x.size() / 32), sb(x.size() / 32);
-      scalar.quantize(x.data(), n, qa.data(), da.data(), sa.data());
-      kernels.quantize(x.data(), n, qb.data(), db.data(), sb.data());
-      EXPECT_EQ(qa, qb);
-      EXPECT_EQ(sa, sb);
-      EXPECT_TRUE(same_bits(da, db));
-      for (size_t i = 0; i < x.size(); ++i) ASSERT_LE(std::abs(x[i] - da[i / 32] * qa[i]), 0.51f * da[i / 32]);
+      x[5] = NAN, x[40] = INFINITY, x[n - 1] = 1e-38f;
+      const Inputs left(scalar, x, n), right(kernels, x, n);
+      EXPECT_EQ(left.high.q, right.high.q) << n;
+      EXPECT_EQ(left.high.parts, right.high.parts) << n;
+      EXPECT_TRUE(same_bits(left.high.d, right.high.d)) << n;
+      EXPECT_TRUE(same_bits(left.high.sum, right.high.sum)) << n;
+      EXPECT_EQ(left.fine, right.fine) << n;
+      EXPECT_TRUE(left.low == right.low) << n;
     }
   });
 }

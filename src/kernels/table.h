@@ -3,13 +3,12 @@
 // oracle.
 //
 // The order of every sum, which all ISAs keep (docs: ARCHITECTURE.md, the determinism contract):
-//  - quantised dot: per block of 32 an exact integer sum, then acc = fma(d_w * d_x, isum, acc), and where the type has
-//  a
-//    minimum acc = fma(m_w, d_x * sum_x, acc); blocks in order. The activations of a fine block are 16-bit integers.
-//    Integer scales of 16 values (Q6_K, Q3_K, Q2_K) and their minima are within isum and sum_x; one of 32 is within
-//    d_w.
+//  - quantised dot: y = high + low, the sums over q and over q_low. Each: per block of 32 an exact integer sum, then
+//    acc = fma(d_w * d_x, isum, acc), and where the type has a minimum acc = fma(m_w, d_x * sum_x, acc); blocks in
+//    order, for low the fine ones only. Integer scales of 16 values (Q6_K, Q3_K, Q2_K) and their minima are within isum
+//    and sum_x; one of 32 is within d_w.
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4,
-//  2, 1].
+//    2, 1].
 //  - accumulate(): one fma a step, in order of the inner index.
 #pragma once
 
@@ -18,8 +17,11 @@
 
 namespace fieldprint {
 
-inline constexpr int kActivationBlock = 32;  // activations share one scale per 32 values
-inline constexpr int kFineSteps = 254;       // steps of q_low in one step of q
+inline constexpr int kActivationBlock = 32;        // activations share one scale per 32 values
+inline constexpr int kFineSteps = 254;             // steps of q_low in one step of q
+inline constexpr int kFineWord = 32;               // blocks whose fine bits share a word
+inline constexpr float kFineLimit = 1.25f;         // see KernelTable::quantize
+inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
 inline constexpr size_t kScratchBytes = 512 << 10;  // what every thread lends to a kernel, 64-byte aligned
 
@@ -30,16 +32,31 @@ enum Slot : uint32_t {
 #undef QUANT_TYPE
 };
 
-// Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k.
+// Numbers in 8 bits: x ~ d * q, with one step d for each block of 32.
+struct Quantized {
+  int8_t* q = nullptr;       // [tokens, k]  in [-127, 127]
+  float* d = nullptr;        // [tokens, k / 32]
+  int16_t* parts = nullptr;  // [tokens, k / 16]  sums of 16 q
+  float* sum = nullptr;      // [tokens, k / 32]  d * sum of the block's q
+
+  Quantized from(int64_t token, int k) const {
+    const int64_t at = token * k;
+    return {q + at, d + at / 32, parts + at / 16, sum + at / 32};
+  }
+};
+
+// Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k. Blocks whose step
+// is coarse are fine: what 8 bits leave over is quantised once more, in steps of d / kFineSteps, and x ~ high + low.
 struct Activations {
-  const float* f32 = nullptr;      // [tokens, k]
-  const int8_t* q = nullptr;       // [tokens, k]  x ~ d * q, q in [-127, 127]; in a fine block x ~ d * (254 q + q_low)
-  const int8_t* q_low = nullptr;   // [tokens, k]  in [-127, 127]; meaningless outside fine blocks
-  const float* d = nullptr;        // [tokens, k / 32]
-  const int32_t* sum = nullptr;    // [tokens, k / 32]  the sum of each block's integers
-  const uint8_t* fine = nullptr;   // [tokens, k / 32]  1: a fine block
-  const int16_t* parts = nullptr;  // [tokens, k / 16]  the sums of q
-  const int16_t* parts_low = nullptr;  // [tokens, k / 16]  the sums of q_low; 0 outside fine blocks
+  const float* f32 = nullptr;  // [tokens, k]
+  Quantized high;
+  Quantized low;             // of fine blocks; what others hold means nothing
+  uint32_t* fine = nullptr;  // [tokens, fine_words(k)]  bit b % 32 of word b / 32: block b is fine
+
+  static constexpr int fine_words(int k) { return (k / kActivationBlock + kFineWord - 1) / kFineWord; }
+  Activations from(int64_t token, int k) const {
+    return {f32 + token * k, high.from(token, k), low.from(token, k), fine + token * fine_words(k)};
+  }
 };
 
 // y[t, r] = dot(weights row r, x row t) for r in [row_begin, row_end), t in [0, tokens).
@@ -64,9 +81,10 @@ struct KernelTable {
   // F32, F16 and BF16, quantised ones for the others.
   MatmulKernel matmul[kMaxGgmlTypes] = {};
 
-  // x [n] -> q [n], d [n / 32], sum [n / 32]; n a multiple of 32. d = max|x| / 127, q = round to even(x * 127 /
-  // max|x|).
-  void (*quantize)(const float* x, int n, int8_t* q, float* d, int32_t* sum) = nullptr;
+  // x [n] -> `out`, n a multiple of 32: all blocks in 8 bits, d = max|x| / 127, q = round to even(x * 127 / max|x|);
+  // and those with d^2 above kFineLimit times the row's mean of d^2 in 16 (the blocks with outliers, in SmolLM2 about
+  // one in eight: docs/decisions/0004-fine-activation-blocks.md).
+  void (*quantize)(const float* x, int n, const Activations& out) = nullptr;
 
   // y = x / sqrt(mean(x^2) + eps) * weight, all [n].
   void (*rms_norm)(const float* x, const float* weight, int n, float eps, float* y) = nullptr;

@@ -16,7 +16,7 @@ namespace {
 // Rows of a matrix are dealt to threads in pieces of about this many bytes: long enough to stream, short enough to
 // share.
 constexpr int64_t kPieceBytes = 128 << 10;
-constexpr int kRowAlign = 16;  // pieces begin at whole panels of every ISA
+constexpr int kRowAlign = 32;  // pieces begin at whole panels of every ISA
 
 // Conv states are kept at the ends of prompts and every kSnapshotTokens tokens: going back there replays nothing.
 constexpr int kSnapshotTokens = 64;
@@ -42,23 +42,6 @@ struct Product {
   int tokens;
   float* y;  // [tokens, weight.rows]
 };
-
-// The activations from row `row` on.
-Activations rows_from(const Activations& a, int64_t row, int64_t k) {
-  const int64_t blocks = k / kActivationBlock;
-  Activations b;
-  b.f32 = a.f32 + row * k;
-  if (a.q != nullptr)
-    b = {b.f32,
-         a.q + row * k,
-         a.q_low + row * k,
-         a.d + row * blocks,
-         a.sum + row * blocks,
-         a.fine + row * blocks,
-         a.parts + 2 * row * blocks,
-         a.parts_low + 2 * row * blocks};
-  return b;
-}
 
 class RunOpsImpl final : public RunOps {
  public:
@@ -234,8 +217,9 @@ class RunOpsImpl final : public RunOps {
     for_experts(experts, [&](int e, int64_t row, int count) {
       const int64_t input_row = tokens > 1 ? row : 0;
       for (const auto& [weight, out] : {std::pair(&moe.gate, data(gate)), std::pair(&moe.up, data(up))}) {
-        products_.push_back({weight->slice(e * ffn, ffn), rows_from(activations(inputs, *weight), input_row, width),
-                             count, out + row * ffn});
+        products_.push_back({weight->slice(e * ffn, ffn),
+                             activations(inputs, *weight).from(input_row, static_cast<int>(width)), count,
+                             out + row * ffn});
       }
     });
     multiply();
@@ -243,8 +227,8 @@ class RunOpsImpl final : public RunOps {
     Tensor outputs = make(rows, width);
     products_.clear();
     for_experts(experts, [&](int e, int64_t row, int count) {
-      products_.push_back({moe.down.slice(e * width, width), rows_from(activations(h, moe.down), row, ffn), count,
-                           data(outputs) + row * width});
+      products_.push_back({moe.down.slice(e * width, width), activations(h, moe.down).from(row, static_cast<int>(ffn)),
+                           count, data(outputs) + row * width});
     });
     multiply();
     Tensor y = make(tokens, width);
@@ -384,27 +368,25 @@ class RunOpsImpl final : public RunOps {
   // The quantised activations of `x`, made once however many matrices multiply them.
   void quantize(const Tensor& x, Activations* out) {
     TensorArena::Slot& slot = arena_.slot(x);
-    const auto tokens = static_cast<size_t>(x.rows()), k = static_cast<size_t>(x.cols()), blocks = k / kActivationBlock;
-    std::byte* memory = slot.quantized.require(
-        2 * tokens * k + tokens * blocks * (sizeof(float) + sizeof(int32_t) + 4 * sizeof(int16_t) + 1));
-    auto* d = reinterpret_cast<float*>(memory);
-    auto* sum = reinterpret_cast<int32_t*>(d + tokens * blocks);
-    auto* parts = reinterpret_cast<int16_t*>(sum + tokens * blocks);
-    auto* parts_low = parts + 2 * tokens * blocks;
-    auto* q = reinterpret_cast<int8_t*>(parts_low + 2 * tokens * blocks);
-    auto* q_low = q + tokens * k;
-    auto* fine = reinterpret_cast<uint8_t*>(q_low + tokens * k);
-    if (!slot.quantized_valid) {
-      const float* values = data(x);
-      for_rows(x.rows(), [&](int row) {
-        const auto t = static_cast<size_t>(row);
-        quantize_activations(kernels_, values + t * k, static_cast<int>(k),
-                             {q + t * k, q_low + t * k, d + t * blocks, sum + t * blocks, fine + t * blocks,
-                              parts + 2 * t * blocks, parts_low + 2 * t * blocks});
-      });
-      slot.quantized_valid = true;
-    }
-    *out = {nullptr, q, q_low, d, sum, fine, parts, parts_low};
+    const int k = static_cast<int>(x.cols());
+    const auto size = static_cast<size_t>(x.rows()) * static_cast<size_t>(k);
+    const auto words = static_cast<size_t>(x.rows()) * static_cast<size_t>(Activations::fine_words(k));
+    // A block of 32: the integers, d, sum, and two parts.
+    const size_t half = size + size / kActivationBlock * (2 * sizeof(float) + 2 * sizeof(int16_t));
+    std::byte* memory = slot.quantized.require(2 * half + words * sizeof(uint32_t));
+    const auto lay = [size](std::byte* at) {
+      Quantized part;
+      part.q = reinterpret_cast<int8_t*>(at);
+      part.d = reinterpret_cast<float*>(at + size);
+      part.sum = part.d + size / kActivationBlock;
+      part.parts = reinterpret_cast<int16_t*>(part.sum + size / kActivationBlock);
+      return part;
+    };
+    *out = {nullptr, lay(memory), lay(memory + half), reinterpret_cast<uint32_t*>(memory + 2 * half)};
+    if (slot.quantized_valid) return;
+    const float* values = data(x);
+    for_rows(x.rows(), [&](int row) { kernels_.quantize(values + int64_t{row} * k, k, out->from(row, k)); });
+    slot.quantized_valid = true;
   }
 
   // cos and sin of this step's positions: turns_[row] = {cos [pairs], sin [pairs]}. One table serves all layers.

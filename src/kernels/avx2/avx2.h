@@ -22,7 +22,7 @@ void matmul_q6_k(const Matmul&);
 void matmul_iq4_xs(const Matmul&);
 void matmul_iq4_nl(const Matmul&);
 void matmul_mxfp4(const Matmul&);
-void quantize(const float* x, int n, int8_t* q, float* d, int32_t* sum);
+void quantize(const float* x, int n, const Activations& out);
 void rms_norm(const float* x, const float* weight, int n, float eps, float* y);
 void silu_mul(const float* gate, const float* up, int n, float* y);
 void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,

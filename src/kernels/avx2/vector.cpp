@@ -5,28 +5,60 @@
 
 namespace fieldprint::avx2 {
 
-void quantize(const float* x, int n, int8_t* q, float* d, int32_t* sum) {
+namespace {
+
+// One block of numbers in steps of d.
+inline void quantize_block(const __m256* x, float inverse, float d, const Quantized& to, int b) {
+  const __m256 steps = _mm256_set1_ps(inverse), most = _mm256_set1_ps(127.0f), least = _mm256_set1_ps(-127.0f);
+  __m256i q[4];
+  for (int i = 0; i < 4; ++i)
+    q[i] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(_mm256_mul_ps(x[i], steps), least), most));
+  const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+  const __m256i bytes = _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.q + b * 32), bytes);
+  // Sums of 16: the halves of the register.
+  const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+  const __m256i twos = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
+  const __m256i sums = _mm256_add_epi32(twos, _mm256_shuffle_epi32(twos, 0xb1));
+  const int first = _mm_cvtsi128_si32(_mm256_castsi256_si128(sums)),
+            second = _mm_cvtsi128_si32(_mm256_extracti128_si256(sums, 1));
+  to.d[b] = d;
+  to.parts[2 * b] = static_cast<int16_t>(first), to.parts[2 * b + 1] = static_cast<int16_t>(second);
+  to.sum[b] = d * static_cast<float>(first + second);
+}
+
+}  // namespace
+
+void quantize(const float* x, int n, const Activations& out) {
+  const int blocks = n / 32;
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-  for (int b = 0; b < n / 32; ++b, x += 32, q += 32) {
+  float squares = 0;
+  for (int b = 0; b < blocks; ++b) {
     __m256 v[4];
-    for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + 8 * i);
-    __m256 top = _mm256_and_ps(v[0], magnitude);
-    for (int i = 1; i < 4; ++i) top = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), top);
+    for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + b * 32 + 8 * i);
+    __m256 top = _mm256_setzero_ps();
+    for (int i = 0; i < 4; ++i) top = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), top);  // a NaN is passed over
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
     four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    const float largest = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-    const __m256 inverse = _mm256_set1_ps(largest > 0 ? 127.0f / largest : 0.0f);
-    __m256i i32[4];
-    for (int i = 0; i < 4; ++i) i32[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
-    const __m256i total = _mm256_add_epi32(_mm256_add_epi32(i32[0], i32[1]), _mm256_add_epi32(i32[2], i32[3]));
-    __m128i t = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
-    t = _mm_add_epi32(t, _mm_unpackhi_epi64(t, t));
-    t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 1));
-    const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(i32[0], i32[1]), _mm256_packs_epi32(i32[2], i32[3]));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q),
-                        _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-    d[b] = largest / 127.0f;
-    sum[b] = _mm_cvtsi128_si32(t);
+    float largest = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+    if (largest < kLeastActivation) largest = 0;
+    const float d = largest / 127.0f;
+    quantize_block(v, largest > 0 ? 127.0f / largest : 0.0f, d, out.high, b);
+    squares = _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(d), _mm_set_ss(d), _mm_set_ss(squares)));
+  }
+  const float limit = squares / static_cast<float>(blocks) * kFineLimit;
+  for (int w = 0; w < Activations::fine_words(n); ++w) out.fine[w] = 0;
+  for (int b = 0; b < blocks; ++b) {
+    const float d = out.high.d[b];
+    if (!(d * d > limit)) continue;
+    out.fine[b / kFineWord] |= 1u << (b % kFineWord);
+    __m256 rest[4];
+    for (int i = 0; i < 4; ++i) {
+      const auto* q = reinterpret_cast<const __m128i*>(out.high.q + b * 32 + 8 * i);
+      rest[i] = _mm256_fnmadd_ps(_mm256_set1_ps(d), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(q))),
+                                 _mm256_loadu_ps(x + b * 32 + 8 * i));
+    }
+    quantize_block(rest, static_cast<float>(kFineSteps) / d, d / static_cast<float>(kFineSteps), out.low, b);
   }
 }
 

@@ -20,6 +20,14 @@ void matmul_q4_0(const Matmul&);
 void matmul_q4_1(const Matmul&);
 void matmul_q5_0(const Matmul&);
 void matmul_q5_1(const Matmul&);
+void matmul_q2_k(const Matmul&);
+void matmul_q3_k(const Matmul&);
+void matmul_q4_k(const Matmul&);
+void matmul_q5_k(const Matmul&);
+void matmul_q6_k(const Matmul&);
+void matmul_iq4_xs(const Matmul&);
+void matmul_iq4_nl(const Matmul&);
+void matmul_mxfp4(const Matmul&);
 void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
                 int m, int inner, int n);
 void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,

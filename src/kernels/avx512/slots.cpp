@@ -11,6 +11,14 @@ void override_slots(KernelTable& table) {
   table.matmul[kSlotQ4_1] = matmul_q4_1;
   table.matmul[kSlotQ5_0] = matmul_q5_0;
   table.matmul[kSlotQ5_1] = matmul_q5_1;
+  table.matmul[kSlotQ2_K] = matmul_q2_k;
+  table.matmul[kSlotQ3_K] = matmul_q3_k;
+  table.matmul[kSlotQ4_K] = matmul_q4_k;
+  table.matmul[kSlotQ5_K] = matmul_q5_k;
+  table.matmul[kSlotQ6_K] = matmul_q6_k;
+  table.matmul[kSlotIQ4_XS] = matmul_iq4_xs;
+  table.matmul[kSlotIQ4_NL] = matmul_iq4_nl;
+  table.matmul[kSlotMXFP4] = matmul_mxfp4;
   table.accumulate = accumulate;
   table.accumulate_f32 = accumulate_f32;
   table.burst_int8 = burst_int8;

@@ -16,19 +16,38 @@ float tree(float* s) {
 
 }  // namespace
 
-void quantize(const float* x, int n, int8_t* q, float* d, int32_t* sum) {
-  for (int b = 0; b < n / 32; ++b, x += 32, q += 32) {
-    float largest = 0;
-    for (int i = 0; i < 32; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
-    const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-    int32_t total = 0;
+void quantize(const float* x, int n, const Activations& out) {
+  const int blocks = n / 32;
+  // One block of numbers in steps of d.
+  const auto block = [](const float* values, float inverse, float d, const Quantized& to, int b) {
+    int parts[2] = {};
     for (int i = 0; i < 32; ++i) {
-      constexpr float kRound = ExpConstants::kRound;  // rounds half to even
-      q[i] = static_cast<int8_t>((x[i] * inverse + kRound) - kRound);
-      total += q[i];
+      const float steps = std::fmin(std::fmax(values[i] * inverse, -127.0f), 127.0f);
+      to.q[b * 32 + i] = static_cast<int8_t>((steps + ExpConstants::kRound) - ExpConstants::kRound);  // half to even
+      parts[i / 16] += to.q[b * 32 + i];
     }
-    d[b] = largest / 127.0f;
-    sum[b] = total;
+    to.d[b] = d;
+    to.parts[2 * b] = static_cast<int16_t>(parts[0]), to.parts[2 * b + 1] = static_cast<int16_t>(parts[1]);
+    to.sum[b] = d * static_cast<float>(parts[0] + parts[1]);
+  };
+  float squares = 0;
+  for (int b = 0; b < blocks; ++b) {
+    float largest = 0;
+    for (int i = b * 32; i < b * 32 + 32; ++i) largest = std::fmax(std::fabs(x[i]), largest);
+    if (largest < kLeastActivation) largest = 0;
+    const float d = largest / 127.0f;
+    block(x + b * 32, largest > 0 ? 127.0f / largest : 0.0f, d, out.high, b);
+    squares = std::fma(d, d, squares);
+  }
+  const float limit = squares / static_cast<float>(blocks) * kFineLimit;
+  for (int w = 0; w < Activations::fine_words(n); ++w) out.fine[w] = 0;
+  for (int b = 0; b < blocks; ++b) {
+    const float d = out.high.d[b];
+    if (!(d * d > limit)) continue;
+    out.fine[b / kFineWord] |= 1u << (b % kFineWord);
+    float rest[32];
+    for (int i = 0; i < 32; ++i) rest[i] = std::fma(-d, static_cast<float>(out.high.q[b * 32 + i]), x[b * 32 + i]);
+    block(rest, static_cast<float>(kFineSteps) / d, d / static_cast<float>(kFineSteps), out.low, b);
   }
 }
 

@@ -1,0 +1,155 @@
+// Eight rows across the lanes of an AVX2 register (see lanes/matmul.h). Products of bytes are added in 16 bits,
+// exactly: maddubs takes unsigned times signed, so signed weights give their sign to the activations.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/lanes/matmul.h"
+
+namespace fieldprint::avx2 {
+namespace {
+
+struct Vec {
+  using Int = __m256i;
+  using Float = __m256;
+  static constexpr int kLanes = 8;
+  static constexpr int kTile = 4;  // tokens: with two row groups, eight sums in registers
+  static constexpr int kSignedBias = 0;
+  static constexpr int kSignedRun = 8;
+  // How many pairs of products of bytes up to `most` with bytes up to 127 the 16 bits of a sum hold: 8, 4, 2.
+  static constexpr int run(int most) { return most <= 16 ? 8 : most <= 32 ? 4 : 2; }
+
+  static Int zero() { return _mm256_setzero_si256(); }
+  static Float zero_float() { return _mm256_setzero_ps(); }
+  static Int bytes(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+  static Int words(int x) { return _mm256_set1_epi16(static_cast<short>(x)); }
+  static Int dwords(int x) { return _mm256_set1_epi32(x); }
+  // x, and within every 16 bytes `step` more from lane to lane.
+  static Int dwords(int x, int step) {
+    return _mm256_setr_epi32(x, x + step, x + 2 * step, x + 3 * step, x, x + step, x + 2 * step, x + 3 * step);
+  }
+  static Int table(const int8_t* sixteen) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen)));
+  }
+
+  static Int bit_and(Int a, Int b) { return _mm256_and_si256(a, b); }
+  static Int bit_or(Int a, Int b) { return _mm256_or_si256(a, b); }
+  template <int N>
+  static Int shift_left(Int a) {
+    return N == 0 ? a : _mm256_slli_epi16(a, N);
+  }
+  template <int N>
+  static Int shift_right(Int a) {
+    return N == 0 ? a : _mm256_srli_epi16(a, N);
+  }
+  template <int N>
+  static Int shift_left_32(Int a) {
+    return _mm256_slli_epi32(a, N);
+  }
+  template <int N>
+  static Int shift_right_32(Int a) {
+    return _mm256_srli_epi32(a, N);
+  }
+  static Int add_8(Int a, Int b) { return _mm256_add_epi8(a, b); }
+  static Int sub_8(Int a, Int b) { return _mm256_sub_epi8(a, b); }
+  static Int add_32(Int a, Int b) { return _mm256_add_epi32(a, b); }
+  static Int sub(Int a, Int b) { return _mm256_sub_epi32(a, b); }
+  static Int madd(Int a, Int b) { return _mm256_madd_epi16(a, b); }
+  template <int N>  // a power of two
+  static Int times(Int a) {
+    return _mm256_slli_epi32(a, __builtin_ctz(N));
+  }
+  static Int shuffle(Int table, Int index) { return _mm256_shuffle_epi8(table, index); }
+  static Int at_most(Int a, Int b) { return _mm256_min_epu8(a, b); }
+  static Int from_signed(Int a) { return a; }
+
+  static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
+  static Float mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
+  static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+  static Float negate(Float a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+  static Float to_float(Int a) { return _mm256_cvtepi32_ps(a); }
+  static Float as_float(Int a) { return _mm256_castsi256_ps(a); }
+  static Float half_low(Int a) { return halves(_mm256_and_si256(a, _mm256_set1_epi32(0xffff))); }
+  static Float half_high(Int a) { return halves(_mm256_srli_epi32(a, 16)); }
+
+  // Bytes 0, 1 (2, 3) of every lane as two 16-bit words.
+  static Int low_pair(Int a) { return pairs(a, 0x01000000); }
+  static Int high_pair(Int a) { return pairs(a, 0x03000200); }
+  // What sums of a group are multiplied with: its scale in both words.
+  static Int first_factor(Int pair) { return _mm256_shuffle_epi8(pair, dwords(0x01000100, 0x04040404)); }
+  static Int second_factor(Int pair) { return _mm256_shuffle_epi8(pair, dwords(0x03020302, 0x04040404)); }
+  static Int one_factor() { return words(1); }
+
+  static Int multiply(Int sum, Int values, Int x) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)); }
+  template <int>
+  static Int add(Int isum, Int sum, Int factor) {
+    return _mm256_add_epi32(isum, _mm256_madd_epi16(sum, factor));
+  }
+  static Int multiply_signed(Int sum, Int values, Int x, Int factor) {
+    const __m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(x, values));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(p, factor));
+  }
+  template <int>
+  static Int add_signed(Int isum, Int sum, Int) {
+    return _mm256_add_epi32(isum, sum);
+  }
+
+  template <class T>
+  static Int broadcast(const T* at) {  // four bytes
+    int32_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    return _mm256_set1_epi32(word);
+  }
+  static Float broadcast(const float* at) { return _mm256_broadcast_ss(at); }
+
+  // 16 bytes of every row -> word i of row r in lane r of out[i].
+  static void transpose(const uint8_t* const* row, int64_t offset, Int* out) {
+    Int v[4];
+    sixteen(row, offset, v);
+    const Int a = _mm256_unpacklo_epi32(v[0], v[1]), b = _mm256_unpacklo_epi32(v[2], v[3]);
+    const Int c = _mm256_unpackhi_epi32(v[0], v[1]), d = _mm256_unpackhi_epi32(v[2], v[3]);
+    out[0] = _mm256_unpacklo_epi64(a, b), out[1] = _mm256_unpackhi_epi64(a, b);
+    out[2] = _mm256_unpacklo_epi64(c, d), out[3] = _mm256_unpackhi_epi64(c, d);
+  }
+  // The first (last) four of 16 bytes of every row.
+  static Int first_words(const uint8_t* const* row, int64_t offset) {
+    Int v[4];
+    sixteen(row, offset, v);
+    return _mm256_unpacklo_epi64(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpacklo_epi32(v[2], v[3]));
+  }
+  static Int last_words(const uint8_t* const* row, int64_t offset) {
+    Int v[4];
+    sixteen(row, offset, v);
+    return _mm256_unpackhi_epi64(_mm256_unpackhi_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[2], v[3]));
+  }
+
+  // The first `count` lanes; masked stores take dozens of cycles on AMD, so whole ones go without.
+  static Float load(const float* p, int count) {
+    return count >= kLanes ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask(count));
+  }
+  static void store(float* p, Float v, int count) {
+    if (count >= kLanes) _mm256_storeu_ps(p, v);
+    else if (count > 0) _mm256_maskstore_ps(p, mask(count), v);
+  }
+
+ private:
+  static Int mask(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static Int pairs(Int a, int pick) { return _mm256_srai_epi16(_mm256_shuffle_epi8(a, dwords(pick, 0x04040404)), 8); }
+  static Float halves(Int dwords) {
+    const Int packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(dwords, dwords), 0xd8);
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+  }
+  // Rows r and r + 4 side by side.
+  static void sixteen(const uint8_t* const* row, int64_t offset, Int* v) {
+    for (int r = 0; r < 4; ++r) {
+      const auto* low = reinterpret_cast<const __m128i*>(row[r] + offset);
+      const auto* high = reinterpret_cast<const __m128i*>(row[r + 4] + offset);
+      v[r] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high), 1);
+    }
+  }
+};
+
+}  // namespace
+}  // namespace fieldprint::avx2

@@ -1,0 +1,145 @@
+// Sixteen rows across the lanes of an AVX-512 register (see lanes/matmul.h). VNNI adds four products of an unsigned and
+// a signed byte to 32 bits, exactly; signed weights are offset to unsigned ones, and the offset times the activations'
+// sum is taken off again, in integers.
+#pragma once
+
+#include "kernels/avx512/avx512.h"
+#include "kernels/lanes/matmul.h"
+
+namespace fieldprint::avx512 {
+namespace {
+
+struct Vec {
+  using Int = __m512i;
+  using Float = __m512;
+  static constexpr int kLanes = 16;
+  static constexpr int kTile = 8;  // tokens: with two row groups, sixteen sums in registers
+  static constexpr int kSignedBias = 128;
+  static constexpr int kSignedRun = 8;
+  static constexpr int run(int) { return 8; }
+
+  static Int zero() { return _mm512_setzero_si512(); }
+  static Float zero_float() { return _mm512_setzero_ps(); }
+  static Int bytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
+  static Int words(int x) { return _mm512_set1_epi16(static_cast<short>(x)); }
+  static Int dwords(int x) { return _mm512_set1_epi32(x); }
+  // x, and within every 16 bytes `step` more from lane to lane.
+  static Int dwords(int x, int step) {
+    return _mm512_broadcast_i32x4(_mm_setr_epi32(x, x + step, x + 2 * step, x + 3 * step));
+  }
+  static Int table(const int8_t* sixteen) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen)));
+  }
+
+  static Int bit_and(Int a, Int b) { return _mm512_and_si512(a, b); }
+  static Int bit_or(Int a, Int b) { return _mm512_or_si512(a, b); }
+  template <int N>
+  static Int shift_left(Int a) {
+    return N == 0 ? a : _mm512_slli_epi16(a, N);
+  }
+  template <int N>
+  static Int shift_right(Int a) {
+    return N == 0 ? a : _mm512_srli_epi16(a, N);
+  }
+  template <int N>
+  static Int shift_left_32(Int a) {
+    return _mm512_slli_epi32(a, N);
+  }
+  template <int N>
+  static Int shift_right_32(Int a) {
+    return _mm512_srli_epi32(a, N);
+  }
+  static Int add_8(Int a, Int b) { return _mm512_add_epi8(a, b); }
+  static Int sub_8(Int a, Int b) { return _mm512_sub_epi8(a, b); }
+  static Int add_32(Int a, Int b) { return _mm512_add_epi32(a, b); }
+  static Int sub(Int a, Int b) { return _mm512_sub_epi32(a, b); }
+  static Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }
+  template <int N>  // a power of two
+  static Int times(Int a) {
+    return _mm512_slli_epi32(a, __builtin_ctz(N));
+  }
+  static Int shuffle(Int table, Int index) { return _mm512_shuffle_epi8(table, index); }
+  static Int at_most(Int a, Int b) { return _mm512_min_epu8(a, b); }
+  static Int from_signed(Int a) { return _mm512_xor_si512(a, bytes(-128)); }
+
+  static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
+  static Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
+  static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
+  static Float negate(Float a) {
+    return as_float(_mm512_xor_si512(_mm512_castps_si512(a), dwords(static_cast<int>(0x80000000))));
+  }
+  static Float to_float(Int a) { return _mm512_cvtepi32_ps(a); }
+  static Float as_float(Int a) { return _mm512_castsi512_ps(a); }
+  static Float half_low(Int a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
+  static Float half_high(Int a) { return half_low(_mm512_srli_epi32(a, 16)); }
+
+  // Bytes 0, 1 (2, 3) of every lane as two 16-bit words.
+  static Int low_pair(Int a) { return pairs(a, 0x01000000); }
+  static Int high_pair(Int a) { return pairs(a, 0x03000200); }
+  // What sums of a group are multiplied with: its scale in 32 bits.
+  static Int first_factor(Int pair) { return _mm512_srai_epi32(_mm512_slli_epi32(pair, 16), 16); }
+  static Int second_factor(Int pair) { return _mm512_srai_epi32(pair, 16); }
+  static Int one_factor() { return zero(); }
+
+  static Int multiply(Int sum, Int values, Int x) { return _mm512_dpbusd_epi32(sum, values, x); }
+  template <int kGroups>
+  static Int add(Int isum, Int sum, Int factor) {
+    return _mm512_add_epi32(isum, kGroups == 2 ? _mm512_mullo_epi32(sum, factor) : sum);
+  }
+  static Int multiply_signed(Int sum, Int values, Int x, Int) { return multiply(sum, values, x); }
+  template <int kGroups>
+  static Int add_signed(Int isum, Int sum, Int factor) {
+    return add<kGroups>(isum, sum, factor);
+  }
+
+  template <class T>
+  static Int broadcast(const T* at) {  // four bytes
+    int32_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    return _mm512_set1_epi32(word);
+  }
+  static Float broadcast(const float* at) { return _mm512_set1_ps(*at); }
+
+  // 16 bytes of every row -> word i of row r in lane r of out[i].
+  static void transpose(const uint8_t* const* row, int64_t offset, Int* out) {
+    Int v[4];
+    sixteen(row, offset, v);
+    const Int a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpacklo_epi32(v[2], v[3]);
+    const Int c = _mm512_unpackhi_epi32(v[0], v[1]), d = _mm512_unpackhi_epi32(v[2], v[3]);
+    out[0] = _mm512_unpacklo_epi64(a, b), out[1] = _mm512_unpackhi_epi64(a, b);
+    out[2] = _mm512_unpacklo_epi64(c, d), out[3] = _mm512_unpackhi_epi64(c, d);
+  }
+  // The first (last) four of 16 bytes of every row.
+  static Int first_words(const uint8_t* const* row, int64_t offset) {
+    Int v[4];
+    sixteen(row, offset, v);
+    return _mm512_unpacklo_epi64(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpacklo_epi32(v[2], v[3]));
+  }
+  static Int last_words(const uint8_t* const* row, int64_t offset) {
+    Int v[4];
+    sixteen(row, offset, v);
+    return _mm512_unpackhi_epi64(_mm512_unpackhi_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[2], v[3]));
+  }
+
+  // The first `count` lanes.
+  static Float load(const float* p, int count) { return _mm512_maskz_loadu_ps(mask(count), p); }
+  static void store(float* p, Float v, int count) { _mm512_mask_storeu_ps(p, mask(count), v); }
+
+ private:
+  static __mmask16 mask(int count) {
+    return static_cast<__mmask16>(count >= kLanes ? 0xffff : count <= 0 ? 0 : (1u << count) - 1);
+  }
+  static Int pairs(Int a, int pick) { return _mm512_srai_epi16(_mm512_shuffle_epi8(a, dwords(pick, 0x04040404)), 8); }
+  // Rows r, r + 4, r + 8 and r + 12 side by side.
+  static void sixteen(const uint8_t* const* row, int64_t offset, Int* v) {
+    const auto part = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row[r] + offset)); };
+    for (int r = 0; r < 4; ++r) {
+      const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(part(r)), part(r + 4), 1);
+      const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(part(r + 8)), part(r + 12), 1);
+      v[r] = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    }
+  }
+};
+
+}  // namespace
+}  // namespace fieldprint::avx512
