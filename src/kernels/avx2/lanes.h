@@ -75,6 +75,10 @@ struct Vec {
   // Bytes 0, 1 (2, 3) of every lane as two 16-bit words.
   static Int low_pair(Int a) { return pairs(a, 0x01000000); }
   static Int high_pair(Int a) { return pairs(a, 0x03000200); }
+  template <int I>
+  static Int byte(Int a) {  // of every lane
+    return _mm256_shuffle_epi8(a, dwords(static_cast<int>(0x80808000u + I), 4));
+  }
   // What sums of a group are multiplied with: its scale in both words.
   static Int first_factor(Int pair) { return _mm256_shuffle_epi8(pair, dwords(0x01000100, 0x04040404)); }
   static Int second_factor(Int pair) { return _mm256_shuffle_epi8(pair, dwords(0x03020302, 0x04040404)); }
@@ -103,38 +107,38 @@ struct Vec {
   static Float broadcast(const float* at) { return _mm256_broadcast_ss(at); }
 
   // 16 bytes of every row -> word i of row r in lane r of out[i].
-  static void transpose(const uint8_t* const* row, int64_t offset, Int* out) {
+  static void transpose(const uint8_t* base, int64_t stride, Int* out) {
     Int v[4];
-    sixteen(row, offset, v);
+    sixteen(base, stride, v);
     const Int a = _mm256_unpacklo_epi32(v[0], v[1]), b = _mm256_unpacklo_epi32(v[2], v[3]);
     const Int c = _mm256_unpackhi_epi32(v[0], v[1]), d = _mm256_unpackhi_epi32(v[2], v[3]);
     out[0] = _mm256_unpacklo_epi64(a, b), out[1] = _mm256_unpackhi_epi64(a, b);
     out[2] = _mm256_unpacklo_epi64(c, d), out[3] = _mm256_unpackhi_epi64(c, d);
   }
   // The first (last) four of 16 bytes of every row.
-  static Int first_words(const uint8_t* const* row, int64_t offset) {
+  static Int first_words(const uint8_t* base, int64_t stride) {
     Int v[4];
-    sixteen(row, offset, v);
+    sixteen(base, stride, v);
     return _mm256_unpacklo_epi64(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpacklo_epi32(v[2], v[3]));
   }
-  static Int last_words(const uint8_t* const* row, int64_t offset) {
+  static Int last_words(const uint8_t* base, int64_t stride) {
     Int v[4];
-    sixteen(row, offset, v);
+    sixteen(base, stride, v);
     return _mm256_unpackhi_epi64(_mm256_unpackhi_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[2], v[3]));
   }
 
-  // The first `count` lanes; masked stores take dozens of cycles on AMD, so whole ones go without.
-  static Float load(const float* p, int count) {
-    return count >= kLanes ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask(count));
+  // Lanes from `skip` on; masked stores take dozens of cycles on AMD, so whole ones go without.
+  static Float load(const float* p, int skip) {
+    return skip == 0 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask(skip));
   }
-  static void store(float* p, Float v, int count) {
-    if (count >= kLanes) _mm256_storeu_ps(p, v);
-    else if (count > 0) _mm256_maskstore_ps(p, mask(count), v);
+  static void store(float* p, Float v, int skip) {
+    if (skip == 0) _mm256_storeu_ps(p, v);
+    else _mm256_maskstore_ps(p, mask(skip), v);
   }
 
  private:
-  static Int mask(int count) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  static Int mask(int skip) {
+    return _mm256_cmpgt_epi32(_mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 8), _mm256_set1_epi32(skip));
   }
   static Int pairs(Int a, int pick) { return _mm256_srai_epi16(_mm256_shuffle_epi8(a, dwords(pick, 0x04040404)), 8); }
   static Float halves(Int dwords) {
@@ -142,10 +146,11 @@ struct Vec {
     return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
   }
   // Rows r and r + 4 side by side.
-  static void sixteen(const uint8_t* const* row, int64_t offset, Int* v) {
+  static void sixteen(const uint8_t* base, int64_t stride, Int* v) {
+    const uint8_t* upper = base + 4 * stride;
     for (int r = 0; r < 4; ++r) {
-      const auto* low = reinterpret_cast<const __m128i*>(row[r] + offset);
-      const auto* high = reinterpret_cast<const __m128i*>(row[r + 4] + offset);
+      const auto* low = reinterpret_cast<const __m128i*>(base + r * stride);
+      const auto* high = reinterpret_cast<const __m128i*>(upper + r * stride);
       v[r] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high), 1);
     }
   }

@@ -2,15 +2,16 @@
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/lanes.h"
 #include "kernels/lanes/formats.h"
+#include "kernels/scalar/scalar.h"
 
 namespace fieldprint::avx2 {
 
-void matmul_q4_0(const Matmul& args) { matmul_lanes<FormatQ4_0<Vec>, Vec>(args); }
-void matmul_q4_1(const Matmul& args) { matmul_lanes<FormatQ4_1<Vec>, Vec>(args); }
-void matmul_q5_0(const Matmul& args) { matmul_lanes<FormatQ5_0<Vec>, Vec>(args); }
-void matmul_q5_1(const Matmul& args) { matmul_lanes<FormatQ5_1<Vec>, Vec>(args); }
-void matmul_q8_0(const Matmul& args) { matmul_lanes<FormatQ8_0<Vec>, Vec>(args); }
-void matmul_iq4_nl(const Matmul& args) { matmul_lanes<FormatIQ4_NL<Vec>, Vec>(args); }
-void matmul_mxfp4(const Matmul& args) { matmul_lanes<FormatMXFP4<Vec>, Vec>(args); }
+void matmul_q4_0(const Matmul& args) { matmul_lanes<FormatQ4_0<Vec>, Vec>(args, scalar::matmul_q4_0); }
+void matmul_q4_1(const Matmul& args) { matmul_lanes<FormatQ4_1<Vec>, Vec>(args, scalar::matmul_q4_1); }
+void matmul_q5_0(const Matmul& args) { matmul_lanes<FormatQ5_0<Vec>, Vec>(args, scalar::matmul_q5_0); }
+void matmul_q5_1(const Matmul& args) { matmul_lanes<FormatQ5_1<Vec>, Vec>(args, scalar::matmul_q5_1); }
+void matmul_q8_0(const Matmul& args) { matmul_lanes<FormatQ8_0<Vec>, Vec>(args, scalar::matmul_q8_0); }
+void matmul_iq4_nl(const Matmul& args) { matmul_lanes<FormatIQ4_NL<Vec>, Vec>(args, scalar::matmul_iq4_nl); }
+void matmul_mxfp4(const Matmul& args) { matmul_lanes<FormatMXFP4<Vec>, Vec>(args, scalar::matmul_mxfp4); }
 
 }  // namespace fieldprint::avx2

@@ -76,6 +76,10 @@ struct Vec {
   // Bytes 0, 1 (2, 3) of every lane as two 16-bit words.
   static Int low_pair(Int a) { return pairs(a, 0x01000000); }
   static Int high_pair(Int a) { return pairs(a, 0x03000200); }
+  template <int I>
+  static Int byte(Int a) {  // of every lane
+    return _mm512_and_si512(_mm512_srli_epi32(a, 8 * I), dwords(255));
+  }
   // What sums of a group are multiplied with: its scale in 32 bits.
   static Int first_factor(Int pair) { return _mm512_srai_epi32(_mm512_slli_epi32(pair, 16), 16); }
   static Int second_factor(Int pair) { return _mm512_srai_epi32(pair, 16); }
@@ -101,38 +105,36 @@ struct Vec {
   static Float broadcast(const float* at) { return _mm512_set1_ps(*at); }
 
   // 16 bytes of every row -> word i of row r in lane r of out[i].
-  static void transpose(const uint8_t* const* row, int64_t offset, Int* out) {
+  static void transpose(const uint8_t* base, int64_t stride, Int* out) {
     Int v[4];
-    sixteen(row, offset, v);
+    sixteen(base, stride, v);
     const Int a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpacklo_epi32(v[2], v[3]);
     const Int c = _mm512_unpackhi_epi32(v[0], v[1]), d = _mm512_unpackhi_epi32(v[2], v[3]);
     out[0] = _mm512_unpacklo_epi64(a, b), out[1] = _mm512_unpackhi_epi64(a, b);
     out[2] = _mm512_unpacklo_epi64(c, d), out[3] = _mm512_unpackhi_epi64(c, d);
   }
   // The first (last) four of 16 bytes of every row.
-  static Int first_words(const uint8_t* const* row, int64_t offset) {
+  static Int first_words(const uint8_t* base, int64_t stride) {
     Int v[4];
-    sixteen(row, offset, v);
+    sixteen(base, stride, v);
     return _mm512_unpacklo_epi64(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpacklo_epi32(v[2], v[3]));
   }
-  static Int last_words(const uint8_t* const* row, int64_t offset) {
+  static Int last_words(const uint8_t* base, int64_t stride) {
     Int v[4];
-    sixteen(row, offset, v);
+    sixteen(base, stride, v);
     return _mm512_unpackhi_epi64(_mm512_unpackhi_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[2], v[3]));
   }
 
-  // The first `count` lanes.
-  static Float load(const float* p, int count) { return _mm512_maskz_loadu_ps(mask(count), p); }
-  static void store(float* p, Float v, int count) { _mm512_mask_storeu_ps(p, mask(count), v); }
+  // Lanes from `skip` on.
+  static Float load(const float* p, int skip) { return _mm512_maskz_loadu_ps(mask(skip), p); }
+  static void store(float* p, Float v, int skip) { _mm512_mask_storeu_ps(p, mask(skip), v); }
 
  private:
-  static __mmask16 mask(int count) {
-    return static_cast<__mmask16>(count >= kLanes ? 0xffff : count <= 0 ? 0 : (1u << count) - 1);
-  }
+  static __mmask16 mask(int skip) { return static_cast<__mmask16>(skip >= kLanes ? 0 : 0xffffu << skip); }
   static Int pairs(Int a, int pick) { return _mm512_srai_epi16(_mm512_shuffle_epi8(a, dwords(pick, 0x04040404)), 8); }
   // Rows r, r + 4, r + 8 and r + 12 side by side.
-  static void sixteen(const uint8_t* const* row, int64_t offset, Int* v) {
-    const auto part = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row[r] + offset)); };
+  static void sixteen(const uint8_t* base, int64_t stride, Int* v) {
+    const auto part = [&](int64_t r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride)); };
     for (int r = 0; r < 4; ++r) {
       const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(part(r)), part(r + 4), 1);
       const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(part(r + 8)), part(r + 12), 1);

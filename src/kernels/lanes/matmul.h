@@ -2,10 +2,10 @@
 // lie across the lanes: lane r is row r, and its 32 bits are four bytes of that row. So a block's integer sums of all
 // rows, and the one fma that follows, are one operation each: the order that the contract asks for (kernels/table.h).
 //
-//   native blocks --read: 4 x 4 transposes--> raw words, lane r from row r --expand--> 8 vectors a block --products-->
+//   native blocks --read: 4 x 4 transposes--> raw words, lane r from row r --expand--> 4 vectors of bytes --products-->
 //
-// Few tokens: each block is multiplied as soon as it is expanded. More: the blocks of two row groups are expanded into
-// a panel, which stays in L1 while all tokens pass in tiles.
+// Few tokens: bytes are multiplied as soon as they are expanded. More: the blocks of two row groups are expanded into a
+// panel, which stays in L1 while all tokens pass in tiles.
 //
 // An ISA's folder includes this with its own V (avx2/lanes.h, avx512/lanes.h); V has internal linkage there, and so has
 // all that is made from it. Nothing here may call the standard library.
@@ -22,19 +22,19 @@ constexpr int kPanelBlocks = kFineWord;
 constexpr int kPanelGroups = 2;   // row groups of a panel: they share each load of an activation
 constexpr int kTokenGroup = 512;  // tokens whose low sums wait in scratch
 
-// The rows of one group as bytes; the last row stands in for those that are missing.
+// The kLanes rows from `first` on; where fewer are left, the group begins `skip` rows before and these lanes are not
+// stored. There are kLanes rows in all at least.
 template <class V>
 struct Rows {
-  const uint8_t* row[V::kLanes];
-  int count;
+  int first, skip;
+  const uint8_t* base;
+  int64_t stride;
 
-  Rows(const Matmul& args, int first) {
-    count = args.row_end - first < V::kLanes ? args.row_end - first : V::kLanes;
-    for (int r = 0; r < V::kLanes; ++r) {
-      const int64_t index = count <= 0 ? args.row_end - 1 : first + (r < count ? r : count - 1);
-      row[r] = reinterpret_cast<const uint8_t*>(args.weights + index * args.row_bytes);
-    }
-  }
+  Rows(const Matmul& args, int begin)
+      : first(begin + V::kLanes <= args.row_end ? begin : args.row_end - V::kLanes),
+        skip(begin - first),
+        base(reinterpret_cast<const uint8_t*>(args.weights + first * args.row_bytes)),
+        stride(args.row_bytes) {}
 };
 
 // What the integer sums of kSuper blocks are multiplied with. Scales of 16 values are integers: two 16-bit words a
@@ -45,21 +45,26 @@ struct Scales {
   typename V::Int pair[kSuper], min_pair[kSuper];
 };
 
-// `bytes` (a multiple of 16) of every row from `offset` on, as words across the lanes.
+// 16 bytes of every row from `offset` on: words 0 .. 3 across the lanes.
 template <class V>
-inline void read_words(const Rows<V>& rows, int64_t offset, int bytes, typename V::Int* words) {
-  for (int i = 0; i < bytes; i += 16) V::transpose(rows.row, offset + i, words + i / 4);
+inline void read16(const Rows<V>& rows, int64_t offset, typename V::Int* words) {
+  V::transpose(rows.base + offset, rows.stride, words);
 }
 
 // A format F<V> is a struct of
-//   Block, kSuper        what a row is made of, and how many blocks of 32 it holds
-//   kRaw                 the words that read() leaves for expand()
-//   kMost                the largest byte that expand() gives
-//   kSigned              expand() gives signed bytes (through V::from_signed)
-//   kOffset              what is to be taken off expand()'s bytes
-//   kMin                 values have a minimum
-//   kGroups              2: every 16 values have an integer scale (and minimum) of their own
-//   read(rows, offset, raw, scales), expand<S>(raw, values[8])
+//   Block, kSuper          what a row is made of, and how many blocks of 32 it holds
+//   kShare                 consecutive blocks that lie in the same bytes: a part of the Block
+//   kChunks, kYield        16-byte columns of a part, and the halves of blocks (16 values) that each gives
+//   half(chunk, yield)     which half of the part that is, 0 .. 2 * kShare - 1
+//   kHead, head(rows, offset, words)   words that all parts need
+//   scales(rows, offset, scales)
+//   read<P, C>(rows, offset, raw)      part P's chunk C as kRaw words
+//   expand<P, C, Y>(raw, head, bytes)  the half's 4 vectors
+//   kMost                  the largest byte that expand() gives
+//   kSigned                expand() gives signed bytes (through V::from_signed)
+//   kOffset                what is to be taken off expand()'s bytes
+//   kMin                   values have a minimum
+//   kGroups                2: every 16 values have an integer scale (and minimum) of their own
 template <class F, class V>
 constexpr int kBias = F::kSigned ? V::kSignedBias : F::kOffset;
 
@@ -128,49 +133,106 @@ inline typename V::Float absorb(typename V::Float acc, typename V::Int isum, typ
 
 inline bool is_fine(const uint32_t* fine, int64_t b) { return (fine[b / kFineWord] >> (b % kFineWord) & 1) != 0; }
 
-// Blocks S .. kSuper - 1 of Block `at`, for T tokens.
-template <class F, class V, int T, int S>
-inline void few_blocks(const Matmul& args, int at, const typename V::Int* raw, const Scales<V, F::kSuper>& scales,
-                       typename V::Float* high, typename V::Float* low) {
-  typename V::Int values[kVectors];
-  F::template expand<S>(raw, values);
-  const typename V::Int* const rows[1] = {values};
-  const typename V::Int *pair = &scales.pair[S], *min_pair = &scales.min_pair[S];
-  const int64_t b = int64_t{at} * F::kSuper + S;
-  typename V::Int isum[1][T];
-  products<F, V, 1, T>(rows, pair, args.x.high.q + b * 32, args.k, isum);
-  for (int t = 0; t < T; ++t) {
-    high[t] =
-        absorb<F, V>(high[t], isum[0][t], scales.d[S], scales.m[S], *pair, *min_pair, args.x.high.from(t, args.k), b);
+// f.operator()<0>(), <1> ...
+template <int kCount, int I = 0, class Function>
+inline __attribute__((always_inline)) void repeat(Function&& f) {
+  if constexpr (I < kCount) {
+    f.template operator()<I>();
+    repeat<kCount, I + 1>(f);
   }
-  for (int t = 0; t < T; ++t) {
-    if (!is_fine(args.x.fine + t * Activations::fine_words(args.k), b)) continue;
-    typename V::Int rest[1][1];
-    const Quantized x = args.x.low.from(t, args.k);
-    products<F, V, 1, 1>(rows, pair, x.q + b * 32, 0, rest);
-    low[t] = absorb<F, V>(low[t], rest[0][0], scales.d[S], scales.m[S], *pair, *min_pair, x, b);
+}
+
+// isum[t] += the integer sum of half a block with T tokens' bytes.
+template <class F, class V, int T>
+inline __attribute__((always_inline)) void half_products(const typename V::Int* values, typename V::Int factor,
+                                                         const int8_t* x, int64_t stride, typename V::Int* isum) {
+  using Int = typename V::Int;
+  constexpr int kRun = run_length<F, V>() < 4 ? run_length<F, V>() : 4;
+#pragma GCC unroll 4
+  for (int i0 = 0; i0 < 4; i0 += kRun) {
+    Int sum[T];
+    for (int t = 0; t < T; ++t) sum[t] = V::zero();
+#pragma GCC unroll 4
+    for (int i = i0; i < i0 + kRun; ++i) {
+      for (int t = 0; t < T; ++t) {
+        const Int word = V::broadcast(x + t * stride + 4 * i);
+        if constexpr (F::kSigned) sum[t] = V::multiply_signed(sum[t], values[i], word, factor);
+        else sum[t] = V::multiply(sum[t], values[i], word);
+      }
+    }
+    for (int t = 0; t < T; ++t) {
+      if constexpr (F::kSigned) isum[t] = V::template add_signed<F::kGroups>(isum[t], sum[t], factor);
+      else isum[t] = V::template add<F::kGroups>(isum[t], sum[t], factor);
+    }
   }
-  if constexpr (S + 1 < F::kSuper) few_blocks<F, V, T, S + 1>(args, at, raw, scales, high, low);
+}
+
+// Part P of Block `at`, for T tokens.
+template <class F, class V, int T, int P>
+inline __attribute__((always_inline)) void few_blocks(const Matmul& args, const Rows<V>& rows, int at, int64_t offset,
+                                                      const typename V::Int* head, const Scales<V, F::kSuper>& scales,
+                                                      typename V::Float* high, typename V::Float* low) {
+  using Int = typename V::Int;
+  const int64_t first = int64_t{at} * F::kSuper + P * F::kShare;  // block
+  Int isum[F::kShare][T], rest[F::kShare][T];
+  bool fine[F::kShare][T];
+  for (int s = 0; s < F::kShare; ++s) {
+    for (int t = 0; t < T; ++t) {
+      isum[s][t] = rest[s][t] = V::zero();
+      fine[s][t] = is_fine(args.x.fine + t * Activations::fine_words(args.k), first + s);
+    }
+  }
+  repeat<F::kChunks>([&]<int C>() {
+    Int raw[F::kRaw];
+    F::template read<P, C>(rows, offset, raw);
+    repeat<F::kYield>([&]<int Y>() {
+      constexpr int kHalf = F::half(C, Y), kBlock = kHalf / 2;
+      Int values[4];
+      F::template expand<P, C, Y>(raw, head, values);
+      const Int pair = scales.pair[P * F::kShare + kBlock];
+      const Int factor = F::kGroups == 1  ? V::one_factor()
+                         : kHalf % 2 == 0 ? V::first_factor(pair)
+                                          : V::second_factor(pair);
+      const int64_t x = (first + kBlock) * 32 + kHalf % 2 * 16;
+      half_products<F, V, T>(values, factor, args.x.high.q + x, args.k, isum[kBlock]);
+      for (int t = 0; t < T; ++t) {
+        if (!fine[kBlock][t]) continue;
+        half_products<F, V, 1>(values, factor, args.x.low.q + t * int64_t{args.k} + x, 0, &rest[kBlock][t]);
+      }
+    });
+  });
+  for (int s = 0; s < F::kShare; ++s) {
+    const int i = P * F::kShare + s;
+    for (int t = 0; t < T; ++t) {
+      high[t] = absorb<F, V>(high[t], isum[s][t], scales.d[i], scales.m[i], scales.pair[i], scales.min_pair[i],
+                             args.x.high.from(t, args.k), first + s);
+      if (!fine[s][t]) continue;
+      low[t] = absorb<F, V>(low[t], rest[s][t], scales.d[i], scales.m[i], scales.pair[i], scales.min_pair[i],
+                            args.x.low.from(t, args.k), first + s);
+    }
+  }
 }
 
 // Rows side by side are too many short streams for the hardware to foresee: the next group's are fetched while these
 // are multiplied, a part with every block.
 template <class F, class V, int T>
 void few_tokens(const Matmul& args) {
-  constexpr int kPart = V::kLanes * static_cast<int>(sizeof(typename F::Block));
-  for (int first = args.row_begin; first < args.row_end; first += V::kLanes) {
-    const Rows<V> rows(args, first);
-    const std::byte* next = args.weights + (int64_t{first} + V::kLanes) * args.row_bytes;
+  constexpr int64_t kBytes = sizeof(typename F::Block), kAhead = V::kLanes * kBytes;
+  for (int begin = args.row_begin; begin < args.row_end; begin += V::kLanes) {
+    const Rows<V> rows(args, begin);
+    const uint8_t* next = rows.base + V::kLanes * rows.stride;
     typename V::Float high[T], low[T];
     for (int t = 0; t < T; ++t) high[t] = low[t] = V::zero_float();
     for (int at = 0; at < args.k / 32 / F::kSuper; ++at) {
-      for (int i = 0; i < kPart; i += 64) __builtin_prefetch(next + int64_t{at} * kPart + i);
-      typename V::Int raw[F::kRaw];
+      for (int64_t i = 0; i < kAhead; i += 64) __builtin_prefetch(next + at * kAhead + i);
+      typename V::Int head[F::kHead + 1];
       Scales<V, F::kSuper> scales;
-      F::read(rows, at * static_cast<int64_t>(sizeof(typename F::Block)), raw, &scales);
-      few_blocks<F, V, T, 0>(args, at, raw, scales, high, low);
+      F::head(rows, at * kBytes, head);
+      F::scales(rows, at * kBytes, &scales);
+      repeat<F::kSuper / F::kShare>(
+          [&]<int P>() { few_blocks<F, V, T, P>(args, rows, at, at * kBytes, head, scales, high, low); });
     }
-    for (int t = 0; t < T; ++t) V::store(args.y + t * args.y_stride + first, V::add(high[t], low[t]), rows.count);
+    for (int t = 0; t < T; ++t) V::store(args.y + t * args.y_stride + rows.first, V::add(high[t], low[t]), rows.skip);
   }
 }
 
@@ -182,38 +244,44 @@ struct alignas(64) Panel {
   typename V::Int pair[kPanelBlocks], min_pair[kPanelBlocks];
 };
 
-template <class F, class V, int S>
-inline void expand_blocks(const typename V::Int* raw, const Scales<V, F::kSuper>& scales, int b, Panel<F, V>* panel) {
-  F::template expand<S>(raw, panel->values[b + S]);
-  panel->d[b + S] = scales.d[S];
-  if constexpr (F::kMin) panel->m[b + S] = scales.m[S];
-  if constexpr (F::kGroups == 2) panel->pair[b + S] = scales.pair[S];
-  if constexpr (F::kGroups == 2 && F::kMin) panel->min_pair[b + S] = scales.min_pair[S];
-  if constexpr (S + 1 < F::kSuper) expand_blocks<F, V, S + 1>(raw, scales, b, panel);
-}
-
 // Blocks [first, first + count) of a row group; the same blocks of the rows `ahead` bytes on are fetched.
 template <class F, class V>
 void fill_panel(const Rows<V>& rows, int first, int count, int64_t ahead, Panel<F, V>* panel) {
+  constexpr int64_t kBytes = sizeof(typename F::Block);
   for (int b = 0; b < count; b += F::kSuper) {
-    const int64_t offset = (first + b) / F::kSuper * static_cast<int64_t>(sizeof(typename F::Block));
-    typename V::Int raw[F::kRaw];
+    const int64_t offset = (first + b) / F::kSuper * kBytes;
+    typename V::Int head[F::kHead + 1];
     Scales<V, F::kSuper> scales;
-    F::read(rows, offset, raw, &scales);
-    expand_blocks<F, V, 0>(raw, scales, b, panel);
+    F::head(rows, offset, head);
+    F::scales(rows, offset, &scales);
+    for (int s = 0; s < F::kSuper; ++s) {
+      panel->d[b + s] = scales.d[s];
+      if constexpr (F::kMin) panel->m[b + s] = scales.m[s];
+      if constexpr (F::kGroups == 2) panel->pair[b + s] = scales.pair[s];
+      if constexpr (F::kGroups == 2 && F::kMin) panel->min_pair[b + s] = scales.min_pair[s];
+    }
+    repeat<F::kSuper / F::kShare>([&]<int P>() {
+      repeat<F::kChunks>([&]<int C>() {
+        typename V::Int raw[F::kRaw];
+        F::template read<P, C>(rows, offset, raw);
+        repeat<F::kYield>([&]<int Y>() {
+          constexpr int kHalf = F::half(C, Y);
+          F::template expand<P, C, Y>(raw, head, panel->values[b + P * F::kShare + kHalf / 2] + kHalf % 2 * 4);
+        });
+      });
+    });
     for (int r = 0; r < V::kLanes; ++r) {
-      for (int i = 0; i < static_cast<int>(sizeof(typename F::Block)); i += 64)
-        __builtin_prefetch(rows.row[r] + ahead + offset + i);
+      for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(rows.base + r * rows.stride + ahead + offset + i);
     }
   }
 }
 
 // Where T tokens' sums with a panel go.
 struct TileOut {
-  float* y;  // of the tile's first row and token
+  float* y[kPanelGroups];  // of each group's first row and the tile's first token
+  int skip[kPanelGroups];  // lanes that are not stored
   int64_t y_stride;
   float* low;  // [tokens][kPanelGroups * kLanes]: the low sums so far
-  int rows;    // of the panel that exist
   bool first, last;
 };
 
@@ -224,9 +292,8 @@ inline void panel_tile(const Panel<F, V>* panel, int count, const Activations& x
   constexpr int G = kPanelGroups;
   Float acc[G][T];
   for (int g = 0; g < G; ++g) {
-    const int rows = out.rows - g * V::kLanes;
     for (int t = 0; t < T; ++t)
-      acc[g][t] = out.first ? V::zero_float() : V::load(out.y + t * out.y_stride + g * V::kLanes, rows);
+      acc[g][t] = out.first ? V::zero_float() : V::load(out.y[g] + t * out.y_stride, out.skip[g]);
   }
   const auto one_block = [&]<int N>(const Quantized& q, int b, Float(*sums)[N]) {
     const typename V::Int* const values[G] = {panel[0].values[b], panel[1].values[b]};
@@ -245,14 +312,13 @@ inline void panel_tile(const Panel<F, V>* panel, int count, const Activations& x
   for (int t = 0; t < T; ++t) {
     float* kept = out.low + t * G * V::kLanes;
     Float low[G][1];
-    for (int g = 0; g < G; ++g) low[g][0] = out.first ? V::zero_float() : V::load(kept + g * V::kLanes, V::kLanes);
+    for (int g = 0; g < G; ++g) low[g][0] = out.first ? V::zero_float() : V::load(kept + g * V::kLanes, 0);
     const Quantized rest = x.low.from(t, k);
     for (uint32_t left = x.fine[t * Activations::fine_words(k)]; left != 0; left &= left - 1)
       one_block.template operator()<1>(rest, __builtin_ctz(left), low);
     for (int g = 0; g < G; ++g) {
-      const int rows = out.rows - g * V::kLanes;
-      if (!out.last) V::store(kept + g * V::kLanes, low[g][0], V::kLanes);
-      V::store(out.y + t * out.y_stride + g * V::kLanes, out.last ? V::add(acc[g][t], low[g][0]) : acc[g][t], rows);
+      if (!out.last) V::store(kept + g * V::kLanes, low[g][0], 0);
+      V::store(out.y[g] + t * out.y_stride, out.last ? V::add(acc[g][t], low[g][0]) : acc[g][t], out.skip[g]);
     }
   }
 }
@@ -263,15 +329,16 @@ void many_tokens(const Matmul& args) {
   const int blocks = args.k / 32;
   auto* panel = reinterpret_cast<Panel<F, V>*>(args.scratch);
   auto* low = reinterpret_cast<float*>(panel + kPanelGroups);
-  static_assert(kPanelGroups * sizeof(Panel<F, V>) + sizeof(float) * kTokenGroup * kRows <= kScratchBytes);
+  static_assert(kPanelGroups == 2 &&
+                kPanelGroups * sizeof(Panel<F, V>) + sizeof(float) * kTokenGroup * kRows <= kScratchBytes);
 
   for (int group = 0; group < args.tokens; group += kTokenGroup) {
     const int tokens = args.tokens - group < kTokenGroup ? args.tokens - group : kTokenGroup;
     for (int row = args.row_begin; row < args.row_end; row += kRows) {
+      const Rows<V> rows[kPanelGroups] = {{args, row}, {args, row + V::kLanes}};
       for (int b0 = 0; b0 < blocks; b0 += kPanelBlocks) {
         const int count = blocks - b0 < kPanelBlocks ? blocks - b0 : kPanelBlocks;
-        for (int g = 0; g < kPanelGroups; ++g)
-          fill_panel<F, V>(Rows<V>(args, row + g * V::kLanes), b0, count, kRows * args.row_bytes, panel + g);
+        for (int g = 0; g < kPanelGroups; ++g) fill_panel<F, V>(rows[g], b0, count, kRows * args.row_bytes, panel + g);
         int t = 0;
         const auto tile = [&]<int T>() {
           Activations x = args.x.from(group + t, args.k);
@@ -279,9 +346,14 @@ void many_tokens(const Matmul& args) {
                {x.high.q + b0 * 32, x.high.d + b0, x.high.parts + b0 * 2, x.high.sum + b0},
                {x.low.q + b0 * 32, x.low.d + b0, x.low.parts + b0 * 2, x.low.sum + b0},
                x.fine + b0 / kFineWord};
+          float* y = args.y + (int64_t{group} + t) * args.y_stride;
           panel_tile<F, V, T>(panel, count, x, args.k,
-                              {args.y + (int64_t{group} + t) * args.y_stride + row, args.y_stride, low + t * kRows,
-                               args.row_end - row, b0 == 0, b0 + count == blocks});
+                              {{y + rows[0].first, y + rows[1].first},
+                               {rows[0].skip, rows[1].skip},
+                               args.y_stride,
+                               low + t * kRows,
+                               b0 == 0,
+                               b0 + count == blocks});
           t += T;
         };
         while (t + V::kTile <= tokens) tile.template operator()<V::kTile>();
@@ -292,8 +364,10 @@ void many_tokens(const Matmul& args) {
   }
 }
 
+// `plain` multiplies where the matrix has fewer rows than V has lanes.
 template <class F, class V>
-void matmul_lanes(const Matmul& args) {
+void matmul_lanes(const Matmul& args, MatmulKernel plain) {
+  if (args.row_end < V::kLanes) return plain(args);
   switch (args.tokens) {
     case 1:
       return few_tokens<F, V, 1>(args);
