@@ -20,7 +20,7 @@ namespace fieldprint {
 inline constexpr int kActivationBlock = 32;        // activations share one scale per 32 values
 inline constexpr int kFineSteps = 254;             // steps of q_low in one step of q
 inline constexpr int kFineWord = 32;               // blocks whose fine bits share a word
-inline constexpr float kFineLimit = 1.25f;         // see KernelTable::quantize
+inline constexpr float kFineLimit = 1.0f;         // see KernelTable::quantize
 inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
 inline constexpr size_t kScratchBytes = 512 << 10;  // what every thread lends to a kernel, 64-byte aligned
@@ -39,10 +39,8 @@ struct Quantized {
   int16_t* parts = nullptr;  // [tokens, k / 16]  sums of 16 q
   float* sum = nullptr;      // [tokens, k / 32]  d * sum of the block's q
 
-  Quantized from(int64_t token, int k) const {
-    const int64_t at = token * k;
-    return {q + at, d + at / 32, parts + at / 16, sum + at / 32};
-  }
+  Quantized skip(int64_t blocks) const { return {q + blocks * 32, d + blocks, parts + blocks * 2, sum + blocks}; }
+  Quantized from(int64_t token, int k) const { return skip(token * (k / 32)); }
 };
 
 // Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k. Blocks whose step

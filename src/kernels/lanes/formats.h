@@ -34,6 +34,7 @@ struct Format {
 template <class V>
 struct NoHead {
   static void head(const Rows<V>&, int64_t, typename V::Int*) {}
+  static void next_part(typename V::Int*) {}
 };
 
 // The bits that begin at `kFrom` of every byte, moved to `kTo`, under kMask.
@@ -51,11 +52,11 @@ inline typename V::Int bits(typename V::Int x) {
 
 template <class B, class V, int kLargest = 15, int kWords = 4>
 struct Nibbles : Format<B, 1, 1, 1, 2, kWords, kLargest>, NoHead<V> {
-  template <int, int>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
+  template <int>
+  static void read(const Rows<V>& rows, int64_t at, int, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(B, nibbles)), raw);
   }
-  template <int, int, int Y>
+  template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     for (int i = 0; i < 4; ++i) values[i] = bits<V, 4 * Y, 15>(raw[i]);
   }
@@ -84,12 +85,12 @@ struct FormatQ4_1 : Nibbles<BlockQ4_1, V> {
 // A fifth bit: value i in bit i of four bytes.
 template <class B, class V>
 struct FiveBits : Nibbles<B, V, 31, 5> {
-  template <int P, int C>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
-    Nibbles<B, V, 31, 5>::template read<P, C>(rows, at, raw);
+  template <int C>
+  static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
+    Nibbles<B, V, 31, 5>::template read<C>(rows, at, part, raw);
     raw[4] = V::first_words(rows.base + at + static_cast<int64_t>(offsetof(B, high)), rows.stride);
   }
-  template <int, int, int Y>
+  template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     const typename V::Int even = V::dwords(0x08040201), odd = V::dwords(static_cast<int>(0x80402010));
 #pragma GCC unroll 4
@@ -118,11 +119,11 @@ struct FormatQ8_0 : Format<BlockQ8_0, 1, 1, 2, 1, 4, 255>, NoHead<V> {
   static void scales(const Rows<V>& rows, int64_t at, Scales<V, 1>* s) {
     s->d[0] = V::half_low(V::first_words(rows.base + at, rows.stride));
   }
-  template <int, int C>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
+  template <int C>
+  static void read(const Rows<V>& rows, int64_t at, int, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ8_0, quants)) + 16 * C, raw);
   }
-  template <int, int, int>
+  template <int, int>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     for (int i = 0; i < 4; ++i) values[i] = V::from_signed(raw[i]);
   }
@@ -136,7 +137,7 @@ inline void iq4_levels(const typename V::Int* raw, typename V::Int* values) {
 template <class V>
 struct FormatIQ4_NL : Nibbles<BlockIQ4_NL, V, 255> {
   static constexpr bool kSigned = true;
-  template <int, int, int Y>
+  template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     iq4_levels<V, Y>(raw, values);
   }
@@ -154,7 +155,7 @@ struct FormatMXFP4 : Nibbles<BlockMXFP4, V, 24> {
     };
     s->d[0] = V::mul(power(half), power(V::sub(e, half)));
   }
-  template <int, int, int Y>
+  template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     const typename V::Int table = V::add_8(V::table(kE2m1Doubled), V::bytes(kOffset));
     for (int i = 0; i < 4; ++i) values[i] = V::shuffle(table, bits<V, 4 * Y, 15>(raw[i]));
@@ -183,11 +184,11 @@ template <class V>
 struct FormatQ4_K : Format<BlockQ4_K, 8, 2, 2, 2, 4, 15>, NoHead<V> {
   static constexpr bool kMin = true;
   static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { six_bit_scales<V>(rows, at, s); }
-  template <int P, int C>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
-    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ4_K, nibbles)) + 32 * P + 16 * C, raw);
+  template <int C>
+  static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
+    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ4_K, nibbles)) + 32 * part + 16 * C, raw);
   }
-  template <int, int, int Y>
+  template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     for (int i = 0; i < 4; ++i) values[i] = bits<V, 4 * Y, 15>(raw[i]);
   }
@@ -201,15 +202,17 @@ struct FormatQ5_K : Format<BlockQ5_K, 8, 2, 2, 2, 4, 31> {
     for (int i = 0; i < 2; ++i)
       read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ5_K, high)) + 16 * i, words + 4 * i);
   }
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { six_bit_scales<V>(rows, at, s); }
-  template <int P, int C>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
-    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ5_K, nibbles)) + 32 * P + 16 * C, raw);
+  static void next_part(typename V::Int* words) {
+    for (int i = 0; i < kHead; ++i) words[i] = V::template shift_right<2>(words[i]);
   }
-  template <int P, int C, int Y>
+  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { six_bit_scales<V>(rows, at, s); }
+  template <int C>
+  static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
+    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ5_K, nibbles)) + 32 * part + 16 * C, raw);
+  }
+  template <int C, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int* head, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i)
-      values[i] = V::bit_or(bits<V, 4 * Y, 15>(raw[i]), moved<V, 2 * P + Y, 4, 16>(head[4 * C + i]));
+    for (int i = 0; i < 4; ++i) values[i] = V::bit_or(bits<V, 4 * Y, 15>(raw[i]), moved<V, Y, 4, 16>(head[4 * C + i]));
   }
 };
 
@@ -229,11 +232,11 @@ struct FormatIQ4_XS : Format<BlockIQ4_XS, 8, 1, 1, 2, 4, 255>, NoHead<V> {
       s->d[I] = V::mul(scale, V::to_float(V::sub(all, V::dwords(32))));
     });
   }
-  template <int P, int>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
-    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockIQ4_XS, nibbles)) + 16 * P, raw);
+  template <int>
+  static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
+    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockIQ4_XS, nibbles)) + 16 * part, raw);
   }
-  template <int, int, int Y>
+  template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     iq4_levels<V, Y>(raw, values);
   }
@@ -265,13 +268,13 @@ struct FormatQ6_K : Format<BlockQ6_K, 8, 4, 2, 4, 12, 63>, NoHead<V> {
     byte_pairs<V>(groups, s->pair);
     same_scale<V>(V::half_high(last_words<BlockQ6_K, V>(rows, at)), s->d);
   }
-  template <int P, int C>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
-    read16<V>(rows, at + 64 * P + 16 * C, raw);
-    read16<V>(rows, at + 64 * P + 16 * C + 32, raw + 4);
-    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ6_K, high)) + 32 * P + 16 * C, raw + 8);
+  template <int C>
+  static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
+    read16<V>(rows, at + 64 * part + 16 * C, raw);
+    read16<V>(rows, at + 64 * part + 16 * C + 32, raw + 4);
+    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ6_K, high)) + 32 * part + 16 * C, raw + 8);
   }
-  template <int, int, int Y>
+  template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     for (int i = 0; i < 4; ++i)
       values[i] = V::bit_or(bits<V, Y / 2 * 4, 15>(raw[Y % 2 * 4 + i]), moved<V, 2 * Y, 4, 0x30>(raw[8 + i]));
@@ -283,6 +286,9 @@ struct FormatQ3_K : Format<BlockQ3_K, 8, 4, 2, 4, 4, 7> {
   static constexpr int kOffset = 4, kGroups = 2, kHead = 8;  // the third bits
   static void head(const Rows<V>& rows, int64_t at, typename V::Int* words) {
     for (int i = 0; i < 2; ++i) read16<V>(rows, at + 16 * i, words + 4 * i);
+  }
+  static void next_part(typename V::Int* words) {
+    for (int i = 0; i < kHead; ++i) words[i] = V::template shift_right<4>(words[i]);
   }
   static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
     using Int = typename V::Int;
@@ -296,14 +302,13 @@ struct FormatQ3_K : Format<BlockQ3_K, 8, 4, 2, 4, 4, 7> {
     byte_pairs<V>(groups, s->pair);
     same_scale<V>(V::half_high(last_words<BlockQ3_K, V>(rows, at)), s->d);
   }
-  template <int P, int C>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
-    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ3_K, quants)) + 32 * P + 16 * C, raw);
+  template <int C>
+  static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
+    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ3_K, quants)) + 32 * part + 16 * C, raw);
   }
-  template <int P, int C, int Y>
+  template <int C, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int* head, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i)
-      values[i] = V::bit_or(bits<V, 2 * Y, 3>(raw[i]), moved<V, 4 * P + Y, 2, 4>(head[4 * C + i]));
+    for (int i = 0; i < 4; ++i) values[i] = V::bit_or(bits<V, 2 * Y, 3>(raw[i]), moved<V, Y, 2, 4>(head[4 * C + i]));
   }
 };
 
@@ -322,11 +327,11 @@ struct FormatQ2_K : Format<BlockQ2_K, 8, 4, 2, 4, 4, 3>, NoHead<V> {
     same_scale<V>(V::half_low(both), s->d);
     same_scale<V>(V::negate(V::half_high(both)), s->m);
   }
-  template <int P, int C>
-  static void read(const Rows<V>& rows, int64_t at, typename V::Int* raw) {
-    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ2_K, quants)) + 32 * P + 16 * C, raw);
+  template <int C>
+  static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
+    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ2_K, quants)) + 32 * part + 16 * C, raw);
   }
-  template <int, int, int Y>
+  template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
     for (int i = 0; i < 4; ++i) values[i] = bits<V, 2 * Y, 3>(raw[i]);
   }

@@ -58,8 +58,9 @@ inline void read16(const Rows<V>& rows, int64_t offset, typename V::Int* words) 
 //   half(chunk, yield)     which half of the part that is, 0 .. 2 * kShare - 1
 //   kHead, head(rows, offset, words)   words that all parts need
 //   scales(rows, offset, scales)
-//   read<P, C>(rows, offset, raw)      part P's chunk C as kRaw words
-//   expand<P, C, Y>(raw, head, bytes)  the half's 4 vectors
+//   next_part(head)        makes it what the part after wants
+//   read<C>(rows, offset, part, raw)   a part's chunk C as kRaw words
+//   expand<C, Y>(raw, head, bytes)     the half's 4 vectors
 //   kMost                  the largest byte that expand() gives
 //   kSigned                expand() gives signed bytes (through V::from_signed)
 //   kOffset                what is to be taken off expand()'s bytes
@@ -131,8 +132,6 @@ inline typename V::Float absorb(typename V::Float acc, typename V::Int isum, typ
   return acc;
 }
 
-inline bool is_fine(const uint32_t* fine, int64_t b) { return (fine[b / kFineWord] >> (b % kFineWord) & 1) != 0; }
-
 // f.operator()<0>(), <1> ...
 template <int kCount, int I = 0, class Function>
 inline __attribute__((always_inline)) void repeat(Function&& f) {
@@ -142,10 +141,10 @@ inline __attribute__((always_inline)) void repeat(Function&& f) {
   }
 }
 
-// isum[t] += the integer sum of half a block with T tokens' bytes.
+// isum[t] += the integer sum of half a block with the bytes of T tokens at `at`.
 template <class F, class V, int T>
 inline __attribute__((always_inline)) void half_products(const typename V::Int* values, typename V::Int factor,
-                                                         const int8_t* x, int64_t stride, typename V::Int* isum) {
+                                                         const Quantized* x, int at, typename V::Int* isum) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>() < 4 ? run_length<F, V>() : 4;
 #pragma GCC unroll 4
@@ -155,7 +154,7 @@ inline __attribute__((always_inline)) void half_products(const typename V::Int* 
 #pragma GCC unroll 4
     for (int i = i0; i < i0 + kRun; ++i) {
       for (int t = 0; t < T; ++t) {
-        const Int word = V::broadcast(x + t * stride + 4 * i);
+        const Int word = V::broadcast(x[t].q + at + 4 * i);
         if constexpr (F::kSigned) sum[t] = V::multiply_signed(sum[t], values[i], word, factor);
         else sum[t] = V::multiply(sum[t], values[i], word);
       }
@@ -167,70 +166,92 @@ inline __attribute__((always_inline)) void half_products(const typename V::Int* 
   }
 }
 
-// Part P of Block `at`, for T tokens.
-template <class F, class V, int T, int P>
-inline __attribute__((always_inline)) void few_blocks(const Matmul& args, const Rows<V>& rows, int at, int64_t offset,
-                                                      const typename V::Int* head, const Scales<V, F::kSuper>& scales,
-                                                      typename V::Float* high, typename V::Float* low) {
-  using Int = typename V::Int;
-  const int64_t first = int64_t{at} * F::kSuper + P * F::kShare;  // block
-  Int isum[F::kShare][T], rest[F::kShare][T];
-  bool fine[F::kShare][T];
-  for (int s = 0; s < F::kShare; ++s) {
+// T tokens' activations from one block on: by value, so that no store is taken to change them.
+template <int T>
+struct FewActivations {
+  Quantized high[T], low[T];
+  uint32_t fine[T];  // bit s: block s is fine
+
+  FewActivations(const Activations& x, int k, int block) {
     for (int t = 0; t < T; ++t) {
-      isum[s][t] = rest[s][t] = V::zero();
-      fine[s][t] = is_fine(args.x.fine + t * Activations::fine_words(args.k), first + s);
+      const Activations row = x.from(t, k);
+      high[t] = row.high.skip(block);
+      low[t] = row.low.skip(block);
+      fine[t] = row.fine[block / kFineWord] >> (block % kFineWord);
     }
   }
+};
+
+// One part of the Block at `offset`, for T tokens: blocks [first, first + kShare) of those at x and scales.
+template <class F, class V, int T>
+inline __attribute__((always_inline)) void few_blocks(const Rows<V>& rows, int64_t offset, int part,
+                                                      const uint8_t* next, const typename V::Int* head,
+                                                      const Scales<V, F::kSuper>& scales, const FewActivations<T>& x,
+                                                      typename V::Float* high, typename V::Float* low) {
+  using Int = typename V::Int;
+  const int first = part * F::kShare;
+  Int isum[F::kShare][T], rest[F::kShare][T];
+  for (int s = 0; s < F::kShare; ++s) {
+    for (int t = 0; t < T; ++t) isum[s][t] = rest[s][t] = V::zero();
+  }
+  uint32_t fine[T];
+  for (int t = 0; t < T; ++t) fine[t] = x.fine[t] >> first;
   repeat<F::kChunks>([&]<int C>() {
+    // A burst of prefetches would wait for itself: each chunk has its share.
+    constexpr int64_t kShare = int64_t{V::kLanes} * sizeof(typename F::Block) * F::kShare / F::kSuper / F::kChunks;
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < kShare; i += 64) __builtin_prefetch(next + (part * F::kChunks + C) * kShare + i);
     Int raw[F::kRaw];
-    F::template read<P, C>(rows, offset, raw);
+    F::template read<C>(rows, offset, part, raw);
     repeat<F::kYield>([&]<int Y>() {
       constexpr int kHalf = F::half(C, Y), kBlock = kHalf / 2;
+      const int at = (first + kBlock) * 32 + kHalf % 2 * 16;
       Int values[4];
-      F::template expand<P, C, Y>(raw, head, values);
-      const Int pair = scales.pair[P * F::kShare + kBlock];
+      F::template expand<C, Y>(raw, head, values);
+      const Int pair = scales.pair[first + kBlock];
       const Int factor = F::kGroups == 1  ? V::one_factor()
                          : kHalf % 2 == 0 ? V::first_factor(pair)
                                           : V::second_factor(pair);
-      const int64_t x = (first + kBlock) * 32 + kHalf % 2 * 16;
-      half_products<F, V, T>(values, factor, args.x.high.q + x, args.k, isum[kBlock]);
+      half_products<F, V, T>(values, factor, x.high, at, isum[kBlock]);
       for (int t = 0; t < T; ++t) {
-        if (!fine[kBlock][t]) continue;
-        half_products<F, V, 1>(values, factor, args.x.low.q + t * int64_t{args.k} + x, 0, &rest[kBlock][t]);
+        if ((fine[t] >> kBlock & 1) != 0) half_products<F, V, 1>(values, factor, x.low + t, at, &rest[kBlock][t]);
       }
     });
   });
   for (int s = 0; s < F::kShare; ++s) {
-    const int i = P * F::kShare + s;
+    const int b = first + s;
     for (int t = 0; t < T; ++t) {
-      high[t] = absorb<F, V>(high[t], isum[s][t], scales.d[i], scales.m[i], scales.pair[i], scales.min_pair[i],
-                             args.x.high.from(t, args.k), first + s);
-      if (!fine[s][t]) continue;
-      low[t] = absorb<F, V>(low[t], rest[s][t], scales.d[i], scales.m[i], scales.pair[i], scales.min_pair[i],
-                            args.x.low.from(t, args.k), first + s);
+      high[t] =
+          absorb<F, V>(high[t], isum[s][t], scales.d[b], scales.m[b], scales.pair[b], scales.min_pair[b], x.high[t], b);
+      if ((fine[t] >> s & 1) != 0)
+        low[t] =
+            absorb<F, V>(low[t], rest[s][t], scales.d[b], scales.m[b], scales.pair[b], scales.min_pair[b], x.low[t], b);
     }
   }
 }
 
 // Rows side by side are too many short streams for the hardware to foresee: the next group's are fetched while these
-// are multiplied, a part with every block.
+// are multiplied.
 template <class F, class V, int T>
 void few_tokens(const Matmul& args) {
-  constexpr int64_t kBytes = sizeof(typename F::Block), kAhead = V::kLanes * kBytes;
+  constexpr int64_t kBytes = sizeof(typename F::Block);
+  const int count = args.k / 32 / F::kSuper;
   for (int begin = args.row_begin; begin < args.row_end; begin += V::kLanes) {
     const Rows<V> rows(args, begin);
     const uint8_t* next = rows.base + V::kLanes * rows.stride;
     typename V::Float high[T], low[T];
     for (int t = 0; t < T; ++t) high[t] = low[t] = V::zero_float();
-    for (int at = 0; at < args.k / 32 / F::kSuper; ++at) {
-      for (int64_t i = 0; i < kAhead; i += 64) __builtin_prefetch(next + at * kAhead + i);
+    for (int at = 0; at < count; ++at) {
       typename V::Int head[F::kHead + 1];
       Scales<V, F::kSuper> scales;
       F::head(rows, at * kBytes, head);
       F::scales(rows, at * kBytes, &scales);
-      repeat<F::kSuper / F::kShare>(
-          [&]<int P>() { few_blocks<F, V, T, P>(args, rows, at, at * kBytes, head, scales, high, low); });
+      const FewActivations<T> x(args.x, args.k, at * F::kSuper);
+#pragma GCC unroll 1
+      for (int part = 0; part < F::kSuper / F::kShare; ++part) {
+        few_blocks<F, V, T>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, x, high, low);
+        F::next_part(head);
+      }
     }
     for (int t = 0; t < T; ++t) V::store(args.y + t * args.y_stride + rows.first, V::add(high[t], low[t]), rows.skip);
   }
@@ -260,16 +281,17 @@ void fill_panel(const Rows<V>& rows, int first, int count, int64_t ahead, Panel<
       if constexpr (F::kGroups == 2) panel->pair[b + s] = scales.pair[s];
       if constexpr (F::kGroups == 2 && F::kMin) panel->min_pair[b + s] = scales.min_pair[s];
     }
-    repeat<F::kSuper / F::kShare>([&]<int P>() {
+    for (int part = 0; part < F::kSuper / F::kShare; ++part) {
       repeat<F::kChunks>([&]<int C>() {
         typename V::Int raw[F::kRaw];
-        F::template read<P, C>(rows, offset, raw);
+        F::template read<C>(rows, offset, part, raw);
         repeat<F::kYield>([&]<int Y>() {
           constexpr int kHalf = F::half(C, Y);
-          F::template expand<P, C, Y>(raw, head, panel->values[b + P * F::kShare + kHalf / 2] + kHalf % 2 * 4);
+          F::template expand<C, Y>(raw, head, panel->values[b + part * F::kShare + kHalf / 2] + kHalf % 2 * 4);
         });
       });
-    });
+      F::next_part(head);
+    }
     for (int r = 0; r < V::kLanes; ++r) {
       for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(rows.base + r * rows.stride + ahead + offset + i);
     }
@@ -342,10 +364,7 @@ void many_tokens(const Matmul& args) {
         int t = 0;
         const auto tile = [&]<int T>() {
           Activations x = args.x.from(group + t, args.k);
-          x = {nullptr,
-               {x.high.q + b0 * 32, x.high.d + b0, x.high.parts + b0 * 2, x.high.sum + b0},
-               {x.low.q + b0 * 32, x.low.d + b0, x.low.parts + b0 * 2, x.low.sum + b0},
-               x.fine + b0 / kFineWord};
+          x = {nullptr, x.high.skip(b0), x.low.skip(b0), x.fine + b0 / kFineWord};
           float* y = args.y + (int64_t{group} + t) * args.y_stride;
           panel_tile<F, V, T>(panel, count, x, args.k,
                               {{y + rows[0].first, y + rows[1].first},
