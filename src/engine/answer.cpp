@@ -29,6 +29,7 @@ bool Answer::push(TokenId token, bool room) {
     generation.reason = FinishReason::kStop;
     return false;
   }
+  if (!wants_token()) return false;  // nobody wants the logits after the last one
   if (!room) generation.reason = FinishReason::kContext;
   return room;
 }

@@ -72,14 +72,19 @@ void Profiler::leave(const Work& work) {
     open_.back().inner_seconds += seconds;
     open_.back().inner += all;
   }
-  Sum& sum = sums_[{phase_, scope.op, scope.stem, scope.weights, scope.layer}];
+  const double begin = std::chrono::duration<double>(scope.begin - begin_).count();
+  const Event event{
+      phase_, scope.op,         scope.stem, scope.layer, scope.weights, begin, seconds, seconds - scope.inner_seconds,
+      all,    all - scope.inner};
+  if (events_.size() < kMaxEvents) events_.push_back(event);
+  else add(event, sums_);
+}
+
+void Profiler::add(const Event& event, Sums& sums) {
+  Sum& sum = sums[{event.phase, event.op, event.stem, event.weights, event.layer}];
   ++sum.calls;
-  sum.seconds += seconds - scope.inner_seconds;
-  sum.work += all - scope.inner;
-  if (events_.size() < kMaxEvents) {
-    const double begin = std::chrono::duration<double>(scope.begin - begin_).count();
-    events_.push_back({phase_, scope.op, scope.stem, scope.layer, begin, seconds, all});
-  }
+  sum.seconds += event.own_seconds;
+  sum.work += event.own;
 }
 
 void Profiler::clear() {
@@ -90,7 +95,9 @@ void Profiler::clear() {
 
 std::vector<ProfileRow> Profiler::rows(bool by_layer) const {
   std::map<std::tuple<std::string, std::string, int>, ProfileRow> merged;
-  for (const auto& [key, sum] : sums_) {
+  Sums sums = sums_;
+  for (const Event& event : events_) add(event, sums);
+  for (const auto& [key, sum] : sums) {
     const auto& [phase, op, stem, weights, layer] = key;
     const std::string name = by_layer ? std::string() : label(op, stem, weights);
     const int of = by_layer ? layer : -1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <string_view>
 #include <tuple>
@@ -53,19 +54,24 @@ class Profiler final : public Profile {
     const char* op;
     std::string_view stem;
     int layer;
+    size_t weights;
     double begin, seconds;  // since begin_
-    Work work;
+    double own_seconds;
+    Work work, own;
   };
   using Key = std::tuple<std::string_view, std::string_view, std::string_view, size_t, int>;  // phase op stem n layer
 
+  using Sums = std::map<Key, Sum>;
+
+  static void add(const Event& event, Sums& sums);
   std::vector<ProfileRow> rows(bool by_layer) const;
 
   const char* phase_ = "prefill";
   int layer_ = -1;
   Clock::time_point begin_ = Clock::now();
   std::vector<Open> open_;
-  std::map<Key, Sum> sums_;
-  std::vector<Event> events_;
+  std::deque<Event> events_;  // summed when asked for: a step is not to wait for that
+  Sums sums_;                 // of what came after the last event that is kept
 };
 
 // Measures one op from here to the end of the block; nothing where `profiler` is nullptr. `Worker` has work().
