@@ -18,6 +18,8 @@ namespace {
 constexpr int64_t kPieceBytes = 128 << 10;
 constexpr int kRowAlign = 32;  // pieces begin at whole panels of every ISA
 
+constexpr int kRowsAtOnce = 4;  // of row-wise work: about as long as a parallel loop takes to begin and end
+
 // Conv states are kept at the ends of prompts and every kSnapshotTokens tokens: going back there replays nothing.
 constexpr int kSnapshotTokens = 64;
 constexpr int64_t kMaxSnapshotBytes = 16 << 20;
@@ -328,10 +330,13 @@ class RunOpsImpl final : public RunOps {
     float_operations_ += static_cast<uint64_t>(4 * keys * shape.heads * shape.head_dim);
   }
 
-  // Row-wise work: one row is not worth waking anybody.
+  // Row-wise work: a few rows are not worth waking anybody.
   template <class Task>
   void for_rows(int count, Task&& task) {
-    pool_.run(count, [&](int64_t row, int) { task(static_cast<int>(row)); });
+    pool_.run((count + kRowsAtOnce - 1) / kRowsAtOnce, [&](int64_t piece, int) {
+      const int begin = static_cast<int>(piece) * kRowsAtOnce;
+      for (int row = begin; row < std::min(count, begin + kRowsAtOnce); ++row) task(row);
+    });
   }
 
   // `x` as the kernel of `w` wants it; the quantised form is made once, however many matrices multiply it.
