@@ -10,8 +10,10 @@
 #include "fieldprint/quantize.h"
 #include "options.h"
 #include "output.h"
+#include "profile.h"
 #include "settings.h"
 #include "signals.h"
+#include "startup.h"
 
 namespace fieldprint::cli {
 
@@ -20,11 +22,13 @@ namespace {
 struct Bench {
   ModelOptions model;
   std::string synth, format = "table";
-  std::vector<int> prefill = {512}, decode = {64}, depths = {0};
+  std::vector<int> prefill = {512}, decode = {64}, depths = {0}, streams = {1};
+  ProfileOptions profile;
   int repeats = 5;
-  bool quiet = false;
+  bool startup = false, quiet = false;
   int operator()() const;
   std::string path() const;
+  std::vector<BenchTask> tasks() const;
 };
 
 // The file of --synth, written once and kept.
@@ -47,30 +51,60 @@ std::string Bench::path() const {
   return file;
 }
 
+// Tests of one stream are prefill and decode apart; of several, a prompt and an answer each, as servers have them.
+std::vector<BenchTask> Bench::tasks() const {
+  using Kind = BenchTask::Kind;
+  std::vector<BenchTask> tasks;
+  for (const int count : streams) {
+    if (count < 1) throw Error(ErrorKind::kUsage, "--streams wants at least one stream");
+    for (const int depth : depths) {
+      for (const int tokens : prefill) {
+        if (tokens > 0 && count == 1) tasks.push_back({Kind::kPrefill, tokens, depth});
+        for (const int answer : decode) {
+          if (tokens > 0 && answer > 0 && count > 1) tasks.push_back({Kind::kStreams, tokens, depth, count, answer});
+        }
+      }
+      for (const int tokens : decode) {
+        if (tokens > 0 && count == 1) tasks.push_back({Kind::kDecode, tokens, depth});
+      }
+    }
+  }
+  return tasks;
+}
+
 struct Shown {
   BenchRow row;
   Ceilings ceilings;
+  const char* kind() const {
+    using Kind = BenchTask::Kind;
+    return row.task.kind == Kind::kPrefill ? "prefill" : row.task.kind == Kind::kDecode ? "decode" : "streams";
+  }
+  bool streams() const { return row.task.kind == BenchTask::Kind::kStreams; }
   std::string name() const {
-    std::string text =
-        fmt::format("{} {}", row.task.kind == BenchTask::Kind::kPrefill ? "prefill" : "decode", row.task.tokens);
-    if (row.task.depth > 0) text += fmt::format(" at {}", row.task.depth);
+    const BenchTask& t = row.task;
+    std::string text = streams() ? fmt::format("{} streams {}+{}", t.streams, t.tokens, t.answer)
+                                 : fmt::format("{} {}", kind(), t.tokens);
+    if (t.depth > 0) text += fmt::format(" at {}", t.depth);
     return text;
   }
   double spread() const { return row.median > 0 ? (row.most - row.least) / row.median : 0; }
   double bandwidth_share() const { return row.bytes_per_second / ceilings.read_bandwidth; }
-  double int8_share() const { return row.operations_per_second / ceilings.int8_rate; }
+  double int8_share() const { return row.int8_operations_per_second / ceilings.int8_rate; }
+  double f32_share() const { return row.float_operations_per_second / ceilings.f32_rate; }
 };
 
-constexpr const char* kColumns[] = {"test", "tokens/s", "spread", "GB/s", "of the bus", "GOP/s", "of int8"};
+constexpr const char* kColumns[] = {"test", "tokens/s", "spread", "decode t/s", "GB/s", "of bus", "of int8", "of f32"};
 
 std::vector<std::string> cells(const Shown& s) {
+  const auto share = [](double x) { return fmt::format("{:.1f} %", x * 100); };
   return {s.name(),
           fmt::format("{:.2f}", s.row.median),
-          fmt::format("{:.1f} %", s.spread() * 100),
+          share(s.spread()),
+          s.streams() ? fmt::format("{:.2f}", s.row.decode_rate) : "",
           fmt::format("{:.2f}", s.row.bytes_per_second / 1e9),
-          fmt::format("{:.1f} %", s.bandwidth_share() * 100),
-          fmt::format("{:.1f}", s.row.operations_per_second / 1e9),
-          fmt::format("{:.1f} %", s.int8_share() * 100)};
+          share(s.bandwidth_share()),
+          share(s.int8_share()),
+          share(s.f32_share())};
 }
 
 void print_row(const std::vector<std::string>& row, const std::string& format) {
@@ -80,37 +114,42 @@ void print_row(const std::vector<std::string>& row, const std::string& format) {
   } else if (format == "csv") {
     line = fmt::format("{}", fmt::join(row, ","));
   } else {
-    line = fmt::format("{:<22}", row[0]);
-    for (size_t i = 1; i < row.size(); ++i) line += fmt::format("{:>12}", row[i]);
+    line = fmt::format("{:<26}", row[0]);
+    for (size_t i = 1; i < row.size(); ++i) line += fmt::format("{:>11}", row[i]);
   }
   write_out(line + "\n");
   flush_out();
 }
 
 nlohmann::ordered_json to_json(const Shown& s) {
-  return {{"test", s.row.task.kind == BenchTask::Kind::kPrefill ? "prefill" : "decode"},
-          {"tokens", s.row.task.tokens},
-          {"depth", s.row.task.depth},
-          {"tokens_per_second", s.row.median},
-          {"least", s.row.least},
-          {"most", s.row.most},
-          {"bytes_per_second", s.row.bytes_per_second},
-          {"share_of_bandwidth", s.bandwidth_share()},
-          {"operations_per_second", s.row.operations_per_second},
-          {"share_of_int8", s.int8_share()}};
+  nlohmann::ordered_json object = {{"test", s.kind()},
+                                   {"tokens", s.row.task.tokens},
+                                   {"depth", s.row.task.depth},
+                                   {"tokens_per_second", s.row.median},
+                                   {"least", s.row.least},
+                                   {"most", s.row.most},
+                                   {"bytes_per_second", s.row.bytes_per_second},
+                                   {"share_of_bandwidth", s.bandwidth_share()},
+                                   {"int8_operations_per_second", s.row.int8_operations_per_second},
+                                   {"share_of_int8", s.int8_share()},
+                                   {"float_operations_per_second", s.row.float_operations_per_second},
+                                   {"share_of_float", s.f32_share()}};
+  if (s.streams()) {
+    object["streams"] = s.row.task.streams;
+    object["answer"] = s.row.task.answer;
+    object["decode_tokens_per_second"] = s.row.decode_rate;
+  }
+  return object;
 }
 
 int Bench::operator()() const {
   if (!synth.empty() && !model.model.empty()) throw Error(ErrorKind::kUsage, "--model and --synth exclude each other");
   const SignalGuard guard;
-  const auto loaded = Model::load(path(), model.load);
-  std::vector<BenchTask> tasks;
-  for (const int depth : depths) {
-    for (const int tokens : prefill)
-      if (tokens > 0) tasks.push_back({BenchTask::Kind::kPrefill, tokens, depth});
-    for (const int tokens : decode)
-      if (tokens > 0) tasks.push_back({BenchTask::Kind::kDecode, tokens, depth});
-  }
+  const std::vector<BenchTask> planned = tasks();
+  const std::string file = path();
+  const auto loaded = Model::load(file, model.load);
+  SessionOptions session = model.session;
+  session.profile = profile.create();
   const Ceilings ceilings = measure_ceilings(*loaded);
   if (!quiet) {
     note(fmt::format("{}, {} threads, {}: reads {:.1f} GB/s, int8 {:.0f} GOP/s, float32 {:.0f} GFLOP/s",
@@ -120,22 +159,37 @@ int Bench::operator()() const {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   if (format != "json") print_row({std::begin(kColumns), std::end(kColumns)}, format);
   if (format == "markdown") print_row(std::vector<std::string>(std::size(kColumns), "---"), format);
-  for (const auto& task : tasks) {
+  for (const auto& task : planned) {
     ProgressBar bar(ProgressBar::Unit::kCount, quiet);
-    Shown shown{bench(loaded, task, model.session, repeats, bar.callback()), ceilings};
+    Shown shown{bench(loaded, task, session, repeats, bar.callback()), ceilings};
     bar.wipe();
     if (format == "json") rows.push_back(to_json(shown));
     else print_row(cells(shown), format);
+    if (profile.table) show_profile(*session.profile, ceilings, shown.name());
+  }
+  if (!profile.trace.empty()) write_trace(*session.profile, profile.trace);
+  std::vector<double> first_token;
+  if (startup) {
+    std::vector<std::string> flags = {"-t", std::to_string(loaded->threads()), "--isa", std::string(loaded->isa())};
+    first_token = measure_startup(file, flags, repeats);
+    const double median = first_token[first_token.size() / 2];
+    if (format != "json") {
+      std::vector<std::string> row(std::size(kColumns));
+      row[0] = fmt::format("first token {:.0f} ms", median * 1e3);
+      row[2] = fmt::format("{:.1f} %", (first_token.back() - first_token.front()) / median * 100);
+      print_row(row, format);
+    }
   }
   if (format == "json") {
-    const nlohmann::ordered_json object = {{"model", loaded->info().path},
-                                           {"threads", loaded->threads()},
-                                           {"isa", loaded->isa()},
-                                           {"repeats", repeats},
-                                           {"read_bandwidth", ceilings.read_bandwidth},
-                                           {"int8_rate", ceilings.int8_rate},
-                                           {"f32_rate", ceilings.f32_rate},
-                                           {"rows", rows}};
+    nlohmann::ordered_json object = {{"model", loaded->info().path},
+                                     {"threads", loaded->threads()},
+                                     {"isa", loaded->isa()},
+                                     {"repeats", repeats},
+                                     {"read_bandwidth", ceilings.read_bandwidth},
+                                     {"int8_rate", ceilings.int8_rate},
+                                     {"f32_rate", ceilings.f32_rate},
+                                     {"rows", rows}};
+    if (startup) object["first_token_seconds"] = first_token;
     write_out(object.dump() + "\n");
   }
   return kDone;
@@ -168,16 +222,23 @@ Action add_bench(CLI::App& app) {
   add_counts(app, "-p,--prefill", bench->prefill, "Tokens in one go; 0 = none");
   add_counts(app, "-n,--decode", bench->decode, "Tokens one by one; 0 = none");
   add_counts(app, "-d,--depth", bench->depths, "Tokens that are there before");
+  add_counts(app, "-b,--streams", bench->streams,
+             "Sequences side by side; more than 1: a prompt of -p and an answer of -n tokens each");
+  add_flag(app, "--startup", bench->startup, "Also the time from the start of a process to its first token")
+      ->group("Measure");
   add_integer(app, "-r,--repeats", bench->repeats, 1, "Measured runs of each test: their median is shown")
       ->group("Measure");
   add_choice(app, "--format", bench->format, {"table", "json", "csv", "markdown"}, "How to print")->group("Output");
+  add_profile(app, bench->profile);
   add_quiet(app, bench->quiet);
   add_threads(app, bench->model.load);
   add_executor(app, bench->model.session);
   app.footer(
       "  fieldprint bench\n"
       "  fieldprint bench --synth lfm2-8b-a1b:q6_k -p 32,512 -n 64\n"
-      "  fieldprint bench --synth attn-lfm2:q8_0 -d 0,8192 --format markdown");
+      "  fieldprint bench --synth attn-lfm2:q8_0 -d 0,8192 --format markdown\n"
+      "  fieldprint bench --synth lfm2-8b-a1b:q6_k -b 16 -p 32 -n 48 --startup\n"
+      "What the columns mean: docs/performance.md");
   return [bench] { return (*bench)(); };
 }
 

@@ -11,6 +11,7 @@
 #include "files.h"
 #include "options.h"
 #include "output.h"
+#include "profile.h"
 #include "signals.h"
 
 namespace fieldprint::cli {
@@ -20,6 +21,7 @@ namespace {
 struct Run {
   ModelOptions model;
   SamplingOptions sampling;
+  ProfileOptions profile;
   std::string prompt, system, template_file, tools_file, session_file;
   bool raw = false, json = false, quiet = false, show_prompt = false;
   const CLI::Option* prompt_given = nullptr;
@@ -94,7 +96,9 @@ int Run::operator()() const {
   const auto tokens = encode_prompt(loaded->tokenizer(), text);
   if (show_prompt) write_err(fmt::format("{}\n[{} tokens: {}]\n", text, tokens.size(), fmt::join(tokens, " ")));
 
-  Session session(loaded, model.session);
+  SessionOptions session_options = model.session;
+  session_options.profile = profile.create();
+  Session session(loaded, session_options);
   if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
   SamplingOptions options = sampling;
   options.special = options.special || !tools_file.empty();  // calls stand between control tokens
@@ -127,6 +131,8 @@ int Run::operator()() const {
     if (sampling.temperature > 0) line += fmt::format(" | seed {}", sampling.seed);
     tell_run_line(line);
   }
+  if (profile.table) show_profile(*session_options.profile, measure_ceilings(*loaded), "profile");
+  if (!profile.trace.empty()) write_trace(*session_options.profile, profile.trace);
   return kDone;
 }
 
@@ -151,6 +157,7 @@ Action add_run(CLI::App& app) {
            "Keep the keys and values in FILE: what the next prompt begins with in common is not computed again")
       ->group("Prompt");
   add_sampling(app, run->sampling);
+  add_profile(app, run->profile);
   add_flag(app, "--json", run->json, "One JSON object: text, tokens, finish_reason, stats")->group("Output");
   add_quiet(app, run->quiet);
   add_threads(app, run->model.load);

@@ -719,6 +719,35 @@ class Bench(Case):
         self.assertGreater(result["read_bandwidth"], 1e8)
         self.assertGreater(result["int8_rate"], 1e8)
 
+    def test_streams_startup_and_profile(self):
+        trace = folder / "trace.json"
+        out, err = self.tiny("bench", "-p", "8", "-n", "4", "-b", "1,3", "-r", "2", "--format", "json", "-q", "--startup",
+                             "--profile", "--profile-trace", trace)
+        result = json.loads(out)
+        self.assertEqual([r["test"] for r in result["rows"]], ["prefill", "decode", "streams"])
+        streams = result["rows"][2]
+        self.assertEqual((streams["streams"], streams["tokens"], streams["answer"]), (3, 8, 4))
+        self.assertGreaterEqual(streams["decode_tokens_per_second"], streams["tokens_per_second"])
+        self.assertEqual(len(result["first_token_seconds"]), 2)
+        self.assertGreater(result["first_token_seconds"][0], 0)
+        for says in ("3 streams 8+4", "decode, op", "prefill, layer", "linear ffn_down", "attend", "rms_norm attn_norm"):
+            self.assertIn(says, err)
+        events = json.loads(trace.read_text())["traceEvents"]
+        self.assertTrue(all(event["ph"] == "X" and event["dur"] >= 0 for event in events))
+        self.assertIn("linear ffn_gate", {event["name"] for event in events})
+        out, _ = self.tiny("bench", "-p", "8", "-n", "4", "-b", "2", "-r", "1", "-q", "--startup", "--format", "csv")
+        lines = out.splitlines()
+        self.assertEqual(lines[0], "test,tokens/s,spread,decode t/s,GB/s,of bus,of int8,of f32")
+        self.assertTrue(lines[1].startswith("2 streams 8+4,"))
+        self.assertRegex(lines[2], r"^first token \d+ ms,,")
+        self.assertEqual({line.count(",") for line in lines}, {7})
+        self.refused("bench", "-b", "0", says="at least one stream")
+
+    def test_a_profile_of_an_answer(self):
+        _, err = self.tiny("run", "--raw", "-n", "4", "--temp", "0", "-q", "--profile", "the the")
+        for says in ("profile: reads", "prefill, op", "decode, op", "sample", "decode, layer"):
+            self.assertIn(says, err)
+
     def test_a_synthetic_model_is_made_once(self):
         cache = folder / "cache"
         options = ("bench", "--synth", "tiny-lfm2moe:q4_k", "-p", "8", "-n", "2", "-r", "1", "--format", "markdown")

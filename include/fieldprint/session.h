@@ -1,4 +1,5 @@
-// One sequence of tokens on a model: fed, continued, cut back. One thread at a time per session.
+// Sequences of tokens on a model. Session: one, fed, continued, cut back; one thread at a time. Scheduler: many that
+// share each pass over the weights; any thread may submit.
 #pragma once
 
 #include <atomic>
@@ -19,22 +20,46 @@ enum class Executor {
   kReference,  // float64, slow and obvious: the oracle
 };
 
+// Where the time of steps went. An op's own time, bytes and operations: those of ops inside it are their own rows.
+struct ProfileRow {
+  std::string phase;  // "prefill": steps that carried more than one token of a sequence; "decode": the others
+  std::string op;     // "linear ffn_down", "attend" ...; "step" is what no op accounts for
+  int layer = -1;     // -1: of none, or of all in by_op()
+  uint64_t calls = 0;
+  double seconds = 0;
+  uint64_t bytes = 0;                                  // weights, keys and values read
+  uint64_t int8_operations = 0, float_operations = 0;  // a product and a sum are two
+};
+
+// Given to sessions by their options; one step at a time may write to it.
+class Profile {
+ public:
+  static std::shared_ptr<Profile> create();
+  virtual ~Profile() = default;
+  virtual void clear() = 0;
+  virtual std::vector<ProfileRow> by_op() const = 0;     // phase by phase, the longest first
+  virtual std::vector<ProfileRow> by_layer() const = 0;  // phase by phase, op is empty
+  virtual std::string trace() const = 0;                 // every op in Chrome's trace event format (JSON)
+};
+
 struct SessionOptions {
   Executor executor = Executor::kRun;
-  int context = 0;              // tokens at most; 0 = what the model was trained for
-  int chunk = 512;              // prefill tokens per step; never changes the result
-  int page_size = 64;           // tokens per KV page; never changes the result
-  std::string kv_type = "f16";  // how keys and values are kept: f16, bf16, q8_0
+  int context = 0;                             // tokens at most; 0 = what the model was trained for
+  int chunk = 512;                             // prefill tokens per step; never changes the result
+  int page_size = 64;                          // tokens per KV page; never changes the result
+  std::string kv_type = "f16";                 // how keys and values are kept: f16, bf16, q8_0
+  std::shared_ptr<Profile> profile = nullptr;  // nullptr: nothing is measured; the reference executor measures nothing
 };
 
 // What the run line shows.
 struct RunStats {
+  double queue_seconds = 0;  // in a scheduler: from submit to the first step
   int prefill_tokens = 0;
   int reused_tokens = 0;  // found in the cache, not computed again
   double prefill_seconds = 0;
   int decode_tokens = 0;
   double decode_seconds = 0;
-  uint64_t decode_bytes = 0;  // weights and K/V read by the decode steps
+  uint64_t decode_bytes = 0;  // weights and K/V read by the decode steps, which a scheduler's streams share
   std::string logits_hash;    // first 16 hex digits of the SHA-256 of the last logits
 };
 
@@ -94,6 +119,66 @@ class Session {
  private:
   struct State;
   explicit Session(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// ---- Many sequences in one step
+
+struct SchedulerOptions {
+  SessionOptions session;      // of every stream; chunk: prefill tokens a step, of all streams together
+  int streams = 16;            // at most in a step; the others wait, first come first served
+  int waiting = 256;           // requests at most that wait; more are refused
+  int chunk_with_decode = 64;  // prefill tokens of a step that others' decode tokens wait for
+  int kept = 4;                // ended sequences that stay, for prompts that begin like one of them
+};
+
+struct Request {
+  std::vector<TokenId> prompt;
+  SamplingOptions sampling;
+  // Called on the scheduler's thread, which all streams wait for. What it throws ends this stream alone.
+  std::function<void(std::string_view)> on_text;
+  std::function<void()> on_done;  // called last, once; must not throw
+};
+
+// A request under way; copies are the same one. It may outlive the scheduler.
+class Stream {
+ public:
+  void cancel();  // before the next step; the answer so far stands
+  bool done() const;
+  // Waits until it is done. Throws what ended the stream, where that was an exception.
+  Generation wait() const;
+
+ private:
+  friend class Scheduler;
+  struct State;
+  explicit Stream(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  std::shared_ptr<State> state_;
+};
+
+struct SchedulerStats {
+  int running = 0, waiting = 0;
+  uint64_t steps = 0, prefill_tokens = 0, decode_tokens = 0, reused_tokens = 0, bytes_read = 0;
+};
+
+// Every step carries the next token of each stream that decodes and a bounded chunk of the prompts that wait, dealt
+// evenly: a long prompt holds up neither answers nor short prompts. A stream's tokens, text and logits are bit by bit
+// those that Session::generate gives alone, whoever else runs. A prompt that begins like another stream's shares its
+// pages. A thread of its own does the steps; sessions of the same model may run beside it.
+class Scheduler {
+ public:
+  // Throws Error kUsage.
+  explicit Scheduler(std::shared_ptr<const Model> model, const SchedulerOptions& options = {});
+  ~Scheduler();  // cancels what runs or waits
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // From any thread. Throws Error kBadInput (empty prompt, id outside the vocabulary), kUsage (sampling), kLimit
+  // (prompt longer than the context, too many waiting); the other streams do not notice.
+  Stream submit(Request request);
+  SchedulerStats stats() const;
+
+ private:
+  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 
@@ -16,12 +17,13 @@ inline void pause() {
 
 // Long enough to bridge the serial work between two loops of a decode step, short enough to leave the core soon after.
 constexpr auto kSpinTime = std::chrono::microseconds(200);
+constexpr int kHotSpins = 1000;
 
-// Spins until `ready`, first hot, then yielding (more threads than cores must not starve each other); false on
+// Spins until `ready`, first hot, then yielding: on a busy machine the thread waited for may want this core. False on
 // time-out.
 template <class Ready>
 bool spin(Ready&& ready) {
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < kHotSpins; ++i) {
     if (ready()) return true;
     pause();
   }
@@ -33,17 +35,22 @@ bool spin(Ready&& ready) {
   return ready();
 }
 
+constexpr uint32_t kTurn = 1u << 16;  // one opening or shutting of the gate
+constexpr uint32_t turn(uint32_t gate) { return gate / kTurn; }
+constexpr uint32_t inside(uint32_t gate) { return gate % kTurn; }
+constexpr bool is_open(uint32_t gate) { return turn(gate) % 2 == 1; }
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : threads_(threads), cores_(hardware_threads()) {
   assert(threads >= 1);
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
 ThreadPool::~ThreadPool() {
   stop_.store(true);
-  epoch_.fetch_add(1);
-  epoch_.notify_all();
+  jobs_.fetch_add(1);
+  jobs_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -52,12 +59,27 @@ void ThreadPool::run_erased(int64_t count, Function function, void* context) {
   context_ = context;
   count_ = count;
   next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  gate_.fetch_add(kTurn, std::memory_order_release);
+  wake(count);
   drain(0);
-  while (!spin([this] { return busy_.load(std::memory_order_acquire) == 0; })) {
-    if (const int left = busy_.load(std::memory_order_acquire)) busy_.wait(left, std::memory_order_acquire);
+  gate_.fetch_add(kTurn, std::memory_order_relaxed);
+  wait_for_workers();
+}
+
+// Rouses sleepers, as many as have an index and a core to work on.
+void ThreadPool::wake(int64_t count) {
+  jobs_.fetch_add(1);
+  const int sleeping = sleeping_.load();
+  if (sleeping == 0) return;
+  const auto wanted = static_cast<int>(std::min<int64_t>({count, cores_, threads_})) - 1;
+  const int awake = threads_ - 1 - sleeping;
+  for (int i = awake; i < wanted; ++i) jobs_.notify_one();
+}
+
+void ThreadPool::wait_for_workers() {
+  while (!spin([this] { return inside(gate_.load(std::memory_order_acquire)) == 0; })) {
+    const uint32_t gate = gate_.load(std::memory_order_acquire);
+    if (inside(gate) > 0) gate_.wait(gate, std::memory_order_acquire);
   }
 }
 
@@ -69,16 +91,38 @@ void ThreadPool::drain(int thread) {
   }
 }
 
+// Goes in where the gate is open and has been opened since `seen`.
+bool ThreadPool::enter(uint32_t* seen) {
+  uint32_t gate = gate_.load(std::memory_order_relaxed);
+  while (is_open(gate) && turn(gate) != *seen) {
+    if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+      *seen = turn(gate);
+      return true;
+    }
+  }
+  return false;
+}
+
 void ThreadPool::work(int thread) {
   uint32_t seen = 0;
   for (;;) {
-    while (!spin([&] { return epoch_.load(std::memory_order_acquire) != seen; })) {
-      epoch_.wait(seen, std::memory_order_acquire);
-    }
-    seen = epoch_.load(std::memory_order_acquire);
+    const uint32_t jobs = jobs_.load();
     if (stop_.load()) return;
-    drain(thread);
-    if (busy_.fetch_sub(1, std::memory_order_release) == 1) busy_.notify_all();
+    bool entered = enter(&seen);
+    if (!entered) {  // no more spin than there are cores beside the caller's
+      if (spinning_.fetch_add(1, std::memory_order_relaxed) < cores_ - 1)
+        spin([&] { return (entered = enter(&seen)) || stop_.load(std::memory_order_relaxed); });
+      spinning_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    if (entered) {
+      drain(thread);
+      const uint32_t gate = gate_.fetch_sub(1, std::memory_order_release) - 1;
+      if (inside(gate) == 0 && !is_open(gate)) gate_.notify_all();
+    } else if (!stop_.load()) {
+      sleeping_.fetch_add(1);
+      jobs_.wait(jobs);
+      sleeping_.fetch_sub(1);
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 // A fixed team of threads for short parallel loops: a decode step has some hundred of them, so a start and its barrier
-// cost about a microsecond. Waiting threads spin briefly, then sleep; the caller works too.
+// cost about a microsecond (bench/thread_pool_bench.cpp). The caller works too. A loop ends when its indices are done:
+// a worker that wakes late finds the gate closed and is not waited for, so more threads than cores cost next to
+// nothing.
 #pragma once
 
 #include <atomic>
@@ -18,13 +20,13 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return threads_; }
 
   // Calls task(i, thread) once for every i in [0, count), indices dealt out one by one, and returns when all are done.
   // One caller at a time. `thread` is in [0, threads()). The task must not throw.
   template <class Task>
   void run(int64_t count, Task&& task) {
-    if (count <= 1 || workers_.empty()) {
+    if (count <= 1 || threads_ == 1) {
       for (int64_t i = 0; i < count; ++i) task(i, 0);
       return;
     }
@@ -39,17 +41,23 @@ class ThreadPool {
  private:
   using Function = void (*)(void* context, int64_t index, int thread);
   void run_erased(int64_t count, Function function, void* context);
+  void wake(int64_t count);
+  void wait_for_workers();
   void work(int thread);
+  bool enter(uint32_t* seen);
   void drain(int thread);
 
+  const int threads_, cores_;
   std::vector<std::thread> workers_;
-  // The job; written by the caller before `epoch_` moves, read by workers after.
+  // The job: written while the gate is shut and nobody is inside, read by those who have entered.
   Function function_ = nullptr;
   void* context_ = nullptr;
   int64_t count_ = 0;
-  alignas(64) std::atomic<uint32_t> epoch_{0};
+  // Low half: workers inside. High half: counts openings and shuttings, so odd while the gate is open.
+  alignas(64) std::atomic<uint32_t> gate_{0};
   alignas(64) std::atomic<int64_t> next_{0};
-  alignas(64) std::atomic<int> busy_{0};  // workers still inside the current job
+  alignas(64) std::atomic<uint32_t> jobs_{0};  // what sleeping workers wait on
+  std::atomic<int> sleeping_{0}, spinning_{0};
   std::atomic<bool> stop_{false};
 };
 

@@ -8,7 +8,7 @@ namespace fieldprint {
 namespace {
 
 TEST(ThreadPool, EveryIndexOnceForAnyTeam) {
-  for (const int threads : {1, 2, 3, 16}) {
+  for (const int threads : {1, 2, 3, 16, 64}) {
     ThreadPool pool(threads);
     for (const int64_t count : {0, 1, 2, 7, 1000}) {
       std::vector<std::atomic<int>> hits(static_cast<size_t>(count));
@@ -22,12 +22,36 @@ TEST(ThreadPool, EveryIndexOnceForAnyTeam) {
 }
 
 TEST(ThreadPool, ManyShortLoopsSeeEachOthersWrites) {
-  ThreadPool pool(4);
-  std::vector<int64_t> values(64, 0);
-  for (int round = 0; round < 5000; ++round) {
-    pool.run(64, [&](int64_t i, int) { values[static_cast<size_t>(i)] += i; });
+  for (const int threads : {2, 4, 64}) {
+    ThreadPool pool(threads);
+    std::vector<int64_t> values(64, 0);
+    for (int round = 0; round < 5000; ++round) {
+      pool.run(64, [&](int64_t i, int) { values[static_cast<size_t>(i)] += i; });
+    }
+    EXPECT_EQ(std::accumulate(values.begin(), values.end(), int64_t{0}), int64_t{5000} * 63 * 64 / 2);
   }
-  EXPECT_EQ(std::accumulate(values.begin(), values.end(), int64_t{0}), int64_t{5000} * 63 * 64 / 2);
+}
+
+TEST(ThreadPool, WorkersThatSleptComeBack) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // longer than anybody spins
+    std::atomic<int> sum{0};
+    pool.run(100, [&](int64_t i, int) { sum.fetch_add(static_cast<int>(i)); });
+    EXPECT_EQ(sum.load(), 4950);
+  }
+}
+
+TEST(ThreadPool, EveryThreadGetsWorkWhereThereAreCores) {
+  const int threads = std::min(4, hardware_threads());
+  ThreadPool pool(threads);
+  std::atomic<int> met{0};
+  // An index each, which ends only when all have begun: a thread left asleep would hang here.
+  pool.run(threads, [&](int64_t, int) {
+    met.fetch_add(1);
+    while (met.load() < threads) std::this_thread::yield();
+  });
+  EXPECT_EQ(met.load(), threads);
 }
 
 }  // namespace

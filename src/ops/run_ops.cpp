@@ -18,6 +18,8 @@ namespace {
 constexpr int64_t kPieceBytes = 128 << 10;
 constexpr int kRowAlign = 32;  // pieces begin at whole panels of every ISA
 
+constexpr int kRowsAtOnce = 4;  // of row-wise work: about as long as a parallel loop takes to begin and end
+
 // Conv states are kept at the ends of prompts and every kSnapshotTokens tokens: going back there replays nothing.
 constexpr int kSnapshotTokens = 64;
 constexpr int64_t kMaxSnapshotBytes = 16 << 20;
@@ -53,7 +55,8 @@ class RunOpsImpl final : public RunOps {
         scratch_(pool.threads()) {}
 
   std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<RunSequence>(layout_, pages_); }
-  uint64_t bytes_read() const override { return bytes_read_; }
+  Work work() const override { return {bytes_read_, int8_operations_, float_operations_}; }
+  void profile(Profiler* profiler) override { profiler_ = profiler; }
 
   void begin(std::span<const StepSequence> sequences) override {
     sequences_.assign(sequences.begin(), sequences.end());
@@ -69,6 +72,7 @@ class RunOpsImpl final : public RunOps {
   }
 
   Tensor embed(const Weight& table) override {
+    const Scope scope(profiler_, *this, "embed", table.name);
     Tensor y = make(rows(), table.cols);
     float* out = data(y);
     for (const StepSequence& s : sequences_) {
@@ -81,6 +85,7 @@ class RunOpsImpl final : public RunOps {
   }
 
   Tensor rms_norm(const Tensor& x, const Weight& weight, float eps) override {
+    const Scope scope(profiler_, *this, "rms_norm", weight.name);
     Tensor y = make(x.rows(), x.cols());
     const float* in = data(x);
     float* out = data(y);
@@ -94,6 +99,7 @@ class RunOpsImpl final : public RunOps {
 
   using Ops::linear;
   void linear(const Tensor& x, std::span<const Weight* const> weights, std::span<Tensor> y) override {
+    const Scope scope(profiler_, *this, "linear", weights[0]->name, -1, weights.size());
     products_.clear();
     for (size_t i = 0; i < weights.size(); ++i) {
       y[i] = make(x.rows(), weights[i]->rows);
@@ -103,6 +109,7 @@ class RunOpsImpl final : public RunOps {
   }
 
   void add(Tensor& x, const Tensor& y) override {
+    const Scope scope(profiler_, *this, "add");
     float* a = data(x);
     const float* b = data(y);
     arena_.slot(x).quantized_valid = false;
@@ -112,6 +119,7 @@ class RunOpsImpl final : public RunOps {
   }
 
   void rope(Tensor& x, const Rope& rope, int heads) override {
+    const Scope scope(profiler_, *this, "rope");
     const auto pairs = static_cast<int>(rope.inverse_frequency.size());
     if (rope_for_ != &rope) compute_turns(rope);
     const int64_t d = x.cols() / heads;
@@ -140,6 +148,7 @@ class RunOpsImpl final : public RunOps {
   }
 
   Tensor silu_mul(const Tensor& gate, const Tensor& up) override {
+    const Scope scope(profiler_, *this, "silu_mul");
     Tensor y = make(gate.rows(), gate.cols());
     const int n = static_cast<int>(gate.cols());
     for_rows(gate.rows(), [&](int row) {
@@ -150,6 +159,7 @@ class RunOpsImpl final : public RunOps {
   }
 
   Tensor shortconv(int layer, const Tensor& bcz, const Weight& kernel) override {
+    const Scope scope(profiler_, *this, "shortconv", {}, layer);
     const int64_t width = bcz.cols() / 3, history = kernel.rows - 1;
     Tensor y = make(bcz.rows(), width);
     const auto* taps = reinterpret_cast<const float*>(kernel.data);
@@ -181,6 +191,7 @@ class RunOpsImpl final : public RunOps {
   }
 
   Tensor moe(const Tensor& x, const Moe& moe) override {
+    const Scope scope(profiler_, *this, "moe", moe.router.name);
     const int tokens = x.rows(), active = moe.active, experts = moe.experts;
     const int64_t width = x.cols(), ffn = moe.gate.rows / experts;
     Tensor scores = linear(x, moe.router);
@@ -245,6 +256,7 @@ class RunOpsImpl final : public RunOps {
   }
 
   Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v) override {
+    const Scope scope(profiler_, *this, "attend", {}, shape.layer);
     Tensor y = make(q.rows(), q.cols());
     const int64_t kv_width = k.cols();
     int row = 0;
@@ -270,6 +282,7 @@ class RunOpsImpl final : public RunOps {
       fieldprint::attend(args, pool_, scratch_);
       bytes_read_ += static_cast<uint64_t>(s.first_position + count) *
                      static_cast<uint64_t>(2 * shape.kv_heads * layout_.head_bytes(shape.layer));
+      count_operations(shape, s.first_position, count);
       row += count;
     }
     return y;
@@ -293,6 +306,8 @@ class RunOpsImpl final : public RunOps {
   }
 
  private:
+  using Scope = OpScope<RunOps>;
+
   struct Piece {
     int product, begin, end;
   };
@@ -302,10 +317,26 @@ class RunOpsImpl final : public RunOps {
   float* data(const Tensor& t) { return arena_.data<float>(t); }
   static RunSequence& sequence(const StepSequence& s) { return static_cast<RunSequence&>(*s.state); }
 
-  // Row-wise work: one row is not worth waking anybody.
+  void count_operations(const Product& product) {
+    const auto count = static_cast<uint64_t>(2 * product.weight.rows * product.weight.cols * product.tokens);
+    (wants_quantized(kernels_, *product.weight.type) ? int8_operations_ : float_operations_) += count;
+  }
+
+  // Scores and the sum of values, of every key that a query sees.
+  void count_operations(const AttendShape& shape, int first_position, int count) {
+    int64_t keys = 0;
+    for (int t = 1; t <= count; ++t)
+      keys += shape.window > 0 ? std::min(shape.window, first_position + t) : first_position + t;
+    float_operations_ += static_cast<uint64_t>(4 * keys * shape.heads * shape.head_dim);
+  }
+
+  // Row-wise work: a few rows are not worth waking anybody.
   template <class Task>
   void for_rows(int count, Task&& task) {
-    pool_.run(count, [&](int64_t row, int) { task(static_cast<int>(row)); });
+    pool_.run((count + kRowsAtOnce - 1) / kRowsAtOnce, [&](int64_t piece, int) {
+      const int begin = static_cast<int>(piece) * kRowsAtOnce;
+      for (int row = begin; row < std::min(count, begin + kRowsAtOnce); ++row) task(row);
+    });
   }
 
   // `x` as the kernel of `w` wants it; the quantised form is made once, however many matrices multiply it.
@@ -329,6 +360,7 @@ class RunOpsImpl final : public RunOps {
       const Weight& w = products_[i].weight;
       if (products_[i].tokens == 0) continue;
       bytes_read_ += static_cast<uint64_t>(w.bytes());
+      count_operations(products_[i]);
       const int64_t rows_in_piece = std::max<int64_t>(kRowAlign, kPieceBytes / w.row_bytes() / kRowAlign * kRowAlign);
       for (int64_t r = 0; r < w.rows; r += rows_in_piece) {
         pieces_.push_back(
@@ -384,6 +416,7 @@ class RunOpsImpl final : public RunOps {
     };
     *out = {nullptr, lay(memory), lay(memory + half), reinterpret_cast<uint32_t*>(memory + 2 * half)};
     if (slot.quantized_valid) return;
+    const Scope scope(profiler_, *this, "quantize");
     const float* values = data(x);
     for_rows(x.rows(), [&](int row) { kernels_.quantize(values + int64_t{row} * k, k, out->from(row, k)); });
     slot.quantized_valid = true;
@@ -420,7 +453,8 @@ class RunOpsImpl final : public RunOps {
   const Rope* rope_for_ = nullptr;
   std::vector<float> turns_;
   Tensor result_;  // held back until the next step
-  uint64_t bytes_read_ = 0;
+  uint64_t bytes_read_ = 0, int8_operations_ = 0, float_operations_ = 0;
+  Profiler* profiler_ = nullptr;
 };
 
 }  // namespace

@@ -9,13 +9,14 @@
 #include "kernels/table.h"
 #include "kv/layout.h"
 #include "ops/ops.h"
+#include "ops/profiler.h"
 
 namespace fieldprint {
 
 class RunOps : public Ops {
  public:
-  // Bytes of weights and K/V that steps have read since the start; what the run line's GB/s counts.
-  virtual uint64_t bytes_read() const = 0;
+  virtual Work work() const = 0;                 // of all steps since the start; the run line's GB/s counts its bytes
+  virtual void profile(Profiler* profiler) = 0;  // measures every op from now on; nullptr: none
 };
 
 // `pool` and `kernels` outlive the executor; one step at a time may use `pool`.

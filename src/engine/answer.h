@@ -1,0 +1,44 @@
+// One answer in the making: logits become tokens, tokens text, until an end token, a stop string or a limit.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "engine/sampler.h"
+#include "engine/stop_strings.h"
+#include "fieldprint/session.h"
+
+namespace fieldprint {
+
+using OnText = std::function<void(std::string_view)>;
+
+class Answer {
+ public:
+  // Throws Error kUsage as Sampler does. `model` outlives the answer.
+  Answer(const Model& model, const SamplingOptions& sampling, OnText on_text);
+
+  // Whether another token may be sampled; else the reason is kLength.
+  bool wants_token();
+  TokenId sample(std::span<const float> logits, std::span<const TokenId> history) {
+    return sampler_.sample(logits, history);
+  }
+  // Takes the sampled token; true where it is to be fed. `room`: whether the context has a place for it.
+  bool push(TokenId token, bool room);
+  void cancel() { generation.reason = FinishReason::kCancelled; }
+  // Gives out the text that was held back; `logits`: the last ones.
+  void finish(std::span<const float> logits);
+
+  Generation generation;
+
+ private:
+  void emit(std::string_view text);
+
+  int max_tokens_;
+  const Tokenizer& tokenizer_;
+  Sampler sampler_;
+  StreamDecoder decoder_;
+  StopStrings stops_;
+  OnText on_text_;
+};
+
+}  // namespace fieldprint

@@ -1,0 +1,168 @@
+#include "engine/stepper.h"
+
+#include <fmt/format.h>
+
+#include "fieldprint/error.h"
+#include "ops/reference_ops.h"
+
+namespace fieldprint {
+namespace {
+
+constexpr int kMaxChunk = 8192;
+
+void require(bool ok, const char* flag, int value, const std::string& expected) {
+  if (!ok) throw Error(ErrorKind::kUsage, fmt::format("{} is out of range", value), flag, "expected " + expected);
+}
+
+}  // namespace
+
+Sequence& Sequence::operator=(Sequence&& other) noexcept {
+  Sequence old(std::move(*this));
+  stepper = std::move(other.stepper);
+  state = std::move(other.state);
+  tokens = std::move(other.tokens);
+  replay = other.replay;
+  logits = std::move(other.logits);
+  return *this;
+}
+
+Sequence::~Sequence() {
+  if (state == nullptr) return;
+  const std::lock_guard lock(stepper->model().step_mutex());
+  state.reset();
+}
+
+Stepper::Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
+    : model_(std::move(model)), options_(options) {
+  const int trained = model_->info().context;
+  require(options.context >= 0 && options.context <= trained, "--context", options.context,
+          fmt::format("1 to {}, what the model was trained for", trained));
+  require(options.chunk >= 1 && options.chunk <= kMaxChunk, "--chunk", options.chunk,
+          fmt::format("1 to {}", kMaxChunk));
+  require(options.page_size >= 1 && options.page_size <= 4096, "--page-size", options.page_size, "1 to 4096");
+  context_ = options.context > 0 ? options.context : trained;
+  const auto& layers = model_->architecture().hyperparameters().kv;
+  if (options.executor == Executor::kReference) {
+    ops_ = make_reference_ops(layers);
+    return;
+  }
+  auto run =
+      make_run_ops(model_->kernels(), model_->pool(), KvLayout(layers, options.page_size, kv_type(options.kv_type)));
+  profiler_ = static_cast<Profiler*>(options.profile.get());
+  run->profile(profiler_);
+  run_ = run.get();
+  ops_ = std::move(run);
+}
+
+Sequence Stepper::begin() {
+  Sequence sequence;
+  sequence.stepper = shared_from_this();
+  sequence.state = ops_->new_sequence();
+  return sequence;
+}
+
+Sequence Stepper::fork(const Sequence& of, int size) {
+  Sequence copy;
+  copy.stepper = shared_from_this();
+  {
+    const std::lock_guard lock(model_->step_mutex());
+    copy.state = of.state->fork();
+  }
+  copy.tokens = of.tokens;
+  copy.replay = of.replay;
+  copy.logits = of.logits;
+  truncate(copy, size);
+  return copy;
+}
+
+void Stepper::truncate(Sequence& sequence, int size) {
+  if (size < 0 || size >= static_cast<int>(sequence.tokens.size())) return;
+  const std::lock_guard lock(model_->step_mutex());
+  sequence.tokens.resize(static_cast<size_t>(size));
+  sequence.replay = sequence.state->truncate(size);
+  sequence.logits.clear();
+}
+
+void Stepper::step(std::span<const StepPart> parts, const std::function<void(std::span<const float>)>& use) {
+  const std::lock_guard lock(model_->step_mutex());
+  if (profiler_ != nullptr) {
+    bool prefill = false;
+    for (const StepPart& part : parts) prefill = prefill || part.added.size() > 1;
+    profiler_->phase(prefill);
+    profiler_->forget_layer();
+  }
+  const OpScope<Stepper> scope(profiler_, *this, "step");
+  for (const StepPart& part : parts) part.sequence->logits.clear();
+  try {
+    replay(parts);
+    step_.clear();
+    for (const StepPart& part : parts) {
+      auto& tokens = part.sequence->tokens;
+      const int first = static_cast<int>(tokens.size());
+      tokens.insert(tokens.end(), part.added.begin(), part.added.end());
+      step_.push_back({part.sequence->state.get(), first, std::span(tokens).last(part.added.size()), part.rows, false});
+    }
+    const auto result = forward(step_);
+    const auto vocabulary = static_cast<size_t>(model_->info().vocabulary);
+    size_t end = 0;
+    for (const StepPart& part : parts) {
+      if (part.rows == LogitRows::kNone) continue;
+      end += part.rows == LogitRows::kLast ? vocabulary : part.added.size() * vocabulary;
+      part.sequence->logits.assign(result.begin() + static_cast<std::ptrdiff_t>(end - vocabulary),
+                                   result.begin() + static_cast<std::ptrdiff_t>(end));
+    }
+    if (use) use(result);
+  } catch (...) {
+    for (size_t i = 0; i < parts.size(); ++i) {
+      Sequence& sequence = *parts[i].sequence;
+      if (i < step_.size()) sequence.tokens.resize(static_cast<size_t>(step_[i].first_position));
+      sequence.replay = sequence.state->truncate(static_cast<int>(sequence.tokens.size()));
+      sequence.logits.clear();
+    }
+    throw;
+  }
+}
+
+// A step of its own for sequences whose convolutions must see their last tokens again.
+void Stepper::replay(std::span<const StepPart> parts) {
+  step_.clear();
+  for (const StepPart& part : parts) {
+    Sequence& s = *part.sequence;
+    if (s.replay == 0) continue;
+    const auto last = std::span(s.tokens).last(static_cast<size_t>(s.replay));
+    step_.push_back({s.state.get(), static_cast<int>(s.tokens.size()) - s.replay, last, LogitRows::kNone, true});
+  }
+  if (!step_.empty()) {
+    try {
+      forward(step_);
+    } catch (...) {
+      step_.clear();  // nothing has been added yet
+      throw;
+    }
+  }
+  for (const StepPart& part : parts) part.sequence->replay = 0;
+}
+
+std::span<const float> Stepper::forward(std::span<const StepSequence> parts) {
+  ops_->begin(parts);
+  return ops_->finish(model_->architecture().forward(*ops_));
+}
+
+void Stepper::check_size(size_t count) const {
+  if (count <= static_cast<size_t>(context_)) return;
+  const int trained = model_->info().context;
+  throw Error(ErrorKind::kLimit, fmt::format("{} tokens do not fit a context of {}", count, context_), {},
+              context_ < trained ? fmt::format("a larger --context (the model allows {}) or a shorter text", trained)
+                                 : "shorten the text: the model was trained for no more");
+}
+
+void Stepper::check_ids(std::span<const TokenId> ids) const {
+  for (const TokenId token : ids) {
+    if (token < 0 || token >= model_->info().vocabulary) {
+      throw Error(ErrorKind::kBadInput,
+                  fmt::format("token {} is not in the vocabulary of {}", token, model_->info().vocabulary));
+    }
+  }
+}
+
+}  // namespace fieldprint

@@ -1,0 +1,90 @@
+// One executor of a model and the sequences that step through it, alone or several in one pass over the weights: what
+// sessions and the scheduler share. Every call takes the model's step mutex; a sequence belongs to one thread at a
+// time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "engine/loaded_model.h"
+#include "fieldprint/session.h"
+#include "ops/ops.h"
+#include "ops/run_ops.h"
+
+namespace fieldprint {
+
+class Stepper;
+
+// The tokens of a sequence, what the executor keeps of them, and the last one's logits.
+struct Sequence {
+  std::shared_ptr<Stepper> stepper;
+  std::unique_ptr<SequenceState> state;
+  std::vector<TokenId> tokens;
+  int replay = 0;             // of the last tokens, how many must pass again before the next
+  std::vector<float> logits;  // [vocabulary] or none
+
+  Sequence() = default;
+  Sequence(Sequence&&) noexcept = default;
+  Sequence& operator=(Sequence&& other) noexcept;
+  ~Sequence();  // gives its pages back
+};
+
+struct StepPart {
+  Sequence* sequence = nullptr;
+  std::span<const TokenId> added;  // at least one, in the vocabulary, within the context
+  LogitRows rows = LogitRows::kLast;
+};
+
+class Stepper : public std::enable_shared_from_this<Stepper> {
+ public:
+  // Throws Error kUsage for options out of range.
+  Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions& options);
+
+  Sequence begin();
+  Sequence fork(const Sequence& of, int size);  // its first `size` tokens, whose pages the two share
+  void truncate(Sequence& sequence, int size);  // drops everything from position `size` on
+
+  // One pass over the weights for all parts. use(the rows' logits) while nobody else steps. On an exception (memory)
+  // every sequence is as before.
+  void step(std::span<const StepPart> parts, const std::function<void(std::span<const float>)>& use = {});
+  void step(Sequence& sequence, std::span<const TokenId> added, LogitRows rows,
+            const std::function<void(std::span<const float>)>& use = {}) {
+    const StepPart part{&sequence, added, rows};
+    step({&part, 1}, use);
+  }
+
+  // task(i) for i in [0, count), on the model's threads. It must not throw.
+  template <class Task>
+  void parallel(int64_t count, Task&& task) {
+    const std::lock_guard lock(model_->step_mutex());
+    const OpScope<Stepper> scope(profiler_, *this, "sample");
+    model_->pool().run(count, [&](int64_t i, int) { task(i); });
+  }
+
+  void check_size(size_t count) const;                 // throws Error kLimit beyond the context
+  void check_ids(std::span<const TokenId> ids) const;  // throws Error kBadInput
+
+  const LoadedModel& model() const { return *model_; }
+  const std::shared_ptr<const LoadedModel>& shared_model() const { return model_; }
+  const SessionOptions& options() const { return options_; }
+  int context() const { return context_; }
+  Work work() const { return run_ != nullptr ? run_->work() : Work{}; }
+  Profiler* profiler() const { return profiler_; }
+
+ private:
+  void replay(std::span<const StepPart> parts);
+  std::span<const float> forward(std::span<const StepSequence> parts);
+
+  std::shared_ptr<const LoadedModel> model_;
+  SessionOptions options_;
+  int context_ = 0;
+  std::unique_ptr<Ops> ops_;
+  RunOps* run_ = nullptr;  // the same as ops_, where it counts
+  Profiler* profiler_ = nullptr;
+  std::vector<StepSequence> step_;
+};
+
+}  // namespace fieldprint
