@@ -13,9 +13,11 @@
 namespace fieldprint {
 namespace {
 
-// Rows of a matrix are dealt to threads in pieces of about this many bytes: long enough to stream, short enough to
-// share.
-constexpr int64_t kPieceBytes = 128 << 10;
+// Rows of a matrix are dealt to threads in pieces. Where few tokens pass, the weights stream from memory: each thread
+// gets about kPieces of them, for a piece begins with rows that nobody has fetched (pieces of 128 KiB reach three
+// quarters of the speed of pieces of 1 MiB). Else small ones, to share the work evenly.
+constexpr int kStreamedTokens = 4, kPieces = 4;
+constexpr int64_t kPieceBytes = 128 << 10, kMostPieceBytes = 1 << 20;
 constexpr int kRowAlign = 32;  // pieces begin at whole panels of every ISA
 
 constexpr int kRowsAtOnce = 4;  // of row-wise work: about as long as a parallel loop takes to begin and end
@@ -355,13 +357,19 @@ class RunOpsImpl final : public RunOps {
         observer_->inputs(product.weight, {product.x.f32, static_cast<size_t>(product.tokens * product.weight.cols)});
       }
     }
+    int64_t streamed = 0;
+    for (const Product& product : products_) {
+      if (product.tokens > 0 && product.tokens <= kStreamedTokens) streamed += product.weight.bytes();
+    }
+    const int64_t streamed_piece = std::clamp(streamed / (pool_.threads() * kPieces), kPieceBytes / 2, kMostPieceBytes);
     pieces_.clear();
     for (size_t i = 0; i < products_.size(); ++i) {
       const Weight& w = products_[i].weight;
       if (products_[i].tokens == 0) continue;
       bytes_read_ += static_cast<uint64_t>(w.bytes());
       count_operations(products_[i]);
-      const int64_t rows_in_piece = std::max<int64_t>(kRowAlign, kPieceBytes / w.row_bytes() / kRowAlign * kRowAlign);
+      const int64_t bytes = products_[i].tokens <= kStreamedTokens ? streamed_piece : kPieceBytes;
+      const int64_t rows_in_piece = std::max<int64_t>(kRowAlign, bytes / w.row_bytes() / kRowAlign * kRowAlign);
       for (int64_t r = 0; r < w.rows; r += rows_in_piece) {
         pieces_.push_back(
             {static_cast<int>(i), static_cast<int>(r), static_cast<int>(std::min(w.rows, r + rows_in_piece))});

@@ -231,14 +231,17 @@ inline __attribute__((always_inline)) void few_blocks(const Rows<V>& rows, int64
 }
 
 // Rows side by side are too many short streams for the hardware to foresee: the next group's are fetched while these
-// are multiplied.
+// are multiplied, the first group's at once.
 template <class F, class V, int T>
 void few_tokens(const Matmul& args) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
   const int count = args.k / 32 / F::kSuper;
+  const Rows<V> first(args, args.row_begin);
+  for (int64_t i = 0; i < V::kLanes * first.stride; i += 64) __builtin_prefetch(first.base + i);
   for (int begin = args.row_begin; begin < args.row_end; begin += V::kLanes) {
     const Rows<V> rows(args, begin);
-    const uint8_t* next = rows.base + V::kLanes * rows.stride;
+    // Beyond the last group the rows are another thread's: what is here already is asked for again.
+    const uint8_t* next = rows.base + (begin + V::kLanes < args.row_end ? V::kLanes * rows.stride : 0);
     typename V::Float high[T], low[T];
     for (int t = 0; t < T; ++t) high[t] = low[t] = V::zero_float();
     for (int at = 0; at < count; ++at) {
@@ -360,7 +363,8 @@ void many_tokens(const Matmul& args) {
       const Rows<V> rows[kPanelGroups] = {{args, row}, {args, row + V::kLanes}};
       for (int b0 = 0; b0 < blocks; b0 += kPanelBlocks) {
         const int count = blocks - b0 < kPanelBlocks ? blocks - b0 : kPanelBlocks;
-        for (int g = 0; g < kPanelGroups; ++g) fill_panel<F, V>(rows[g], b0, count, kRows * args.row_bytes, panel + g);
+        for (int g = 0; g < kPanelGroups; ++g)
+          fill_panel<F, V>(rows[g], b0, count, row + kRows < args.row_end ? kRows * args.row_bytes : 0, panel + g);
         int t = 0;
         const auto tile = [&]<int T>() {
           Activations x = args.x.from(group + t, args.k);
