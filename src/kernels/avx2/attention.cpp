@@ -1,4 +1,4 @@
-// The two products of attention and its softmax.
+// What attention does with a tile: K and V as float32, the two products, the softmax.
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
 #include "kernels/scalar/scalar.h"
@@ -30,29 +30,119 @@ inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride
   }
 }
 
+// Six rows by two registers: twelve sums hide the latency of the multipliers, and a row of b is read once for six.
 template <int C, class B>
 inline void columns(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int m,
                     int inner) {
+  for (; m >= 6; m -= 6, a += 6 * a_stride, c += 6 * c_stride)
+    block<6, C>(a, a_stride, b, b_stride, c, c_stride, inner);
+  switch (m) {
+    case 5:
+      return block<5, C>(a, a_stride, b, b_stride, c, c_stride, inner);
+    case 4:
+      return block<4, C>(a, a_stride, b, b_stride, c, c_stride, inner);
+    case 3:
+      return block<3, C>(a, a_stride, b, b_stride, c, c_stride, inner);
+    case 2:
+      return block<2, C>(a, a_stride, b, b_stride, c, c_stride, inner);
+    case 1:
+      return block<1, C>(a, a_stride, b, b_stride, c, c_stride, inner);
+    default:
+      return;
+  }
+}
+
+template <class B>
+inline void accumulate_any(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
+                           int m, int inner, int n) {
   int i = 0;
-  for (; i + 3 <= m; i += 3) block<3, C>(a + i * a_stride, a_stride, b, b_stride, c + i * c_stride, c_stride, inner);
-  if (m - i == 2) block<2, C>(a + i * a_stride, a_stride, b, b_stride, c + i * c_stride, c_stride, inner);
-  if (m - i == 1) block<1, C>(a + i * a_stride, a_stride, b, b_stride, c + i * c_stride, c_stride, inner);
+  if (m <= 3) {  // few rows: more columns keep the multipliers busy
+    for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
+  }
+  for (; i + 16 <= n; i += 16) columns<2>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
+  for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
+}
+
+inline __m256 bf16(const uint16_t* p) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+
+inline __m256 int8(const int8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 
 }  // namespace
 
+void widen_f16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns) {
+  const int whole = columns & ~7;
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < whole; j += 8) _mm256_storeu_ps(out + i * out_stride + j, load(in + i * in_stride + j));
+  }
+  if (whole < columns) scalar::widen_f16(in + whole, in_stride, out + whole, out_stride, rows, columns - whole);
+}
+
+void widen_bf16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns) {
+  const int whole = columns & ~7;
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < whole; j += 8) _mm256_storeu_ps(out + i * out_stride + j, bf16(in + i * in_stride + j));
+  }
+  if (whole < columns) scalar::widen_bf16(in + whole, in_stride, out + whole, out_stride, rows, columns - whole);
+}
+
+void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
+                   int rows, int columns) {
+  const int whole = columns & ~7;
+  for (int first = 0; first < rows; first += 32) {
+    for (int j = 0; j < whole; j += 8) {
+      const __m256 scale = load(scales + first / 32 * in_stride + j);
+      for (int i = first; i < first + 32; ++i)
+        _mm256_storeu_ps(out + i * out_stride + j, _mm256_mul_ps(scale, int8(in + i * in_stride + j)));
+    }
+  }
+  if (whole < columns)
+    scalar::widen_q8_keys(in + whole, scales + whole, in_stride, out + whole, out_stride, rows, columns - whole);
+}
+
+void widen_q8_values(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns) {
+  const int blocks = rows * columns / 32;
+  for (int b = 0; b < blocks; ++b, in += 32, out += 32) {
+    const __m256 scale = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(scales[b])));
+    for (int i = 0; i < 32; i += 8) _mm256_storeu_ps(out + i, _mm256_mul_ps(scale, int8(in + i)));
+  }
+}
+
+void column_squares(const float* b, int64_t b_stride, float* c, int inner, int n) {
+  int j = 0;
+  for (; j + 64 <= n; j += 64) {
+    __m256 sum[8];
+    for (int v = 0; v < 8; ++v) sum[v] = load(c + j + 8 * v);
+    for (int i = 0; i < inner; ++i) {
+      for (int v = 0; v < 8; ++v) {
+        const __m256 x = load(b + i * b_stride + j + 8 * v);
+        sum[v] = _mm256_fmadd_ps(x, x, sum[v]);
+      }
+    }
+    for (int v = 0; v < 8; ++v) _mm256_storeu_ps(c + j + 8 * v, sum[v]);
+  }
+  for (; j < n; j += 8) {
+    __m256 sum = load(c + j);
+    for (int i = 0; i < inner; ++i) {
+      const __m256 x = load(b + i * b_stride + j);
+      sum = _mm256_fmadd_ps(x, x, sum);
+    }
+    _mm256_storeu_ps(c + j, sum);
+  }
+}
+
 void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
                 int m, int inner, int n) {
-  int i = 0;
-  for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
+  accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
 }
 
 void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
                     int m, int inner, int n) {
-  int i = 0;
-  for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
+  accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
 }
 
 float softmax_tile(float* s, int n, float scale, float* m, float* l) {
@@ -68,11 +158,13 @@ float softmax_tile(float* s, int n, float scale, float* m, float* l) {
   __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
   four = _mm_max_ps(four, _mm_movehl_ps(four, four));
   const float largest = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-  const float rescale = _mm256_cvtss_f32(exp(_mm256_set1_ps(*m - largest)));
+  constexpr float kLargest = 3.40282347e38f;
+  const float safe = largest > -kLargest ? largest : -kLargest;  // -inf less -inf would be a NaN
+  const float rescale = _mm256_cvtss_f32(exp(_mm256_set1_ps(*m - safe)));
   __m256 low = _mm256_setzero_ps(), high = low;
   for (int i = 0; i < 8; ++i) {
     if (n <= 8 * i) break;
-    const __m256 e = exp(_mm256_sub_ps(v[i], _mm256_set1_ps(largest)));
+    const __m256 e = exp(_mm256_sub_ps(v[i], _mm256_set1_ps(safe)));
     _mm256_maskstore_ps(s + 8 * i, lane_mask(n - 8 * i), e);
     if (i % 2 == 0) low = _mm256_add_ps(low, e);
     else high = _mm256_add_ps(high, e);
