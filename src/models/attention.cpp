@@ -11,8 +11,9 @@ namespace {
 
 // The entry of `layer` where the key is an array, its one value where it is not.
 std::string_view kind_name(const GgufFile& file, const std::string& key, int layer) {
+  const GgufValue* value = file.find(key);
+  if (value == nullptr || value->kind != GgufKind::kArray) return file.string(key, dot_kind().name);
   const GgufArray* array = file.array(key);
-  if (array == nullptr) return file.string(key, dot_kind().name);
   if (static_cast<uint64_t>(layer) >= array->strings.size()) {
     throw Error(ErrorKind::kBadFile, fmt::format("{} has {} names, too few for the layers", key, array->strings.size()),
                 file.path());

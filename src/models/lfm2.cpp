@@ -92,6 +92,7 @@ class Lfm2 final : public Architecture {
         layer.out_proj = source.matrix(name("shortconv.out_proj"), hp_.width, hp_.width);
         hp_.kv.push_back({.conv_width = hp_.width, .conv_taps = taps});
       }
+      hp_.attention.push_back(layer.has_attention ? &layer.attention.kind() : nullptr);
       layer.has_experts = i >= dense_layers;
       if (layer.has_experts) {
         layer.moe.experts = experts;

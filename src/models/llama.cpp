@@ -49,6 +49,7 @@ class Llama final : public Architecture {
       b.attention = AttentionLayer(
           file, "llama", {.layer = i, .width = hp_.width, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim},
           source, storage_);
+      hp_.attention.push_back(&b.attention.kind());
       b.ffn_norm = source.vector(name("ffn_norm"), hp_.width, storage_);
       b.gate = source.matrix(name("ffn_gate"), ffn, hp_.width);
       b.up = source.matrix(name("ffn_up"), ffn, hp_.width);
