@@ -772,10 +772,11 @@ class Bench(Case):
             self.assertGreater(row["seconds"], 0)
             self.assertGreater(row["share_of_f32"], 0)
         self.assertEqual(chart.read_text().count("<rect"), 17)
-        self.refused("attention-bench", "-k", "cosine", "-N", "64", says="no attention of kind 'cosine'")
-        self.refused("attention-bench", "--heads", "3/2", "-N", "64", says="cannot share")
+        for wrong, says in (("-k", "cosine"), "no attention of kind 'cosine'"), (("--heads", "3/2"), "cannot share"):
+            self.refused("attention-bench", *wrong, "-N", "64", "--format", "json", says=says)
 
     def test_bench_refuses(self):
+        self.refused("bench", "--synth", "no-such:q4_k", says="no-such")
         self.refused("bench", "--synth", "tiny-lfm2moe:q4_k", "--model", "x.gguf", says="exclude")
         self.refused("bench", "-p", "8,x", says="whole number")
 

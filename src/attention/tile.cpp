@@ -48,7 +48,7 @@ void widen_part(const KernelTable& kernels, KvType type, const Place& at, int co
 }
 
 void prefetch(const std::byte* from, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 3);
 }
 
 }  // namespace
