@@ -47,10 +47,6 @@ void widen_part(const KernelTable& kernels, KvType type, const Place& at, int co
   }
 }
 
-void prefetch(const std::byte* from, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 3);
-}
-
 }  // namespace
 
 Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end,
@@ -82,14 +78,14 @@ Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int 
   return tile;
 }
 
-void prefetch_keys(const KvSequence& kv, int layer, int kv_head, int begin) {
-  if (kv.layout().page_size() != kTile) return;
-  prefetch(Place(kv, layer, kv_head, begin).keys, kv.layout().head_bytes(layer) * kTile);
+Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin) {
+  if (kv.layout().page_size() != kTile) return {};
+  return {Place(kv, layer, kv_head, begin).keys, kv.layout().head_bytes(layer) * kTile};
 }
 
-void prefetch_values(const KvSequence& kv, int layer, int kv_head, int begin) {
-  if (kv.layout().page_size() != kTile) return;
-  prefetch(Place(kv, layer, kv_head, begin).values, kv.layout().head_bytes(layer) * kTile);
+Ahead values_ahead(const KvSequence& kv, int layer, int kv_head, int begin) {
+  if (kv.layout().page_size() != kTile) return {};
+  return {Place(kv, layer, kv_head, begin).values, kv.layout().head_bytes(layer) * kTile};
 }
 
 }  // namespace fieldprint

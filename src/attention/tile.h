@@ -25,8 +25,21 @@ struct Widen {
 Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end,
                Widen widen, float* keys, float* values);
 
-// Asks for the tile's memory ahead of its use.
-void prefetch_keys(const KvSequence& kv, int layer, int kv_head, int begin);
-void prefetch_values(const KvSequence& kv, int layer, int kv_head, int begin);
+// Memory that will be wanted soon. A request for more lines than the CPU keeps open stands in the way of what is being
+// computed, so it is made in parts.
+struct Ahead {
+  const std::byte* from = nullptr;
+  int64_t bytes = 0;
+
+  // The part that goes with steps [begin, end) of `count`.
+  void prefetch(int begin, int end, int count) const {
+    for (int64_t i = bytes * begin / count / 64 * 64; i < bytes * end / count; i += 64)
+      __builtin_prefetch(from + i, 0, 3);
+  }
+};
+
+// The keys and the values of the tile at position `begin`; nothing where they do not lie in one piece.
+Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin);
+Ahead values_ahead(const KvSequence& kv, int layer, int kv_head, int begin);
 
 }  // namespace fieldprint

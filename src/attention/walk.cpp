@@ -151,12 +151,14 @@ class Block {
     for (int tile_begin = begin; tile_begin < end; tile_begin += kTile) {
       if (tile_begin + kTile <= first_key(item_.t0)) continue;
       const int tile_end = std::min(end, tile_begin + kTile), next = tile_begin + kTile;
-      if (next < sequence_.first_position + item_.t1) {
-        prefetch_keys(kv, args_.layer, item_.kv_head, next);
-        prefetch_values(kv, args_.layer, item_.kv_head, next);
-      }
       const Tile tile = load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, widen,
                                   space_.keys, space_.values);
+      const bool more = next < sequence_.first_position + item_.t1;
+      keys_ahead_ = more ? keys_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
+      values_ahead_ = more ? values_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
+      // What was made float32 was read in one go, and so is the next asked for.
+      if (tile.keys != nullptr) keys_ahead_.prefetch(0, 1, 1);
+      if (tile.values != nullptr) values_ahead_.prefetch(0, 1, 1);
       square(tile);
       // Tokens whose position is below tile_end - 1 see only a part of it: each alone, the rest together. Tokens whose
       // window begins behind the tile, the last ones, see nothing of it.
@@ -187,9 +189,7 @@ class Block {
       const float* q = space_.q + (int64_t{v} * rows_ + row0) * d;
       float* products = space_.products + v * stride + row0 * kTile;
       std::memset(products, 0, sizeof(float) * static_cast<size_t>(rows) * kTile);
-      if (tile.keys != nullptr)
-        kernels.accumulate_f32(q, d, tile.keys, tile.keys_stride, products, kTile, rows, d, columns);
-      else kernels.accumulate(q, d, tile.keys_f16, tile.keys_stride, products, kTile, rows, d, columns);
+      multiply(q, d, {tile.keys, tile.keys_f16, tile.keys_stride}, products, kTile, rows, d, columns, keys_ahead_);
     }
     for (int r = row0; r < row0 + rows; ++r) {
       float* scores = space_.products + r * kTile;
@@ -199,8 +199,27 @@ class Block {
     }
     const float* weights = space_.products + row0 * kTile;
     float* o = space_.split_o + int64_t{row0} * d;
-    if (tile.values != nullptr) kernels.accumulate_f32(weights, kTile, tile.values, d, o, d, rows, keys, d);
-    else kernels.accumulate(weights, kTile, tile.values_f16, d, o, d, rows, keys, d);
+    multiply(weights, kTile, {tile.values, tile.values_f16, d}, o, d, rows, keys, d, values_ahead_);
+  }
+
+  struct Numbers {
+    const float* f32;
+    const uint16_t* f16;
+    int64_t stride;
+  };
+
+  // c [rows, n] += a [rows, inner] b [inner, n]. F16 comes straight from memory: the next tile's is asked for
+  // meanwhile.
+  void multiply(const float* a, int64_t a_stride, const Numbers& b, float* c, int64_t c_stride, int rows, int inner,
+                int n, const Ahead& ahead) const {
+    if (b.f32 != nullptr)
+      return args_.kernels->accumulate_f32(a, a_stride, b.f32, b.stride, c, c_stride, rows, inner, n);
+    const int step = rows <= 3 ? 32 : 16;
+    for (int i = 0; i < n; i += step) {
+      const int end = std::min(n, i + step);
+      ahead.prefetch(i, end, n);
+      args_.kernels->accumulate(a, a_stride, b.f16 + i, b.stride, c + i, c_stride, rows, inner, end - i);
+    }
   }
 
   // Keys before token t's window count for nothing.
@@ -248,6 +267,7 @@ class Block {
   const AttendItem& item_;
   const int rows_;
   Space space_;
+  Ahead keys_ahead_, values_ahead_;
 };
 
 int splits_of(const Attend& args, const AttendSequence& sequence, int t1) {

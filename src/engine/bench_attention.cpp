@@ -111,7 +111,7 @@ class Problem {
       for (int t = 0; t < tokens_; t += kChunk) keys_read += std::min(t + kChunk, tokens_);
     }
     row.bytes = keys_read * 2 * task_.kv_heads * static_cast<double>(layout_.head_bytes(0));
-    row.extra_bytes = task_.naive ? scores_.size() * sizeof(float)
+    row.extra_bytes = task_.naive ? scores_.capacity() * sizeof(float)
                                   : scratch_.partials.capacity() * sizeof(float) +
                                         static_cast<size_t>(pool_.threads()) * kScratchBytes;
     return row;
