@@ -46,6 +46,7 @@ constexpr Row kCommands[] = {
     {"logits", "Measure", "Write the logits of every position of a token sequence", add_logits},
     {"perplexity", "Measure", "How well a model predicts a text", add_perplexity},
     {"bench", "Measure", "How fast a model runs, and what share of the machine's limits that is", add_bench},
+    {"attention-bench", "Measure", "How fast attention alone runs, kind beside kind", add_attention_bench},
     {"completion", "Shell", "Print a completion script for bash, zsh or fish", add_completion},
 };
 

@@ -189,6 +189,9 @@ void add_experts(CLI::App& app, LoadOptions& options) {
   add_integer(app, "--experts", options.experts, 0,
               "Active experts a token, for a mixture of experts; 0 = as the model was trained")
       ->group(kModelGroup);
+  add_text(app, "--attention-kind", options.attention_kind, "KIND",
+           "Refuse a model whose layers attend in another way than dot, gram, anchored, expressive")
+      ->group(kModelGroup);
 }
 
 void add_executor(CLI::App& app, SessionOptions& options) {

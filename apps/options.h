@@ -51,7 +51,7 @@ void add_model(CLI::App& app, std::string& model);          // -m, --model
 void add_threads(CLI::App& app, LoadOptions& options);      // --threads, --isa
 void add_executor(CLI::App& app, SessionOptions& options);  // --executor, --chunk, --page-size, --kv-type
 void add_context(CLI::App& app, SessionOptions& options);   // --context
-void add_experts(CLI::App& app, LoadOptions& options);      // --experts
+void add_experts(CLI::App& app, LoadOptions& options);      // --experts, --attention-kind
 void add_sampling(CLI::App& app, SamplingOptions& options);
 void add_quiet(CLI::App& app, bool& quiet);
 

@@ -95,6 +95,8 @@ Action add_synth(CLI::App& app) {
   add_text(app, "OUT", synth->out, "FILE", "Where to write; replaced only when all is done");
   add_text(app, "--vocab", synth->options.vocabulary, "FILE",
            "Take the tokenizer and the chat template from a GGUF file, not one token a byte");
+  add_text(app, "--attention-kind", synth->options.attention_kind, "KIND",
+           "How its layers attend: dot, gram, anchored, expressive [dot]");
   add_integer(app, "--seed", synth->seed, 0, "Another seed, other weights");
   add_flag(app, "--dry-run", synth->dry_run, "Only show each tensor's type and size");
   add_flag(app, "--list", synth->list, "Show the presets");

@@ -63,6 +63,7 @@ struct Ceilings {
   double f32_rate = 0;
 };
 Ceilings measure_ceilings(const Model& model);
+Ceilings measure_ceilings(const LoadOptions& options);  // the same without a model
 
 struct BenchTask {
   enum class Kind { kPrefill, kDecode, kStreams };
@@ -88,6 +89,34 @@ struct BenchRow {
 // of the reference executor.
 BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const SessionOptions& options, int repeats,
                const Progress& progress = {});
+
+// ---- Attention alone: one layer on random keys and values, without a model.
+
+struct AttentionTask {
+  std::string kind = "dot";  // as files say it (docs/formats/attention.md)
+  bool naive = false;        // the form that materialises a head's scores, products by OpenBLAS; dot and anchored only
+  bool decode = false;       // one token that sees `keys` keys; else all tokens of a prompt of `keys`, causal
+  int keys = 4096;
+  int heads = 32, kv_heads = 8, head_dim = 128;
+  int anchors = 128;  // of kind anchored
+  std::string kv_type = "f16";
+};
+
+struct AttentionRow {
+  AttentionTask task;
+  double median = 0, least = 0, most = 0;  // seconds
+  std::vector<double> seconds;             // of each repeat: the rows' i-th were measured side by side
+  double bytes = 0;                        // of keys and values, each once a step
+  double operations = 0;                   // in products of queries, keys and values; a product and a sum are two
+  uint64_t extra_bytes = 0;                // memory beside queries, keys, values and output
+};
+
+bool has_naive_attention();  // OpenBLAS is installed
+
+// Measures the tasks in turn, A B A B ..., `repeats` times after one that is not measured. Throws Error kUsage for
+// shapes or kinds that there are not, kUnsupported for a naive one without OpenBLAS, kLimit where `progress` said stop.
+std::vector<AttentionRow> bench_attention(std::span<const AttentionTask> tasks, const LoadOptions& options, int repeats,
+                                          const Progress& progress = {});
 
 // ---- Importance: how large the inputs of each matrix are, column by column; quantize() spends its bits by it.
 

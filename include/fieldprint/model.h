@@ -13,9 +13,10 @@
 namespace fieldprint {
 
 struct LoadOptions {
-  int threads = 0;       // 0 = one per core
-  std::string isa = {};  // "" = the best this CPU has ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
-  int experts = 0;       // active experts a token, for a mixture of experts; 0 = as the model was trained
+  int threads = 0;                  // 0 = one per core
+  std::string isa = {};             // "" = the best this CPU has ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
+  int experts = 0;                  // active experts a token, for a mixture of experts; 0 = as the model was trained
+  std::string attention_kind = {};  // dot, gram ...: refuse a model with layers of another kind; "" = any
 };
 
 struct TensorInfo {
@@ -52,7 +53,8 @@ ModelInfo inspect_model(const std::string& path);
 
 class Model {
  public:
-  // Throws Error: kNotFound, kBadFile, kUnsupported (architecture, instruction set).
+  // Throws Error: kNotFound, kBadFile, kUnsupported (architecture, instruction set), kUsage (options that the model
+  // does not fit).
   static std::shared_ptr<const Model> load(const std::string& path, const LoadOptions& options = {});
   virtual ~Model() = default;
 

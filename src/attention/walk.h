@@ -1,45 +1,64 @@
-// The one walk over paged K/V that serves prefill and decode. Keys are visited in tiles cut at absolute positions
-// (multiples of kTile), tiles are absorbed into a state per query, and states are merged at absolute splits (multiples
-// of kSplit): so the bits do not depend on the chunk, the page size or the number of threads.
+// The one walk over paged K/V that serves prefill, decode and many sequences in one step. Keys are visited in tiles cut
+// at absolute positions (multiples of kTile), tiles are absorbed into a state per query, and states are merged at
+// absolute splits (multiples of kSplit), in order: so the bits do not depend on the chunk, the page size, the company
+// in a step or the number of threads.
 #pragma once
 
-#include "attention/state.h"
+#include <span>
+#include <vector>
+
+#include "attention/kind.h"
 #include "base/thread_pool.h"
 #include "kernels/table.h"
 #include "kv/sequence.h"
 
 namespace fieldprint {
 
-inline constexpr int kTile = 64;
 inline constexpr int kSplit = 512;
+
+// One sequence's part of a step: token t stands at position first_position + t and sees keys up to itself.
+struct AttendSequence {
+  const KvSequence* kv = nullptr;  // the step's own keys are in it
+  const float* q = nullptr;        // [tokens, heads, head_dim]
+  const float* r = nullptr;        // the same, where the kind wants a third projection
+  float* out = nullptr;            // [tokens, heads, head_dim]
+  int tokens = 0;
+  int first_position = 0;
+};
 
 struct Attend {
   const KernelTable* kernels = nullptr;
-  const KvSequence* kv = nullptr;
+  AttentionSpec spec;
   int layer = 0;
-  const float* q =
-      nullptr;  // [tokens, heads, head_dim]; token t stands at position first_position + t and sees keys up to itself
-  float* out = nullptr;  // [tokens, heads, head_dim]
-  int tokens = 0;
-  int first_position = 0;
-  int heads = 0;  // a multiple of the layer's kv_heads
-  float scale = 1;
-  int window = 0;  // a query sees the last `window` keys, its own among them; 0 = all
+  int heads = 0;                              // a multiple of the layer's kv_heads
+  int window = 0;                             // a query sees the last `window` keys, its own among them; 0 = all
+  std::span<const AttendSequence> sequences;  // of one layout
 };
 
-// Scratch of a walk: one block a thread, and room for the partial states of a split decode.
+// Rows (tokens x heads) of some tokens for the heads of one kv head, and the splits of their keys: one unit of what is
+// dealt to the threads.
+struct AttendItem {
+  int sequence, kv_head;
+  int t0, t1;            // tokens
+  int split0, split1;    // splits
+  int64_t partial = -1;  // where in `partials` the states of its splits go; -1: it covers all and writes its result
+};
+
+// Scratch of a walk: one block a thread, and room for the states of splits that several threads share.
 class AttendScratch {
  public:
   explicit AttendScratch(int threads);
   std::byte* thread(int i) { return blocks_.data() + static_cast<size_t>(i) * kScratchBytes + offset_; }
-  std::vector<float>& partials() { return partials_; }
+
+  std::vector<AttendItem> items, merges;
+  std::vector<float> partials;
 
  private:
   std::vector<std::byte> blocks_;
   size_t offset_;
-  std::vector<float> partials_;
 };
 
+// All sequences' work is dealt out at once.
 void attend(const Attend& args, ThreadPool& pool, AttendScratch& scratch);
 
 }  // namespace fieldprint

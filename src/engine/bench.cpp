@@ -7,6 +7,7 @@
 #include "engine/stepper.h"
 #include "fieldprint/error.h"
 #include "fieldprint/evaluate.h"
+#include "kernels/select.h"
 
 namespace fieldprint {
 namespace {
@@ -57,13 +58,21 @@ double burst_rate(ThreadPool& pool, int64_t (*burst)(int64_t, int64_t*)) {
   return best;
 }
 
+Ceilings ceilings(ThreadPool& pool, const KernelTable& kernels) {
+  return {read_bandwidth(pool), burst_rate(pool, kernels.burst_int8), burst_rate(pool, kernels.burst_f32)};
+}
+
 }  // namespace
 
 Ceilings measure_ceilings(const Model& model) {
   const auto& loaded = static_cast<const LoadedModel&>(model);
   const std::lock_guard lock(loaded.step_mutex());
-  return {read_bandwidth(loaded.pool()), burst_rate(loaded.pool(), loaded.kernels().burst_int8),
-          burst_rate(loaded.pool(), loaded.kernels().burst_f32)};
+  return ceilings(loaded.pool(), loaded.kernels());
+}
+
+Ceilings measure_ceilings(const LoadOptions& options) {
+  ThreadPool pool(options.threads > 0 ? options.threads : hardware_threads());
+  return ceilings(pool, select_kernels(options.isa));
 }
 
 namespace {

@@ -16,7 +16,7 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
 LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
     : file_(GgufFile::open(path)),
       kernels_(&select_kernels(options.isa)),
-      architecture_(load_architecture(*file_, {options.experts})),
+      architecture_(load_architecture(*file_, {options.experts, options.attention_kind})),
       experts_(options.experts) {
   constexpr int kMaxThreads = 1024;
   if (options.threads < 0 || options.threads > kMaxThreads) {

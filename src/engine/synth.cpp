@@ -10,6 +10,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "attention/kind.h"
 #include "base/atomic_file.h"
 #include "base/rng.h"
 #include "base/thread_pool.h"
@@ -51,6 +52,7 @@ constexpr Shape kShapes[] = {
 
 constexpr float kEpsilon = 1e-5f;
 constexpr int kTaps = 3;
+constexpr uint64_t kAnchors = 128;
 
 struct Made {
   std::string name;
@@ -60,7 +62,7 @@ struct Made {
   int layer = -1;
 };
 
-std::vector<Made> tensors_of(const Shape& shape) {
+std::vector<Made> tensors_of(const Shape& shape, const AttentionKind& kind) {
   std::vector<Made> all;
   int layer = -1;
   const auto add = [&](const std::string& part, std::vector<uint64_t> lengths, float deviation, float mean = 0) {
@@ -89,6 +91,14 @@ std::vector<Made> tensors_of(const Shape& shape) {
         norm("attn_q_norm.weight", head);
         norm("attn_k_norm.weight", head);
       }
+      if (kind.third_projection) {
+        add("attn_r.weight", {width, width}, keeping(width));
+        if (!is_llama) norm("attn_r_norm.weight", head);
+      }
+      if (kind.anchors) {
+        add("attn_anchor_k.weight", {kv_width, kAnchors}, keeping(head));
+        add("attn_anchor_v.weight", {kv_width, kAnchors}, 1.0f);
+      }
     } else {
       add("shortconv.in_proj.weight", {width, 3 * width}, keeping(width));
       add("shortconv.conv.weight", {kTaps, width}, keeping(kTaps));
@@ -113,7 +123,8 @@ std::vector<Made> tensors_of(const Shape& shape) {
   return all;
 }
 
-void set_metadata(GgufWriter& writer, const Shape& shape, const Mix& mix, const SynthOptions& options) {
+void set_metadata(GgufWriter& writer, const Shape& shape, const AttentionKind& kind, const Mix& mix,
+                  const SynthOptions& options) {
   const std::string arch = shape.architecture;
   const auto set = [&](const char* key, int value) { writer.set(arch + "." + key, static_cast<uint32_t>(value)); };
   writer.set("general.architecture", arch);
@@ -137,6 +148,9 @@ void set_metadata(GgufWriter& writer, const Shape& shape, const Mix& mix, const 
     writer.set(arch + ".attention.head_count_kv", kv_heads);
     set("shortconv.l_cache", kTaps);
   }
+  if (&kind != &dot_kind()) writer.set(arch + ".attention.kind", kind.name);
+  if (kind.third_projection) writer.set(arch + ".attention.gram.norm", "rms");
+  if (kind.anchors) writer.set(arch + ".attention.anchor.share", 0.25f);
   if (shape.experts > 0) {
     constexpr int kSigmoid = 2;
     set("expert_count", shape.experts);
@@ -168,8 +182,16 @@ struct Job {
                   "presets:" + known);
     }
     mix = &mix_named(options.mix);
-    set_metadata(writer, *shape, *mix, options);
-    tensors = tensors_of(*shape);
+    const AttentionKind* kind =
+        options.attention_kind.empty() ? &dot_kind() : find_attention_kind(options.attention_kind);
+    if (kind == nullptr) {
+      std::string known;
+      for (const AttentionKind& one : attention_kinds()) known += fmt::format(" {}", one.name);
+      throw Error(ErrorKind::kUsage, fmt::format("there is no attention of kind '{}'", options.attention_kind), {},
+                  "kinds:" + known);
+    }
+    set_metadata(writer, *shape, *kind, *mix, options);
+    tensors = tensors_of(*shape, *kind);
     for (const Made& made : tensors) {
       const QuantType& wanted = stays_f32(made.name, static_cast<int>(made.shape.size()))
                                     ? *find_quant_type("F32")

@@ -324,7 +324,7 @@ TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
 TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
   const KernelTable& scalar = select_kernels("scalar");
   for_each_isa([&](const KernelTable& kernels) {
-    for (const int m : {1, 2, 3, 4, 9}) {
+    for (const int m : {1, 2, 3, 4, 5, 6, 9, 17}) {
       for (const int n : {8, 24, 64, 80, 128}) {
         Rng rng(static_cast<uint64_t>(m * 1000 + n));
         const int inner = 64;
@@ -340,6 +340,37 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
         kernels.accumulate_f32(a.data(), inner, floats.data(), n, d.data(), n, m, inner, n);
         EXPECT_TRUE(same_bits(c, d)) << m << " x " << n << ", F32";
       }
+    }
+    for (const int columns : {1, 7, 8, 37, 64, 96}) {
+      Rng rng(static_cast<uint64_t>(columns));
+      const int rows = 64, stride = columns + 3;
+      std::vector<uint16_t> halves(static_cast<size_t>(rows * stride));
+      std::vector<int8_t> bytes(halves.size());
+      for (uint16_t& h : halves) h = float_to_half(rng.normal());
+      for (int8_t& b : bytes) b = static_cast<int8_t>(rng.next());
+      std::vector<float> a(halves.size(), -1.0f), b = a;
+      const auto same = [&](const char* what) {
+        EXPECT_TRUE(same_bits(a, b)) << what << " " << columns;
+        std::fill(a.begin(), a.end(), -1.0f);
+        b = a;
+      };
+      scalar.widen_f16(halves.data(), stride, a.data(), stride, rows, columns);
+      kernels.widen_f16(halves.data(), stride, b.data(), stride, rows, columns);
+      same("widen_f16");
+      scalar.widen_bf16(halves.data(), stride, a.data(), stride, rows, columns);
+      kernels.widen_bf16(halves.data(), stride, b.data(), stride, rows, columns);
+      same("widen_bf16");
+      scalar.widen_q8_keys(bytes.data(), halves.data(), stride, a.data(), stride, rows, columns);
+      kernels.widen_q8_keys(bytes.data(), halves.data(), stride, b.data(), stride, rows, columns);
+      same("widen_q8_keys");
+      scalar.widen_q8_values(bytes.data(), halves.data(), a.data(), columns, 32);
+      kernels.widen_q8_values(bytes.data(), halves.data(), b.data(), columns, 32);
+      same("widen_q8_values");
+      if (columns % 8 != 0) continue;
+      const auto floats = random_floats(rng, halves.size());
+      scalar.column_squares(floats.data(), stride, a.data(), rows, columns);
+      kernels.column_squares(floats.data(), stride, b.data(), rows, columns);
+      same("column_squares");
     }
     for (int n = 1; n <= 64; ++n) {
       Rng rng(static_cast<uint64_t>(n));

@@ -9,7 +9,7 @@
 //    and sum_x; one of 32 is within d_w.
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4,
 //    2, 1].
-//  - accumulate(): one fma a step, in order of the inner index.
+//  - accumulate(), column_squares(): one fma a step, in order of the inner index.
 #pragma once
 
 #include <cstddef>
@@ -90,6 +90,21 @@ struct KernelTable {
   // y = gate / (1 + e^-gate) * up, all [n].
   void (*silu_mul)(const float* gate, const float* up, int n, float* y) = nullptr;
 
+  // Attention (src/attention/tile.h): numbers of a page as float32, [rows, columns].
+  //   f16, bf16:  out[i * out_stride + j] = in[i * in_stride + j]
+  //   q8_keys:    the same times scales[i / 32 * in_stride + j]; row i is a dimension, column j a key
+  //   q8_values:  out[i * columns + j] = in[i * columns + j] * scales[(i * columns + j) / 32]; columns % 32 == 0
+  void (*widen_f16)(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows,
+                    int columns) = nullptr;
+  void (*widen_bf16)(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows,
+                     int columns) = nullptr;
+  void (*widen_q8_keys)(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
+                        int rows, int columns) = nullptr;
+  void (*widen_q8_values)(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns) = nullptr;
+
+  // c[j] = fma(b[i, j], b[i, j], c[j]) for i = 0..inner-1 in order; n is a multiple of 8.
+  void (*column_squares)(const float* b, int64_t b_stride, float* c, int inner, int n) = nullptr;
+
   // c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order; b is F16. n is a multiple of 8.
   // Serves q.K^T (keys in columns) and p.V (value dimensions in columns).
   void (*accumulate)(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
@@ -99,7 +114,8 @@ struct KernelTable {
                          int m, int inner, int n) = nullptr;
 
   // One tile of an online softmax. s [n], n <= 64: s *= scale; m' = max(m, max s); s = e^(s - m');
-  // l' = fma(l, e^(m - m'), sum s). Returns e^(m - m'), by which the caller rescales what it has accumulated.
+  // l' = fma(l, e^(m - m'), sum s). Returns e^(m - m'), by which the caller rescales what it has accumulated. Scores of
+  // -inf are not there: where m' is -inf too, all s and l' are 0.
   float (*softmax_tile)(float* s, int n, float scale, float* m, float* l) = nullptr;
 
   // Multiplies and adds without touching memory; returns the number of operations (a product and a sum are two). `sink`

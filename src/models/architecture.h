@@ -18,13 +18,15 @@ struct Hyperparameters {
   int context = 0;               // trained length
   std::vector<KvLayerShape> kv;  // one a layer
   int64_t parameters = 0;
-  int64_t active_parameters = 0;  // what one token multiplies with
-  int experts = 0;                // a layer; 0: no mixture of experts
+  int64_t active_parameters = 0;                // what one token multiplies with
+  int experts = 0;                              // a layer; 0: no mixture of experts
+  std::vector<const AttentionKind*> attention;  // one a layer; nullptr: a layer without
 };
 
 // What a user may want otherwise than the file says.
 struct ModelOverrides {
-  int experts = 0;  // active ones a token; 0 = as the file says
+  int experts = 0;                  // active ones a token; 0 = as the file says
+  std::string_view attention_kind;  // the kind that all layers must be of; "" = any
 };
 
 class Architecture {

@@ -2,15 +2,15 @@
 // layers of grouped-query attention among them. The file decides: a layer with 0 K/V heads is a convolution, layers
 // from leading_dense_block_count on have experts.
 //   x += op(rms(x; attn_norm));  x += ffn(rms(x; ffn_norm));  logits = Wout rms(x; token_embd_norm)
-//   attention: q and k are RMS-normed per head, then RoPE on half-split pairs
+//   attention: q and k are RMS-normed per head, then RoPE on half-split pairs (models/attention.h)
 //   convolution: B, C, z = split(Win h); Wout (C * conv(B * z))
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "fieldprint/error.h"
 #include "models/architecture.h"
+#include "models/attention.h"
 #include "models/hparams.h"
 #include "models/tensors.h"
 
@@ -19,8 +19,8 @@ namespace {
 
 struct Layer {
   Weight attn_norm, ffn_norm;
-  int kv_heads = 0;  // 0: a convolution
-  Weight q, k, v, o, q_norm, k_norm;
+  bool has_attention = false;  // else a convolution
+  AttentionLayer attention;
   Weight in_proj, conv, out_proj;
   bool has_experts = false;
   Weight gate, up, down;
@@ -35,13 +35,14 @@ class Lfm2 final : public Architecture {
     hp_.layers = positive(file, key("block_count"), 1000);
     hp_.width = positive(file, key("embedding_length"), 1 << 20);
     hp_.context = positive(file, key("context_length"), 1 << 30);
-    heads_ = positive(file, key("attention.head_count"), 1 << 12);
-    head_dim_ = static_cast<int>(file.integer(key("attention.key_length"), hp_.width / heads_));
-    if (file.integer(key("attention.value_length"), head_dim_) != head_dim_) {
+    const int heads = positive(file, key("attention.head_count"), 1 << 12);
+    const int head_dim = static_cast<int>(file.integer(key("attention.key_length"), hp_.width / heads));
+    if (file.integer(key("attention.value_length"), head_dim) != head_dim) {
       throw Error(ErrorKind::kUnsupported, "keys and values of different length are not supported", file.path());
     }
     eps_ = static_cast<float>(file.number(key("attention.layer_norm_rms_epsilon")));
-    window_ = static_cast<int>(std::clamp<int64_t>(file.integer(key("attention.sliding_window"), 0), 0, hp_.context));
+    const int window =
+        static_cast<int>(std::clamp<int64_t>(file.integer(key("attention.sliding_window"), 0), 0, hp_.context));
     const int taps = positive(file, key("shortconv.l_cache"), 64);
     const int ffn = positive(file, key("feed_forward_length"), 1 << 22);
     const int experts = static_cast<int>(file.integer(key("expert_count"), 0));
@@ -71,23 +72,27 @@ class Lfm2 final : public Architecture {
       Layer& layer = layers_.emplace_back();
       layer.attn_norm = source.vector(name("attn_norm"), hp_.width, storage_);
       layer.ffn_norm = source.vector(name("ffn_norm"), hp_.width, storage_);
-      layer.kv_heads = kv_heads(file, key("attention.head_count_kv"), i);
-      if (layer.kv_heads > 0) {
-        check_heads(file, heads_, layer.kv_heads, head_dim_);
-        const int64_t q_width = int64_t{heads_} * head_dim_, kv_width = int64_t{layer.kv_heads} * head_dim_;
-        layer.q = source.matrix(name("attn_q"), q_width, hp_.width);
-        layer.k = source.matrix(name("attn_k"), kv_width, hp_.width);
-        layer.v = source.matrix(name("attn_v"), kv_width, hp_.width);
-        layer.o = source.matrix(name("attn_output"), hp_.width, q_width);
-        layer.q_norm = source.vector(name("attn_q_norm"), head_dim_, storage_);
-        layer.k_norm = source.vector(name("attn_k_norm"), head_dim_, storage_);
-        hp_.kv.push_back({.kv_heads = layer.kv_heads, .head_dim = head_dim_});
+      const int kv = kv_heads(file, key("attention.head_count_kv"), i);
+      layer.has_attention = kv > 0;
+      if (layer.has_attention) {
+        check_heads(file, heads, kv, head_dim);
+        layer.attention = AttentionLayer(file, arch,
+                                         {.layer = i,
+                                          .width = hp_.width,
+                                          .heads = heads,
+                                          .kv_heads = kv,
+                                          .head_dim = head_dim,
+                                          .window = window,
+                                          .head_norms = true},
+                                         source, storage_);
+        hp_.kv.push_back({.kv_heads = kv, .head_dim = head_dim});
       } else {
         layer.in_proj = source.matrix(name("shortconv.in_proj"), 3 * int64_t{hp_.width}, hp_.width);
         layer.conv = source.kernel(name("shortconv.conv"), taps, hp_.width, storage_);
         layer.out_proj = source.matrix(name("shortconv.out_proj"), hp_.width, hp_.width);
         hp_.kv.push_back({.conv_width = hp_.width, .conv_taps = taps});
       }
+      hp_.attention.push_back(layer.has_attention ? &layer.attention.kind() : nullptr);
       layer.has_experts = i >= dense_layers;
       if (layer.has_experts) {
         layer.moe.experts = experts;
@@ -104,7 +109,7 @@ class Lfm2 final : public Architecture {
         layer.down = source.matrix(name("ffn_down"), hp_.width, ffn);
       }
     }
-    rope_ = load_rope(file, arch, RopePairs::kHalves, head_dim_, source);
+    rope_ = load_rope(file, arch, RopePairs::kHalves, head_dim, source);
     source.finish();
     hp_.parameters = source.elements();
     hp_.active_parameters = hp_.parameters - idle;
@@ -118,7 +123,7 @@ class Lfm2 final : public Architecture {
       const Layer& layer = layers_[static_cast<size_t>(i)];
       {
         const Tensor h = ops.rms_norm(x, layer.attn_norm, eps_);
-        ops.add(x, layer.kv_heads > 0 ? attention(ops, i, h) : convolution(ops, i, h));
+        ops.add(x, layer.has_attention ? layer.attention.forward(ops, h, rope_, eps_) : convolution(ops, i, h));
       }
       if (i == hp_.layers - 1) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
       const Tensor h = ops.rms_norm(x, layer.ffn_norm, eps_);
@@ -146,24 +151,6 @@ class Lfm2 final : public Architecture {
     return static_cast<int>(n);
   }
 
-  Tensor attention(Ops& ops, int index, const Tensor& h) const {
-    const Layer& layer = layers_[static_cast<size_t>(index)];
-    const Weight* weights[] = {&layer.q, &layer.k, &layer.v};
-    Tensor qkv[3];
-    ops.linear(h, weights, qkv);
-    Tensor q = ops.rms_norm(qkv[0], layer.q_norm, eps_), k = ops.rms_norm(qkv[1], layer.k_norm, eps_);
-    ops.rope(q, rope_, heads_);
-    ops.rope(k, rope_, layer.kv_heads);
-    AttendShape shape;
-    shape.layer = index;
-    shape.window = window_;
-    shape.heads = heads_;
-    shape.kv_heads = layer.kv_heads;
-    shape.head_dim = head_dim_;
-    shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim_)));
-    return ops.linear(ops.attend(shape, q, k, qkv[2]), layer.o);
-  }
-
   Tensor convolution(Ops& ops, int index, const Tensor& h) const {
     const Layer& layer = layers_[static_cast<size_t>(index)];
     return ops.linear(ops.shortconv(index, ops.linear(h, layer.in_proj), layer.conv), layer.out_proj);
@@ -177,7 +164,6 @@ class Lfm2 final : public Architecture {
   }
 
   Hyperparameters hp_;
-  int heads_ = 0, head_dim_ = 0, window_ = 0;
   float eps_ = 0;
   Rope rope_;
   Weight embedding_, output_norm_, output_;

@@ -16,6 +16,25 @@ constexpr ArchitectureRow kRows[] = {
     {"lfm2moe", load_lfm2},
 };
 
+// A kind cannot be chosen: the projections were trained for one.
+void check_attention(const Hyperparameters& hp, std::string_view wanted) {
+  if (wanted.empty()) return;
+  if (find_attention_kind(wanted) == nullptr) {
+    std::string all;
+    for (const AttentionKind& kind : attention_kinds()) all += fmt::format("{}{}", all.empty() ? "" : ", ", kind.name);
+    throw Error(ErrorKind::kUsage, fmt::format("there is no attention of kind '{}'", wanted), "--attention-kind",
+                "one of: " + all);
+  }
+  for (size_t i = 0; i < hp.attention.size(); ++i) {
+    if (hp.attention[i] == nullptr || hp.attention[i]->name == wanted) continue;
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("layer {} of the model was trained to attend by {}: under {} its weights would mean nothing", i,
+                    hp.attention[i]->name, wanted),
+        "--attention-kind", "leave the flag away; the file says which kind each layer is of");
+  }
+}
+
 }  // namespace
 
 std::span<const ArchitectureRow> architectures() { return kRows; }
@@ -26,6 +45,7 @@ std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const Mode
   for (const ArchitectureRow& row : kRows) {
     if (row.name == name) {
       auto architecture = row.load(file, overrides);
+      check_attention(architecture->hyperparameters(), overrides.attention_kind);
       const int experts = architecture->hyperparameters().experts;
       if (overrides.experts > experts) {
         throw Error(

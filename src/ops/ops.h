@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "attention/kind.h"
 #include "fieldprint/tokenizer.h"
 #include "kv/layout.h"
 #include "ops/tensor.h"
@@ -51,7 +52,7 @@ struct AttendShape {
   int heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
-  float scale = 1;
+  AttentionSpec spec;
 };
 
 // Mixture of experts: s = sigmoid(router x); the `active` largest of s + bias are chosen; y = the sum of their SwiGLU
@@ -116,8 +117,10 @@ class Ops {
   virtual void add(Tensor& x, const Tensor& y) = 0;                   // x += y
   virtual void rope(Tensor& x, const Rope& rope, int heads) = 0;      // in place
   virtual Tensor silu_mul(const Tensor& gate, const Tensor& up) = 0;  // silu(gate) * up
-  // Stores k and v [T, kv_heads * head_dim] at their positions, then causal attention of q [T, heads * head_dim].
-  virtual Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v) = 0;
+  // Stores k and v [T, kv_heads * head_dim] at their positions, then causal attention of q [T, heads * head_dim]. r is
+  // the third projection, like q, of kinds that want one; nullptr for the others.
+  virtual Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
+                        const Tensor* r) = 0;
   // Gated short convolution (LFM2): bcz [T, 3 * width] holds B, C, z; u = B * z; causal depthwise convolution of u with
   // `kernel` [width, taps], oldest tap first; y = C * conv(u). Keeps the last taps - 1 rows of u.
   virtual Tensor shortconv(int layer, const Tensor& bcz, const Weight& kernel) = 0;

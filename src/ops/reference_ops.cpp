@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "attention/reference.h"
 #include "base/math.h"
 
 namespace fieldprint {
@@ -129,41 +130,26 @@ class ReferenceOps final : public Ops {
     return y;
   }
 
-  Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v) override {
+  Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor* r) override {
     Tensor y = make(q.rows(), q.cols());
-    const int d = shape.head_dim, group = shape.heads / shape.kv_heads;
-    const int64_t kv_width = int64_t{shape.kv_heads} * d;
+    const int64_t d = shape.head_dim, kv_width = shape.kv_heads * d;
     const auto layer = static_cast<size_t>(shape.layer);
-    std::vector<double> p;
-    int row = 0;
+    int64_t row = 0;
     for (const StepSequence& s : sequences_) {
       auto& state = static_cast<ReferenceSequence&>(*s.state);
       const auto count = static_cast<int64_t>(s.tokens.size());
       state.k[layer].insert(state.k[layer].end(), data(k) + row * kv_width, data(k) + (row + count) * kv_width);
       state.v[layer].insert(state.v[layer].end(), data(v) + row * kv_width, data(v) + (row + count) * kv_width);
       for (int64_t t = 0; t < count; ++t, ++row) {
-        const int64_t keys = s.first_position + t + 1,
-                      from = shape.window > 0 ? std::max<int64_t>(0, keys - shape.window) : 0;
-        p.assign(static_cast<size_t>(keys), -HUGE_VAL);
+        const int end = s.first_position + static_cast<int>(t) + 1,
+                  first = shape.window > 0 ? std::max(0, end - shape.window) : 0;
         for (int h = 0; h < shape.heads; ++h) {
-          const double* query = data(q) + row * q.cols() + h * d;
-          double* out = data(y) + row * q.cols() + h * d;
-          const int64_t offset = h / group * d;
-          double largest = -HUGE_VAL, total = 0;
-          for (int64_t j = from; j < keys; ++j) {
-            double dot = 0;
-            for (int i = 0; i < d; ++i)
-              dot += query[i] * state.k[layer][static_cast<size_t>(j * kv_width + offset + i)];
-            p[static_cast<size_t>(j)] = dot * static_cast<double>(shape.scale);
-            largest = std::max(largest, p[static_cast<size_t>(j)]);
-          }
-          for (double& score : p) total += score = std::exp(score - largest);
-          std::fill(out, out + d, 0.0);
-          for (int64_t j = 0; j < keys; ++j) {
-            const double share = p[static_cast<size_t>(j)] / total;
-            for (int i = 0; i < d; ++i)
-              out[i] += share * state.v[layer][static_cast<size_t>(j * kv_width + offset + i)];
-          }
+          const int64_t at = row * q.cols() + h * d;
+          const int kv_head = h / (shape.heads / shape.kv_heads);
+          attend_reference<double>(
+              shape.spec, shape.head_dim, kv_head, data(q) + at, r != nullptr ? data(*r) + at : nullptr,
+              {state.k[layer].data() + kv_head * d, state.v[layer].data() + kv_head * d, kv_width, first, end},
+              data(y) + at);
         }
       }
     }

@@ -257,10 +257,12 @@ class RunOpsImpl final : public RunOps {
     return y;
   }
 
-  Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v) override {
+  Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor* r) override {
     const Scope scope(profiler_, *this, "attend", {}, shape.layer);
     Tensor y = make(q.rows(), q.cols());
     const int64_t kv_width = k.cols();
+    const int64_t key_bytes = 2 * shape.kv_heads * layout_.head_bytes(shape.layer);
+    attending_.clear();
     int row = 0;
     for (const StepSequence& s : sequences_) {
       const int count = static_cast<int>(s.tokens.size());
@@ -270,23 +272,25 @@ class RunOpsImpl final : public RunOps {
           const int64_t at = (row + t) * kv_width;
           cache.write(shape.layer, s.first_position + t, data(k) + at, data(v) + at);
         });
-      Attend args;
-      args.kernels = &kernels_;
-      args.kv = &cache;
-      args.layer = shape.layer;
-      args.q = data(q) + row * q.cols();
-      args.out = data(y) + row * q.cols();
-      args.tokens = count;
-      args.first_position = s.first_position;
-      args.heads = shape.heads;
-      args.scale = shape.scale;
-      args.window = shape.window;
-      fieldprint::attend(args, pool_, scratch_);
-      bytes_read_ += static_cast<uint64_t>(s.first_position + count) *
-                     static_cast<uint64_t>(2 * shape.kv_heads * layout_.head_bytes(shape.layer));
+      const int64_t at = row * q.cols();
+      attending_.push_back({.kv = &cache,
+                            .q = data(q) + at,
+                            .r = r != nullptr ? data(*r) + at : nullptr,
+                            .out = data(y) + at,
+                            .tokens = count,
+                            .first_position = s.first_position});
+      bytes_read_ += static_cast<uint64_t>((s.first_position + count) * key_bytes);
       count_operations(shape, s.first_position, count);
       row += count;
     }
+    Attend args;
+    args.kernels = &kernels_;
+    args.spec = shape.spec;
+    args.layer = shape.layer;
+    args.heads = shape.heads;
+    args.window = shape.window;
+    args.sequences = attending_;
+    fieldprint::attend(args, pool_, scratch_);
     return y;
   }
 
@@ -453,6 +457,7 @@ class RunOpsImpl final : public RunOps {
   AttendScratch scratch_;
   TensorArena arena_;
   std::vector<StepSequence> sequences_;
+  std::vector<AttendSequence> attending_;
   std::vector<int> positions_;
   std::vector<Product> products_;
   std::vector<Piece> pieces_;

@@ -24,6 +24,12 @@ void matmul_mxfp4(const Matmul&);
 void quantize(const float* x, int n, const Activations& out);
 void rms_norm(const float* x, const float* weight, int n, float eps, float* y);
 void silu_mul(const float* gate, const float* up, int n, float* y);
+void widen_f16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns);
+void widen_bf16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns);
+void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
+                   int rows, int columns);
+void widen_q8_values(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns);
+void column_squares(const float* b, int64_t b_stride, float* c, int inner, int n);
 void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
                 int m, int inner, int n);
 void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,

@@ -22,6 +22,11 @@ void override_slots(KernelTable& table) {
   table.quantize = quantize;
   table.rms_norm = rms_norm;
   table.silu_mul = silu_mul;
+  table.widen_f16 = widen_f16;
+  table.widen_bf16 = widen_bf16;
+  table.widen_q8_keys = widen_q8_keys;
+  table.widen_q8_values = widen_q8_values;
+  table.column_squares = column_squares;
   table.accumulate = accumulate;
   table.accumulate_f32 = accumulate_f32;
   table.softmax_tile = softmax_tile;

@@ -1,0 +1,39 @@
+// dot: s = q.k / sqrt(d) (Vaswani et al. 2017).
+#include <cmath>
+#include <cstring>
+
+#include "attention/kind.h"
+
+namespace fieldprint {
+namespace {
+
+template <class Number>
+Number formula(const Number* q, const Number*, const Number* k, int d) {
+  Number sum = 0;
+  for (int i = 0; i < d; ++i) sum += q[i] * k[i];
+  return sum;
+}
+
+double scale(int d) { return 1.0 / std::sqrt(static_cast<double>(d)); }
+
+float prepare(const float* q, const float*, int d, float scale, float* vectors, int64_t) {
+  std::memcpy(vectors, q, sizeof(float) * static_cast<size_t>(d));
+  return scale;
+}
+
+}  // namespace
+
+AttentionKind dot() {
+  return {.name = "dot",
+          .third_projection = false,
+          .key_squares = false,
+          .anchors = false,
+          .vectors = 1,
+          .scale = scale,
+          .prepare = prepare,
+          .combine = nullptr,
+          .formula_f64 = formula<double>,
+          .formula_f32 = formula<float>};
+}
+
+}  // namespace fieldprint

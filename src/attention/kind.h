@@ -1,0 +1,75 @@
+// How a layer scores its keys. A kind is one file beside this one and one row of kinds.def; pages, tiles, masks,
+// states and splits (walk.h) know nothing of it.
+//
+// A query (with what else belongs to its position, r) becomes `vectors` vectors and a factor, once. For each tile of
+// keys the walk multiplies these vectors with the keys; combine() makes one number a key of the products, and the score
+// is that times the factor. Nothing of r is cached.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace fieldprint {
+
+inline constexpr int kTile = 64;  // keys that are absorbed at once, cut at absolute positions
+inline constexpr int kMaxQueryVectors = 2;
+
+struct AttentionKind {
+  std::string_view name;   // as files say it
+  bool third_projection;   // wants r
+  bool key_squares;        // combine() wants |k|^2
+  bool anchors;            // mixes in a second softmax, over anchor rows
+  int vectors;             // 1 .. kMaxQueryVectors
+  double (*scale)(int d);  // of the scores, where the file does not say
+  // q, r [d] -> vectors + v * stride [d] for each v. Returns the factor, `scale` included. r is nullptr where not
+  // wanted.
+  float (*prepare)(const float* q, const float* r, int d, float scale, float* vectors, int64_t stride);
+  // products [vectors][stride] -> products[0][j] for j < n; squares [n]. nullptr: the product itself.
+  void (*combine)(float* products, int64_t stride, const float* squares, int n);
+  // The score of q, r, k [d] before scaling, by the formula as it is published: what the reference evaluates.
+  double (*formula_f64)(const double* q, const double* r, const double* k, int d);
+  float (*formula_f32)(const float* q, const float* r, const float* k, int d);
+};
+
+std::span<const AttentionKind> attention_kinds();
+const AttentionKind* find_attention_kind(std::string_view name);  // nullptr: none
+const AttentionKind& dot_kind();                                  // what a model has that says nothing
+AttentionKind dot();  // to start from, for kinds that differ from it in a part
+
+// Keys and values that every query of a layer sees in a softmax of their own. Float32 as in the file, and in tiles.
+class AnchorRows {
+ public:
+  // keys, values [count, kv_heads, d]
+  AnchorRows(std::vector<float> keys, std::vector<float> values, int kv_heads, int d);
+
+  int count() const { return count_; }
+  std::span<const float> keys() const { return keys_; }
+  std::span<const float> values() const { return values_; }
+
+  int tiles() const { return (count_ + kTile - 1) / kTile; }
+  const float* key_tile(int kv_head, int tile) const { return tile_data(key_tiles_, kv_head, tile); }      // [d, kTile]
+  const float* value_tile(int kv_head, int tile) const { return tile_data(value_tiles_, kv_head, tile); }  // [kTile, d]
+
+ private:
+  const float* tile_data(const std::vector<float>& data, int kv_head, int tile) const {
+    return data.data() + (int64_t{kv_head} * tiles() + tile) * kTile * d_;
+  }
+  int d_, count_;
+  std::vector<float> keys_, values_, key_tiles_, value_tiles_;
+};
+
+// How one layer attends: its kind and the numbers that the kind takes.
+struct AttentionSpec {
+  const AttentionKind* kind = &dot_kind();
+  float scale = 1;
+  // Mixed form: out = (1 - share) * attention to the context + share * attention to the anchors. At share 0 no anchor
+  // is looked at, at share 1 no key of the context.
+  std::shared_ptr<const AnchorRows> anchors = {};
+  float share = 0;
+  float anchor_scale = 1;
+};
+
+}  // namespace fieldprint
