@@ -333,7 +333,8 @@ class RunOpsImpl final : public RunOps {
     int64_t keys = 0;
     for (int t = 1; t <= count; ++t)
       keys += shape.window > 0 ? std::min(shape.window, first_position + t) : first_position + t;
-    float_operations_ += static_cast<uint64_t>(4 * keys * shape.heads * shape.head_dim);
+    const int products = shape.spec.kind->vectors + 1;
+    float_operations_ += static_cast<uint64_t>(2 * products * keys * shape.heads * shape.head_dim);
   }
 
   // Row-wise work: a few rows are not worth waking anybody.
