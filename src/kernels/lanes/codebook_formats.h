@@ -26,22 +26,28 @@ struct CodebookFormat : Format<B, 8, kSharing, kSharing, 2, 9, 255>, NoHead<V> {
   static constexpr int half(int chunk, int yield) { return 2 * chunk + yield; }
 };
 
-// The 32 bytes of every row that index(block, 0), (block, 1) ... name in a codebook whose rows have kWidth bytes.
-template <class B, int kWidth, class V, class Index>
-inline void look_up(const Rows<V>& rows, int64_t at, const void* book, Index&& index, typename V::Int* words) {
+// 32 bytes for every lane from a codebook whose rows have kWidth bytes; number(k) is the number of the lane's row k.
+// Numbers are made for all lanes at once, and then looked up one by one.
+template <int kWidth, class V, class Number>
+inline void look_up(const void* book, Number&& number, typename V::Int* words) {
+  constexpr int kCount = 32 / kWidth;
+  alignas(64) uint32_t rows[kCount][V::kLanes];
+  repeat<kCount>([&]<int K>() {
+    const typename V::Int numbers = number.template operator()<K>();
+    __builtin_memcpy(rows[K], &numbers, sizeof numbers);
+  });
   const auto* bytes = static_cast<const uint8_t*>(book);
   repeat<2>([&]<int H>() {
     V::transpose_eights(
         [&](int r, int j) {
-          const auto& block = *reinterpret_cast<const B*>(rows.base + r * rows.stride + at);
           if constexpr (kWidth == 8) {
             uint64_t eight;
-            __builtin_memcpy(&eight, bytes + 8 * index(block, 2 * H + j), 8);
+            __builtin_memcpy(&eight, bytes + uint64_t{rows[2 * H + j][r]} * 8, 8);
             return eight;
           } else {
             uint32_t low, high;
-            __builtin_memcpy(&low, bytes + 4 * index(block, 4 * H + 2 * j), 4);
-            __builtin_memcpy(&high, bytes + 4 * index(block, 4 * H + 2 * j + 1), 4);
+            __builtin_memcpy(&low, bytes + uint64_t{rows[4 * H + 2 * j][r]} * 4, 4);
+            __builtin_memcpy(&high, bytes + uint64_t{rows[4 * H + 2 * j + 1][r]} * 4, 4);
             return low | uint64_t{high} << 32;
           }
         },
@@ -123,10 +129,10 @@ struct FormatIQ2_XXS : CodebookFormat<BlockIQ2_XXS, V, 2, 1> {
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const auto row = [=](const BlockIQ2_XXS& b, int k) { return b.groups[2 * part + C].rows[k]; };
-    look_up<BlockIQ2_XXS, 8>(rows, at, &kIq2XxsBook, row, raw);
     typename V::Int w[4];
     read16<V>(rows, at + 2 + 16 * part, w);
+    look_up<8, V>(
+        &kIq2XxsBook, [&]<int K>() { return V::template byte<K>(w[2 * C]); }, raw);
     raw[8] = even_bytes_of_28<V>(w[2 * C + 1]);
   }
   template <int, int Y>
@@ -149,11 +155,11 @@ struct FormatIQ2_XS : CodebookFormat<BlockIQ2_XS, V, 2, 2> {
   static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { nibble_pairs<BlockIQ2_XS, V>(rows, at, s); }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const auto row = [=](const BlockIQ2_XS& b, int k) { return b.rows[8 * part + 4 * C + k] & 511; };
-    look_up<BlockIQ2_XS, 8>(rows, at, &kIq2XsBook, row, raw);
     typename V::Int w[4];
     read16<V>(rows, at + 2 + 16 * part, w);
     const typename V::Int a = w[2 * C], b = w[2 * C + 1];
+    look_up<8, V>(
+        &kIq2XsBook, [&]<int K>() { return field<V, K % 2 * 16, 0, 511>(K < 2 ? a : b); }, raw);
     raw[8] = even_bytes<V>(V::bit_or(V::bit_or(field<V, 9, 0, 0x7f>(a), field<V, 25, 8, 0x7f << 8>(a)),
                                      V::bit_or(field<V, 9, 16, 0x7f << 16>(b), field<V, 25, 24, 0x7f << 24>(b))));
   }
@@ -165,14 +171,18 @@ struct FormatIQ2_XS : CodebookFormat<BlockIQ2_XS, V, 2, 2> {
 
 template <class V>
 struct FormatIQ2_S : CodebookFormat<BlockIQ2_S, V, 1, 2> {
+  static constexpr auto kSigns = static_cast<int64_t>(offsetof(BlockIQ2_S, signs));
+  static constexpr auto kHigh = static_cast<int64_t>(offsetof(BlockIQ2_S, rows_high));
   static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { nibble_pairs<BlockIQ2_S, V>(rows, at, s); }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const auto row = [=](const BlockIQ2_S& b, int k) {
-      return b.rows[4 * part + k] | (b.rows_high[part] >> (2 * k) & 3) << 8;
+    const typename V::Int low = V::first_words(rows.base + at + 2 + 4 * part, rows.stride);
+    const typename V::Int high = words_before<V>(rows, at + kHigh + part + 1);
+    const auto number = [&]<int K>() {
+      return V::bit_or(V::template byte<K>(low), field<V, 24 + 2 * K, 8, 0x300>(high));
     };
-    look_up<BlockIQ2_S, 8>(rows, at, &kIq2SBook, row, raw);
-    raw[8] = words_before<V>(rows, at + static_cast<int64_t>(offsetof(BlockIQ2_S, signs)) + 4 * part + 4);
+    look_up<8, V>(&kIq2SBook, number, raw);
+    raw[8] = V::first_words(rows.base + at + kSigns + 4 * part, rows.stride);
   }
   template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
@@ -193,8 +203,10 @@ struct FormatIQ3_XXS : CodebookFormat<BlockIQ3_XXS, V, 1, 1> {
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const auto row = [=](const BlockIQ3_XXS& b, int k) { return b.rows[8 * part + k]; };
-    look_up<BlockIQ3_XXS, 4>(rows, at, &kIq3XxsBook, row, raw);
+    typename V::Int w[4];
+    read16<V>(rows, at + 2 + 8 * part, w);
+    look_up<4, V>(
+        &kIq3XxsBook, [&]<int K>() { return V::template byte<K % 4>(w[K / 4]); }, raw);
     raw[8] = even_bytes_of_28<V>(words_before<V>(rows, at + kSigns + 4 * part + 4));
   }
   template <int, int Y>
@@ -205,6 +217,8 @@ struct FormatIQ3_XXS : CodebookFormat<BlockIQ3_XXS, V, 1, 1> {
 
 template <class V>
 struct FormatIQ3_S : CodebookFormat<BlockIQ3_S, V, 1, 1> {
+  static constexpr auto kSigns = static_cast<int64_t>(offsetof(BlockIQ3_S, signs));
+  static constexpr auto kHigh = static_cast<int64_t>(offsetof(BlockIQ3_S, rows_high));
   static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
     const typename V::Float scale = first_half<V>(rows, at, 1.0f);
     const typename V::Int groups = last_words<BlockIQ3_S, V>(rows, at);
@@ -212,11 +226,14 @@ struct FormatIQ3_S : CodebookFormat<BlockIQ3_S, V, 1, 1> {
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const auto row = [=](const BlockIQ3_S& b, int k) {
-      return b.rows[8 * part + k] | (b.rows_high[part] >> k & 1) << 8;
+    typename V::Int w[4];
+    read16<V>(rows, at + 2 + 8 * part, w);
+    const typename V::Int high = words_before<V>(rows, at + kHigh + part + 1);
+    const auto number = [&]<int K>() {
+      return V::bit_or(V::template byte<K % 4>(w[K / 4]), field<V, 24 + K, 8, 0x100>(high));
     };
-    look_up<BlockIQ3_S, 4>(rows, at, &kIq3SBook, row, raw);
-    raw[8] = words_before<V>(rows, at + static_cast<int64_t>(offsetof(BlockIQ3_S, signs)) + 4 * part + 4);
+    look_up<4, V>(&kIq3SBook, number, raw);
+    raw[8] = words_before<V>(rows, at + kSigns + 4 * part + 4);
   }
   template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
@@ -248,12 +265,13 @@ struct FormatIQ1_S : CodebookFormat<BlockIQ1_S, V, 1, 1> {
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const auto row = [=](const BlockIQ1_S& b, int k) {
-      return b.rows[4 * part + k] | (b.groups[part] >> (3 * k) & 7) << 8;
+    const typename V::Int low = V::first_words(rows.base + at + 2 + 4 * part, rows.stride);
+    const typename V::Int group = words_before<V>(rows, at + kGroupsAt + 2 * part + 2);
+    const auto number = [&]<int K>() {
+      return V::bit_or(V::template byte<K>(low), field<V, 16 + 3 * K, 8, 0x700>(group));
     };
-    look_up<BlockIQ1_S, 8>(rows, at, &kIq1Book, row, raw);
-    // The group's last bit, for all rows of the codebook.
-    raw[8] = V::shuffle(words_before<V>(rows, at + kGroupsAt + 2 * part + 2), V::dwords(0x03030303, 0x04040404));
+    look_up<8, V>(&kIq1Book, number, raw);
+    raw[8] = V::shuffle(group, V::dwords(0x03030303, 0x04040404));  // its last bit, for all rows of the codebook
   }
   template <int, int Y>
   static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
@@ -263,6 +281,7 @@ struct FormatIQ1_S : CodebookFormat<BlockIQ1_S, V, 1, 1> {
 
 template <class V>
 struct FormatIQ1_M : CodebookFormat<BlockIQ1_M, V, 1, 2> {
+  static constexpr auto kHigh = static_cast<int64_t>(offsetof(BlockIQ1_M, rows_high));
   static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
     typename V::Int w[4];
     read16<V>(rows, at + static_cast<int64_t>(sizeof(BlockIQ1_M)) - 16, w);
@@ -273,12 +292,12 @@ struct FormatIQ1_M : CodebookFormat<BlockIQ1_M, V, 1, 2> {
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const auto row = [=](const BlockIQ1_M& b, int k) {
-      return b.rows[4 * part + k] | (b.rows_high[2 * part + k / 2] >> (k % 2 * 4) & 7) << 8;
+    const typename V::Int low = V::first_words(rows.base + at + 4 * part, rows.stride);
+    const typename V::Int high = words_before<V>(rows, at + kHigh + 2 * part + 2);
+    const auto number = [&]<int K>() {
+      return V::bit_or(V::template byte<K>(low), field<V, 16 + 4 * K, 8, 0x700>(high));
     };
-    look_up<BlockIQ1_M, 8>(rows, at, &kIq1Book, row, raw);
-    const typename V::Int high =
-        words_before<V>(rows, at + static_cast<int64_t>(offsetof(BlockIQ1_M, rows_high)) + 2 * part + 2);
+    look_up<8, V>(&kIq1Book, number, raw);
     raw[8] = V::shuffle(high, V::dwords(0x03030202, 0x04040404));  // a nibble's byte for each row of the codebook
   }
   template <int, int Y>
