@@ -10,9 +10,13 @@
 #include "base/float16.h"
 #include "base/rng.h"
 #include "fieldprint/error.h"
+#include "quant/iq1_m.h"
+#include "quant/nvfp4.h"
 #include "quant/q2_k.h"
 #include "quant/q3_k.h"
 #include "quant/q6_k.h"
+#include "quant/tq1_0.h"
+#include "quant/tq2_0.h"
 
 namespace fieldprint {
 namespace {
@@ -43,6 +47,18 @@ void set_halves(const QuantType& type, std::byte* block, Next&& next) {
     case kSlotQ6_K:
       at = offsetof(BlockQ6_K, scale);
       break;
+    case kSlotTQ1_0:
+      at = offsetof(BlockTQ1_0, scale);
+      break;
+    case kSlotTQ2_0:
+      at = offsetof(BlockTQ2_0, scale);
+      break;
+    case kSlotIQ1_M: {
+      auto* groups = reinterpret_cast<BlockIQ1_M*>(block)->groups;
+      const uint16_t half = next();
+      for (int i = 0; i < 4; ++i) groups[i] = static_cast<uint16_t>((groups[i] & 0xfff) | (half >> (4 * i)) << 12);
+      return;
+    }
     case kSlotMXFP4:
       *block = static_cast<std::byte>(118 + std::to_integer<int>(*block) % 12);
       return;
@@ -243,12 +259,14 @@ TEST(Kernels, MatmulAgreesWithDouble) {
 TEST(Kernels, TypesWithoutAKernelRunDecoded) {
   const KernelTable& kernels = select_kernels("");
   Rng rng(5);
-  const QuantType& type = *find_quant_type("TQ2_0");
+  const QuantType& type = *find_quant_type("NVFP4");
   ASSERT_EQ(kernels.matmul[type.ggml_id], nullptr) << "take another type for this test";
   const int k = 512, rows = 300, tokens = 3;
   std::vector<std::byte> w(static_cast<size_t>(rows) * type.bytes(static_cast<uint64_t>(k)));
   for (std::byte& b : w) b = static_cast<std::byte>(rng.next());
-  for (size_t at = 64; at < w.size(); at += 66) w[at] = std::byte{0x11}, w[at + 1] = std::byte{0x1c};
+  for (size_t i = 0; i < w.size(); ++i) {
+    if (i % sizeof(BlockNVFP4) < sizeof BlockNVFP4::scales) w[i] = (w[i] & std::byte{7}) | std::byte{0x30};
+  }
   const Inputs in(rng, kernels, tokens, k);
   const auto y = multiply(kernels, type, w, rows, k, in, tokens, 0, rows);
   std::vector<float> row(static_cast<size_t>(k));

@@ -20,7 +20,7 @@ namespace fieldprint {
 inline constexpr int kActivationBlock = 32;        // activations share one scale per 32 values
 inline constexpr int kFineSteps = 254;             // steps of q_low in one step of q
 inline constexpr int kFineWord = 32;               // blocks whose fine bits share a word
-inline constexpr float kFineLimit = 1.0f;         // see KernelTable::quantize
+inline constexpr float kFineLimit = 1.0f;          // see KernelTable::quantize
 inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
 inline constexpr size_t kScratchBytes = 512 << 10;  // what every thread lends to a kernel, 64-byte aligned
@@ -39,8 +39,11 @@ struct Quantized {
   int16_t* parts = nullptr;  // [tokens, k / 16]  sums of 16 q
   float* sum = nullptr;      // [tokens, k / 32]  d * sum of the block's q
 
-  Quantized skip(int64_t blocks) const { return {q + blocks * 32, d + blocks, parts + blocks * 2, sum + blocks}; }
-  Quantized from(int64_t token, int k) const { return skip(token * (k / 32)); }
+  // Always inlined, so that there is no copy of one ISA that the linker could keep for all.
+  [[gnu::always_inline]] Quantized skip(int64_t blocks) const {
+    return {q + blocks * 32, d + blocks, parts + blocks * 2, sum + blocks};
+  }
+  [[gnu::always_inline]] Quantized from(int64_t token, int k) const { return skip(token * (k / 32)); }
 };
 
 // Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k. Blocks whose step
@@ -51,8 +54,10 @@ struct Activations {
   Quantized low;             // of fine blocks; what others hold means nothing
   uint32_t* fine = nullptr;  // [tokens, fine_words(k)]  bit b % 32 of word b / 32: block b is fine
 
-  static constexpr int fine_words(int k) { return (k / kActivationBlock + kFineWord - 1) / kFineWord; }
-  Activations from(int64_t token, int k) const {
+  [[gnu::always_inline]] static constexpr int fine_words(int k) {
+    return (k / kActivationBlock + kFineWord - 1) / kFineWord;
+  }
+  [[gnu::always_inline]] Activations from(int64_t token, int k) const {
     return {f32 + token * k, high.from(token, k), low.from(token, k), fine + token * fine_words(k)};
   }
 };

@@ -21,6 +21,7 @@ struct Vec {
 
   static Int zero() { return _mm256_setzero_si256(); }
   static Float zero_float() { return _mm256_setzero_ps(); }
+  static Float floats(float x) { return _mm256_set1_ps(x); }
   static Int bytes(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
   static Int words(int x) { return _mm256_set1_epi16(static_cast<short>(x)); }
   static Int dwords(int x) { return _mm256_set1_epi32(x); }
@@ -34,6 +35,7 @@ struct Vec {
 
   static Int bit_and(Int a, Int b) { return _mm256_and_si256(a, b); }
   static Int bit_or(Int a, Int b) { return _mm256_or_si256(a, b); }
+  static Int bit_xor(Int a, Int b) { return _mm256_xor_si256(a, b); }
   template <int N>
   static Int shift_left(Int a) {
     return N == 0 ? a : _mm256_slli_epi16(a, N);
@@ -61,6 +63,12 @@ struct Vec {
   }
   static Int shuffle(Int table, Int index) { return _mm256_shuffle_epi8(table, index); }
   static Int at_most(Int a, Int b) { return _mm256_min_epu8(a, b); }
+  static Int above(Int a, Int b) { return _mm256_subs_epu8(a, b); }  // a - b, or 0
+  // The bytes of `a` negated where those of `bits` have the bit of `one`.
+  static Int negate_where(Int a, Int bits, Int one) {
+    const Int minus = _mm256_cmpeq_epi8(_mm256_and_si256(bits, one), one);
+    return _mm256_sub_epi8(_mm256_xor_si256(a, minus), minus);
+  }
   static Int from_signed(Int a) { return a; }
 
   static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
@@ -110,10 +118,18 @@ struct Vec {
   static void transpose(const uint8_t* base, int64_t stride, Int* out) {
     Int v[4];
     sixteen(base, stride, v);
-    const Int a = _mm256_unpacklo_epi32(v[0], v[1]), b = _mm256_unpacklo_epi32(v[2], v[3]);
-    const Int c = _mm256_unpackhi_epi32(v[0], v[1]), d = _mm256_unpackhi_epi32(v[2], v[3]);
-    out[0] = _mm256_unpacklo_epi64(a, b), out[1] = _mm256_unpackhi_epi64(a, b);
-    out[2] = _mm256_unpacklo_epi64(c, d), out[3] = _mm256_unpackhi_epi64(c, d);
+    transpose(v, out);
+  }
+  // The same with eight(r, 0) and eight(r, 1) as row r's 16 bytes. Through memory, loads of 16 bytes would wait for the
+  // stores of 8.
+  template <class Eight>
+  static void transpose_eights(Eight&& eight, Int* out) {
+    const auto row = [&](int r) {
+      return _mm_set_epi64x(static_cast<int64_t>(eight(r, 1)), static_cast<int64_t>(eight(r, 0)));
+    };
+    Int v[4];
+    for (int r = 0; r < 4; ++r) v[r] = _mm256_inserti128_si256(_mm256_castsi128_si256(row(r)), row(r + 4), 1);
+    transpose(v, out);
   }
   // The first (last) four of 16 bytes of every row.
   static Int first_words(const uint8_t* base, int64_t stride) {
@@ -137,6 +153,12 @@ struct Vec {
   }
 
  private:
+  static void transpose(const Int* v, Int* out) {
+    const Int a = _mm256_unpacklo_epi32(v[0], v[1]), b = _mm256_unpacklo_epi32(v[2], v[3]);
+    const Int c = _mm256_unpackhi_epi32(v[0], v[1]), d = _mm256_unpackhi_epi32(v[2], v[3]);
+    out[0] = _mm256_unpacklo_epi64(a, b), out[1] = _mm256_unpackhi_epi64(a, b);
+    out[2] = _mm256_unpacklo_epi64(c, d), out[3] = _mm256_unpackhi_epi64(c, d);
+  }
   static Int mask(int skip) {
     return _mm256_cmpgt_epi32(_mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 8), _mm256_set1_epi32(skip));
   }

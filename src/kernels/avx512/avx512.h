@@ -28,6 +28,15 @@ void matmul_q6_k(const Matmul&);
 void matmul_iq4_xs(const Matmul&);
 void matmul_iq4_nl(const Matmul&);
 void matmul_mxfp4(const Matmul&);
+void matmul_iq1_s(const Matmul&);
+void matmul_iq1_m(const Matmul&);
+void matmul_iq2_xxs(const Matmul&);
+void matmul_iq2_xs(const Matmul&);
+void matmul_iq2_s(const Matmul&);
+void matmul_iq3_xxs(const Matmul&);
+void matmul_iq3_s(const Matmul&);
+void matmul_tq1_0(const Matmul&);
+void matmul_tq2_0(const Matmul&);
 void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
                 int m, int inner, int n);
 void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,

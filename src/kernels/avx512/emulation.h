@@ -28,6 +28,19 @@ inline __m512i cvtepu16_epi32(__m256i v) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
+inline __m256i cvtepi32_epi16(__m512i v) {
+  const __m256i low = _mm512_castsi512_si256(v), high = _mm512_extracti64x4_epi64(v, 1),
+                part = _mm256_set1_epi32(0xffff);
+  return _mm256_permute4x64_epi64(_mm256_packus_epi32(_mm256_and_si256(low, part), _mm256_and_si256(high, part)), 0xd8);
+}
+
+inline __m512i srai_epi32(__m512i v, int n) {
+  const __m128i count = _mm_cvtsi32_si128(n);
+  const __m256i low = _mm256_sra_epi32(_mm512_castsi512_si256(v), count),
+                high = _mm256_sra_epi32(_mm512_extracti64x4_epi64(v, 1), count);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
 inline __m512 maskz_loadu_ps(unsigned mask, const float* p) {
   alignas(64) float lanes[16] = {};
   for (int i = 0; i < 16; ++i) {
@@ -47,8 +60,12 @@ inline void mask_storeu_ps(float* p, unsigned mask, __m512 v) {
 }  // namespace
 }  // namespace fieldprint::avx512::emulated
 
+#undef _mm512_madd_epi16  // SIMDe gives its macro four arguments
+#define _mm512_madd_epi16 simde_mm512_madd_epi16
 #define _mm512_cvtph_ps emulated::cvtph_ps
 #define _mm512_cvtepi32_ps emulated::cvtepi32_ps
+#define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
+#define _mm512_srai_epi32 emulated::srai_epi32
 #define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
 #define _mm512_maskz_loadu_ps emulated::maskz_loadu_ps
 #define _mm512_mask_storeu_ps emulated::mask_storeu_ps

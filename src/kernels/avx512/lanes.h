@@ -20,6 +20,7 @@ struct Vec {
 
   static Int zero() { return _mm512_setzero_si512(); }
   static Float zero_float() { return _mm512_setzero_ps(); }
+  static Float floats(float x) { return _mm512_set1_ps(x); }
   static Int bytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
   static Int words(int x) { return _mm512_set1_epi16(static_cast<short>(x)); }
   static Int dwords(int x) { return _mm512_set1_epi32(x); }
@@ -33,6 +34,7 @@ struct Vec {
 
   static Int bit_and(Int a, Int b) { return _mm512_and_si512(a, b); }
   static Int bit_or(Int a, Int b) { return _mm512_or_si512(a, b); }
+  static Int bit_xor(Int a, Int b) { return _mm512_xor_si512(a, b); }
   template <int N>
   static Int shift_left(Int a) {
     return N == 0 ? a : _mm512_slli_epi16(a, N);
@@ -60,6 +62,11 @@ struct Vec {
   }
   static Int shuffle(Int table, Int index) { return _mm512_shuffle_epi8(table, index); }
   static Int at_most(Int a, Int b) { return _mm512_min_epu8(a, b); }
+  static Int above(Int a, Int b) { return _mm512_subs_epu8(a, b); }  // a - b, or 0
+  // The bytes of `a` negated where those of `bits` have the bit of `one`.
+  static Int negate_where(Int a, Int bits, Int one) {
+    return _mm512_mask_sub_epi8(a, _mm512_test_epi8_mask(bits, one), zero(), a);
+  }
   static Int from_signed(Int a) { return _mm512_xor_si512(a, bytes(-128)); }
 
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
@@ -108,10 +115,16 @@ struct Vec {
   static void transpose(const uint8_t* base, int64_t stride, Int* out) {
     Int v[4];
     sixteen(base, stride, v);
-    const Int a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpacklo_epi32(v[2], v[3]);
-    const Int c = _mm512_unpackhi_epi32(v[0], v[1]), d = _mm512_unpackhi_epi32(v[2], v[3]);
-    out[0] = _mm512_unpacklo_epi64(a, b), out[1] = _mm512_unpackhi_epi64(a, b);
-    out[2] = _mm512_unpacklo_epi64(c, d), out[3] = _mm512_unpackhi_epi64(c, d);
+    transpose(v, out);
+  }
+  // The same with eight(r, 0) and eight(r, 1) as row r's 16 bytes. Through memory, loads of 16 bytes would wait for the
+  // stores of 8.
+  template <class Eight>
+  static void transpose_eights(Eight&& eight, Int* out) {
+    Int v[4];
+    four_parts(
+        [&](int r) { return _mm_set_epi64x(static_cast<int64_t>(eight(r, 1)), static_cast<int64_t>(eight(r, 0))); }, v);
+    transpose(v, out);
   }
   // The first (last) four of 16 bytes of every row.
   static Int first_words(const uint8_t* base, int64_t stride) {
@@ -130,11 +143,20 @@ struct Vec {
   static void store(float* p, Float v, int skip) { _mm512_mask_storeu_ps(p, mask(skip), v); }
 
  private:
+  static void transpose(const Int* v, Int* out) {
+    const Int a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpacklo_epi32(v[2], v[3]);
+    const Int c = _mm512_unpackhi_epi32(v[0], v[1]), d = _mm512_unpackhi_epi32(v[2], v[3]);
+    out[0] = _mm512_unpacklo_epi64(a, b), out[1] = _mm512_unpackhi_epi64(a, b);
+    out[2] = _mm512_unpacklo_epi64(c, d), out[3] = _mm512_unpackhi_epi64(c, d);
+  }
   static __mmask16 mask(int skip) { return static_cast<__mmask16>(skip >= kLanes ? 0 : 0xffffu << skip); }
   static Int pairs(Int a, int pick) { return _mm512_srai_epi16(_mm512_shuffle_epi8(a, dwords(pick, 0x04040404)), 8); }
-  // Rows r, r + 4, r + 8 and r + 12 side by side.
   static void sixteen(const uint8_t* base, int64_t stride, Int* v) {
-    const auto part = [&](int64_t r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride)); };
+    four_parts([&](int64_t r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride)); }, v);
+  }
+  // Rows r, r + 4, r + 8 and r + 12 side by side.
+  template <class Part>
+  static void four_parts(Part&& part, Int* v) {
     for (int r = 0; r < 4; ++r) {
       const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(part(r)), part(r + 4), 1);
       const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(part(r + 8)), part(r + 12), 1);

@@ -19,6 +19,15 @@ void override_slots(KernelTable& table) {
   table.matmul[kSlotIQ4_XS] = matmul_iq4_xs;
   table.matmul[kSlotIQ4_NL] = matmul_iq4_nl;
   table.matmul[kSlotMXFP4] = matmul_mxfp4;
+  table.matmul[kSlotIQ1_S] = matmul_iq1_s;
+  table.matmul[kSlotIQ1_M] = matmul_iq1_m;
+  table.matmul[kSlotIQ2_XXS] = matmul_iq2_xxs;
+  table.matmul[kSlotIQ2_XS] = matmul_iq2_xs;
+  table.matmul[kSlotIQ2_S] = matmul_iq2_s;
+  table.matmul[kSlotIQ3_XXS] = matmul_iq3_xxs;
+  table.matmul[kSlotIQ3_S] = matmul_iq3_s;
+  table.matmul[kSlotTQ1_0] = matmul_tq1_0;
+  table.matmul[kSlotTQ2_0] = matmul_tq2_0;
   table.accumulate = accumulate;
   table.accumulate_f32 = accumulate_f32;
   table.burst_int8 = burst_int8;

@@ -4,6 +4,14 @@
 
 #include "base/float16.h"
 #include "kernels/scalar/scalar.h"
+#include "quant/codebook.h"
+#include "quant/iq1_m.h"
+#include "quant/iq1_s.h"
+#include "quant/iq2_s.h"
+#include "quant/iq2_xs.h"
+#include "quant/iq2_xxs.h"
+#include "quant/iq3_s.h"
+#include "quant/iq3_xxs.h"
 #include "quant/iq4_nl.h"
 #include "quant/iq4_xs.h"
 #include "quant/mxfp4.h"
@@ -17,6 +25,8 @@
 #include "quant/q5_k.h"
 #include "quant/q6_k.h"
 #include "quant/q8_0.h"
+#include "quant/tq1_0.h"
+#include "quant/tq2_0.h"
 
 namespace fieldprint::scalar {
 namespace {
@@ -111,6 +121,86 @@ void values(const BlockQ2_K& b, int part, Values* v) {
   for (int i = 0; i < 32; ++i) v->w[i] = b.quants[part / 4 * 32 + i] >> (part % 4 * 2) & 3;
 }
 
+// Codebook types: scales are odd numbers of eighths, quarters or ones, so a product with a half is exact.
+template <size_t kWidth>
+void signed_row(const CodebookRow<kWidth>& row, unsigned signs, int* w) {
+  for (size_t i = 0; i < kWidth; ++i) w[i] = (signs >> i & 1) != 0 ? -row[i] : row[i];
+}
+// d, and the integer scales of two groups of 16 from one byte.
+void odd_scales(uint16_t scale, uint8_t groups, Values* v) {
+  v->d = half_to_float(scale) * 0.125f;
+  v->s[0] = 2 * (groups & 15) + 1, v->s[1] = 2 * (groups >> 4) + 1;
+}
+void values(const BlockIQ2_XXS& b, int part, Values* v) {
+  const auto& group = b.groups[part];
+  const uint32_t bits = group.signs[0] | static_cast<uint32_t>(group.signs[1]) << 16;
+  v->d = half_to_float(b.scale) * 0.125f * static_cast<float>(2 * (bits >> 28) + 1);
+  for (int k = 0; k < 4; ++k) signed_row(kIq2XxsBook[group.rows[k]], even_signs(bits >> (7 * k)), v->w + 8 * k);
+}
+void values(const BlockIQ2_XS& b, int part, Values* v) {
+  odd_scales(b.scale, b.groups[part], v);
+  for (int k = 0; k < 4; ++k) {
+    const uint16_t row = b.rows[4 * part + k];
+    signed_row(kIq2XsBook[row & 511], even_signs(row >> 9), v->w + 8 * k);
+  }
+}
+void values(const BlockIQ2_S& b, int part, Values* v) {
+  odd_scales(b.scale, b.groups[part], v);
+  for (int k = 0; k < 4; ++k) {
+    const int high = b.rows_high[part] >> (2 * k) & 3;
+    signed_row(kIq2SBook[b.rows[4 * part + k] | high << 8], b.signs[4 * part + k], v->w + 8 * k);
+  }
+}
+void values(const BlockIQ3_XXS& b, int part, Values* v) {
+  const uint32_t bits = b.signs[2 * part] | static_cast<uint32_t>(b.signs[2 * part + 1]) << 16;
+  v->d = half_to_float(b.scale) * 0.25f * static_cast<float>(2 * (bits >> 28) + 1);
+  for (int k = 0; k < 8; ++k)
+    signed_row(kIq3XxsBook[b.rows[8 * part + k]], even_signs(bits >> (k / 2 * 7)) >> (k % 2 * 4), v->w + 4 * k);
+}
+void values(const BlockIQ3_S& b, int part, Values* v) {
+  v->d = half_to_float(b.scale) * static_cast<float>(2 * (b.groups[part / 2] >> (part % 2 * 4) & 15) + 1);
+  for (int k = 0; k < 8; ++k) {
+    const int high = b.rows_high[part] >> k & 1;
+    signed_row(kIq3SBook[b.rows[8 * part + k] | high << 8], b.signs[4 * part + k / 2] >> (k % 2 * 4), v->w + 4 * k);
+  }
+}
+// row + delta = (8 * row + 1) / 8, or less by a quarter.
+void shifted_row(const CodebookRow<8>& row, bool minus, int* w) {
+  for (size_t i = 0; i < 8; ++i) w[i] = 8 * row[i] + (minus ? -1 : 1);
+}
+void values(const BlockIQ1_S& b, int part, Values* v) {
+  const int group = b.groups[part];
+  v->d = half_to_float(b.scale) * 0.125f * static_cast<float>(2 * (group >> 12 & 7) + 1);
+  for (int k = 0; k < 4; ++k)
+    shifted_row(kIq1Book[b.rows[4 * part + k] | (group >> (3 * k) & 7) << 8], (group >> 15) != 0, v->w + 8 * k);
+}
+void values(const BlockIQ1_M& b, int part, Values* v) {
+  int scale = 0;
+  for (int i = 0; i < 4; ++i) scale |= b.groups[i] >> 12 << (4 * i);
+  v->d = half_to_float(static_cast<uint16_t>(scale)) * 0.125f;
+  for (int g = 0; g < 2; ++g) v->s[g] = 2 * (b.groups[part / 2] >> (part % 2 * 6 + g * 3) & 7) + 1;
+  for (int k = 0; k < 4; ++k) {
+    const int high = b.rows_high[2 * part + k / 2] >> (k % 2 * 4);
+    shifted_row(kIq1Book[b.rows[4 * part + k] | (high & 7) << 8], (high & 8) != 0, v->w + 8 * k);
+  }
+}
+
+void values(const BlockTQ1_0& b, int part, Values* v) {
+  static constexpr int kPowers[] = {1, 3, 9, 27, 81};
+  const auto digit = [](uint8_t byte, int k) { return ((byte * kPowers[k] & 255) * 3 >> 8) - 1; };
+  v->d = half_to_float(b.scale);
+  for (int i = 0; i < 32; ++i) {
+    const int at = part * 32 + i;
+    v->w[i] = at < 160   ? digit(b.fives[i], part)
+              : at < 240 ? digit(b.fives[32 + at % 16], (at - 160) / 16)
+                         : digit(b.fours[at % 4], (at - 240) / 4);
+  }
+}
+void values(const BlockTQ2_0& b, int part, Values* v) {
+  v->d = half_to_float(b.scale);
+  for (int i = 0; i < 32; ++i) v->w[i] = (b.quants[part / 4 * 32 + i] >> (part % 4 * 2) & 3) - 1;
+}
+
 // acc + one block's contribution.
 template <bool kMin>
 float absorb(float acc, const Values& v, const Quantized& x, int b) {
@@ -161,5 +251,14 @@ void matmul_q6_k(const Matmul& args) { matmul<BlockQ6_K>(args); }
 void matmul_iq4_xs(const Matmul& args) { matmul<BlockIQ4_XS>(args); }
 void matmul_iq4_nl(const Matmul& args) { matmul<BlockIQ4_NL>(args); }
 void matmul_mxfp4(const Matmul& args) { matmul<BlockMXFP4>(args); }
+void matmul_iq1_s(const Matmul& args) { matmul<BlockIQ1_S>(args); }
+void matmul_iq1_m(const Matmul& args) { matmul<BlockIQ1_M>(args); }
+void matmul_iq2_xxs(const Matmul& args) { matmul<BlockIQ2_XXS>(args); }
+void matmul_iq2_xs(const Matmul& args) { matmul<BlockIQ2_XS>(args); }
+void matmul_iq2_s(const Matmul& args) { matmul<BlockIQ2_S>(args); }
+void matmul_iq3_xxs(const Matmul& args) { matmul<BlockIQ3_XXS>(args); }
+void matmul_iq3_s(const Matmul& args) { matmul<BlockIQ3_S>(args); }
+void matmul_tq1_0(const Matmul& args) { matmul<BlockTQ1_0>(args); }
+void matmul_tq2_0(const Matmul& args) { matmul<BlockTQ2_0>(args); }
 
 }  // namespace fieldprint::scalar
