@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "command.h"
+#include "context.h"
 #include "conversation.h"
 #include "fieldprint/error.h"
 #include "files.h"
@@ -21,7 +22,7 @@ namespace {
 struct ChatOptions {
   ModelOptions model;
   SamplingOptions sampling;
-  std::string system, template_file, tools_file;
+  std::string system, template_file, tools_file, anchor;
   bool quiet = false, show_prompt = false;
 };
 
@@ -36,6 +37,7 @@ class Chat {
     add_sampling(settings_, options_.sampling);
     check_sampling(options_.sampling, model_->tokenizer());
     if (!options.system.empty()) set_system(options.system);
+    if (!options.anchor.empty()) anchor(options.anchor);
   }
 
   void loop();
@@ -60,6 +62,8 @@ class Chat {
   void help(const std::string&);
   void set(const std::string& argument);
   void system(const std::string& argument);
+  void anchor(const std::string& argument);
+  void pages(const std::string&) { tell(page_table(session_)); }
   void regenerate(const std::string&);
   void undo(const std::string&);
   void clear(const std::string&);
@@ -88,6 +92,8 @@ const std::vector<Chat::Command>& Chat::commands() {
       {"/help", "", "this list", &Chat::help},
       {"/set", "[NAME VALUE]", "change a setting, as in /set temp 0.2; alone: show all", &Chat::set},
       {"/system", "[TEXT]", "set the system message; alone: show it; - removes it", &Chat::system},
+      {"/anchor", "FILE|TEXT", "text that comes first, computed once; alone: remove it", &Chat::anchor},
+      {"/pages", "", "the page table: whose each page is, and its hash", &Chat::pages},
       {"/regen", "", "answer the last message again, with the next seed", &Chat::regenerate},
       {"/undo", "", "forget the last message and its answer", &Chat::undo},
       {"/clear", "", "forget all but the system message", &Chat::clear},
@@ -207,13 +213,16 @@ void Chat::say(const std::string& text, const char* role) {
 // Answers messages_, whose last is the user's, and appends the answer; false where it was stopped before the first
 // word.
 bool Chat::answer() {
-  const std::string text = maker_.text(messages_);
-  const auto tokens = maker_.tokens(text);
-  if (options_.show_prompt) tell(fmt::format("{}\n[{} tokens: {}]", text, tokens.size(), fmt::join(tokens, " ")));
-  if (static_cast<int>(tokens.size()) >= session_.context())
+  const auto spans = maker_.spans(messages_);
+  std::vector<TokenId> tokens;
+  for (const auto& span : spans) tokens.insert(tokens.end(), span.tokens.begin(), span.tokens.end());
+  if (options_.show_prompt)
+    tell(fmt::format("{}\n[{} tokens: {}]", maker_.text(messages_), tokens.size(), fmt::join(tokens, " ")));
+  const int room = session_.context() - session_.anchor_size();
+  if (static_cast<int>(tokens.size()) >= room)
     throw Error(ErrorKind::kLimit,
-                fmt::format("the conversation has {} tokens, the context takes {}", tokens.size(), session_.context()),
-                {}, "/undo or /clear makes room; so does a larger --context at the start");
+                fmt::format("the conversation has {} tokens, the context takes {}", tokens.size(), room), {},
+                "/undo or /clear makes room; so does a larger --context at the start");
   SamplingOptions sampling = options_.sampling;
   sampling.special = sampling.special || !options_.tools_file.empty();  // calls stand between control tokens
   sampling.seed += regenerated_;
@@ -222,7 +231,7 @@ bool Chat::answer() {
     ProgressBar bar(ProgressBar::Unit::kCount, options_.quiet);
     try {
       reply = session_.generate(
-          tokens, sampling,
+          spans, sampling,
           [&](std::string_view piece) {
             bar.wipe();
             write_out(out_is_terminal() ? terminal_safe(piece) : piece);
@@ -347,6 +356,14 @@ void Chat::undo(const std::string&) {
   tell(dim(fmt::format("(forgotten; {} messages are left)", messages_.size()), err_is_terminal()));
 }
 
+void Chat::anchor(const std::string& argument) {
+  ProgressBar bar(ProgressBar::Unit::kCount, options_.quiet);
+  set_anchor(session_, argument, bar.callback());
+  bar.wipe();
+  const int size = session_.anchor_size();
+  tell(dim(size > 0 ? fmt::format("(an anchor of {} tokens)", size) : "(no anchor)", err_is_terminal()));
+}
+
 void Chat::clear(const std::string&) {
   const bool some = !messages_.empty() && messages_.front().role == "system";
   messages_.resize(some ? 1 : 0);
@@ -390,6 +407,7 @@ Action add_chat(CLI::App& app) {
       ->group("Prompt");
   add_text(app, "--tools", options->tools_file, "FILE", "JSON list of functions that the model may call")
       ->group("Prompt");
+  add_anchor(app, options->anchor);
   add_sampling(app, options->sampling);
   add_quiet(app, options->quiet);
   add_threads(app, options->model.load);

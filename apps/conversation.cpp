@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "fieldprint/error.h"
@@ -60,7 +61,9 @@ PromptMaker::PromptMaker(const Model& model, const std::string& template_file, c
     throw Error(ErrorKind::kUnsupported, "this model's chat template knows no tools", model.info().path);
 }
 
-std::string PromptMaker::text(const std::vector<Message>& messages) const {
+std::string PromptMaker::text(const std::vector<Message>& messages) const { return rendered(messages, true); }
+
+std::string PromptMaker::rendered(const std::vector<Message>& messages, bool open) const {
   const Tokenizer& tokenizer = model_.tokenizer();
   const auto name = [&](TokenId token) {
     return token == kNoToken ? std::string() : std::string(tokenizer.piece(token));
@@ -70,7 +73,7 @@ std::string PromptMaker::text(const std::vector<Message>& messages) const {
   // Transformers passes these two always, so templates ask `if tools`.
   variables["tools"] = tools_.empty() ? ordered_json() : ordered_json::parse(tools_);
   variables["documents"] = nullptr;
-  variables["add_generation_prompt"] = true;
+  variables["add_generation_prompt"] = open;
   variables["bos_token"] = name(tokenizer.bos());
   variables["eos_token"] = name(tokenizer.eos());
   return chat_template().render(dumped(variables));
@@ -84,8 +87,48 @@ Message PromptMaker::answer(const std::string& text) const {
   return {"assistant", knows ? std::move(reply.content) : text, std::move(reply.calls)};
 }
 
-std::vector<TokenId> PromptMaker::tokens(const std::string& text) const {
-  return encode_prompt(model_.tokenizer(), text);
+static SpanLabel label_of(const Message& message) {
+  if (message.label) return *message.label;
+  if (message.role == "system") return {.kind = SpanKind::kSystem};
+  if (message.role == "tool") return {.kind = SpanKind::kTool};
+  if (message.role == "assistant") return {.kind = SpanKind::kGenerated};
+  return {.kind = SpanKind::kUser};
+}
+
+std::vector<LabelledTokens> PromptMaker::spans(const std::vector<Message>& messages) const {
+  const std::string whole = text(messages);
+  const auto whole_ids = encode_prompt(model_.tokenizer(), whole);
+  const bool secret =
+      std::any_of(messages.begin(), messages.end(), [](const Message& m) { return label_of(m).clearance > 0; });
+  std::vector<LabelledTokens> cut;
+  std::vector<TokenId> joined;
+  const auto add = [&](const SpanLabel& label, const std::string& piece) {
+    // Each piece by itself: the tokens of one say nothing of another's text.
+    auto ids = cut.empty() ? encode_prompt(model_.tokenizer(), piece)
+                           : model_.tokenizer().encode(piece, {.add_special = false, .parse_special = true});
+    joined.insert(joined.end(), ids.begin(), ids.end());
+    cut.push_back({label, std::move(ids)});
+  };
+  size_t done = 0;
+  bool good = true;
+  try {
+    for (size_t i = 0; good && i < messages.size(); ++i) {
+      const std::string part = rendered({messages.begin(), messages.begin() + static_cast<ptrdiff_t>(i) + 1}, false);
+      good = part.size() >= done && whole.starts_with(part);
+      if (!good) break;
+      add(label_of(messages[i]), part.substr(done));
+      done = part.size();
+    }
+  } catch (const Error&) {  // some templates refuse a conversation that ends so
+    good = false;
+  }
+  if (good && done < whole.size()) add({.kind = SpanKind::kGenerated}, whole.substr(done));
+  if (good && (secret || joined == whole_ids)) return cut;
+  if (secret) {
+    throw Error(ErrorKind::kUnsupported, "this chat template cannot be cut into messages, so none can have a clearance",
+                model_.info().path, "--raw takes documents without a template");
+  }
+  return {{{.kind = SpanKind::kUser}, whole_ids}};
 }
 
 std::string to_json(const std::vector<Message>& messages) {

@@ -7,6 +7,7 @@
 
 #include "fieldprint/chat_template.h"
 #include "fieldprint/model.h"
+#include "fieldprint/session.h"
 #include "fieldprint/tokenizer.h"
 
 namespace fieldprint::cli {
@@ -14,7 +15,8 @@ namespace fieldprint::cli {
 struct Message {
   std::string role;  // "system", "user", "assistant"
   std::string content;
-  std::vector<ToolCall> calls = {};  // that an assistant made
+  std::vector<ToolCall> calls = {};     // that an assistant made
+  std::optional<SpanLabel> label = {};  // none: by its role
 };
 
 // Turns messages into a prompt by a model's template, or by one from a file.
@@ -27,9 +29,13 @@ class PromptMaker {
 
   std::string text(const std::vector<Message>& messages) const;  // ends where the assistant is to speak
   Message answer(const std::string& text) const;                 // an assistant's, with the tool calls taken apart
-  std::vector<TokenId> tokens(const std::string& text) const;    // one BOS where the vocabulary asks for it, never two
+
+  // The prompt cut where messages begin, each with its label; what opens the answer belongs to the answer. Templates
+  // whose text cannot be cut so give one span; Error kUnsupported where a message has a clearance.
+  std::vector<LabelledTokens> spans(const std::vector<Message>& messages) const;
 
  private:
+  std::string rendered(const std::vector<Message>& messages, bool open) const;
   const Model& model_;
   const ChatTemplate& chat_template() const { return own_ ? *own_ : *model_.chat_template(); }
   std::optional<ChatTemplate> own_;

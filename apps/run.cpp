@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "command.h"
+#include "context.h"
 #include "conversation.h"
 #include "fieldprint/error.h"
 #include "files.h"
@@ -22,13 +23,15 @@ struct Run {
   ModelOptions model;
   SamplingOptions sampling;
   ProfileOptions profile;
-  std::string prompt, system, template_file, tools_file, session_file;
-  bool raw = false, json = false, quiet = false, show_prompt = false;
+  std::string prompt, system, template_file, tools_file, session_file, anchor, influence = "none";
+  std::vector<std::string> documents;
+  bool raw = false, json = false, quiet = false, show_prompt = false, pages = false;
   const CLI::Option* prompt_given = nullptr;
 
   std::string full_prompt() const;
   int operator()() const;
-  void print_json(const Model& loaded, const Generation& answer, const Message& message) const;
+  std::vector<LabelledTokens> raw_spans(const Tokenizer& tokenizer, const std::string& question) const;
+  void print_json(const Session& session, const Generation& answer, const Message& message) const;
 };
 
 // The argument, what comes through a pipe, or both: `fieldprint run "Summarise this:" < letter.txt`.
@@ -48,7 +51,21 @@ std::string Run::full_prompt() const {
   return text;
 }
 
-void Run::print_json(const Model& loaded, const Generation& answer, const Message& message) const {
+// Without a template: documents and question one after the other, each made tokens by itself.
+std::vector<LabelledTokens> Run::raw_spans(const Tokenizer& tokenizer, const std::string& question) const {
+  std::vector<LabelledTokens> spans;
+  const auto add = [&](const SpanLabel& label, const std::string& text) {
+    spans.push_back({label, spans.empty() ? encode_prompt(tokenizer, text)
+                                          : tokenizer.encode(text, {.add_special = false, .parse_special = true})});
+  };
+  for (const Message& document : read_documents(documents, model.session.clearance))
+    add(*document.label, document.content);
+  add({.kind = SpanKind::kUser}, question);
+  return spans;
+}
+
+void Run::print_json(const Session& session, const Generation& answer, const Message& message) const {
+  const Model& loaded = session.model();
   const auto& stats = answer.stats;
   const auto rate = [](double count, double seconds) { return seconds > 0 ? count / seconds : 0; };
   nlohmann::ordered_json object = {
@@ -70,6 +87,8 @@ void Run::print_json(const Model& loaded, const Generation& answer, const Messag
       {"threads", loaded.threads()},
       {"isa", loaded.isa()},
   };
+  if (pages) object["pages"] = page_json(session);
+  if (influence == "json") object["influence"] = influence_json(session, answer);
   for (const auto& call : message.calls)
     object["tool_calls"].push_back({{"name", call.name}, {"arguments", nlohmann::ordered_json::parse(call.arguments)}});
   write_out(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
@@ -85,29 +104,38 @@ int Run::operator()() const {
   const auto loaded = Model::load(path, model.load);
   check_sampling(sampling, loaded->tokenizer());
 
-  std::string text = question;
   std::optional<PromptMaker> maker;
-  if (!raw) {
-    std::vector<Message> messages;
-    if (!system.empty()) messages.push_back({"system", system});
+  std::vector<LabelledTokens> prompt_spans;
+  if (raw) {
+    prompt_spans = raw_spans(loaded->tokenizer(), question);
+  } else {
+    std::vector<Message> messages = read_documents(documents, model.session.clearance);
+    if (!system.empty()) messages.insert(messages.begin(), {"system", system});
     messages.push_back({"user", question});
-    text = maker.emplace(*loaded, template_file, tools_file).text(messages);
+    prompt_spans = maker.emplace(*loaded, template_file, tools_file).spans(messages);
   }
-  const auto tokens = encode_prompt(loaded->tokenizer(), text);
-  if (show_prompt) write_err(fmt::format("{}\n[{} tokens: {}]\n", text, tokens.size(), fmt::join(tokens, " ")));
+  if (show_prompt) {
+    std::vector<TokenId> tokens;
+    for (const auto& span : prompt_spans) tokens.insert(tokens.end(), span.tokens.begin(), span.tokens.end());
+    write_err(fmt::format("{}\n[{} tokens: {}]\n", loaded->tokenizer().decode(tokens), tokens.size(),
+                          fmt::join(tokens, " ")));
+  }
 
   SessionOptions session_options = model.session;
   session_options.profile = profile.create();
+  session_options.influence = influence != "none";
   Session session(loaded, session_options);
-  if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
   SamplingOptions options = sampling;
   options.special = options.special || !tools_file.empty();  // calls stand between control tokens
   ProgressBar bar(ProgressBar::Unit::kCount, quiet);
+  if (!anchor.empty()) set_anchor(session, anchor, bar.callback());
+  if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
+  const bool as_text = !json && influence != "json" && influence != "html";
   const auto answer = session.generate(
-      tokens, options,
+      prompt_spans, options,
       [&](std::string_view piece) {
         bar.wipe();
-        if (json) return;
+        if (!as_text) return;
         write_out(out_is_terminal() ? terminal_safe(piece) : piece);
         flush_out();
       },
@@ -117,16 +145,16 @@ int Run::operator()() const {
   if (!session_file.empty()) session.save(session_file);
 
   const Message message = maker ? maker->answer(answer.text) : Message{"assistant", answer.text};
-  if (json) {
-    print_json(*loaded, answer, message);
-  } else if (!answer.text.ends_with('\n')) {
-    write_out("\n");
-  }
+  if (influence == "html") write_out(influence_html(session, answer));
+  else if (!as_text) print_json(session, answer, message);
+  else if (!answer.text.ends_with('\n')) write_out("\n");
+  if (as_text && influence == "table") write_out("\n" + influence_table(session, answer));
+  if (as_text && pages) write_out("\n" + page_table(session));
   flush_out();
   if (answer.reason == FinishReason::kContext)
     note(fmt::format("the answer stops here: the context of {} tokens is full", session.context()));
   if (answer.reason == FinishReason::kCancelled) note("stopped");
-  if (!quiet && !json) {
+  if (!quiet && as_text) {
     std::string line = run_line(answer.stats);
     if (sampling.temperature > 0) line += fmt::format(" | seed {}", sampling.seed);
     tell_run_line(line);
@@ -153,12 +181,22 @@ Action add_run(CLI::App& app) {
   add_flag(app, "--show-prompt", run->show_prompt, "Show on stderr what the model is fed: text and token ids")
       ->group("Prompt");
   add_text(app, "--tools", run->tools_file, "FILE", "JSON list of functions that the model may call")->group("Prompt");
+  add_texts(app, "--document", run->documents, "FILE",
+            "Text to know before the prompt, labelled retrieved; N:FILE gives it clearance N (repeatable)")
+      ->group("Prompt");
+  add_clearance(app, run->model.session);
+  add_anchor(app, run->anchor);
   add_text(app, "--session", run->session_file, "FILE",
            "Keep the keys and values in FILE: what the next prompt begins with in common is not computed again")
       ->group("Prompt");
   add_sampling(app, run->sampling);
   add_profile(app, run->profile);
   add_flag(app, "--json", run->json, "One JSON object: text, tokens, finish_reason, stats")->group("Output");
+  add_choice(app, "--influence", run->influence, {"none", "table", "json", "html"},
+             "Where each token of the answer looked: after it, with --json, or as a page in its place")
+      ->group("Output");
+  add_flag(app, "--pages", run->pages, "The page table after the answer: whose each page is, and its hash")
+      ->group("Output");
   add_quiet(app, run->quiet);
   add_threads(app, run->model.load);
   add_executor(app, run->model.session);

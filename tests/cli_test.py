@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "attention-bench", "completion"]
+COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "attention-bench", "observe", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
@@ -796,6 +796,73 @@ class Sessions(Case):
         self.refused("run", "-m", folder / "tiny.gguf", "--kv-type", "bf16", "--session", file, "x", says="as f16", hint="--kv-type f16")
         file.write_bytes(file.read_bytes()[:-70])
         self.refused("run", "-m", folder / "tiny.gguf", "--session", file, "x", says="cut short")
+
+    def test_labels_and_influence(self):
+        notes, secret = folder / "notes.txt", folder / "secret.txt"
+        notes.write_text("The office opens at nine.")
+        secret.write_text("The code is 4471.")
+        documents = ["--document", notes, "--document", f"2:{secret}"]
+        full = self.answer("-n", "6", *documents, "--pages", "--influence", "json", "Hello")
+        labels = [(page["kind"], page["source"], page["clearance"]) for page in full["pages"]]
+        self.assertEqual(labels[0], ("retrieved", "notes.txt", 0))
+        self.assertIn(("retrieved", "secret.txt", 2), labels)
+        self.assertEqual(labels[-1][0], "generated")
+        self.assertEqual(full["pages"][0]["begin"], 0)
+        self.assertEqual(len({page["hash"] for page in full["pages"]}), len(labels))
+        self.assertEqual(len(full["influence"]["tokens"]), 6)
+        for token in full["influence"]["tokens"]:
+            self.assertEqual(len(token["shares"]), len(full["influence"]["spans"]))
+            self.assertAlmostEqual(sum(token["shares"]), 1, delta=1e-5)
+        self.assertEqual(full["text"], self.answer("-n", "6", *documents, "Hello")["text"], "looking changes nothing")
+
+        # Under a clearance it is as if the document were another, or not there.
+        below = self.answer("-n", "6", *documents, "--clearance", "1", "--pages", "Hello")
+        self.assertNotIn("secret.txt", json.dumps(below))
+        without = self.answer("-n", "6", "--document", notes, "Hello")
+        self.assertEqual(below["stats"]["logits_hash"], without["stats"]["logits_hash"])
+        self.assertNotEqual(full["stats"]["logits_hash"], without["stats"]["logits_hash"])
+        raw = [self.answer("--raw", "-n", "6", *documents, "--clearance", c, "Hello")["tokens"] for c in ("1", "2")]
+        self.assertEqual(raw[0], self.answer("--raw", "-n", "6", "--document", notes, "Hello")["tokens"])
+        self.assertNotEqual(raw[0], raw[1])
+
+        table, _ = self.tiny("run", "--temp", "0", "-n", "3", f"--logit-bias={EOS}=-1000", *documents, "--influence", "table", "--pages", "Hello")
+        self.assertIn("retrieved notes.txt", table)
+        self.assertRegex(table, r"(?m)^mean ")
+        self.assertRegex(table, r"(?m)^ +0 +0\.\.\d+  [0-9a-f]{16}  retrieved notes.txt$")
+        page, _ = self.tiny("run", "--temp", "0", "-n", "3", f"--logit-bias={EOS}=-1000", *documents, "--influence", "html", "Hello")
+        self.assertTrue(page.startswith("<!DOCTYPE html>") and page.endswith("</html>\n"))
+        self.assertEqual(page.count('class="token"'), 3)
+        self.refused("run", "--model", folder / "tiny.gguf", "--document", folder / "none.txt", "x", says="none.txt")
+        self.refused("run", "--model", folder / "tiny.gguf", "--executor", "reference", "--influence", "table", "x", says="influence")
+
+    def test_an_anchor_comes_first(self):
+        (folder / "anchor.txt").write_text("Always this.")
+        by_text = self.answer("-n", "4", "--anchor", "Always this.", "--pages", "Hello")
+        by_file = self.answer("-n", "4", "--anchor", folder / "anchor.txt", "--pages", "Hello")
+        self.assertEqual(by_text["tokens"], by_file["tokens"])
+        self.assertEqual((by_file["pages"][0]["kind"], by_file["pages"][0]["source"], by_file["pages"][0]["pinned"]), ("anchor", "anchor.txt", True))
+        self.assertNotEqual(by_text["stats"]["logits_hash"], self.answer("-n", "4", "Hello")["stats"]["logits_hash"])
+        _, err = self.tiny("chat", "--temp", "0", "-n", "3", "--anchor", "Always this.", stdin="Hello\n/pages\n/anchor\n/pages\n")
+        self.assertEqual(err.count("anchor, pinned"), 1)
+        self.assertIn("(no anchor)", err)
+
+    def test_observe_draws_a_layer(self):
+        import xml.etree.ElementTree as tree
+        out = folder / "layer.svg"
+        self.tiny("observe", "--layer", "1", "--out", out, "Hello <&> world")
+        picture = tree.parse(out).getroot()
+        heads = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text") if (text.text or "").startswith("head ")]
+        self.assertGreater(len(heads), 1)
+        self.tiny("observe", "--layer", "1", "--head", "1", "--out", out, "Hello")
+        self.call("synth", "tiny-lfm2moe:Q8_0", folder / "moe.gguf")
+        self.call("observe", "--model", folder / "moe.gguf", "--layer", "2", "--experts-out", out, "Hello")
+        self.assertIn("experts of layer 2", out.read_text())
+        model = ["observe", "--model", folder / "tiny.gguf"]
+        self.refused(*model, "--layer", "99", "--out", out, "x", says="no layer 99", hint="layers 0 to")
+        self.refused(*model, "--layer", "0", "--head", "99", "--out", out, "x", says="no head 99", hint="heads 0 to")
+        self.refused(*model, "--layer", "0", "--experts-out", out, "x", says="no experts")
+        self.refused(*model, "--layer", "0", "x", says="--out FILE is missing")
+        self.refused(*model, "--out", out, "x", says="--layer N is missing")
 
     def test_kv_types_and_experts(self):
         self.assertEqual(len(self.answer("-n", "4", "--kv-type", "bf16", "x")["tokens"]), 4)

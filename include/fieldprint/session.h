@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,6 +43,30 @@ class Profile {
   virtual std::string trace() const = 0;                 // every op in Chrome's trace event format (JSON)
 };
 
+// Whose words a part of the context is.
+enum class SpanKind { kText, kSystem, kUser, kTool, kRetrieved, kGenerated, kAnchor };
+std::string_view span_kind_name(SpanKind kind);  // "text" (nothing was said of it), "system", "user" ...
+
+struct SpanLabel {
+  SpanKind kind = SpanKind::kText;
+  std::string source = {};  // what tells it apart: a file, a function, a URL
+  int clearance = 0;        // sessions of a lower one are as if it did not exist
+  bool operator==(const SpanLabel&) const = default;
+};
+
+struct LabelledTokens {
+  SpanLabel label;
+  std::vector<TokenId> tokens;
+};
+
+// A page of keys and values. It holds positions of one span only.
+struct PageInfo {
+  int begin = 0, end = 0;  // positions
+  SpanLabel label;
+  bool pinned = false, shared = false;  // never evicted; held by other sessions too
+  std::string hash;                     // content hash chain, 64 hex digits (docs/labels.md)
+};
+
 struct SessionOptions {
   Executor executor = Executor::kRun;
   int context = 0;                             // tokens at most; 0 = what the model was trained for
@@ -49,6 +74,8 @@ struct SessionOptions {
   int page_size = 64;                          // tokens per KV page; never changes the result
   std::string kv_type = "f16";                 // how keys and values are kept: f16, bf16, q8_0
   std::shared_ptr<Profile> profile = nullptr;  // nullptr: nothing is measured; the reference executor measures nothing
+  int clearance = std::numeric_limits<int>::max();  // spans above it are left out
+  bool influence = false;                           // measure it; not in the reference executor
 };
 
 // What the run line shows.
@@ -70,6 +97,8 @@ struct Generation {
   std::vector<TokenId> tokens;
   FinishReason reason = FinishReason::kLength;
   RunStats stats;
+  // Where the session measures it, for each of `tokens`: influence() of the step whose logits it was sampled from.
+  std::vector<std::vector<float>> influence;
 };
 
 class Session {
@@ -90,7 +119,32 @@ class Session {
   // At least the last token is computed, so logits() are fresh. Returns how many were reused.
   int assign(std::span<const TokenId> tokens, const Progress& progress = {});
 
-  void truncate(int size);  // drops everything from position `size` on
+  void truncate(int size);  // drops everything from position `size` on; an anchor stays
+
+  // ---- Labels: docs/labels.md. Tokens appended without a label are kText, those that generate() adds kGenerated.
+
+  // As append and assign, with a label for each part. Spans above the session's clearance are left out. What assign()
+  // keeps has the same labels too.
+  void append(std::span<const LabelledTokens> spans, const Progress& progress = {});
+  int assign(std::span<const LabelledTokens> spans, const Progress& progress = {});
+
+  // A fork that has never seen a span above `clearance`: what comes before the first such span is shared, what follows
+  // is computed anew from what is left. Bit for bit as if those spans had never been there. Throws Error kUsage for a
+  // higher clearance than this session's, which has nothing to show there.
+  Session branch(int clearance, const Progress& progress = {}) const;
+
+  // Text at positions 0 .. n-1 of this session and all its forks, computed once, in pinned pages that they share.
+  // Drops what they held. No fork may be in use meanwhile. Throws as append does.
+  void set_anchor(std::span<const TokenId> tokens, const std::string& source, const Progress& progress = {});
+  void remove_anchor();  // and every page that was computed while it was visible, of the forks too
+  int anchor_size() const;
+
+  std::vector<LabelledTokens> spans() const;
+  std::vector<PageInfo> pages() const;  // hashes are computed here; none in the reference executor
+
+  // Of the last token: the share of softmax mass of each of spans(), the mean over layers and heads; then, as one more,
+  // that of anchor rows inside the model file. They sum to 1. Empty where it is not measured or nothing was computed.
+  std::span<const float> influence() const;
 
   // A second session that holds what this one does; pages are shared until one of the two writes to them.
   Session fork() const;
@@ -115,10 +169,16 @@ class Session {
   Generation generate(std::span<const TokenId> prompt, const SamplingOptions& sampling,
                       const std::function<void(std::string_view)>& on_text = {},
                       const std::atomic<bool>* cancel = nullptr, const Progress& progress = {});
+  Generation generate(std::span<const LabelledTokens> prompt, const SamplingOptions& sampling,
+                      const std::function<void(std::string_view)>& on_text = {},
+                      const std::atomic<bool>* cancel = nullptr, const Progress& progress = {});
 
  private:
   struct State;
   explicit Session(std::unique_ptr<State> state);
+  Generation answer(bool prompt_empty, const std::function<int(const Progress&)>& assign,
+                    const SamplingOptions& sampling, const std::function<void(std::string_view)>& on_text,
+                    const std::atomic<bool>* cancel, const Progress& progress);
   std::unique_ptr<State> state_;
 };
 

@@ -3,18 +3,20 @@
 namespace fieldprint {
 namespace {
 
-// Where the numbers of a head lie, from position `begin` on to the end of its page.
+// Where the numbers of a head lie, from position `begin` on to the end of what its page holds.
 struct Place {
   const std::byte* keys;
   const std::byte* values;
-  int d, size, slot;
+  int d, size, slot, page_end;
 
   Place(const KvSequence& kv, int layer, int kv_head, int begin) {
     const KvLayout& layout = kv.layout();
     d = layout.layer(layer).head_dim;
     size = layout.page_size();
     slot = begin % size;
-    const std::byte* page = kv.page(begin / size);
+    const KvEntry& entry = kv.entries()[static_cast<size_t>(kv.find(begin))];
+    const std::byte* page = entry.page->data();
+    page_end = entry.end;
     keys = page + layout.keys(layer, kv_head);
     values = page + layout.values(layer, kv_head);
   }
@@ -53,10 +55,10 @@ Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int 
                Widen widen, float* keys, float* values) {
   const KvLayout& layout = kv.layout();
   const int size = layout.page_size();
-  const bool whole = size % kTile == 0, in_place = whole && layout.type() == KvType::kF16;
+  const Place first(kv, layer, kv_head, begin);
+  const bool whole = size % kTile == 0 && first.page_end >= end, in_place = whole && layout.type() == KvType::kF16;
   if (!in_place) widen = {true, true};
   Tile tile;
-  const Place first(kv, layer, kv_head, begin);
   if (widen.keys) {
     tile.keys = keys;
   } else {
@@ -70,9 +72,9 @@ Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int 
     return tile;
   }
   for (int p = begin; p < end;) {
-    const int next = std::min(end, (p / size + 1) * size), column = p - begin;
-    widen_part(kernels, layout.type(), Place(kv, layer, kv_head, p), next - p, widen, keys + column,
-               values + int64_t{column} * first.d);
+    const Place at(kv, layer, kv_head, p);
+    const int next = std::min(end, at.page_end), column = p - begin;
+    widen_part(kernels, layout.type(), at, next - p, widen, keys + column, values + int64_t{column} * first.d);
     p = next;
   }
   return tile;

@@ -166,9 +166,14 @@ class Block {
       while (last > t && first_key(last - 1) >= tile_end) --last;
       for (; t < last && sequence_.first_position + t < tile_end - 1; ++t) {
         const int keys = sequence_.first_position + t + 1 - tile_begin;
-        if (keys > 0) absorb_tile(tile, tile_begin, keys, t, t + 1);
+        if (keys <= 0) continue;
+        absorb_tile(tile, tile_begin, keys, t, t + 1);
+        if (sequence_.mass != nullptr && t + 1 == sequence_.tokens) leave_mass(tile_begin, keys);
       }
-      if (t < last) absorb_tile(tile, tile_begin, tile_end - tile_begin, t, last);
+      if (t < last) {
+        absorb_tile(tile, tile_begin, tile_end - tile_begin, t, last);
+        if (sequence_.mass != nullptr && last == sequence_.tokens) leave_mass(tile_begin, tile_end - tile_begin);
+      }
     }
   }
 
@@ -194,8 +199,8 @@ class Block {
     for (int r = row0; r < row0 + rows; ++r) {
       float* scores = space_.products + r * kTile;
       if (kind.combine != nullptr) kind.combine(scores, stride, space_.squares, keys);
-      hide(scores, begin, item_.t0 + r / shape_.group);
-      absorb(kernels, space_.split[r], space_.split_o + int64_t{r} * d, d, scores, keys, space_.factor[r]);
+      const float factor = hide(scores, begin, keys, item_.t0 + r / shape_.group, space_.factor[r]);
+      absorb(kernels, space_.split[r], space_.split_o + int64_t{r} * d, d, scores, keys, factor);
     }
     const float* weights = space_.products + row0 * kTile;
     float* o = space_.split_o + int64_t{row0} * d;
@@ -222,9 +227,35 @@ class Block {
     }
   }
 
-  // Keys before token t's window count for nothing.
-  void hide(float* scores, int begin, int t) const {
-    for (int j = 0; j < first_key(t) - begin; ++j) scores[j] = -std::numeric_limits<float>::infinity();
+  // For Influence: the sums of the last token's weights over the tile just absorbed, span by span.
+  void leave_mass(int begin, int keys) const {
+    const Influence& influence = *sequence_.influence;
+    for (int p = influence.first_piece(begin / kTile);
+         p < influence.pieces() && influence.piece(p).begin < begin + keys; ++p) {
+      const int from = influence.piece(p).begin - begin, to = influence.piece(p).end - begin;
+      for (int i = 0; i < shape_.group; ++i) {
+        const int row = rows_ - shape_.group + i;
+        const float* weights = space_.products + int64_t{row} * kTile;
+        float sums[8] = {};
+        int j = from;
+        for (; j + 8 <= to; j += 8)
+          for (int lane = 0; lane < 8; ++lane) sums[lane] += weights[j + lane];
+        for (; j < to; ++j) sums[0] += weights[j];
+        const float sum = ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+        sequence_.mass[(int64_t{item_.kv_head} * shape_.group + i) * influence.pieces() + p] = {space_.split[row].m,
+                                                                                                sum};
+      }
+    }
+  }
+
+  // Keys before token t's window count for nothing. Returns what is left to scale by: a factor may be negative or zero,
+  // which would make anything but a hidden key of -inf.
+  float hide(float* scores, int begin, int keys, int t, float factor) const {
+    const int hidden = first_key(t) - begin;
+    if (hidden <= 0) return factor;
+    for (int j = 0; j < keys; ++j)
+      scores[j] = j < hidden ? -std::numeric_limits<float>::infinity() : scores[j] * factor;
+    return 1;
   }
 
   // Writes the result of every row: total / l, mixed with the anchors where the layer has them.

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "attention/influence.h"
 #include "attention/kind.h"
 #include "base/thread_pool.h"
 #include "kernels/table.h"
@@ -24,6 +25,8 @@ struct AttendSequence {
   float* out = nullptr;            // [tokens, heads, head_dim]
   int tokens = 0;
   int first_position = 0;
+  Influence* influence = nullptr;  // measures that of the last token, where wanted
+  SoftmaxState* mass = nullptr;    // its mass(heads)
 };
 
 struct Attend {

@@ -128,7 +128,7 @@ struct Error2 {
   Error2(const std::vector<double>& exact, const std::vector<float>& got) {
     for (size_t i = 0; i < exact.size(); ++i) {
       const double error = std::abs(exact[i] - static_cast<double>(got[i]));
-      worst = std::max(worst, error);
+      if (!(error <= worst)) worst = error;  // a NaN is the worst
       squares += error * error;
     }
   }

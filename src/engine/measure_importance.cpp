@@ -18,7 +18,7 @@ namespace fieldprint {
 namespace {
 
 // Sums one chunk in double, rows in the order of their tokens; threads own columns.
-class Collector final : public ProductObserver {
+class Collector final : public OpsObserver {
  public:
   explicit Collector(const LoadedModel& model) : model_(model) {}
 

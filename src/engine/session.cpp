@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "engine/answer.h"
 #include "engine/session_file.h"
 #include "engine/stepper.h"
 #include "fieldprint/error.h"
+#include "kv/page_hash.h"
 
 namespace fieldprint {
 namespace {
@@ -19,11 +21,102 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// What a session of `clearance` is given of labelled text: the rest is gone before anything else looks at it.
+struct VisibleTokens {
+  std::vector<TokenId> tokens;
+  std::vector<const SpanLabel*> labels;  // of each token
+
+  VisibleTokens(std::span<const LabelledTokens> spans, int clearance) {
+    for (const LabelledTokens& span : spans) {
+      if (span.label.clearance > clearance) continue;
+      tokens.insert(tokens.end(), span.tokens.begin(), span.tokens.end());
+      labels.resize(tokens.size(), &span.label);
+    }
+  }
+};
+
 }  // namespace
 
+std::string_view span_kind_name(SpanKind kind) {
+  constexpr std::string_view kNames[] = {"text", "system", "user", "tool", "retrieved", "generated", "anchor"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
 struct Session::State {
+  // A session and its forks: the anchor is theirs in common.
+  struct Family {
+    std::mutex mutex;
+    std::set<State*> members;
+    Sequence anchor;  // its pages are pinned; empty: none
+  };
+
   std::shared_ptr<Stepper> stepper;  // shared by the forks: it has their pages
+  std::shared_ptr<Family> family;
+  int clearance = 0;
+  bool influence = false;
   Sequence sequence;
+
+  State(std::shared_ptr<Stepper> s, std::shared_ptr<Family> f) : stepper(std::move(s)), family(std::move(f)) {
+    const std::lock_guard lock(family->mutex);
+    family->members.insert(this);
+  }
+  ~State() {
+    const std::lock_guard lock(family->mutex);
+    family->members.erase(this);
+    if (family->members.empty()) drop_anchor();
+  }
+
+  int size() const { return static_cast<int>(sequence.tokens.size()); }
+  std::span<const TokenId> anchor() const { return family->anchor.tokens; }
+  Spans& spans() { return sequence.state->spans; }
+
+  void drop_anchor() {
+    if (family->anchor.state == nullptr) return;
+    if (KvSequence* kv = family->anchor.state->kv()) {
+      const std::lock_guard lock(stepper->model().step_mutex());
+      kv->unpin();
+    }
+    family->anchor = Sequence();
+  }
+
+  // Holds the anchor, where there is one, and nothing else.
+  void clear() {
+    const bool none = family->anchor.state == nullptr;
+    sequence = none ? stepper->begin() : stepper->fork(family->anchor, static_cast<int>(anchor().size()));
+    sequence.logits.clear();
+    sequence.state->wants_influence = influence;
+    sequence.state->influence.clear();
+  }
+
+  void feed(std::span<const TokenId> added, const Progress& progress) {
+    check(added);
+    const auto chunk = static_cast<size_t>(stepper->options().chunk);
+    for (size_t i = 0; i < added.size(); i += chunk) {
+      if (progress && !progress("prompt", i, added.size())) throw Error(ErrorKind::kLimit, "stopped");
+      const auto part = added.subspan(i, std::min(chunk, added.size() - i));
+      stepper->step(sequence, part, i + part.size() == added.size() ? LogitRows::kLast : LogitRows::kNone);
+    }
+    if (progress && !added.empty()) progress("prompt", added.size(), added.size());
+  }
+
+  // The tokens from `from` on, with their labels.
+  void feed(const VisibleTokens& visible, size_t from, const Progress& progress) {
+    for (size_t i = from; i < visible.tokens.size(); ++i) {
+      if (i == from || visible.labels[i] != visible.labels[i - 1])
+        spans().set(size() + static_cast<int>(i - from), *visible.labels[i]);
+    }
+    feed(std::span(visible.tokens).subspan(from), progress);
+  }
+
+  // Of a prompt whose first `common` tokens are here already, how many are kept: its last one is always computed.
+  int keep(size_t common, size_t prompt) const {
+    const size_t room = static_cast<size_t>(stepper->context()) - anchor().size();
+    if (prompt > room) {  // said before anything is dropped
+      throw Error(ErrorKind::kLimit, fmt::format("the prompt is {} tokens, the context {}", prompt, room), {},
+                  "a shorter prompt or a larger --context");
+    }
+    return static_cast<int>(std::min(common, prompt > 0 ? prompt - 1 : 0));
+  }
 
   void check(std::span<const TokenId> added) const {
     stepper->check_size(sequence.tokens.size() + added.size());
@@ -31,10 +124,15 @@ struct Session::State {
   }
 };
 
-Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
-    : state_(std::make_unique<State>()) {
-  state_->stepper = std::make_shared<Stepper>(std::static_pointer_cast<const LoadedModel>(std::move(model)), options);
-  state_->sequence = state_->stepper->begin();
+Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options) {
+  if (options.influence && options.executor == Executor::kReference)
+    throw Error(ErrorKind::kUnsupported, "the reference executor does not measure influence");
+  state_ = std::make_unique<State>(
+      std::make_shared<Stepper>(std::static_pointer_cast<const LoadedModel>(std::move(model)), options),
+      std::make_shared<State::Family>());
+  state_->clearance = options.clearance;
+  state_->influence = options.influence;
+  state_->clear();
 }
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -43,20 +141,18 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
 void Session::append(std::span<const TokenId> tokens, const Progress& progress) {
-  State& s = *state_;
-  s.check(tokens);
-  const auto chunk = static_cast<size_t>(s.stepper->options().chunk);
-  for (size_t i = 0; i < tokens.size(); i += chunk) {
-    if (progress && !progress("prompt", i, tokens.size())) throw Error(ErrorKind::kLimit, "stopped");
-    const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
-    s.stepper->step(s.sequence, part, i + part.size() == tokens.size() ? LogitRows::kLast : LogitRows::kNone);
-  }
-  if (progress && !tokens.empty()) progress("prompt", tokens.size(), tokens.size());
+  state_->spans().set(state_->size(), {});
+  state_->feed(tokens, progress);
+}
+
+void Session::append(std::span<const LabelledTokens> spans, const Progress& progress) {
+  state_->feed(VisibleTokens(spans, state_->clearance), 0, progress);
 }
 
 void Session::append(std::span<const TokenId> tokens, const std::function<void(int, std::span<const float>)>& each) {
   State& s = *state_;
   s.check(tokens);
+  s.spans().set(s.size(), {});
   const auto vocabulary = static_cast<size_t>(model().info().vocabulary);
   const auto chunk = std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1,
                                         static_cast<size_t>(s.stepper->options().chunk));
@@ -71,34 +167,125 @@ void Session::append(std::span<const TokenId> tokens, const std::function<void(i
 
 int Session::assign(std::span<const TokenId> tokens, const Progress& progress) {
   State& s = *state_;
-  const auto common =
-      std::mismatch(s.sequence.tokens.begin(), s.sequence.tokens.end(), tokens.begin(), tokens.end()).second -
-      tokens.begin();
-  const int kept = static_cast<int>(
-      std::min<std::ptrdiff_t>(common, std::max<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(tokens.size()) - 1)));
-  if (tokens.size() > static_cast<size_t>(context())) {  // said before anything is dropped
-    throw Error(ErrorKind::kLimit, fmt::format("the prompt is {} tokens, the context {}", tokens.size(), context()), {},
-                "a shorter prompt or a larger --context");
-  }
-  truncate(kept);
-  append(tokens.subspan(static_cast<size_t>(kept)), progress);
+  const auto held = std::span(s.sequence.tokens).subspan(s.anchor().size());
+  const auto common = std::mismatch(held.begin(), held.end(), tokens.begin(), tokens.end()).second - tokens.begin();
+  const int kept = s.keep(static_cast<size_t>(common), tokens.size());
+  // What was here and is computed again keeps its label.
+  const SpanLabel label = kept < common ? s.spans().at(anchor_size() + kept).label : SpanLabel{};
+  truncate(anchor_size() + kept);
+  s.spans().set(s.size(), label);
+  s.feed(tokens.subspan(static_cast<size_t>(kept)), progress);
   return kept;
 }
 
-void Session::truncate(int size) { state_->stepper->truncate(state_->sequence, size); }
+int Session::assign(std::span<const LabelledTokens> spans, const Progress& progress) {
+  State& s = *state_;
+  const VisibleTokens visible(spans, s.clearance);
+  const auto held = std::span(s.sequence.tokens).subspan(s.anchor().size());
+  size_t common = 0;
+  while (common < visible.tokens.size() && common < held.size() && held[common] == visible.tokens[common] &&
+         s.spans().at(anchor_size() + static_cast<int>(common)).label == *visible.labels[common]) {
+    ++common;
+  }
+  const int kept = s.keep(common, visible.tokens.size());
+  truncate(anchor_size() + kept);
+  s.feed(visible, static_cast<size_t>(kept), progress);
+  return kept;
+}
+
+void Session::truncate(int size) {
+  if (size < 0 || size >= state_->size()) return;
+  state_->stepper->truncate(state_->sequence, std::max(size, anchor_size()));
+  state_->sequence.state->influence.clear();
+}
 
 Session Session::fork() const {
-  auto copy = std::make_unique<State>();
-  copy->stepper = state_->stepper;
-  copy->sequence = state_->stepper->fork(state_->sequence, static_cast<int>(state_->sequence.tokens.size()));
+  const State& s = *state_;
+  auto copy = std::make_unique<State>(s.stepper, s.family);
+  copy->clearance = s.clearance;
+  copy->influence = s.influence;
+  copy->sequence = s.stepper->fork(s.sequence, s.size());
   return Session(std::move(copy));
 }
+
+Session Session::branch(int clearance, const Progress& progress) const {
+  const int own = state_->clearance;
+  if (clearance > own) {
+    throw Error(ErrorKind::kUsage, fmt::format("clearance {} is above the session's, which is {}", clearance, own), {},
+                "what it has left out cannot be shown: begin from a session of a higher clearance");
+  }
+  Session branch = fork();
+  branch.state_->clearance = clearance;
+  std::vector<LabelledTokens> all = spans();
+  if (anchor_size() > 0) all.erase(all.begin());
+  const bool hides = std::any_of(all.begin(), all.end(), [&](const auto& s) { return s.label.clearance > clearance; });
+  if (hides) branch.assign(all, progress);  // the first hidden token differs in its label: nothing behind it is kept
+  return branch;
+}
+
+void Session::set_anchor(std::span<const TokenId> tokens, const std::string& source, const Progress& progress) {
+  State& s = *state_;
+  s.stepper->check_size(tokens.size());
+  s.stepper->check_ids(tokens);
+  remove_anchor();
+  if (tokens.empty()) return;
+  s.spans().set(0, {SpanKind::kAnchor, source, 0});
+  s.feed(tokens, progress);
+  const std::lock_guard family_lock(s.family->mutex);
+  s.family->anchor = s.stepper->fork(s.sequence, s.size());
+  if (KvSequence* kv = s.family->anchor.state->kv()) {
+    const std::lock_guard lock(s.stepper->model().step_mutex());
+    kv->pin();
+  }
+  for (State* member : s.family->members) {
+    if (member != &s) member->clear();
+  }
+}
+
+void Session::remove_anchor() {
+  const std::lock_guard lock(state_->family->mutex);
+  state_->drop_anchor();
+  for (State* member : state_->family->members) member->clear();
+}
+
+int Session::anchor_size() const { return static_cast<int>(state_->anchor().size()); }
+
+std::vector<LabelledTokens> Session::spans() const {
+  const State& s = *state_;
+  const auto& tokens = s.sequence.tokens;
+  std::vector<LabelledTokens> all;
+  for (const Spans::Span& span : s.sequence.state->spans.all()) {
+    if (span.begin >= s.size()) break;
+    all.push_back({span.label, {tokens.begin() + span.begin, tokens.begin() + std::min(span.end, s.size())}});
+  }
+  return all;
+}
+
+std::vector<PageInfo> Session::pages() const {
+  const State& s = *state_;
+  const KvSequence* kv = s.sequence.state->kv();
+  const Spans& spans = s.sequence.state->spans;
+  std::vector<PageInfo> all;
+  if (kv == nullptr) return all;
+  const auto hashes = page_hashes(s.stepper->model().fingerprint(), *kv, spans, s.sequence.tokens);
+  for (const KvEntry& entry : kv->entries()) {
+    all.push_back({.begin = entry.begin,
+                   .end = entry.end,
+                   .label = spans.at(entry.begin).label,
+                   .pinned = entry.page->pinned(),
+                   .shared = entry.page->shared(),
+                   .hash = hashes[all.size()]});
+  }
+  return all;
+}
+
+std::span<const float> Session::influence() const { return state_->sequence.state->influence; }
 
 void Session::save(const std::string& path) const {
   const State& s = *state_;
   const KvSequence* kv = s.sequence.state->kv();
   if (kv == nullptr) throw Error(ErrorKind::kUnsupported, "the reference executor's sessions cannot be saved");
-  save_session(path, s.stepper->model().fingerprint(), s.sequence.tokens, *kv);
+  save_session(path, s.stepper->model().fingerprint(), s.sequence.tokens, s.sequence.state->spans, *kv);
 }
 
 void Session::load(const std::string& path) {
@@ -109,10 +296,22 @@ void Session::load(const std::string& path) {
   saved.check(s.stepper->model().fingerprint(), s.sequence.state->kv()->layout());
   s.stepper->check_size(saved.tokens().size());
   s.stepper->check_ids(saved.tokens());
+  for (const Spans::Span& span : saved.spans().all()) {
+    if (span.label.clearance <= s.clearance) continue;
+    throw Error(ErrorKind::kBadInput,
+                fmt::format("the session has seen text of clearance {}, this one may see {} at most",
+                            span.label.clearance, s.clearance),
+                path, "another file for what is decoded under a clearance");
+  }
+  const auto anchor = s.anchor();
+  if (saved.tokens().size() < anchor.size() || !std::equal(anchor.begin(), anchor.end(), saved.tokens().begin()))
+    throw Error(ErrorKind::kBadInput, "the session was saved without this anchor", path);
   Sequence sequence = s.stepper->begin();
   {
     const std::lock_guard lock(s.stepper->model().step_mutex());
     saved.fill(*sequence.state->kv());
+    sequence.state->spans = saved.spans();
+    sequence.state->wants_influence = s.influence;
     // The convolutions' inputs are not in the file.
     sequence.replay = sequence.state->truncate(static_cast<int>(saved.tokens().size()));
   }
@@ -130,8 +329,24 @@ const Model& Session::model() const { return state_->stepper->model(); }
 Generation Session::generate(std::span<const TokenId> prompt, const SamplingOptions& sampling,
                              const std::function<void(std::string_view)>& on_text, const std::atomic<bool>* cancel,
                              const Progress& progress) {
+  return answer(
+      prompt.empty(), [&](const Progress& each) { return assign(prompt, each); }, sampling, on_text, cancel, progress);
+}
+
+Generation Session::generate(std::span<const LabelledTokens> prompt, const SamplingOptions& sampling,
+                             const std::function<void(std::string_view)>& on_text, const std::atomic<bool>* cancel,
+                             const Progress& progress) {
+  return answer(
+      VisibleTokens(prompt, state_->clearance).tokens.empty(),
+      [&](const Progress& each) { return assign(prompt, each); }, sampling, on_text, cancel, progress);
+}
+
+// `assign` makes the session hold the prompt and returns how many tokens of it were here already.
+Generation Session::answer(bool prompt_empty, const std::function<int(const Progress&)>& assign,
+                           const SamplingOptions& sampling, const std::function<void(std::string_view)>& on_text,
+                           const std::atomic<bool>* cancel, const Progress& progress) {
   State& s = *state_;
-  if (prompt.empty())
+  if (prompt_empty)
     throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
   Answer answer(model(), sampling, on_text);
   RunStats& stats = answer.generation.stats;
@@ -139,7 +354,7 @@ Generation Session::generate(std::span<const TokenId> prompt, const SamplingOpti
 
   auto start = std::chrono::steady_clock::now();
   try {
-    stats.reused_tokens = assign(prompt, [&](std::string_view what, uint64_t done, uint64_t total) {
+    stats.reused_tokens = assign([&](std::string_view what, uint64_t done, uint64_t total) {
       return !cancelled() && (!progress || progress(what, done, total));
     });
   } catch (const Error&) {
@@ -147,10 +362,12 @@ Generation Session::generate(std::span<const TokenId> prompt, const SamplingOpti
     answer.cancel();
     return std::move(answer.generation);
   }
-  stats.prefill_tokens = static_cast<int>(prompt.size()) - stats.reused_tokens;
+  stats.prefill_tokens = s.size() - anchor_size() - stats.reused_tokens;
   stats.prefill_seconds = seconds_since(start);
 
   start = std::chrono::steady_clock::now();
+  s.spans().set(s.size(), {.kind = SpanKind::kGenerated});
+  auto& influences = answer.generation.influence;
   const uint64_t bytes_before = bytes_read();
   for (;;) {
     if (cancelled()) {
@@ -163,12 +380,20 @@ Generation Session::generate(std::span<const TokenId> prompt, const SamplingOpti
       const OpScope<Stepper> scope(s.stepper->profiler(), *s.stepper, "sample");
       token = answer.sample(s.sequence.logits, s.sequence.tokens);
     }
+    if (s.influence) influences.emplace_back(influence().begin(), influence().end());
     if (!answer.push(token, static_cast<int>(s.sequence.tokens.size()) < context())) break;
     s.stepper->step(s.sequence, {&token, 1}, LogitRows::kLast);
     ++stats.decode_tokens;
   }
   answer.finish(s.sequence.logits);
   stats.decode_seconds = seconds_since(start);
+  const size_t columns = spans().size() + 1;
+  for (auto& row : influences) {  // spans that came later
+    const float in_file = row.back();
+    row.back() = 0;
+    row.resize(columns);
+    row.back() = in_file;
+  }
   stats.decode_bytes = bytes_read() - bytes_before;
   return std::move(answer.generation);
 }

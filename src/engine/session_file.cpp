@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/atomic_file.h"
@@ -11,7 +12,7 @@
 namespace fieldprint {
 namespace {
 
-constexpr std::string_view kMagic = "FPSESS01";
+constexpr std::string_view kMagic = "FPSESS02";
 constexpr size_t kDigestBytes = 64;  // hex
 
 // All numbers are little-endian, as every machine that this runs on.
@@ -21,13 +22,57 @@ struct Header {
   char kv_type[8];  // padded with zeros
   uint64_t tokens;
   uint64_t token_bytes;  // K/V of one token
+  uint64_t label_bytes;  // the labels, padded to a multiple of 4
 };
-static_assert(sizeof(Header) == 96);
+static_assert(sizeof(Header) == 104);
+
+// Before the source's bytes.
+struct LabelHeader {
+  int32_t begin, kind, clearance, source_bytes;
+};
+
+std::string label_bytes(const Spans& spans, int tokens) {
+  std::string bytes;
+  for (const Spans::Span& span : spans.all()) {
+    if (span.begin >= tokens) break;
+    const LabelHeader header{span.begin, static_cast<int32_t>(span.label.kind), span.label.clearance,
+                             static_cast<int32_t>(span.label.source.size())};
+    bytes.append(reinterpret_cast<const char*>(&header), sizeof(header));
+    bytes += span.label.source;
+    bytes.resize((bytes.size() + 3) / 4 * 4);
+  }
+  return bytes;
+}
+
+// False where they are not what label_bytes() makes.
+bool read_labels(std::span<const std::byte> bytes, int tokens, Spans* spans) {
+  int last = -1;
+  while (!bytes.empty()) {
+    LabelHeader header;
+    if (bytes.size() < sizeof(header)) return false;
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    bytes = bytes.subspan(sizeof(header));
+    const uint64_t padded = (static_cast<uint64_t>(static_cast<uint32_t>(header.source_bytes)) + 3) / 4 * 4;
+    const bool first = last < 0;
+    if (header.begin <= last || header.begin >= tokens || (first && header.begin != 0) || header.kind < 0 ||
+        header.kind > static_cast<int32_t>(SpanKind::kAnchor) || header.clearance < 0 || header.source_bytes < 0 ||
+        padded > bytes.size()) {
+      return false;
+    }
+    last = header.begin;
+    spans->set(header.begin,
+               {static_cast<SpanKind>(header.kind),
+                std::string(reinterpret_cast<const char*>(bytes.data()), static_cast<size_t>(header.source_bytes)),
+                header.clearance});
+    bytes = bytes.subspan(padded);
+  }
+  return tokens == 0 || last >= 0;
+}
 
 }  // namespace
 
 void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens,
-                  const KvSequence& kv) {
+                  const Spans& spans, const KvSequence& kv) {
   AtomicFile file(path);
   Sha256 hash;
   const auto write = [&](std::span<const std::byte> bytes) {
@@ -41,8 +86,11 @@ void save_session(const std::string& path, const std::string& fingerprint, std::
   std::memcpy(header.kv_type, type.data(), type.size());
   header.tokens = tokens.size();
   header.token_bytes = static_cast<uint64_t>(kv.layout().bytes_per_token());
+  const std::string labels = label_bytes(spans, static_cast<int>(tokens.size()));
+  header.label_bytes = labels.size();
   write(std::as_bytes(std::span(&header, 1)));
   write(std::as_bytes(tokens));
+  write(std::as_bytes(std::span(labels)));
   std::vector<std::byte> one(header.token_bytes);
   for (size_t i = 0; i < tokens.size(); ++i) {
     kv.copy_out(static_cast<int>(i), one);
@@ -60,8 +108,10 @@ SavedSession::SavedSession(const std::string& path) : path_(path), file_(path) {
   if (bytes.size() < sizeof(header) + kDigestBytes) refuse("this is no saved session: it is too short");
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (std::string_view(header.magic, sizeof(header.magic)) != kMagic) refuse("this is no saved session");
-  const uint64_t room = bytes.size() - sizeof(header) - kDigestBytes;
+  uint64_t room = bytes.size() - sizeof(header) - kDigestBytes;
   const uint64_t each = sizeof(TokenId) + header.token_bytes;
+  if (header.label_bytes > room || header.label_bytes % 4 != 0) refuse("the saved session is damaged: its labels");
+  room -= header.label_bytes;
   if (header.token_bytes > room || room / each != header.tokens || room % each != 0) {
     refuse("the saved session is cut short or damaged: its size is not what it says");
   }
@@ -74,7 +124,10 @@ SavedSession::SavedSession(const std::string& path) : path_(path), file_(path) {
   tokens_.resize(header.tokens);
   std::memcpy(tokens_.data(), content.data() + sizeof(header), header.tokens * sizeof(TokenId));
   token_bytes_ = header.token_bytes;
-  kv_ = content.subspan(sizeof(header) + header.tokens * sizeof(TokenId));
+  const auto rest = content.subspan(sizeof(header) + header.tokens * sizeof(TokenId));
+  if (!read_labels(rest.first(header.label_bytes), static_cast<int>(header.tokens), &spans_))
+    refuse("the saved session is damaged: its labels");
+  kv_ = rest.subspan(header.label_bytes);
 }
 
 void SavedSession::check(const std::string& fingerprint, const KvLayout& layout) const {
@@ -90,7 +143,8 @@ void SavedSession::check(const std::string& fingerprint, const KvLayout& layout)
 }
 
 void SavedSession::fill(KvSequence& kv) const {
-  kv.reserve(0, static_cast<int>(tokens_.size()));
+  for (const Spans::Span& span : spans_.all())
+    kv.reserve(span.begin, std::min(span.end, static_cast<int>(tokens_.size())), span.begin);
   for (size_t i = 0; i < tokens_.size(); ++i)
     kv.copy_in(static_cast<int>(i), kv_.subspan(i * token_bytes_, token_bytes_));
 }

@@ -1,5 +1,5 @@
-// A session on disk: its tokens with their keys and values (docs/formats/session.md). What convolutions remember is not
-// in it: a replay of the last tokens gives it back exactly.
+// A session on disk: its tokens with their labels, keys and values (docs/formats/session.md). What convolutions
+// remember is not in it: a replay of the last tokens gives it back exactly.
 #pragma once
 
 #include <span>
@@ -9,12 +9,13 @@
 #include "base/mapped_file.h"
 #include "fieldprint/tokenizer.h"
 #include "kv/sequence.h"
+#include "kv/spans.h"
 
 namespace fieldprint {
 
 // `fingerprint`: the model's, 64 hex digits. Throws Error kIo.
 void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens,
-                  const KvSequence& kv);
+                  const Spans& spans, const KvSequence& kv);
 
 // A file, hostile until checked.
 class SavedSession {
@@ -25,6 +26,7 @@ class SavedSession {
   void check(const std::string& fingerprint, const KvLayout& layout) const;
 
   std::span<const TokenId> tokens() const { return tokens_; }
+  const Spans& spans() const { return spans_; }
   void fill(KvSequence& kv) const;  // the whole K/V; `kv` is empty and of the layout that was checked
 
  private:
@@ -32,6 +34,7 @@ class SavedSession {
   MappedFile file_;
   std::string fingerprint_, kv_type_;
   std::vector<TokenId> tokens_;
+  Spans spans_;
   size_t token_bytes_ = 0;
   std::span<const std::byte> kv_;
 };

@@ -259,7 +259,7 @@ TEST_F(SessionFile, DamageIsFoundWhereverItIs) {
     write(good.substr(0, size));
     expect_refusal(victim, path_, ErrorKind::kBadFile, "saved session");
   }
-  for (size_t at = 0; at < good.size(); at += at < 120 ? 1 : 61) {
+  for (size_t at = 0; at < good.size(); at += at < 140 ? 1 : 61) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ 0x40);
     write(bad);

@@ -29,4 +29,14 @@ void PagePool::give_back(KvPage* page) {
   if (--page->holders_ == 0) free_.push_back(page);
 }
 
+void PagePool::pin(KvPage* page) {
+  hold(page);
+  if (page->pins_++ == 0) ++pinned_;
+}
+
+void PagePool::unpin(KvPage* page) {
+  if (--page->pins_ == 0) --pinned_;
+  give_back(page);
+}
+
 }  // namespace fieldprint

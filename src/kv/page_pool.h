@@ -13,7 +13,8 @@ namespace fieldprint {
 class KvPage {
  public:
   std::byte* data() const { return data_.get(); }
-  bool shared() const { return holders_ > 1; }
+  bool shared() const { return holders_ > 1; }  // by several sequences, or by one and a pin: not to be written to
+  bool pinned() const { return pins_ > 0; }
 
  private:
   friend class PagePool;
@@ -21,7 +22,8 @@ class KvPage {
     void operator()(std::byte* p) const;
   };
   std::unique_ptr<std::byte, Free> data_;
-  int holders_ = 0;
+  int holders_ = 0;  // pins among them
+  int pins_ = 0;
 };
 
 class PagePool {
@@ -33,15 +35,20 @@ class PagePool {
   KvPage* take();
   void hold(KvPage* page) { ++page->holders_; }  // one more holder
   void give_back(KvPage* page);                  // one less
+  // A holder of its own: the page stays, whatever sequences do and whoever looks for memory.
+  void pin(KvPage* page);
+  void unpin(KvPage* page);
 
   int64_t page_bytes() const { return page_bytes_; }
   int64_t pages_allocated() const { return static_cast<int64_t>(pages_.size()); }
   int64_t pages_used() const { return pages_allocated() - static_cast<int64_t>(free_.size()); }
+  int64_t pages_pinned() const { return pinned_; }
 
  private:
   int64_t page_bytes_;
   std::deque<KvPage> pages_;
   std::vector<KvPage*> free_;
+  int64_t pinned_ = 0;
 };
 
 }  // namespace fieldprint

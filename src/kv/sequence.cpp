@@ -32,36 +32,66 @@ void write_q8_0(int8_t* at, int64_t stride, uint16_t* scales, int64_t scale_stri
 
 }  // namespace
 
-KvSequence::KvSequence(const KvSequence& other) : layout_(other.layout_), pool_(other.pool_), pages_(other.pages_) {
-  for (KvPage* page : pages_) pool_->hold(page);
+KvSequence::KvSequence(const KvSequence& other)
+    : layout_(other.layout_), pool_(other.pool_), entries_(other.entries_), first_(other.first_) {
+  for (const KvEntry& entry : entries_) pool_->hold(entry.page);
 }
 
-void KvSequence::reserve(int begin, int end) {
+void KvSequence::reserve(int begin, int end, int span_begin) {
   const int size = layout_->page_size();
-  const auto pages = static_cast<size_t>((end + size - 1) / size);
-  for (auto i = static_cast<size_t>(begin / size); i < std::min(pages, pages_.size()); ++i) {
-    if (!pages_[i]->shared()) continue;
-    KvPage* own = pool_->take();
-    std::memcpy(own->data(), pages_[i]->data(), static_cast<size_t>(layout_->page_bytes()));
-    pool_->give_back(pages_[i]);
-    pages_[i] = own;
+  const int reserved = entries_.empty() ? 0 : entries_.back().end;
+  if (!entries_.empty()) {
+    // A last page that can take more is written to as well.
+    for (size_t i = begin < reserved ? static_cast<size_t>(find(begin)) : entries_.size() - 1; i < entries_.size();
+         ++i) {
+      const bool grows = end > reserved && i + 1 == entries_.size() && takes(entries_[i], span_begin);
+      if (!entries_[i].page->shared() || (entries_[i].begin >= end) || (entries_[i].end <= begin && !grows)) continue;
+      KvPage* own = pool_->take();
+      std::memcpy(own->data(), entries_[i].page->data(), static_cast<size_t>(layout_->page_bytes()));
+      pool_->give_back(entries_[i].page);
+      entries_[i].page = own;
+    }
   }
-  pages_.reserve(pages);
-  while (pages_.size() < pages) pages_.push_back(pool_->take());
+  for (int p = reserved; p < end;) {
+    const int frame = p / size, stop = std::min(end, (frame + 1) * size);
+    if (entries_.empty() || !takes(entries_.back(), span_begin)) {
+      entries_.reserve(entries_.size() + 1);
+      first_.reserve(static_cast<size_t>(frame) + 1);
+      if (first_.size() == static_cast<size_t>(frame)) first_.push_back(static_cast<int>(entries_.size()));
+      entries_.push_back({pool_->take(), p, stop});
+    } else {
+      entries_.back().end = stop;
+    }
+    p = stop;
+  }
+}
+
+// Whether the positions that follow the last entry's may go into its page.
+bool KvSequence::takes(const KvEntry& last, int span_begin) const {
+  return last.begin >= span_begin && last.end % layout_->page_size() != 0;
 }
 
 void KvSequence::truncate(int tokens) {
-  const auto pages = static_cast<size_t>((tokens + layout_->page_size() - 1) / layout_->page_size());
-  while (pages_.size() > pages) {
-    pool_->give_back(pages_.back());
-    pages_.pop_back();
+  while (!entries_.empty() && entries_.back().begin >= tokens) {
+    pool_->give_back(entries_.back().page);
+    entries_.pop_back();
+    if (first_.back() == static_cast<int>(entries_.size())) first_.pop_back();
   }
+  if (!entries_.empty()) entries_.back().end = std::min(entries_.back().end, tokens);
+}
+
+void KvSequence::pin() {
+  for (const KvEntry& entry : entries_) pool_->pin(entry.page);
+}
+
+void KvSequence::unpin() {
+  for (const KvEntry& entry : entries_) pool_->unpin(entry.page);
 }
 
 void KvSequence::write(int layer, int position, const float* k, const float* v) {
   const KvLayerShape& shape = layout_->layer(layer);
   const int size = layout_->page_size(), slot = position % size, d = shape.head_dim;
-  std::byte* page = pages_[static_cast<size_t>(position / size)]->data();
+  std::byte* page = data(position);
   for (int head = 0; head < shape.kv_heads; ++head, k += d, v += d) {
     std::byte* keys = page + layout_->keys(layer, head);
     std::byte* values = page + layout_->values(layer, head);
@@ -92,7 +122,7 @@ void KvSequence::write(int layer, int position, const float* k, const float* v) 
 template <class Visit>
 void KvSequence::visit(int position, Visit&& visit) const {
   const int64_t size = layout_->page_size(), slot = position % size;
-  std::byte* page = pages_[static_cast<size_t>(position / size)]->data();
+  std::byte* page = data(position);
   const bool scaled = layout_->type() == KvType::kQ8_0;
   const int64_t bytes = scaled ? 1 : 2;
   for (int layer = 0; layer < layout_->layers(); ++layer) {

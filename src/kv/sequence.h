@@ -1,4 +1,7 @@
-// The K/V of one sequence: a page table over a pool. Position p lies in page p / page_size.
+// The K/V of one sequence: a page table over a pool. A page holds positions of one frame, [i * page_size, (i + 1) *
+// page_size), and of one span of the context (spans.h): where a span ends inside a frame, the next one has a page of
+// its own for the rest of it. Position p always lies in slot p % page_size, so that whole tiles lie where tiles are
+// cut.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +13,12 @@
 
 namespace fieldprint {
 
+// One page of a sequence and the positions [begin, end) that it holds.
+struct KvEntry {
+  KvPage* page;
+  int begin, end;
+};
+
 class KvSequence {
  public:
   KvSequence(const KvLayout& layout, PagePool& pool) : layout_(&layout), pool_(&pool) {}
@@ -18,8 +27,8 @@ class KvSequence {
   ~KvSequence() { truncate(0); }
 
   // Pages for positions [0, end), of which [begin, end) will be written: pages of these that others hold too are
-  // copied.
-  void reserve(int begin, int end);
+  // copied. What is new belongs to the span that begins at `span_begin`.
+  void reserve(int begin, int end, int span_begin = 0);
   void truncate(int tokens);  // gives back every page above
 
   // Stores one position of one layer: k and v [kv_heads, head_dim], rounded to the layout's type. The position is
@@ -32,16 +41,27 @@ class KvSequence {
   void copy_in(int position, std::span<const std::byte> bytes);  // the position is reserved
 
   const KvLayout& layout() const { return *layout_; }
-  const std::byte* page(int index) const { return pages_[static_cast<size_t>(index)]->data(); }
-  int64_t bytes() const { return static_cast<int64_t>(pages_.size()) * layout_->page_bytes(); }
+  std::span<const KvEntry> entries() const { return entries_; }  // by position, without a hole
+  // The entry of a reserved position, as an index.
+  int find(int position) const {
+    int i = first_[static_cast<size_t>(position / layout_->page_size())];
+    while (entries_[static_cast<size_t>(i)].end <= position) ++i;
+    return i;
+  }
+  void pin();    // every page it has now: kept, and never written to, until unpin()
+  void unpin();  // before any of them is given back
+  int64_t bytes() const { return static_cast<int64_t>(entries_.size()) * layout_->page_bytes(); }
 
  private:
+  bool takes(const KvEntry& last, int span_begin) const;
+  std::byte* data(int position) const { return entries_[static_cast<size_t>(find(position))].page->data(); }
   template <class Visit>
   void visit(int position, Visit&& visit) const;
 
   const KvLayout* layout_;
   PagePool* pool_;
-  std::vector<KvPage*> pages_;
+  std::vector<KvEntry> entries_;
+  std::vector<int> first_;  // of each frame, its first entry
 };
 
 }  // namespace fieldprint

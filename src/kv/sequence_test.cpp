@@ -30,7 +30,7 @@ TEST(KvSequence, WritesKeysTransposedAndValuesInRows) {
       for (int head = 0; head < shape.kv_heads; ++head) {
         for (int i = 0; i < shape.head_dim; ++i) {
           const auto expected = static_cast<float>(p * 100 + head * shape.head_dim + i);
-          const auto* page = reinterpret_cast<const uint16_t*>(kv.page(p / 4));
+          const auto* page = reinterpret_cast<const uint16_t*>(kv.entries()[static_cast<size_t>(p / 4)].page->data());
           EXPECT_EQ(half_to_float(page[layout.keys(layer, head) / 2 + i * 4 + p % 4]),
                     half_to_float(float_to_half(expected)));
           EXPECT_EQ(half_to_float(page[layout.values(layer, head) / 2 + p % 4 * shape.head_dim + i]),
@@ -90,16 +90,16 @@ TEST(KvSequence, EightBitsKeepAScaleForThirtyTwoDimensions) {
   std::vector<float> k(64), v(64);
   for (int i = 0; i < 64; ++i) k[static_cast<size_t>(i)] = std::sin(static_cast<float>(i)) * (i < 32 ? 1.0f : 1000.0f);
   kv.write(0, 2, k.data(), v.data());
-  const std::byte* block = kv.page(0) + layout.keys(0, 0);
+  const std::byte* block = kv.entries()[0].page->data() + layout.keys(0, 0);
   const auto* q = reinterpret_cast<const int8_t*>(block);
   const auto* scales = reinterpret_cast<const uint16_t*>(block + layout.scales(0));
   for (int i = 0; i < 64; ++i) {
     const float scale = half_to_float(scales[i / 32 * 4 + 2]);
     EXPECT_NEAR(scale * static_cast<float>(q[i * 4 + 2]), k[static_cast<size_t>(i)], 0.51f * scale) << i;
   }
-  EXPECT_EQ(
-      half_to_float(reinterpret_cast<const uint16_t*>(kv.page(0) + layout.values(0, 0) + layout.scales(0))[2 * 2]),
-      0.0f);
+  EXPECT_EQ(half_to_float(reinterpret_cast<const uint16_t*>(kv.entries()[0].page->data() + layout.values(0, 0) +
+                                                            layout.scales(0))[2 * 2]),
+            0.0f);
   EXPECT_THROW(KvLayout({{1, 48}}, 4, KvType::kQ8_0), Error);
 }
 
@@ -131,15 +131,86 @@ TEST(KvSequence, AForkSharesPagesUntilOneWrites) {
     EXPECT_EQ(pool.pages_used(), 3);
     fill(fork, 10, 11, 1);  // into the page that both hold
     EXPECT_EQ(pool.pages_used(), 4);
-    EXPECT_EQ(fork.page(1), kv.page(1));
+    EXPECT_EQ(fork.entries()[1].page, kv.entries()[1].page);
     EXPECT_EQ(position(fork, 9), before) << "copied before it was written to";
     fill(kv, 5, 6, -1);
-    EXPECT_NE(fork.page(1), kv.page(1));
+    EXPECT_NE(fork.entries()[1].page, kv.entries()[1].page);
     EXPECT_NE(position(fork, 5), position(kv, 5));
     EXPECT_EQ(position(fork, 6), position(kv, 6));
     kv.truncate(0);
     EXPECT_EQ(position(fork, 9), before);
   }
+  EXPECT_EQ(pool.pages_used(), 0);
+}
+
+TEST(KvSequence, ASpanBeginsAPageOfItsOwn) {
+  const KvLayout layout({{1, 8}}, 8);
+  PagePool pool(layout.page_bytes());
+  KvSequence kv(layout, pool);
+  const auto borders = [&] {
+    std::vector<std::pair<int, int>> all;
+    for (const KvEntry& entry : kv.entries()) all.emplace_back(entry.begin, entry.end);
+    return all;
+  };
+  using Borders = std::vector<std::pair<int, int>>;
+  kv.reserve(0, 3);
+  kv.reserve(3, 5, 3);
+  kv.reserve(5, 12, 3);
+  EXPECT_EQ(borders(), (Borders{{0, 3}, {3, 8}, {8, 12}}));
+  kv.reserve(12, 13, 12);
+  kv.reserve(13, 14, 13);
+  kv.reserve(14, 30, 13);
+  EXPECT_EQ(borders(), (Borders{{0, 3}, {3, 8}, {8, 12}, {12, 13}, {13, 16}, {16, 24}, {24, 30}}));
+  for (int p = 0; p < 30; ++p) {
+    const KvEntry& entry = kv.entries()[static_cast<size_t>(kv.find(p))];
+    EXPECT_TRUE(entry.begin <= p && p < entry.end) << p;
+  }
+  kv.truncate(13);
+  EXPECT_EQ(borders(), (Borders{{0, 3}, {3, 8}, {8, 12}, {12, 13}}));
+  kv.truncate(10);
+  kv.reserve(10, 11, 8);
+  EXPECT_EQ(borders(), (Borders{{0, 3}, {3, 8}, {8, 11}}));
+  kv.truncate(10);
+  kv.reserve(10, 11, 10);
+  EXPECT_EQ(borders(), (Borders{{0, 3}, {3, 8}, {8, 10}, {10, 11}}));
+  EXPECT_EQ(kv.find(10), 3);
+  kv.truncate(0);
+  EXPECT_EQ(pool.pages_used(), 0);
+}
+
+TEST(KvSequence, AForkOfAPageThatIsPartlyFilledGoesItsOwnWay) {
+  const KvLayout layout({{1, 8}}, 8);
+  PagePool pool(layout.page_bytes());
+  KvSequence kv(layout, pool);
+  fill(kv, 0, 5, 1);
+  const auto before = position(kv, 4);
+  KvSequence same(kv), other(kv);
+  other.reserve(5, 6, 5);  // another span: the shared page is not written to
+  EXPECT_EQ(other.entries()[0].page, kv.entries()[0].page);
+  same.reserve(5, 6);  // the same span: it is
+  EXPECT_NE(same.entries()[0].page, kv.entries()[0].page);
+  EXPECT_EQ(position(same, 4), before);
+}
+
+TEST(KvSequence, PinnedPagesStayAndAreNotWrittenTo) {
+  const KvLayout layout({{1, 8}}, 4);
+  PagePool pool(layout.page_bytes());
+  KvSequence anchor(layout, pool);
+  fill(anchor, 0, 6, 1);
+  anchor.pin();
+  EXPECT_EQ(pool.pages_pinned(), 2);
+  EXPECT_TRUE(anchor.entries()[1].page->pinned());
+  const auto before = position(anchor, 5);
+  {
+    KvSequence user(anchor);
+    fill(user, 5, 7, -1);
+    EXPECT_NE(position(user, 5), before);
+    EXPECT_FALSE(user.entries()[1].page->pinned());
+  }
+  EXPECT_EQ(position(anchor, 5), before);
+  anchor.unpin();
+  EXPECT_EQ(pool.pages_pinned(), 0);
+  anchor.truncate(0);
   EXPECT_EQ(pool.pages_used(), 0);
 }
 

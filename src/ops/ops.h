@@ -11,6 +11,7 @@
 #include "attention/kind.h"
 #include "fieldprint/tokenizer.h"
 #include "kv/layout.h"
+#include "kv/spans.h"
 #include "ops/tensor.h"
 #include "quant/type.h"
 
@@ -79,14 +80,29 @@ class SequenceState {
   virtual std::unique_ptr<SequenceState> fork() const = 0;  // as this one is now; the two then go their own ways
   virtual KvSequence* kv() { return nullptr; }              // its pages, where it has such: what a saved session holds
   virtual int64_t bytes() const = 0;
+
+  // Labels of its tokens, positions that are still to come among them; truncate() cuts them too.
+  Spans spans;
+  // Of the last token of the last step, where wanted: the mean over layers and heads of the share of softmax mass of
+  // each span, then of the anchor rows in the file.
+  bool wants_influence = false;
+  std::vector<float> influence;  // [spans + 1]
 };
 
-// Sees what every matrix is multiplied with: for measurements.
-class ProductObserver {
+// Sees what the ops work on: for measurements and pictures.
+class OpsObserver {
  public:
-  virtual ~ProductObserver() = default;
+  virtual ~OpsObserver() = default;
   // `x` [rows, weight.cols], rows in the order of their tokens; of experts `weight` is the slice of one.
-  virtual void inputs(const Weight& weight, std::span<const float> x) = 0;
+  virtual void inputs(const Weight& weight, std::span<const float> x) { (void)weight, (void)x; }
+  // What a layer attends with, rotated: q [rows, heads, d], k [rows, kv_heads, d], r like q or nullptr.
+  virtual void attention(const AttendShape& shape, const float* q, const float* k, const float* r, int rows) {
+    (void)shape, (void)q, (void)k, (void)r, (void)rows;
+  }
+  // The experts of each row and their weights, in order of choice: [rows, active].
+  virtual void experts(const Moe& moe, std::span<const int> chosen, std::span<const float> weights) {
+    (void)moe, (void)chosen, (void)weights;
+  }
 };
 
 enum class LogitRows { kNone, kLast, kAll };
@@ -131,7 +147,7 @@ class Ops {
   virtual std::span<const float> finish(Tensor x) = 0;
 
   // Calls `observer` before every product, on the thread that runs the step; nullptr: nobody.
-  void observe(ProductObserver* observer) { observer_ = observer; }
+  void observe(OpsObserver* observer) { observer_ = observer; }
 
   Tensor linear(const Tensor& x, const Weight& weight) {
     const Weight* weights[] = {&weight};
@@ -141,7 +157,7 @@ class Ops {
   }
 
  protected:
-  ProductObserver* observer_ = nullptr;
+  OpsObserver* observer_ = nullptr;
 };
 
 // The experts of one token and their weights, in order of choice. `scores` [experts] are sigmoid(router x).

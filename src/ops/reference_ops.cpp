@@ -16,6 +16,7 @@ struct ReferenceSequence final : SequenceState {
       : shapes(layers), k(layers.size()), v(layers.size()), u(layers.size()) {}
 
   int truncate(int tokens) override {
+    spans.truncate(tokens);
     for (size_t i = 0; i < shapes.size(); ++i) {
       const auto n = static_cast<size_t>(int64_t{tokens} * shapes[i].kv_heads * shapes[i].head_dim);
       k[i].resize(std::min(k[i].size(), n));

@@ -29,6 +29,7 @@ constexpr int64_t kMaxSnapshotBytes = 16 << 20;
 struct RunSequence final : SequenceState {
   RunSequence(const KvLayout& layout, PagePool& pool) : pages(layout, pool), conv(layout, kMaxSnapshotBytes) {}
   int truncate(int tokens) override {
+    spans.truncate(tokens);
     pages.truncate(tokens);
     return conv.rewind(tokens);
   }
@@ -37,6 +38,7 @@ struct RunSequence final : SequenceState {
   int64_t bytes() const override { return pages.bytes() + conv.bytes(); }
   KvSequence pages;
   ConvState conv;
+  Influence meter;  // of `influence`
 };
 
 // Rows of a weight times rows of activations: one unit of what multiply() deals out.
@@ -68,8 +70,8 @@ class RunOpsImpl final : public RunOps {
     for (const StepSequence& s : sequences_) {
       const int count = static_cast<int>(s.tokens.size());
       for (int t = 0; t < count; ++t) positions_.push_back(s.first_position + t);
-      // A replay writes no K/V.
-      sequence(s).pages.reserve(s.first_position + (s.replay ? count : 0), s.first_position + count);
+      if (!s.replay) reserve(sequence(s), s.first_position, s.first_position + count);  // a replay writes no K/V
+      if (s.state->wants_influence) sequence(s).meter.begin(s.first_position + count, s.state->spans);
     }
   }
 
@@ -206,6 +208,8 @@ class RunOpsImpl final : public RunOps {
                      shares_.data() + t * active);
     });
 
+    if (observer_ != nullptr) observer_->experts(moe, chosen_, shares_);
+
     // One row for each choice, those of an expert together: its weights are read once for all its tokens.
     const int rows = tokens * active;
     first_row_.assign(static_cast<size_t>(experts) + 1, 0);
@@ -278,11 +282,15 @@ class RunOpsImpl final : public RunOps {
                             .r = r != nullptr ? data(*r) + at : nullptr,
                             .out = data(y) + at,
                             .tokens = count,
-                            .first_position = s.first_position});
+                            .first_position = s.first_position,
+                            .influence = s.state->wants_influence ? &sequence(s).meter : nullptr,
+                            .mass = s.state->wants_influence ? sequence(s).meter.mass(shape.heads) : nullptr});
       bytes_read_ += static_cast<uint64_t>((s.first_position + count) * key_bytes);
       count_operations(shape, s.first_position, count);
       row += count;
     }
+    if (observer_ != nullptr)
+      observer_->attention(shape, data(q), data(k), r != nullptr ? data(*r) : nullptr, q.rows());
     Attend args;
     args.kernels = &kernels_;
     args.spec = shape.spec;
@@ -291,6 +299,9 @@ class RunOpsImpl final : public RunOps {
     args.window = shape.window;
     args.sequences = attending_;
     fieldprint::attend(args, pool_, scratch_);
+    for (const AttendSequence& each : attending_) {
+      if (each.influence != nullptr) each.influence->add(shape.spec);
+    }
     return y;
   }
 
@@ -304,6 +315,7 @@ class RunOpsImpl final : public RunOps {
 
   std::span<const float> finish(Tensor x) override {
     for (const StepSequence& s : sequences_) {
+      if (s.state->wants_influence) sequence(s).meter.finish(&s.state->influence);
       const int count = static_cast<int>(s.tokens.size()), end = s.first_position + count;
       if (count > 1 || end % kSnapshotTokens == 0) sequence(s).conv.snapshot(end);
     }
@@ -317,6 +329,16 @@ class RunOpsImpl final : public RunOps {
   struct Piece {
     int product, begin, end;
   };
+
+  // Pages for positions [begin, end), a new one where a span begins.
+  static void reserve(RunSequence& sequence, int begin, int end) {
+    for (int p = begin; p < end;) {
+      const Spans::Span& span = sequence.spans.at(p);
+      const int stop = std::min(end, span.end);
+      sequence.pages.reserve(p, stop, span.begin);
+      p = stop;
+    }
+  }
 
   int rows() const { return static_cast<int>(positions_.size()); }
   Tensor make(int rows, int64_t cols) { return arena_.make(rows, cols, sizeof(float)); }

@@ -1,0 +1,34 @@
+// Labelled context on the command line: documents, anchors, clearance; the page table, and where an answer's tokens
+// looked.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "conversation.h"
+#include "fieldprint/session.h"
+#include "options.h"
+
+namespace fieldprint::cli {
+
+void add_clearance(CLI::App& app, SessionOptions& options);  // --clearance
+void add_anchor(CLI::App& app, std::string& anchor);         // --anchor
+
+// FILE, or N:FILE for one of clearance N, as messages of their own; those above `clearance` are not even opened.
+std::vector<Message> read_documents(const std::vector<std::string>& documents, int clearance);
+
+// `anchor` is a file's name or else the text itself; "" = none.
+void set_anchor(Session& session, const std::string& anchor, const Progress& progress);
+
+std::string label_text(const SpanLabel& label);  // "retrieved notes.txt (clearance 2)"
+
+std::string page_table(const Session& session);
+nlohmann::ordered_json page_json(const Session& session);
+
+// For each token of the answer, what share of its attention each span had.
+std::string influence_table(const Session& session, const Generation& answer);
+nlohmann::ordered_json influence_json(const Session& session, const Generation& answer);
+std::string influence_html(const Session& session, const Generation& answer);  // a page that needs nothing else
+
+}  // namespace fieldprint::cli

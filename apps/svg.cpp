@@ -1,0 +1,60 @@
+#include "svg.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "files.h"
+
+namespace fieldprint::cli {
+
+std::string xml_text(std::string_view text) {
+  std::string clean(text);
+  repair_utf8(clean);
+  std::string out;
+  for (const char c : clean) {
+    if (c == '&') out += "&amp;";
+    else if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else if (c == '"') out += "&quot;";
+    else if (c == '\n') out += "\u21b5";
+    else if (c == '\t') out += "\u21e5";
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) out += "\ufffd";
+    else out += c;
+  }
+  return out;
+}
+
+std::string token_label(std::string_view text, size_t most) {
+  std::string clean(text);
+  repair_utf8(clean);
+  size_t at = 0, count = 0;
+  while (at < clean.size() && count < most) {
+    ++at;
+    while (at < clean.size() && (static_cast<unsigned char>(clean[at]) & 0xc0) == 0x80) ++at;
+    ++count;
+  }
+  std::string shown = clean.substr(0, at) + (at < clean.size() ? "\u2026" : "");
+  std::string spaced;
+  for (const char c : shown) {
+    if (c == ' ') spaced += "\u00b7";
+    else spaced += c;
+  }
+  return xml_text(spaced);
+}
+
+std::string heat_colour(float value) {
+  // Small shares are the rule and should still be seen: the square root opens them up.
+  const float x = std::sqrt(std::clamp(value, 0.0f, 1.0f));
+  const auto mix = [x](float from, float to) { return static_cast<int>(std::lround(from + (to - from) * x)); };
+  return fmt::format("#{:02x}{:02x}{:02x}", mix(255, 8), mix(255, 48), mix(255, 107));
+}
+
+std::string category_colour(size_t index) {  // Tableau 10
+  constexpr const char* kColours[] = {"#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2",
+                                      "#edc948", "#b07aa1", "#ff9da7", "#9c755f", "#bab0ac"};
+  return kColours[index % std::size(kColours)];
+}
+
+}  // namespace fieldprint::cli

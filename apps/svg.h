@@ -1,0 +1,18 @@
+// Pictures: SVG as text, with what every picture needs.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fieldprint::cli {
+
+std::string xml_text(std::string_view text);  // escaped; control characters shown, broken UTF-8 as U+FFFD
+std::string token_label(std::string_view text, size_t most);  // xml_text of at most `most` characters, spaces visible
+
+// 0 .. 1 as a colour from white to dark blue, even in lightness, so that half looks half.
+std::string heat_colour(float value);
+// Colours that are told apart, also by most of those who see few colours; they repeat after ten.
+std::string category_colour(size_t index);
+
+}  // namespace fieldprint::cli
