@@ -43,6 +43,7 @@ const std::array<KernelTable, kRowCount>& tables() {
     std::array<KernelTable, kRowCount> tables;
     KernelTable table;
     for (size_t i = 0; i < kRowCount; ++i) {
+      if (!kRows[i].supported()) continue;  // even filling in a table is that instruction set's code
       kRows[i].override_slots(table);
       table.name = kRows[i].name.data();
       tables[i] = table;
