@@ -95,6 +95,20 @@ static SpanLabel label_of(const Message& message) {
   return {.kind = SpanKind::kUser};
 }
 
+// How many bytes of a prompt a template says by itself before the first message: a BOS, a system message of its own. It
+// is what the first message has in front of it and a second one of the same kind has not.
+size_t PromptMaker::template_words(const std::vector<Message>& messages) const {
+  try {
+    const std::string once = rendered({messages.front()}, false);
+    const std::string twice = rendered({messages.front(), messages.front()}, false);
+    if (!twice.starts_with(once)) return 0;
+    const std::string second = twice.substr(once.size());
+    return once.ends_with(second) ? once.size() - second.size() : 0;
+  } catch (const Error&) {  // it wants the roles to take turns
+    return 0;
+  }
+}
+
 std::vector<LabelledTokens> PromptMaker::spans(const std::vector<Message>& messages) const {
   const std::string whole = text(messages);
   const auto whole_ids = encode_prompt(model_.tokenizer(), whole);
@@ -109,7 +123,8 @@ std::vector<LabelledTokens> PromptMaker::spans(const std::vector<Message>& messa
     joined.insert(joined.end(), ids.begin(), ids.end());
     cut.push_back({label, std::move(ids)});
   };
-  size_t done = 0;
+  size_t done = template_words(messages);
+  if (done > 0) add({.kind = SpanKind::kSystem, .source = "chat template"}, whole.substr(0, done));
   bool good = true;
   try {
     for (size_t i = 0; good && i < messages.size(); ++i) {

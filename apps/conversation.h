@@ -36,6 +36,7 @@ class PromptMaker {
 
  private:
   std::string rendered(const std::vector<Message>& messages, bool open) const;
+  size_t template_words(const std::vector<Message>& messages) const;
   const Model& model_;
   const ChatTemplate& chat_template() const { return own_ ? *own_ : *model_.chat_template(); }
   std::optional<ChatTemplate> own_;

@@ -29,6 +29,7 @@ struct Observe {
 constexpr const char* kFont = "font-family=\"ui-monospace,Menlo,Consolas,monospace\"";
 
 std::string header(double width, double height, const std::string& title) {
+  width = std::max(width, 40 + 9.2 * static_cast<double>(title.size()));
   return fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
       "{2}>\n"
@@ -141,7 +142,7 @@ int Observe::operator()() const {
   const auto tokens = encode_prompt(loaded->tokenizer(), said);
   const Observation seen = observe(*loaded, tokens, layer);
   std::vector<std::string> labels;
-  for (const TokenId token : tokens) labels.push_back(token_label(loaded->tokenizer().piece(token), 10));
+  for (const TokenId token : tokens) labels.push_back(xml_text(token_label(loaded->tokenizer().piece(token), 10)));
   const std::string name = xml_text(loaded->info().name.empty() ? loaded->info().path : loaded->info().name);
   if (!out.empty()) {
     if (seen.heads == 0)

@@ -9,16 +9,12 @@
 
 namespace fieldprint::cli {
 
-std::string xml_text(std::string_view text) {
+std::string shown_text(std::string_view text) {
   std::string clean(text);
   repair_utf8(clean);
   std::string out;
   for (const char c : clean) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '"') out += "&quot;";
-    else if (c == '\n') out += "\u21b5";
+    if (c == '\n') out += "\u21b5";
     else if (c == '\t') out += "\u21e5";
     else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) out += "\ufffd";
     else out += c;
@@ -26,22 +22,32 @@ std::string xml_text(std::string_view text) {
   return out;
 }
 
+std::string xml_text(std::string_view text) {
+  std::string out;
+  for (const char c : shown_text(text)) {
+    if (c == '&') out += "&amp;";
+    else if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else if (c == '"') out += "&quot;";
+    else out += c;
+  }
+  return out;
+}
+
 std::string token_label(std::string_view text, size_t most) {
-  std::string clean(text);
-  repair_utf8(clean);
-  size_t at = 0, count = 0;
-  while (at < clean.size() && count < most) {
-    ++at;
-    while (at < clean.size() && (static_cast<unsigned char>(clean[at]) & 0xc0) == 0x80) ++at;
-    ++count;
+  std::string shown = shown_text(text);
+  size_t end = 0;
+  for (size_t count = 0; end < shown.size() && count < most; ++count) {
+    ++end;
+    while (end < shown.size() && (static_cast<unsigned char>(shown[end]) & 0xc0) == 0x80) ++end;
   }
-  std::string shown = clean.substr(0, at) + (at < clean.size() ? "\u2026" : "");
-  std::string spaced;
+  if (end < shown.size()) shown.replace(end, std::string::npos, "\u2026");
+  std::string out;
   for (const char c : shown) {
-    if (c == ' ') spaced += "\u00b7";
-    else spaced += c;
+    if (c == ' ') out += "\u00b7";
+    else out += c;
   }
-  return xml_text(spaced);
+  return out;
 }
 
 std::string heat_colour(float value) {
