@@ -103,7 +103,7 @@ size_t PromptMaker::template_words(const std::vector<Message>& messages) const {
     const std::string twice = rendered({messages.front(), messages.front()}, false);
     if (!twice.starts_with(once)) return 0;
     const std::string second = twice.substr(once.size());
-    return once.ends_with(second) ? once.size() - second.size() : 0;
+    return !second.empty() && once.ends_with(second) ? once.size() - second.size() : 0;
   } catch (const Error&) {  // it wants the roles to take turns
     return 0;
   }

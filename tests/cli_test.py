@@ -825,6 +825,16 @@ class Sessions(Case):
         self.assertEqual(raw[0], self.answer("--raw", "-n", "6", "--document", notes, "Hello")["tokens"])
         self.assertNotEqual(raw[0], raw[1])
 
+        # What a template says by itself is nobody else's; one that cannot be cut gives one span.
+        template = folder / "own.jinja"
+        template.write_text("<|im_start|>system Be brief.<|im_end|>{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|>{% endfor %}")
+        def kinds(*arguments):
+            pages = self.answer("-n", "1", "--pages", *arguments, "Hello")["pages"]
+            return list(dict.fromkeys((page["kind"], page["source"]) for page in pages))
+        self.assertEqual(kinds("--template", template), [("system", "chat template"), ("user", "")])
+        template.write_text("{{ messages[0].content }}")
+        self.assertEqual(kinds("--template", template), [("user", "")])
+
         table, _ = self.tiny("run", "--temp", "0", "-n", "3", f"--logit-bias={EOS}=-1000", *documents, "--influence", "table", "--pages", "Hello")
         self.assertIn("retrieved notes.txt", table)
         self.assertRegex(table, r"(?m)^mean ")
