@@ -240,7 +240,7 @@ Action add_attention_bench(CLI::App& app) {
   app.footer(
       "  fieldprint attention-bench\n"
       "  fieldprint attention-bench -N 4096,8192 --naive --svg attention.svg\n"
-      "  fieldprint attention-bench --kinds dot,gram -N 32768 --form decode --kv-type q8_0");
+      "  fieldprint attention-bench -k dot,gram -N 32768 --form decode --kv-type q8_0");
   return [bench] { return (*bench)(); };
 }
 
