@@ -179,8 +179,8 @@ Action add_observe(CLI::App& app) {
       ->group("Picture");
   add_threads(app, observe->model.load);
   app.footer(
-      "  fieldprint observe --layer 3 --out layer3.svg \"The cat sat on the mat because it was tired.\"\n"
-      "  fieldprint observe -m lfm2-8b-a1b --layer 10 --experts-out experts.svg \"Hello world\"");
+      "  fieldprint observe --layer 3 --out layer3.svg \"The cat sat on the mat.\"\n"
+      "  fieldprint observe -m lfm2-8b-a1b --layer 9 --experts-out e.svg \"Hello\"");
   return [observe] { return (*observe)(); };
 }
 
