@@ -20,7 +20,7 @@ namespace fieldprint {
 inline constexpr int kActivationBlock = 32;        // activations share one scale per 32 values
 inline constexpr int kFineSteps = 254;             // steps of q_low in one step of q
 inline constexpr int kFineWord = 32;               // blocks whose fine bits share a word
-inline constexpr float kFineLimit = 1.0f;          // see KernelTable::quantize
+inline constexpr float kFineLimit = 1.2f;          // see KernelTable::quantize
 inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
 inline constexpr size_t kScratchBytes = 512 << 10;  // what every thread lends to a kernel, 64-byte aligned

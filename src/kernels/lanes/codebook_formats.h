@@ -78,15 +78,12 @@ inline typename V::Int even_bytes_of_28(typename V::Int x) {
                                  V::bit_or(field<V, 14, 16, 0x7f << 16>(x), field<V, 21, 24, 0x7f << 24>(x))));
 }
 
-// Half Y of a block with the signs in raw[8]: bit i of a lane is the sign of its value i.
-template <class V, int Y>
-inline void expand_signed(const typename V::Int* raw, typename V::Int* values) {
-  const typename V::Int even = V::dwords(0x08040201), odd = V::dwords(static_cast<int>(0x80402010));
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const typename V::Int byte = V::shuffle(raw[8], V::dwords(0x01010101 * (2 * Y + i / 2), 0x04040404));
-    values[i] = V::from_signed(V::negate_where(raw[4 * Y + i], byte, i % 2 == 0 ? even : odd));
-  }
+// Word I of half Y of a block with the signs in raw[8]: bit i of a lane is the sign of its value i.
+template <class V, int Y, int I>
+inline typename V::Int signed_word(const typename V::Int* raw) {
+  const typename V::Int ones = V::dwords(static_cast<int>(I % 2 == 0 ? 0x08040201 : 0x80402010));
+  const typename V::Int byte = V::shuffle(raw[8], V::dwords(0x01010101 * (2 * Y + I / 2), 0x04040404));
+  return V::from_signed(V::negate_where(raw[4 * Y + I], byte, ones));
 }
 
 // 2 * s + 1 for the two groups of a block, whose s are of kBits from bit kFrom of every lane on.
@@ -135,9 +132,9 @@ struct FormatIQ2_XXS : CodebookFormat<BlockIQ2_XXS, V, 2, 1> {
         &kIq2XxsBook, [&]<int K>() { return V::template byte<K>(w[2 * C]); }, raw);
     raw[8] = even_bytes_of_28<V>(w[2 * C + 1]);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    expand_signed<V, Y>(raw, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return signed_word<V, Y, I>(raw);
   }
 };
 
@@ -163,9 +160,9 @@ struct FormatIQ2_XS : CodebookFormat<BlockIQ2_XS, V, 2, 2> {
     raw[8] = even_bytes<V>(V::bit_or(V::bit_or(field<V, 9, 0, 0x7f>(a), field<V, 25, 8, 0x7f << 8>(a)),
                                      V::bit_or(field<V, 9, 16, 0x7f << 16>(b), field<V, 25, 24, 0x7f << 24>(b))));
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    expand_signed<V, Y>(raw, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return signed_word<V, Y, I>(raw);
   }
 };
 
@@ -184,9 +181,9 @@ struct FormatIQ2_S : CodebookFormat<BlockIQ2_S, V, 1, 2> {
     look_up<8, V>(&kIq2SBook, number, raw);
     raw[8] = V::first_words(rows.base + at + kSigns + 4 * part, rows.stride);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    expand_signed<V, Y>(raw, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return signed_word<V, Y, I>(raw);
   }
 };
 
@@ -209,9 +206,9 @@ struct FormatIQ3_XXS : CodebookFormat<BlockIQ3_XXS, V, 1, 1> {
         &kIq3XxsBook, [&]<int K>() { return V::template byte<K % 4>(w[K / 4]); }, raw);
     raw[8] = even_bytes_of_28<V>(words_before<V>(rows, at + kSigns + 4 * part + 4));
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    expand_signed<V, Y>(raw, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return signed_word<V, Y, I>(raw);
   }
 };
 
@@ -235,23 +232,20 @@ struct FormatIQ3_S : CodebookFormat<BlockIQ3_S, V, 1, 1> {
     look_up<4, V>(&kIq3SBook, number, raw);
     raw[8] = words_before<V>(rows, at + kSigns + 4 * part + 4);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    expand_signed<V, Y>(raw, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return signed_word<V, Y, I>(raw);
   }
 };
 
 // ---- Rows of 8 from -1, 0, 1, and a delta of an eighth: 8 * row + 1 or 8 * row - 1
 
-// Half Y of a block, minus where byte Y * 2 + i of raw[8] has the bit of ones[i], for its rows i = 0, 1.
-template <class V, int Y>
-inline void expand_shifted(const typename V::Int* raw, const int (&ones)[2], typename V::Int* values) {
-  for (int i = 0; i < 2; ++i) {
-    const typename V::Int byte = V::shuffle(raw[8], V::dwords(0x01010101 * (2 * Y + i), 0x04040404));
-    const typename V::Int delta = V::negate_where(V::bytes(1), byte, V::bytes(ones[i]));
-    for (int j = 2 * i; j < 2 * i + 2; ++j)
-      values[j] = V::from_signed(V::add_8(moved<V, 0, 3, 0xf8>(raw[4 * Y + j]), delta));
-  }
+// Word I of half Y of a block, minus where the byte of raw[8] that belongs to the word's row has the bit of `one`.
+template <class V, int Y, int I>
+inline typename V::Int shifted_word(const typename V::Int* raw, int one) {
+  const typename V::Int byte = V::shuffle(raw[8], V::dwords(0x01010101 * (2 * Y + I / 2), 0x04040404));
+  const typename V::Int delta = V::negate_where(V::bytes(1), byte, V::bytes(one));
+  return V::from_signed(V::add_8(moved<V, 0, 3, 0xf8>(raw[4 * Y + I]), delta));
 }
 
 template <class V>
@@ -273,9 +267,9 @@ struct FormatIQ1_S : CodebookFormat<BlockIQ1_S, V, 1, 1> {
     look_up<8, V>(&kIq1Book, number, raw);
     raw[8] = V::shuffle(group, V::dwords(0x03030303, 0x04040404));  // its last bit, for all rows of the codebook
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    expand_shifted<V, Y>(raw, {0x80, 0x80}, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return shifted_word<V, Y, I>(raw, 0x80);
   }
 };
 
@@ -300,9 +294,9 @@ struct FormatIQ1_M : CodebookFormat<BlockIQ1_M, V, 1, 2> {
     look_up<8, V>(&kIq1Book, number, raw);
     raw[8] = V::shuffle(high, V::dwords(0x03030202, 0x04040404));  // a nibble's byte for each row of the codebook
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    expand_shifted<V, Y>(raw, {0x08, 0x80}, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return shifted_word<V, Y, I>(raw, I < 2 ? 0x08 : 0x80);
   }
 };
 
@@ -318,9 +312,9 @@ struct FormatTQ2_0 : Format<BlockTQ2_0, 8, 4, 2, 4, 4, 3>, NoHead<V> {
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     read16<V>(rows, at + 32 * part + 16 * C, raw);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i) values[i] = bits<V, 2 * Y, 3>(raw[i]);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return bits<V, 2 * Y, 3>(raw[I]);
   }
 };
 
@@ -339,13 +333,11 @@ struct FormatTQ1_0 : Format<BlockTQ1_0, 8, 8, 2, 8, 9, 2>, NoHead<V> {
     read16<V>(rows, at + 32, raw + 4);
     raw[8] = words_before<V>(rows, at + static_cast<int64_t>(offsetof(BlockTQ1_0, fours)) + 4);
   }
-  template <int C, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    repeat<4>([&]<int I>() {
-      if constexpr (half(C, Y) == 15) values[I] = digit<I>(raw[8]);
-      else if constexpr (Y < 5) values[I] = digit<Y>(raw[I]);
-      else values[I] = digit<3 * C + Y - 5>(raw[4 + I]);
-    });
+  template <int C, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    if constexpr (half(C, Y) == 15) return digit<I>(raw[8]);
+    else if constexpr (Y < 5) return digit<Y>(raw[I]);
+    else return digit<3 * C + Y - 5>(raw[4 + I]);
   }
 
  private:

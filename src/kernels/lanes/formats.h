@@ -56,9 +56,9 @@ struct Nibbles : Format<B, 1, 1, 1, 2, kWords, kLargest>, NoHead<V> {
   static void read(const Rows<V>& rows, int64_t at, int, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(B, nibbles)), raw);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i) values[i] = bits<V, 4 * Y, 15>(raw[i]);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return bits<V, 4 * Y, 15>(raw[I]);
   }
   static void scales(const Rows<V>& rows, int64_t at, Scales<V, 1>* s) {
     s->d[0] = V::half_low(V::first_words(rows.base + at, rows.stride));
@@ -90,15 +90,12 @@ struct FiveBits : Nibbles<B, V, 31, 5> {
     Nibbles<B, V, 31, 5>::template read<C>(rows, at, part, raw);
     raw[4] = V::first_words(rows.base + at + static_cast<int64_t>(offsetof(B, high)), rows.stride);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    const typename V::Int even = V::dwords(0x08040201), odd = V::dwords(static_cast<int>(0x80402010));
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const typename V::Int byte = V::shuffle(raw[4], V::dwords(0x01010101 * (2 * Y + i / 2), 0x04040404));
-      const typename V::Int bit = V::at_most(V::bit_and(byte, i % 2 == 0 ? even : odd), V::bytes(1));
-      values[i] = V::bit_or(bits<V, 4 * Y, 15>(raw[i]), V::template shift_left<4>(bit));
-    }
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    const typename V::Int ones = V::dwords(static_cast<int>(I % 2 == 0 ? 0x08040201 : 0x80402010));
+    const typename V::Int byte = V::shuffle(raw[4], V::dwords(0x01010101 * (2 * Y + I / 2), 0x04040404));
+    const typename V::Int bit = V::at_most(V::bit_and(byte, ones), V::bytes(1));
+    return V::bit_or(bits<V, 4 * Y, 15>(raw[I]), V::template shift_left<4>(bit));
   }
 };
 
@@ -123,23 +120,23 @@ struct FormatQ8_0 : Format<BlockQ8_0, 1, 1, 2, 1, 4, 255>, NoHead<V> {
   static void read(const Rows<V>& rows, int64_t at, int, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ8_0, quants)) + 16 * C, raw);
   }
-  template <int, int>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i) values[i] = V::from_signed(raw[i]);
+  template <int, int, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return V::from_signed(raw[I]);
   }
 };
 
 template <class V, int Y>
-inline void iq4_levels(const typename V::Int* raw, typename V::Int* values) {
-  for (int i = 0; i < 4; ++i) values[i] = V::from_signed(V::shuffle(V::table(kIq4Levels), bits<V, 4 * Y, 15>(raw[i])));
+inline typename V::Int iq4_levels(typename V::Int raw) {
+  return V::from_signed(V::shuffle(V::table(kIq4Levels), bits<V, 4 * Y, 15>(raw)));
 }
 
 template <class V>
 struct FormatIQ4_NL : Nibbles<BlockIQ4_NL, V, 255> {
   static constexpr bool kSigned = true;
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    iq4_levels<V, Y>(raw, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return iq4_levels<V, Y>(raw[I]);
   }
 };
 
@@ -155,10 +152,9 @@ struct FormatMXFP4 : Nibbles<BlockMXFP4, V, 24> {
     };
     s->d[0] = V::mul(power(half), power(V::sub(e, half)));
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    const typename V::Int table = V::add_8(V::table(kE2m1Doubled), V::bytes(kOffset));
-    for (int i = 0; i < 4; ++i) values[i] = V::shuffle(table, bits<V, 4 * Y, 15>(raw[i]));
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return V::shuffle(V::add_8(V::table(kE2m1Doubled), V::bytes(kOffset)), bits<V, 4 * Y, 15>(raw[I]));
   }
 };
 
@@ -188,9 +184,9 @@ struct FormatQ4_K : Format<BlockQ4_K, 8, 2, 2, 2, 4, 15>, NoHead<V> {
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ4_K, nibbles)) + 32 * part + 16 * C, raw);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i) values[i] = bits<V, 4 * Y, 15>(raw[i]);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return bits<V, 4 * Y, 15>(raw[I]);
   }
 };
 
@@ -210,9 +206,9 @@ struct FormatQ5_K : Format<BlockQ5_K, 8, 2, 2, 2, 4, 31> {
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ5_K, nibbles)) + 32 * part + 16 * C, raw);
   }
-  template <int C, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int* head, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i) values[i] = V::bit_or(bits<V, 4 * Y, 15>(raw[i]), moved<V, Y, 4, 16>(head[4 * C + i]));
+  template <int C, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int* head) {
+    return V::bit_or(bits<V, 4 * Y, 15>(raw[I]), moved<V, Y, 4, 16>(head[4 * C + I]));
   }
 };
 
@@ -236,9 +232,9 @@ struct FormatIQ4_XS : Format<BlockIQ4_XS, 8, 1, 1, 2, 4, 255>, NoHead<V> {
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockIQ4_XS, nibbles)) + 16 * part, raw);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    iq4_levels<V, Y>(raw, values);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return iq4_levels<V, Y>(raw[I]);
   }
 };
 
@@ -274,10 +270,9 @@ struct FormatQ6_K : Format<BlockQ6_K, 8, 4, 2, 4, 12, 63>, NoHead<V> {
     read16<V>(rows, at + 64 * part + 16 * C + 32, raw + 4);
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ6_K, high)) + 32 * part + 16 * C, raw + 8);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i)
-      values[i] = V::bit_or(bits<V, Y / 2 * 4, 15>(raw[Y % 2 * 4 + i]), moved<V, 2 * Y, 4, 0x30>(raw[8 + i]));
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return V::bit_or(bits<V, Y / 2 * 4, 15>(raw[Y % 2 * 4 + I]), moved<V, 2 * Y, 4, 0x30>(raw[8 + I]));
   }
 };
 
@@ -306,9 +301,9 @@ struct FormatQ3_K : Format<BlockQ3_K, 8, 4, 2, 4, 4, 7> {
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ3_K, quants)) + 32 * part + 16 * C, raw);
   }
-  template <int C, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int* head, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i) values[i] = V::bit_or(bits<V, 2 * Y, 3>(raw[i]), moved<V, Y, 2, 4>(head[4 * C + i]));
+  template <int C, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int* head) {
+    return V::bit_or(bits<V, 2 * Y, 3>(raw[I]), moved<V, Y, 2, 4>(head[4 * C + I]));
   }
 };
 
@@ -331,9 +326,9 @@ struct FormatQ2_K : Format<BlockQ2_K, 8, 4, 2, 4, 4, 3>, NoHead<V> {
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ2_K, quants)) + 32 * part + 16 * C, raw);
   }
-  template <int, int Y>
-  static void expand(const typename V::Int* raw, const typename V::Int*, typename V::Int* values) {
-    for (int i = 0; i < 4; ++i) values[i] = bits<V, 2 * Y, 3>(raw[i]);
+  template <int, int Y, int I>
+  static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
+    return bits<V, 2 * Y, 3>(raw[I]);
   }
 };
 

@@ -2,10 +2,10 @@
 // lie across the lanes: lane r is row r, and its 32 bits are four bytes of that row. So a block's integer sums of all
 // rows, and the one fma that follows, are one operation each: the order that the contract asks for (kernels/table.h).
 //
-//   native blocks --read: 4 x 4 transposes--> raw words, lane r from row r --expand--> 4 vectors of bytes --products-->
+//   native blocks --read: 4 x 4 transposes--> raw words, lane r from row r --word--> a vector of bytes --products-->
 //
-// Few tokens: bytes are multiplied as soon as they are expanded. More: the blocks of two row groups are expanded into a
-// panel, which stays in L1 while all tokens pass in tiles.
+// One token: bytes are multiplied as soon as they are there. More: the bytes of two row groups are kept in a panel, which
+// stays in L1 while all tokens pass in tiles.
 //
 // An ISA's folder includes this with its own V (avx2/lanes.h, avx512/lanes.h); V has internal linkage there, and so has
 // all that is made from it. Nothing here may call the standard library.
@@ -16,11 +16,10 @@
 namespace fieldprint {
 namespace {
 
-constexpr int kVectors = 8;    // of four bytes a row: a block of 32
-constexpr int kFewTokens = 4;  // up to here blocks are not worth storing
+constexpr int kVectors = 8;  // of four bytes a row: a block of 32
 constexpr int kPanelBlocks = kFineWord;
 constexpr int kPanelGroups = 2;   // row groups of a panel: they share each load of an activation
-constexpr int kTokenGroup = 512;  // tokens whose low sums wait in scratch
+constexpr int kTokenGroup = 64;   // tokens that pass a panel together: a panel's part of their bytes stays in L2
 
 // The kLanes rows from `first` on; where fewer are left, the group begins `skip` rows before and these lanes are not
 // stored. There are kLanes rows in all at least.
@@ -60,10 +59,10 @@ inline void read16(const Rows<V>& rows, int64_t offset, typename V::Int* words) 
 //   scales(rows, offset, scales)
 //   next_part(head)        makes it what the part after wants
 //   read<C>(rows, offset, part, raw)   a part's chunk C as kRaw words
-//   expand<C, Y>(raw, head, bytes)     the half's 4 vectors
-//   kMost                  the largest byte that expand() gives
-//   kSigned                expand() gives signed bytes (through V::from_signed)
-//   kOffset                what is to be taken off expand()'s bytes
+//   word<C, Y, I>(raw, head)           the half's values 4 * I .. 4 * I + 3
+//   kMost                  the largest byte that word() gives
+//   kSigned                word() gives signed bytes (through V::from_signed)
+//   kOffset                what is to be taken off word()'s bytes
 //   kMin                   values have a minimum
 //   kGroups                2: every 16 values have an integer scale (and minimum) of their own
 template <class F, class V>
@@ -75,6 +74,20 @@ constexpr int run_length() {
   const int group = F::kGroups == 2 ? 4 : 8;
   const int limit = F::kSigned ? V::kSignedRun : V::run(F::kMost);
   return limit < group ? limit : group;
+}
+
+// sum += four values of every row times the four bytes of `x`.
+template <class F, class V>
+inline void multiply_word(typename V::Int* sum, typename V::Int values, typename V::Int x, typename V::Int factor) {
+  if constexpr (F::kSigned) *sum = V::multiply_signed(*sum, values, x, factor);
+  else *sum = V::multiply(*sum, values, x);
+}
+// isum += a run's sum, which begins anew.
+template <class F, class V>
+inline void add_run(typename V::Int* isum, typename V::Int* sum, typename V::Int factor) {
+  if constexpr (F::kSigned) *isum = V::template add_signed<F::kGroups>(*isum, *sum, factor);
+  else *isum = V::template add<F::kGroups>(*isum, *sum, factor);
+  *sum = V::zero();
 }
 
 // isum[g][t] = the integer sum of one block of G row groups with the bytes of T tokens at x, x + stride ...
@@ -99,18 +112,11 @@ inline void products(const typename V::Int* const* values, const typename V::Int
     for (int i = i0; i < i0 + kRun; ++i) {
       for (int t = 0; t < T; ++t) {
         const Int word = V::broadcast(x + t * stride + 4 * i);
-        for (int g = 0; g < G; ++g) {
-          if constexpr (F::kSigned) sum[g][t] = V::multiply_signed(sum[g][t], values[g][i], word, factor[g][i / 4]);
-          else sum[g][t] = V::multiply(sum[g][t], values[g][i], word);
-        }
+        for (int g = 0; g < G; ++g) multiply_word<F, V>(&sum[g][t], values[g][i], word, factor[g][i / 4]);
       }
     }
     for (int g = 0; g < G; ++g) {
-      for (int t = 0; t < T; ++t) {
-        if constexpr (F::kSigned)
-          isum[g][t] = V::template add_signed<F::kGroups>(isum[g][t], sum[g][t], factor[g][i0 / 4]);
-        else isum[g][t] = V::template add<F::kGroups>(isum[g][t], sum[g][t], factor[g][i0 / 4]);
-      }
+      for (int t = 0; t < T; ++t) add_run<F, V>(&isum[g][t], &sum[g][t], factor[g][i0 / 4]);
     }
   }
 }
@@ -132,6 +138,14 @@ inline typename V::Float absorb(typename V::Float acc, typename V::Int isum, typ
   return acc;
 }
 
+// The lines of a part that half kSlot of kSlots has fetched: a prefetch is lost where too many are under way, so every
+// half asks for a few.
+template <int kLines, int kSlot, int kSlots, class Line>
+inline __attribute__((always_inline)) void fetch(Line&& line) {
+#pragma GCC unroll 16
+  for (int i = kLines * kSlot / kSlots; i < kLines * (kSlot + 1) / kSlots; ++i) __builtin_prefetch(line(i));
+}
+
 // f.operator()<0>(), <1> ...
 template <int kCount, int I = 0, class Function>
 inline __attribute__((always_inline)) void repeat(Function&& f) {
@@ -141,99 +155,72 @@ inline __attribute__((always_inline)) void repeat(Function&& f) {
   }
 }
 
-// isum[t] += the integer sum of half a block with the bytes of T tokens at `at`.
-template <class F, class V, int T>
-inline __attribute__((always_inline)) void half_products(const typename V::Int* values, typename V::Int factor,
-                                                         const Quantized* x, int at, typename V::Int* isum) {
+// isum += the integer sum of half Y of chunk C with 16 bytes of q, and rest += that with those of q_low if kFine. Word by
+// word, so that few of them wait in registers.
+template <class F, class V, int C, int Y, bool kFine>
+inline __attribute__((always_inline)) void half_products(const typename V::Int* raw, const typename V::Int* head,
+                                                         typename V::Int factor, const int8_t* q, const int8_t* q_low,
+                                                         typename V::Int* isum, typename V::Int* rest) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>() < 4 ? run_length<F, V>() : 4;
-#pragma GCC unroll 4
-  for (int i0 = 0; i0 < 4; i0 += kRun) {
-    Int sum[T];
-    for (int t = 0; t < T; ++t) sum[t] = V::zero();
-#pragma GCC unroll 4
-    for (int i = i0; i < i0 + kRun; ++i) {
-      for (int t = 0; t < T; ++t) {
-        const Int word = V::broadcast(x[t].q + at + 4 * i);
-        if constexpr (F::kSigned) sum[t] = V::multiply_signed(sum[t], values[i], word, factor);
-        else sum[t] = V::multiply(sum[t], values[i], word);
-      }
+  Int sum = V::zero(), less = V::zero();
+  repeat<4>([&]<int I>() __attribute__((always_inline)) {
+    const Int values = F::template word<C, Y, I>(raw, head);
+    multiply_word<F, V>(&sum, values, V::broadcast(q + 4 * I), factor);
+    if constexpr (kFine) multiply_word<F, V>(&less, values, V::broadcast(q_low + 4 * I), factor);
+    if constexpr ((I + 1) % kRun == 0) {
+      add_run<F, V>(isum, &sum, factor);
+      if constexpr (kFine) add_run<F, V>(rest, &less, factor);
     }
-    for (int t = 0; t < T; ++t) {
-      if constexpr (F::kSigned) isum[t] = V::template add_signed<F::kGroups>(isum[t], sum[t], factor);
-      else isum[t] = V::template add<F::kGroups>(isum[t], sum[t], factor);
-    }
-  }
+  });
 }
 
-// T tokens' activations from one block on: by value, so that no store is taken to change them.
-template <int T>
-struct FewActivations {
-  Quantized high[T], low[T];
-  uint32_t fine[T];  // bit s: block s is fine
-
-  FewActivations(const Activations& x, int k, int block) {
-    for (int t = 0; t < T; ++t) {
-      const Activations row = x.from(t, k);
-      high[t] = row.high.skip(block);
-      low[t] = row.low.skip(block);
-      fine[t] = row.fine[block / kFineWord] >> (block % kFineWord);
-    }
-  }
-};
-
-// One part of the Block at `offset`, for T tokens: blocks [first, first + kShare) of those at x and scales.
-template <class F, class V, int T>
-inline __attribute__((always_inline)) void few_blocks(const Rows<V>& rows, int64_t offset, int part,
-                                                      const uint8_t* next, const typename V::Int* head,
-                                                      const Scales<V, F::kSuper>& scales, const FewActivations<T>& x,
-                                                      typename V::Float* high, typename V::Float* low) {
+// One part of the Block at `offset`: blocks [first, first + kShare) of those at `high`, `low`, `fine` (bit s: block s is
+// fine) and `scales`, added to sums[0], and those of low to sums[1].
+template <class F, class V>
+inline __attribute__((always_inline)) void one_part(const Rows<V>& rows, int64_t offset, int part, const uint8_t* next,
+                                                    const typename V::Int* head, const Scales<V, F::kSuper>& scales,
+                                                    const Quantized& high, const Quantized& low, uint32_t fine,
+                                                    typename V::Float* sums) {
   using Int = typename V::Int;
+  constexpr int64_t kPartBytes = int64_t{V::kLanes} * sizeof(typename F::Block) * F::kShare / F::kSuper;  // of all rows
   const int first = part * F::kShare;
-  Int isum[F::kShare][T], rest[F::kShare][T];
-  for (int s = 0; s < F::kShare; ++s) {
-    for (int t = 0; t < T; ++t) isum[s][t] = rest[s][t] = V::zero();
-  }
-  uint32_t fine[T];
-  for (int t = 0; t < T; ++t) fine[t] = x.fine[t] >> first;
-  repeat<F::kChunks>([&]<int C>() {
-    // A burst of prefetches would wait for itself: each chunk has its share.
-    constexpr int64_t kShare = int64_t{V::kLanes} * sizeof(typename F::Block) * F::kShare / F::kSuper / F::kChunks;
-#pragma GCC unroll 16
-    for (int64_t i = 0; i < kShare; i += 64) __builtin_prefetch(next + (part * F::kChunks + C) * kShare + i);
+  const int8_t* const q = high.q + first * 32;
+  const int8_t* const q_low = low.q + first * 32;
+  Int isum[F::kShare], rest[F::kShare];
+  for (int s = 0; s < F::kShare; ++s) isum[s] = rest[s] = V::zero();
+  fine >>= first;
+  repeat<F::kChunks>([&]<int C>() __attribute__((always_inline)) {
     Int raw[F::kRaw];
     F::template read<C>(rows, offset, part, raw);
-    repeat<F::kYield>([&]<int Y>() {
+    repeat<F::kYield>([&]<int Y>() __attribute__((always_inline)) {
+      fetch<(kPartBytes + 63) / 64, C * F::kYield + Y, F::kChunks * F::kYield>(
+          [&](int i) { return next + part * kPartBytes + 64 * i; });
       constexpr int kHalf = F::half(C, Y), kBlock = kHalf / 2;
-      const int at = (first + kBlock) * 32 + kHalf % 2 * 16;
-      Int values[4];
-      F::template expand<C, Y>(raw, head, values);
       const Int pair = scales.pair[first + kBlock];
       const Int factor = F::kGroups == 1  ? V::one_factor()
                          : kHalf % 2 == 0 ? V::first_factor(pair)
                                           : V::second_factor(pair);
-      half_products<F, V, T>(values, factor, x.high, at, isum[kBlock]);
-      for (int t = 0; t < T; ++t) {
-        if ((fine[t] >> kBlock & 1) != 0) half_products<F, V, 1>(values, factor, x.low + t, at, &rest[kBlock][t]);
-      }
+      const auto half = [&]<bool kFine>() __attribute__((always_inline)) {
+        half_products<F, V, C, Y, kFine>(raw, head, factor, q + kHalf * 16, q_low + kHalf * 16, &isum[kBlock],
+                                         &rest[kBlock]);
+      };
+      if ((fine >> kBlock & 1) != 0) half.template operator()<true>();
+      else half.template operator()<false>();
     });
   });
   for (int s = 0; s < F::kShare; ++s) {
     const int b = first + s;
-    for (int t = 0; t < T; ++t) {
-      high[t] =
-          absorb<F, V>(high[t], isum[s][t], scales.d[b], scales.m[b], scales.pair[b], scales.min_pair[b], x.high[t], b);
-      if ((fine[t] >> s & 1) != 0)
-        low[t] =
-            absorb<F, V>(low[t], rest[s][t], scales.d[b], scales.m[b], scales.pair[b], scales.min_pair[b], x.low[t], b);
-    }
+    sums[0] = absorb<F, V>(sums[0], isum[s], scales.d[b], scales.m[b], scales.pair[b], scales.min_pair[b], high, b);
+    if ((fine >> s & 1) != 0)
+      sums[1] = absorb<F, V>(sums[1], rest[s], scales.d[b], scales.m[b], scales.pair[b], scales.min_pair[b], low, b);
   }
 }
 
 // Rows side by side are too many short streams for the hardware to foresee: the next group's are fetched while these
 // are multiplied, the first group's at once.
-template <class F, class V, int T>
-void few_tokens(const Matmul& args) {
+template <class F, class V>
+void one_token(const Matmul& args) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
   const int count = args.k / 32 / F::kSuper;
   const Rows<V> first(args, args.row_begin);
@@ -242,21 +229,22 @@ void few_tokens(const Matmul& args) {
     const Rows<V> rows(args, begin);
     // Beyond the last group the rows are another thread's: what is here already is asked for again.
     const uint8_t* next = rows.base + (begin + V::kLanes < args.row_end ? V::kLanes * rows.stride : 0);
-    typename V::Float high[T], low[T];
-    for (int t = 0; t < T; ++t) high[t] = low[t] = V::zero_float();
+    typename V::Float sums[2] = {V::zero_float(), V::zero_float()};
     for (int at = 0; at < count; ++at) {
+      const int block = at * F::kSuper;
+      const Quantized high = args.x.high.skip(block), low = args.x.low.skip(block);  // no store is taken to change them
+      const uint32_t fine = args.x.fine[block / kFineWord] >> (block % kFineWord);
       typename V::Int head[F::kHead + 1];
       Scales<V, F::kSuper> scales;
       F::head(rows, at * kBytes, head);
       F::scales(rows, at * kBytes, &scales);
-      const FewActivations<T> x(args.x, args.k, at * F::kSuper);
 #pragma GCC unroll 1
       for (int part = 0; part < F::kSuper / F::kShare; ++part) {
-        few_blocks<F, V, T>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, x, high, low);
+        one_part<F, V>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, high, low, fine, sums);
         F::next_part(head);
       }
     }
-    for (int t = 0; t < T; ++t) V::store(args.y + t * args.y_stride + rows.first, V::add(high[t], low[t]), rows.skip);
+    V::store(args.y + rows.first, V::add(sums[0], sums[1]), rows.skip);
   }
 }
 
@@ -272,6 +260,8 @@ struct alignas(64) Panel {
 template <class F, class V>
 void fill_panel(const Rows<V>& rows, int first, int count, int64_t ahead, Panel<F, V>* panel) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
+  constexpr int kRowLines = (kBytes + 63) / 64, kPartRows = V::kLanes * F::kShare / F::kSuper;
+  const uint8_t* const next = rows.base + ahead;
   for (int b = 0; b < count; b += F::kSuper) {
     const int64_t offset = (first + b) / F::kSuper * kBytes;
     typename V::Int head[F::kHead + 1];
@@ -289,14 +279,15 @@ void fill_panel(const Rows<V>& rows, int first, int count, int64_t ahead, Panel<
         typename V::Int raw[F::kRaw];
         F::template read<C>(rows, offset, part, raw);
         repeat<F::kYield>([&]<int Y>() {
+          fetch<kPartRows * kRowLines, C * F::kYield + Y, F::kChunks * F::kYield>([&](int i) {
+            return next + (part * kPartRows + i / kRowLines) * rows.stride + offset + i % kRowLines * 64;
+          });
           constexpr int kHalf = F::half(C, Y);
-          F::template expand<C, Y>(raw, head, panel->values[b + part * F::kShare + kHalf / 2] + kHalf % 2 * 4);
+          typename V::Int* const to = panel->values[b + part * F::kShare + kHalf / 2] + kHalf % 2 * 4;
+          repeat<4>([&]<int I>() { to[I] = F::template word<C, Y, I>(raw, head); });
         });
       });
       F::next_part(head);
-    }
-    for (int r = 0; r < V::kLanes; ++r) {
-      for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(rows.base + r * rows.stride + ahead + offset + i);
     }
   }
 }
@@ -391,18 +382,8 @@ void many_tokens(const Matmul& args) {
 template <class F, class V>
 void matmul_lanes(const Matmul& args, MatmulKernel plain) {
   if (args.row_end < V::kLanes) return plain(args);
-  switch (args.tokens) {
-    case 1:
-      return few_tokens<F, V, 1>(args);
-    case 2:
-      return few_tokens<F, V, 2>(args);
-    case 3:
-      return few_tokens<F, V, 3>(args);
-    case kFewTokens:
-      return few_tokens<F, V, kFewTokens>(args);
-    default:
-      return many_tokens<F, V>(args);
-  }
+  if (args.tokens == 1) return one_token<F, V>(args);
+  many_tokens<F, V>(args);
 }
 
 }  // namespace
