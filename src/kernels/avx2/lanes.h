@@ -92,14 +92,16 @@ struct Vec {
   static Int second_factor(Int pair) { return _mm256_shuffle_epi8(pair, dwords(0x03020302, 0x04040404)); }
   static Int one_factor() { return words(1); }
 
-  static Int multiply(Int sum, Int values, Int x) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)); }
+  static Int multiply(Int sum, Int values, Int x) {
+    return now(_mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)));
+  }
   template <int>
   static Int add(Int isum, Int sum, Int factor) {
-    return _mm256_add_epi32(isum, _mm256_madd_epi16(sum, factor));
+    return now(_mm256_add_epi32(isum, _mm256_madd_epi16(sum, factor)));
   }
   static Int multiply_signed(Int sum, Int values, Int x, Int factor) {
     const __m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(x, values));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(p, factor));
+    return now(_mm256_add_epi32(sum, _mm256_madd_epi16(p, factor)));
   }
   template <int>
   static Int add_signed(Int isum, Int sum, Int) {
@@ -153,6 +155,11 @@ struct Vec {
   }
 
  private:
+  // A sum where it is written: GCC would first make all products of a block and spill them.
+  static Int now(Int sum) {
+    asm("" : "+x"(sum));
+    return sum;
+  }
   static void transpose(const Int* v, Int* out) {
     const Int a = _mm256_unpacklo_epi32(v[0], v[1]), b = _mm256_unpacklo_epi32(v[2], v[3]);
     const Int c = _mm256_unpackhi_epi32(v[0], v[1]), d = _mm256_unpackhi_epi32(v[2], v[3]);
