@@ -4,8 +4,8 @@
 //
 //   native blocks --read: 4 x 4 transposes--> raw words, lane r from row r --word--> a vector of bytes --products-->
 //
-// One token: bytes are multiplied as soon as they are there. More: the bytes of two row groups are kept in a panel, which
-// stays in L1 while all tokens pass in tiles.
+// One token: bytes are multiplied as soon as they are there. More: the bytes of two row groups are kept in a panel,
+// which stays in L1 while all tokens pass in tiles.
 //
 // An ISA's folder includes this with its own V (avx2/lanes.h, avx512/lanes.h); V has internal linkage there, and so has
 // all that is made from it. Nothing here may call the standard library.
@@ -17,9 +17,11 @@ namespace fieldprint {
 namespace {
 
 constexpr int kVectors = 8;  // of four bytes a row: a block of 32
-constexpr int kPanelBlocks = kFineWord;
-constexpr int kPanelGroups = 2;   // row groups of a panel: they share each load of an activation
-constexpr int kTokenGroup = 64;   // tokens that pass a panel together: a panel's part of their bytes stays in L2
+constexpr int kPanelBlocks = kFineWord,
+              kNarrowPanel = kPanelBlocks / 2;  // narrow: leaves room in L1 for what comes next
+constexpr int kNarrowTokens = 8;                // up to here memory matters more
+constexpr int kPanelGroups = 2;                 // row groups of a panel: they share each load of an activation
+constexpr int kTokenGroup = 64;  // tokens that pass a panel together: a panel's part of their bytes stays in L2
 
 // The kLanes rows from `first` on; where fewer are left, the group begins `skip` rows before and these lanes are not
 // stored. There are kLanes rows in all at least.
@@ -155,8 +157,8 @@ inline __attribute__((always_inline)) void repeat(Function&& f) {
   }
 }
 
-// isum += the integer sum of half Y of chunk C with 16 bytes of q, and rest += that with those of q_low if kFine. Word by
-// word, so that few of them wait in registers.
+// isum += the integer sum of half Y of chunk C with 16 bytes of q, and rest += that with those of q_low if kFine. Word
+// by word, so that few of them wait in registers.
 template <class F, class V, int C, int Y, bool kFine>
 inline __attribute__((always_inline)) void half_products(const typename V::Int* raw, const typename V::Int* head,
                                                          typename V::Int factor, const int8_t* q, const int8_t* q_low,
@@ -175,8 +177,8 @@ inline __attribute__((always_inline)) void half_products(const typename V::Int* 
   });
 }
 
-// One part of the Block at `offset`: blocks [first, first + kShare) of those at `high`, `low`, `fine` (bit s: block s is
-// fine) and `scales`, added to sums[0], and those of low to sums[1].
+// One part of the Block at `offset`: blocks [first, first + kShare) of those at `high`, `low`, `fine` (bit s: block s
+// is fine) and `scales`, added to sums[0], and those of low to sums[1].
 template <class F, class V>
 inline __attribute__((always_inline)) void one_part(const Rows<V>& rows, int64_t offset, int part, const uint8_t* next,
                                                     const typename V::Int* head, const Scales<V, F::kSuper>& scales,
@@ -256,12 +258,27 @@ struct alignas(64) Panel {
   typename V::Int pair[kPanelBlocks], min_pair[kPanelBlocks];
 };
 
-// Blocks [first, first + count) of a row group; the same blocks of the rows `ahead` bytes on are fetched.
+// Asks for a row group's blocks [first, first + count), a few lines a step, `count` steps in all.
 template <class F, class V>
-void fill_panel(const Rows<V>& rows, int first, int count, int64_t ahead, Panel<F, V>* panel) {
+struct Fetch {
+  const uint8_t* row;
+  int64_t stride;
+  int at = 0, count;
+
+  void step() {
+    constexpr int64_t kBytes = sizeof(typename F::Block);
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < V::kLanes * kBytes / F::kSuper; i += 64)
+      __builtin_prefetch(row + at * kBytes / F::kSuper + i);
+    at += V::kLanes;
+    if (at >= count) at -= count, row += stride;
+  }
+};
+
+// Blocks [first, first + count) of a row group.
+template <class F, class V>
+void fill_panel(const Rows<V>& rows, int first, int count, Fetch<F, V>* ahead, Panel<F, V>* panel) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
-  constexpr int kRowLines = (kBytes + 63) / 64, kPartRows = V::kLanes * F::kShare / F::kSuper;
-  const uint8_t* const next = rows.base + ahead;
   for (int b = 0; b < count; b += F::kSuper) {
     const int64_t offset = (first + b) / F::kSuper * kBytes;
     typename V::Int head[F::kHead + 1];
@@ -275,15 +292,14 @@ void fill_panel(const Rows<V>& rows, int first, int count, int64_t ahead, Panel<
       if constexpr (F::kGroups == 2 && F::kMin) panel->min_pair[b + s] = scales.min_pair[s];
     }
     for (int part = 0; part < F::kSuper / F::kShare; ++part) {
+      const int block = b + part * F::kShare;
       repeat<F::kChunks>([&]<int C>() {
         typename V::Int raw[F::kRaw];
         F::template read<C>(rows, offset, part, raw);
         repeat<F::kYield>([&]<int Y>() {
-          fetch<kPartRows * kRowLines, C * F::kYield + Y, F::kChunks * F::kYield>([&](int i) {
-            return next + (part * kPartRows + i / kRowLines) * rows.stride + offset + i % kRowLines * 64;
-          });
+          if ((2 * block + C * F::kYield + Y) % 4 == 0) ahead->step();
           constexpr int kHalf = F::half(C, Y);
-          typename V::Int* const to = panel->values[b + part * F::kShare + kHalf / 2] + kHalf % 2 * 4;
+          typename V::Int* const to = panel->values[block + kHalf / 2] + kHalf % 2 * 4;
           repeat<4>([&]<int I>() { to[I] = F::template word<C, Y, I>(raw, head); });
         });
       });
@@ -301,11 +317,14 @@ struct TileOut {
   bool first, last;
 };
 
-// T tokens from `x` on (at the panel's first block) times a panel of `count` blocks.
+// T tokens from `x` on times a panel of blocks [first, first + count).
 template <class F, class V, int T>
-inline void panel_tile(const Panel<F, V>* panel, int count, const Activations& x, int k, const TileOut& out) {
+inline void panel_tile(const Panel<F, V>* panel, int first, int count, Activations x, int k, const TileOut& out,
+                       Fetch<F, V>* ahead) {
   using Float = typename V::Float;
   constexpr int G = kPanelGroups;
+  x = {nullptr, x.high.skip(first), x.low.skip(first), x.fine + first / kFineWord};
+  const auto mine = static_cast<uint32_t>((uint64_t{1} << count) - 1);
   Float acc[G][T];
   for (int g = 0; g < G; ++g) {
     for (int t = 0; t < T; ++t)
@@ -324,14 +343,17 @@ inline void panel_tile(const Panel<F, V>* panel, int count, const Activations& x
       }
     }
   };
-  for (int b = 0; b < count; ++b) one_block.template operator()<T>(x.high, b, acc);
+  for (int b = 0; b < count; ++b) {
+    if (ahead != nullptr) ahead->step();
+    one_block.template operator()<T>(x.high, b, acc);
+  }
   for (int t = 0; t < T; ++t) {
     float* kept = out.low + t * G * V::kLanes;
     Float low[G][1];
     for (int g = 0; g < G; ++g) low[g][0] = out.first ? V::zero_float() : V::load(kept + g * V::kLanes, 0);
     const Quantized rest = x.low.from(t, k);
-    for (uint32_t left = x.fine[t * Activations::fine_words(k)]; left != 0; left &= left - 1)
-      one_block.template operator()<1>(rest, __builtin_ctz(left), low);
+    uint32_t left = x.fine[t * Activations::fine_words(k)] >> (first % kFineWord) & mine;
+    for (; left != 0; left &= left - 1) one_block.template operator()<1>(rest, __builtin_ctz(left), low);
     for (int g = 0; g < G; ++g) {
       if (!out.last) V::store(kept + g * V::kLanes, low[g][0], 0);
       V::store(out.y[g] + t * out.y_stride, out.last ? V::add(acc[g][t], low[g][0]) : acc[g][t], out.skip[g]);
@@ -342,7 +364,7 @@ inline void panel_tile(const Panel<F, V>* panel, int count, const Activations& x
 template <class F, class V>
 void many_tokens(const Matmul& args) {
   constexpr int kRows = kPanelGroups * V::kLanes;
-  const int blocks = args.k / 32;
+  const int blocks = args.k / 32, width = args.tokens <= kNarrowTokens ? kNarrowPanel : kPanelBlocks;
   auto* panel = reinterpret_cast<Panel<F, V>*>(args.scratch);
   auto* low = reinterpret_cast<float*>(panel + kPanelGroups);
   static_assert(kPanelGroups == 2 &&
@@ -352,27 +374,34 @@ void many_tokens(const Matmul& args) {
     const int tokens = args.tokens - group < kTokenGroup ? args.tokens - group : kTokenGroup;
     for (int row = args.row_begin; row < args.row_end; row += kRows) {
       const Rows<V> rows[kPanelGroups] = {{args, row}, {args, row + V::kLanes}};
-      for (int b0 = 0; b0 < blocks; b0 += kPanelBlocks) {
-        const int count = blocks - b0 < kPanelBlocks ? blocks - b0 : kPanelBlocks;
-        for (int g = 0; g < kPanelGroups; ++g)
-          fill_panel<F, V>(rows[g], b0, count, row + kRows < args.row_end ? kRows * args.row_bytes : 0, panel + g);
+      for (int b0 = 0; b0 < blocks; b0 += width) {
+        const int count = blocks - b0 < width ? blocks - b0 : width;
+        // The next rows' blocks are asked for meanwhile: half while the panel is filled, half while it is first used.
+        Fetch<F, V> ahead[kPanelGroups];
+        for (int g = 0; g < kPanelGroups; ++g) {
+          const int64_t offset = b0 / F::kSuper * static_cast<int64_t>(sizeof(typename F::Block));
+          ahead[g] = {rows[g].base + offset + (row + kRows < args.row_end ? kRows * args.row_bytes : 0), args.row_bytes,
+                      0, count};
+        }
+        for (int g = 0; g < kPanelGroups; ++g) fill_panel<F, V>(rows[g], b0, count, &ahead[0], panel + g);
         int t = 0;
         const auto tile = [&]<int T>() {
-          Activations x = args.x.from(group + t, args.k);
-          x = {nullptr, x.high.skip(b0), x.low.skip(b0), x.fine + b0 / kFineWord};
           float* y = args.y + (int64_t{group} + t) * args.y_stride;
-          panel_tile<F, V, T>(panel, count, x, args.k,
+          panel_tile<F, V, T>(panel, b0, count, args.x.from(group + t, args.k), args.k,
                               {{y + rows[0].first, y + rows[1].first},
                                {rows[0].skip, rows[1].skip},
                                args.y_stride,
                                low + t * kRows,
                                b0 == 0,
-                               b0 + count == blocks});
+                               b0 + count == blocks},
+                              t == 0 ? &ahead[1] : nullptr);
           t += T;
         };
         while (t + V::kTile <= tokens) tile.template operator()<V::kTile>();
-        while (t + 2 <= tokens) tile.template operator()<2>();
-        if (t < tokens) tile.template operator()<1>();
+        if (V::kTile > 4 && t + 4 <= tokens) tile.template operator()<4>();
+        if (t + 3 == tokens) tile.template operator()<3>();
+        else if (t + 2 == tokens) tile.template operator()<2>();
+        else if (t + 1 == tokens) tile.template operator()<1>();
       }
     }
   }
