@@ -9,7 +9,7 @@
 //    and sum_x; one of 32 is within d_w.
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4,
 //    2, 1].
-//  - accumulate(), column_squares(): one fma a step, in order of the inner index.
+//  - accumulate(): one fma a step, in order of the inner index.
 #pragma once
 
 #include <cstddef>
@@ -75,6 +75,32 @@ struct Matmul {
   std::byte* scratch = nullptr;  // kScratchBytes
 };
 
+// Memory that will be wanted soon. A kernel asks for it evenly while it computes: a request for more lines than the CPU
+// keeps open would stand in the way of the computing.
+struct Ahead {
+  const std::byte* from = nullptr;
+  int64_t bytes = 0;
+};
+
+// A matrix in panels of 16 columns, each row by row: number (i, j) of [rows, columns] is at (j / 16 * rows + i) * 16 +
+// j % 16. What a block of sums walks over is then one stream.
+inline constexpr int kPanel = 16;
+
+// c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order, and where squares are wanted
+// squares[n] = fma(b[j, n], b[j, n], squares[n]). n is a multiple of 8.
+template <class Number>
+struct Product {
+  const float* a = nullptr;
+  int64_t a_stride = 0;
+  const Number* b = nullptr;
+  int64_t b_stride = 0;  // from row to row, of panels from panel to panel
+  float* c = nullptr;
+  int64_t c_stride = 0;
+  int m = 0, inner = 0, n = 0;
+  float* squares = nullptr;
+  Ahead ahead = {};
+};
+
 using MatmulKernel = void (*)(const Matmul&);
 
 struct KernelTable {
@@ -95,28 +121,20 @@ struct KernelTable {
   // y = gate / (1 + e^-gate) * up, all [n].
   void (*silu_mul)(const float* gate, const float* up, int n, float* y) = nullptr;
 
-  // Attention (src/attention/tile.h): numbers of a page as float32, [rows, columns].
-  //   f16, bf16:  out[i * out_stride + j] = in[i * in_stride + j]
+  // Attention (src/attention/tile.h): numbers of a page, [rows, columns], as panels (kPanel). columns % 8 == 0.
+  //   f16, bf16:  in[i * in_stride + j]
   //   q8_keys:    the same times scales[i / 32 * in_stride + j]; row i is a dimension, column j a key
-  //   q8_values:  out[i * columns + j] = in[i * columns + j] * scales[(i * columns + j) / 32]; columns % 32 == 0
-  void (*widen_f16)(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows,
-                    int columns) = nullptr;
-  void (*widen_bf16)(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows,
-                     int columns) = nullptr;
-  void (*widen_q8_keys)(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
-                        int rows, int columns) = nullptr;
-  void (*widen_q8_values)(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns) = nullptr;
+  //   q8_values:  in[i * columns + j] * scales[(i * columns + j) / 32]; columns % 32 == 0
+  void (*widen_f16)(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) = nullptr;
+  void (*widen_bf16)(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) = nullptr;
+  void (*widen_q8_keys)(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows,
+                        int columns) = nullptr;
+  void (*widen_q8_values)(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) = nullptr;
 
-  // c[j] = fma(b[i, j], b[i, j], c[j]) for i = 0..inner-1 in order; n is a multiple of 8.
-  void (*column_squares)(const float* b, int64_t b_stride, float* c, int inner, int n) = nullptr;
-
-  // c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order; b is F16. n is a multiple of 8.
-  // Serves q.K^T (keys in columns) and p.V (value dimensions in columns).
-  void (*accumulate)(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
-                     int m, int inner, int n) = nullptr;
-  // The same with b in F32.
-  void (*accumulate_f32)(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
-                         int m, int inner, int n) = nullptr;
+  // Serve q.K^T (keys in columns) and p.V (value dimensions in columns).
+  void (*accumulate_f16)(const Product<uint16_t>&) = nullptr;
+  void (*accumulate_bf16)(const Product<uint16_t>&) = nullptr;
+  void (*accumulate_panels)(const Product<float>&) = nullptr;
 
   // One tile of an online softmax. s [n], n <= 64: s *= scale; m' = max(m, max s); s = e^(s - m');
   // l' = fma(l, e^(m - m'), sum s). Returns e^(m - m'), by which the caller rescales what it has accumulated. Scores of

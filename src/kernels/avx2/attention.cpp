@@ -7,166 +7,191 @@ namespace fieldprint::avx2 {
 namespace {
 
 inline __m256 load(const float* p) { return _mm256_loadu_ps(p); }
-inline __m256 load(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline __m256 load_f16(const uint16_t* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline __m256 load_bf16(const uint16_t* p) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+inline __m256 load_int8(const int8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+
+// How eight columns of b become float32, and where the columns and rows of a block lie.
+struct F16 {
+  using Number = uint16_t;
+  static __m256 load(const uint16_t* p) { return load_f16(p); }
+  static int64_t row(const Product<Number>& p) { return p.b_stride; }
+  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
+  static constexpr bool kWide = true;  // columns lie side by side beyond 16
+};
+struct BF16 : F16 {
+  static __m256 load(const uint16_t* p) { return load_bf16(p); }
+};
+struct Panels {
+  using Number = float;
+  static __m256 load(const float* p) { return _mm256_loadu_ps(p); }
+  static int64_t row(const Product<Number>&) { return kPanel; }
+  static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
+  static constexpr bool kWide = false;
+};
+
+// What is fetched during the steps of a block: `step` bytes in each.
+struct Fetch {
+  const char* next;
+  int64_t step;
+};
 
 // M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
 // memory: a quarter of the speed.
-template <int M, int C, class B>
-inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
-                  int inner) {
-  __m256 acc[M][C];
+template <int M, int C, bool kSquares, class B>
+inline void block(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
+  const float* a = p.a + row * p.a_stride;
+  float* c = p.c + row * p.c_stride + column;
+  const typename B::Number* b = B::column(p, column);
+  const int64_t a_stride = p.a_stride, b_stride = B::row(p), c_stride = p.c_stride;
+  __m256 acc[M][C], squares[C];
 #pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) {
+  for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) acc[i][j] = _mm256_loadu_ps(c + i * c_stride + 8 * j);
+    for (int i = 0; i < M; ++i) acc[i][j] = load(c + i * c_stride + 8 * j);
+    if (kSquares) squares[j] = load(p.squares + column + 8 * j);
   }
-  for (int k = 0; k < inner; ++k, ++a, b += b_stride) {
-    __m256 column[C];
+  const char* next = fetch.next;
+  for (int k = 0; k < p.inner; ++k, ++a, b += b_stride, next += fetch.step) {
+    _mm_prefetch(next, _MM_HINT_T0);
+    __m256 numbers[C];
 #pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) column[j] = load(b + 8 * j);
+    for (int j = 0; j < C; ++j) {
+      numbers[j] = B::load(b + 8 * j);
+      if (kSquares) squares[j] = _mm256_fmadd_ps(numbers[j], numbers[j], squares[j]);
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
       const __m256 factor = _mm256_broadcast_ss(a + i * a_stride);
 #pragma GCC unroll 8
-      for (int j = 0; j < C; ++j) acc[i][j] = _mm256_fmadd_ps(factor, column[j], acc[i][j]);
+      for (int j = 0; j < C; ++j) acc[i][j] = _mm256_fmadd_ps(factor, numbers[j], acc[i][j]);
     }
   }
+  fetch.next = next;
 #pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) {
+  for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) _mm256_storeu_ps(c + i * c_stride + 8 * j, acc[i][j]);
+    for (int i = 0; i < M; ++i) _mm256_storeu_ps(c + i * c_stride + 8 * j, acc[i][j]);
+    if (kSquares) _mm256_storeu_ps(p.squares + column + 8 * j, squares[j]);
   }
 }
 
-// Six rows by two registers: twelve sums hide the latency of the multipliers, and a row of b is read once for six.
+constexpr int kBlockRows = 6;  // by two registers: twelve sums hide the latency of the multipliers
+
+inline int row_blocks(int rows) { return (rows + kBlockRows - 1) / kBlockRows; }
+
+// Rows from `row` on, cut evenly.
 template <int C, class B>
-inline void columns(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner) {
-  for (; m >= 6; m -= 6, a += 6 * a_stride, c += 6 * c_stride)
-    block<6, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-  switch (m) {
-    case 5:
-      return block<5, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    case 4:
-      return block<4, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    case 3:
-      return block<3, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    case 2:
-      return block<2, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    case 1:
-      return block<1, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    default:
-      return;
+inline void columns(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
+  for (int blocks = row_blocks(p.m - row); blocks > 0; --blocks) {
+    const int rows = (p.m - row + blocks - 1) / blocks;
+    switch (rows) {
+      case 6:
+        block<6, C, false, B>(p, row, column, fetch);
+        break;
+      case 5:
+        block<5, C, false, B>(p, row, column, fetch);
+        break;
+      case 4:
+        block<4, C, false, B>(p, row, column, fetch);
+        break;
+      case 3:
+        block<3, C, false, B>(p, row, column, fetch);
+        break;
+      case 2:
+        block<2, C, false, B>(p, row, column, fetch);
+        break;
+      default:
+        block<1, C, false, B>(p, row, column, fetch);
+        break;
+    }
+    row += rows;
+  }
+}
+
+// The squares take registers, so fewer rows go with them.
+template <int C, class B>
+inline void columns_squares(const Product<typename B::Number>& p, int column, Fetch& fetch) {
+  if (p.m >= 4) {
+    block<4, C, true, B>(p, 0, column, fetch);
+    columns<C, B>(p, 4, column, fetch);
+  } else if (p.m >= 2) {
+    block<2, C, true, B>(p, 0, column, fetch);
+    columns<C, B>(p, 2, column, fetch);
+  } else {
+    block<1, C, true, B>(p, 0, column, fetch);
   }
 }
 
 template <class B>
-inline void accumulate_part(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
-                            int m, int inner, int n) {
-  int i = 0;
-  if (m <= 3) {  // few rows: more columns keep the multipliers busy
-    for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
+inline void accumulate(const Product<typename B::Number>& p) {
+  const bool wide = B::kWide && p.m <= 3 && p.squares == nullptr;  // few rows: more columns keep the multipliers busy
+  const int width = wide ? 32 : 16;
+  const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * p.inner;
+  Fetch fetch{reinterpret_cast<const char*>(p.ahead.from != nullptr ? p.ahead.from : static_cast<const void*>(p.b)),
+              steps > 0 ? p.ahead.bytes / steps : 0};
+  int j = 0;
+  if (wide) {
+    for (; j + 32 <= p.n; j += 32) columns<4, B>(p, 0, j, fetch);
   }
-  for (; i + 16 <= n; i += 16) columns<2>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-}
-
-// Rows of b lie a power of two apart: more of them than this share the same sets of the first cache, and would drive
-// each other out while many rows of a want them.
-constexpr int64_t kPanelReach = 16 << 10;
-
-template <class B>
-inline void accumulate_any(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
-                           int m, int inner, int n) {
-  const int64_t fit = kPanelReach / (b_stride * static_cast<int64_t>(sizeof(B)));
-  const int part = m <= 6 || fit >= inner ? inner : fit < 16 ? 16 : static_cast<int>(fit);
-  for (int k = 0; k < inner; k += part) {
-    accumulate_part(a + k, a_stride, b + k * b_stride, b_stride, c, c_stride, m, inner - k < part ? inner - k : part,
-                    n);
+  for (; j < p.n; j += 16) {
+    if (p.squares == nullptr) {
+      if (j + 16 <= p.n) columns<2, B>(p, 0, j, fetch);
+      else columns<1, B>(p, 0, j, fetch);
+    } else {
+      if (j + 16 <= p.n) columns_squares<2, B>(p, j, fetch);
+      else columns_squares<1, B>(p, j, fetch);
+    }
   }
 }
 
-inline __m256 bf16(const uint16_t* p) {
-  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
-}
-
-inline __m256 int8(const int8_t* p) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+// load(i, j): eight numbers of row i, from column j on.
+template <class Load>
+inline void widen(float* panels, int rows, int columns, Load&& load) {
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < columns; j += 8)
+      _mm256_storeu_ps(panels + (int64_t{j / kPanel} * rows + i) * kPanel + j % kPanel, load(i, j));
+  }
 }
 
 }  // namespace
 
-void widen_f16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns) {
-  const int whole = columns & ~7;
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < whole; j += 8) _mm256_storeu_ps(out + i * out_stride + j, load(in + i * in_stride + j));
-  }
-  if (whole < columns) scalar::widen_f16(in + whole, in_stride, out + whole, out_stride, rows, columns - whole);
+void widen_f16(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) {
+  widen(panels, rows, columns, [&](int i, int j) { return load_f16(in + i * in_stride + j); });
 }
 
-void widen_bf16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns) {
-  const int whole = columns & ~7;
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < whole; j += 8) _mm256_storeu_ps(out + i * out_stride + j, bf16(in + i * in_stride + j));
-  }
-  if (whole < columns) scalar::widen_bf16(in + whole, in_stride, out + whole, out_stride, rows, columns - whole);
+void widen_bf16(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) {
+  widen(panels, rows, columns, [&](int i, int j) { return load_bf16(in + i * in_stride + j); });
 }
 
-void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
-                   int rows, int columns) {
-  const int whole = columns & ~7;
-  for (int first = 0; first < rows; first += 32) {
-    for (int j = 0; j < whole; j += 8) {
-      const __m256 scale = load(scales + first / 32 * in_stride + j);
+void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns) {
+  for (int j = 0; j < columns; j += 8) {
+    float* to = panels + int64_t{j / kPanel} * rows * kPanel + j % kPanel;
+    for (int first = 0; first < rows; first += 32) {
+      const __m256 scale = load_f16(scales + first / 32 * in_stride + j);
       for (int i = first; i < first + 32; ++i)
-        _mm256_storeu_ps(out + i * out_stride + j, _mm256_mul_ps(scale, int8(in + i * in_stride + j)));
+        _mm256_storeu_ps(to + i * kPanel, _mm256_mul_ps(scale, load_int8(in + i * in_stride + j)));
     }
   }
-  if (whole < columns)
-    scalar::widen_q8_keys(in + whole, scales + whole, in_stride, out + whole, out_stride, rows, columns - whole);
 }
 
-void widen_q8_values(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns) {
-  const int blocks = rows * columns / 32;
-  for (int b = 0; b < blocks; ++b, in += 32, out += 32) {
-    const __m256 scale = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(scales[b])));
-    for (int i = 0; i < 32; i += 8) _mm256_storeu_ps(out + i, _mm256_mul_ps(scale, int8(in + i)));
-  }
+void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) {
+  widen(panels, rows, columns, [&](int i, int j) {
+    const int64_t at = int64_t{i} * columns + j;
+    return _mm256_mul_ps(_mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(scales[at / 32]))), load_int8(in + at));
+  });
 }
 
-void column_squares(const float* b, int64_t b_stride, float* c, int inner, int n) {
-  int j = 0;
-  for (; j + 64 <= n; j += 64) {
-    __m256 sum[8];
-    for (int v = 0; v < 8; ++v) sum[v] = load(c + j + 8 * v);
-    for (int i = 0; i < inner; ++i) {
-      for (int v = 0; v < 8; ++v) {
-        const __m256 x = load(b + i * b_stride + j + 8 * v);
-        sum[v] = _mm256_fmadd_ps(x, x, sum[v]);
-      }
-    }
-    for (int v = 0; v < 8; ++v) _mm256_storeu_ps(c + j + 8 * v, sum[v]);
-  }
-  for (; j < n; j += 8) {
-    __m256 sum = load(c + j);
-    for (int i = 0; i < inner; ++i) {
-      const __m256 x = load(b + i * b_stride + j);
-      sum = _mm256_fmadd_ps(x, x, sum);
-    }
-    _mm256_storeu_ps(c + j, sum);
-  }
-}
-
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
-                int m, int inner, int n) {
-  accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
-}
-
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
-                    int m, int inner, int n) {
-  accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
-}
+void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product); }
+void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product); }
+void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product); }
 
 namespace {
 

@@ -35,9 +35,9 @@ void override_slots(KernelTable& table) {
   table.widen_bf16 = widen_bf16;
   table.widen_q8_keys = widen_q8_keys;
   table.widen_q8_values = widen_q8_values;
-  table.column_squares = column_squares;
-  table.accumulate = accumulate;
-  table.accumulate_f32 = accumulate_f32;
+  table.accumulate_f16 = accumulate_f16;
+  table.accumulate_bf16 = accumulate_bf16;
+  table.accumulate_panels = accumulate_panels;
   table.softmax_tile = softmax_tile;
   table.burst_int8 = burst_int8;
   table.burst_f32 = burst_f32;
