@@ -52,7 +52,8 @@ struct Space {
   float* squares;   // [kTile]: |k|^2
   TileSpace tile;
   int rows;
-  float factor[kMaxRows];
+  float factor[kMaxRows], scale[kMaxRows];
+  int seen[kMaxRows];
   SoftmaxState split[kMaxRows], total[kMaxRows];
 
   Space(std::byte* memory, int row_count, const Shape& shape) : rows(row_count) {
@@ -178,15 +179,22 @@ class Block {
   // Absorbs the tile's first `count` keys into the split states of tokens [t0, t1). `begin` is the tile's position.
   void absorb_tile(const Tile& tile, int begin, int count, int t0, int t1) {
     const AttentionKind& kind = *args_.spec.kind;
-    const int d = shape_.d, row0 = (t0 - item_.t0) * shape_.group, rows = (t1 - t0) * shape_.group;
+    const int row0 = (t0 - item_.t0) * shape_.group, rows = (t1 - t0) * shape_.group;
     score(tile, row0, rows, (count + 7) / 8 * 8);
     for (int r = row0; r < row0 + rows; ++r) {
       float* scores = space_.products + r * kTile;
       const int t = item_.t0 + r / shape_.group, keys = seen(begin, count, t);
       if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, space_.squares, keys);
-      const float factor = hide(scores, begin, keys, t, space_.factor[r]);
-      absorb(*args_.kernels, space_.split[r], space_.split_o + int64_t{r} * d, d, scores, keys, factor);
+      space_.seen[r] = keys;
+      space_.scale[r] = hide(scores, begin, keys, t, space_.factor[r]);
     }
+    args_.kernels->softmax_rows({.scores = space_.products + row0 * kTile,
+                                 .seen = space_.seen + row0,
+                                 .scale = space_.scale + row0,
+                                 .state = space_.split + row0,
+                                 .o = space_.split_o + int64_t{row0} * shape_.d,
+                                 .rows = rows,
+                                 .d = shape_.d});
     // Tokens that see only a part of the tile: each alone, the rest together.
     for (int keys; t0 < t1 && (keys = seen(begin, count, t0)) < count; ++t0) add_values(tile, keys, t0, t0 + 1);
     if (t0 < t1) add_values(tile, count, t0, t1);
@@ -196,11 +204,9 @@ class Block {
   void score(const Tile& tile, int row0, int rows, int columns) {
     const int64_t stride = int64_t{rows_} * kTile;
     const bool all = rows == rows_;  // then the vectors' rows follow each other
-    if (args_.spec.kind->key_squares) std::memset(space_.squares, 0, sizeof(float) * kTile);
     for (int v = 0; v < (all ? 1 : shape_.vectors); ++v) {
       const int m = all ? shape_.vectors * rows : rows;
       float* products = space_.products + v * stride + row0 * kTile;
-      std::memset(products, 0, sizeof(float) * static_cast<size_t>(m) * kTile);
       const auto fill = [&](auto product, int64_t b_stride) {
         product.a = space_.q + (int64_t{v} * rows_ + row0) * shape_.d;
         product.a_stride = shape_.d;
@@ -208,6 +214,7 @@ class Block {
         product.c = products;
         product.c_stride = kTile;
         product.m = m, product.inner = shape_.d, product.n = columns;
+        product.fresh = true;
         if (args_.spec.kind->key_squares && v == 0) product.squares = space_.squares;
         product.ahead = keys_ahead_;
         return product;

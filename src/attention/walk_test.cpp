@@ -312,19 +312,24 @@ TEST(SoftmaxState, MergeOfEmptyStatesStaysEmpty) {
 TEST(SoftmaxState, ATileOfHiddenKeysChangesNothing) {
   for (const IsaRow& isa : isa_rows()) {
     if (!isa.supported()) continue;
-    const KernelTable& kernels = select_kernels(isa.name);
     SoftmaxState state;
-    float o[2] = {0, 0};
+    float o[8] = {};
+    const float scale = 0.5f;
+    const auto absorb = [&](std::vector<float>& scores, int seen) {
+      scores.resize(kTile);
+      select_kernels(isa.name).softmax_rows(
+          {.scores = scores.data(), .seen = &seen, .scale = &scale, .state = &state, .o = o, .rows = 1, .d = 8});
+    };
     std::vector<float> hidden(kTile, -INFINITY);
-    absorb(kernels, state, o, 2, hidden.data(), kTile, 0.5f);
+    absorb(hidden, kTile);
     EXPECT_TRUE(state.empty());
     EXPECT_EQ(hidden, std::vector<float>(kTile, 0.0f));
-    float seen[1] = {2.0f};
-    absorb(kernels, state, o, 2, seen, 1, 0.5f);
+    std::vector<float> seen = {2.0f};
+    absorb(seen, 1);
     o[0] = 1.5f;
     const SoftmaxState before = state;
     hidden.assign(kTile, -INFINITY);
-    absorb(kernels, state, o, 2, hidden.data(), kTile, 0.5f);
+    absorb(hidden, kTile);
     EXPECT_EQ(state.m, before.m);
     EXPECT_EQ(state.l, before.l);
     EXPECT_EQ(o[0], 1.5f);

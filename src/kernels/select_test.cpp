@@ -359,6 +359,7 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
           product.c_stride = n;
           product.m = m, product.inner = inner, product.n = n;
           for (const bool squared : {false, true}) {
+            product.fresh = squared != (m % 2 == 0);
             auto c = start, d = start;
             std::vector<float> left(static_cast<size_t>(n), 0.5f), right = left;
             product.c = c.data(), product.squares = squared ? left.data() : nullptr;
@@ -405,16 +406,35 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
       kernels.widen_q8_values(bytes.data(), halves.data(), b.data(), rows, columns);
       same("widen_q8_values");
     }
-    for (int n = 1; n <= 64; ++n) {
-      Rng rng(static_cast<uint64_t>(n));
-      auto s = random_floats(rng, 64, 20), t = s;
-      float m1 = n % 2 ? -INFINITY : 1.5f, l1 = n % 2 ? 0 : 3.0f, m2 = m1, l2 = l1;
-      const float r1 = scalar.softmax_tile(s.data(), n, 0.125f, &m1, &l1),
-                  r2 = kernels.softmax_tile(t.data(), n, 0.125f, &m2, &l2);
-      EXPECT_EQ(r1, r2);
-      EXPECT_EQ(m1, m2);
-      EXPECT_EQ(l1, l2);
-      EXPECT_TRUE(same_bits(s, t)) << n;
+    for (const int rows : {1, 7, 8, 70}) {
+      Rng rng(static_cast<uint64_t>(rows));
+      const int d = 24;
+      auto s = random_floats(rng, static_cast<size_t>(rows * kSoftmaxKeys), 20), t = s;
+      auto o = random_floats(rng, static_cast<size_t>(rows * d)), p = o;
+      const auto scale = random_floats(rng, static_cast<size_t>(rows));
+      std::vector<int> seen(scale.size());
+      std::vector<SoftmaxState> left(scale.size()), right;
+      for (int r = 0; r < rows; ++r) {
+        seen[static_cast<size_t>(r)] = rows == 70 ? std::min(r + 1, kSoftmaxKeys) : kSoftmaxKeys;
+        if (r % 3 > 0) left[static_cast<size_t>(r)] = {r % 3 == 1 ? 1.5f : 1000.0f, 3.0f};
+      }
+      right = left;
+      SoftmaxRows args{.scores = s.data(),
+                       .seen = seen.data(),
+                       .scale = scale.data(),
+                       .state = left.data(),
+                       .o = o.data(),
+                       .rows = rows,
+                       .d = d};
+      scalar.softmax_rows(args);
+      args.scores = t.data(), args.state = right.data(), args.o = p.data();
+      kernels.softmax_rows(args);
+      EXPECT_TRUE(same_bits(s, t) && same_bits(o, p)) << rows;
+      for (int r = 0; r < rows; ++r) {
+        EXPECT_EQ(left[static_cast<size_t>(r)].m, right[static_cast<size_t>(r)].m);
+        EXPECT_EQ(left[static_cast<size_t>(r)].l, right[static_cast<size_t>(r)].l);
+        EXPECT_GT(left[static_cast<size_t>(r)].l, 0);
+      }
     }
   });
 }

@@ -97,8 +97,30 @@ struct Product {
   float* c = nullptr;
   int64_t c_stride = 0;
   int m = 0, inner = 0, n = 0;
+  bool fresh = false;  // c and squares begin at 0, whatever they hold
   float* squares = nullptr;
   Ahead ahead = {};
+};
+
+// The online softmax of one query: running maximum and denominator of what it has seen.
+struct SoftmaxState {
+  float m = -__builtin_inff();
+  float l = 0;
+
+  [[gnu::always_inline]] bool empty() const { return l == 0; }
+};
+
+// One tile of scores for each of some rows. s [seen], seen <= kSoftmaxKeys, of a row becomes its weights: s *= scale;
+// m' = max(m, max s); s = e^(s - m'); l' = fma(l, e^(m - m'), sum s); o *= e^(m - m') for what has been summed so far.
+// Scores of -inf are not there: where m' is -inf too, all s and l' are 0.
+inline constexpr int kSoftmaxKeys = 64;
+struct SoftmaxRows {
+  float* scores = nullptr;        // [rows, kSoftmaxKeys]
+  const int* seen = nullptr;      // [rows]  how many of a row's scores are there
+  const float* scale = nullptr;   // [rows]
+  SoftmaxState* state = nullptr;  // [rows]
+  float* o = nullptr;             // [rows, d], d a multiple of 8
+  int rows = 0, d = 0;
 };
 
 using MatmulKernel = void (*)(const Matmul&);
@@ -136,10 +158,8 @@ struct KernelTable {
   void (*accumulate_bf16)(const Product<uint16_t>&) = nullptr;
   void (*accumulate_panels)(const Product<float>&) = nullptr;
 
-  // One tile of an online softmax. s [n], n <= 64: s *= scale; m' = max(m, max s); s = e^(s - m');
-  // l' = fma(l, e^(m - m'), sum s). Returns e^(m - m'), by which the caller rescales what it has accumulated. Scores of
-  // -inf are not there: where m' is -inf too, all s and l' are 0.
-  float (*softmax_tile)(float* s, int n, float scale, float* m, float* l) = nullptr;
+  // Absorbs a tile of scores into the online softmax of each row; see SoftmaxRows.
+  void (*softmax_rows)(const SoftmaxRows&) = nullptr;
 
   // Multiplies and adds without touching memory; returns the number of operations (a product and a sum are two). `sink`
   // takes what keeps the work from being left out. For ceilings.

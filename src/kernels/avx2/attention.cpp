@@ -55,25 +55,32 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) acc[i][j] = load(c + i * c_stride + 8 * j);
-    if (kSquares) squares[j] = load(p.squares + column + 8 * j);
+    for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : load(c + i * c_stride + 8 * j);
+    if (kSquares) squares[j] = p.fresh ? _mm256_setzero_ps() : load(p.squares + column + 8 * j);
   }
   const char* next = fetch.next;
-  for (int k = 0; k < p.inner; ++k, ++a, b += b_stride, next += fetch.step) {
-    _mm_prefetch(next, _MM_HINT_T0);
+  const auto step = [&](int k) __attribute__((always_inline)) {
     __m256 numbers[C];
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) {
-      numbers[j] = B::load(b + 8 * j);
+      numbers[j] = B::load(b + k * b_stride + 8 * j);
       if (kSquares) squares[j] = _mm256_fmadd_ps(numbers[j], numbers[j], squares[j]);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
-      const __m256 factor = _mm256_broadcast_ss(a + i * a_stride);
+      const __m256 factor = _mm256_broadcast_ss(a + i * a_stride + k);
 #pragma GCC unroll 8
       for (int j = 0; j < C; ++j) acc[i][j] = _mm256_fmadd_ps(factor, numbers[j], acc[i][j]);
     }
+  };
+  int k = 0;
+  for (; k + 2 <= p.inner; k += 2, a += 2, b += 2 * b_stride) {
+    _mm_prefetch(next, _MM_HINT_T0);
+    next += fetch.step;
+    step(0);
+    step(1);
   }
+  if (k < p.inner) step(0);
   fetch.next = next;
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
@@ -134,7 +141,7 @@ template <class B>
 inline void accumulate(const Product<typename B::Number>& p) {
   const bool wide = B::kWide && p.m <= 3 && p.squares == nullptr;  // few rows: more columns keep the multipliers busy
   const int width = wide ? 32 : 16;
-  const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * p.inner;
+  const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
   Fetch fetch{reinterpret_cast<const char*>(p.ahead.from != nullptr ? p.ahead.from : static_cast<const void*>(p.b)),
               steps > 0 ? p.ahead.bytes / steps : 0};
   int j = 0;
@@ -155,10 +162,15 @@ inline void accumulate(const Product<typename B::Number>& p) {
 // load(i, j): eight numbers of row i, from column j on.
 template <class Load>
 inline void widen(float* panels, int rows, int columns, Load&& load) {
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < columns; j += 8)
-      _mm256_storeu_ps(panels + (int64_t{j / kPanel} * rows + i) * kPanel + j % kPanel, load(i, j));
+  int j = 0;
+  for (; j + kPanel <= columns; j += kPanel, panels += rows * kPanel) {
+    for (int i = 0; i < rows; ++i) {
+      _mm256_storeu_ps(panels + i * kPanel, load(i, j));
+      _mm256_storeu_ps(panels + i * kPanel + 8, load(i, j + 8));
+    }
   }
+  if (j == columns) return;
+  for (int i = 0; i < rows; ++i) _mm256_storeu_ps(panels + i * kPanel, load(i, j));
 }
 
 }  // namespace
@@ -195,54 +207,86 @@ void accumulate_panels(const Product<float>& product) { accumulate<Panels>(produ
 
 namespace {
 
-// softmax_tile of a tile's first `count` places, all 64 of them where kFull: then nothing is masked, which costs more
-// than the arithmetic (stores under a mask are microcode on some CPUs).
+// The first `count` of 64 scores, all of them where kFull: then nothing is masked, which costs more than the arithmetic
+// (stores under a mask are microcode on some CPUs). The other places count as -inf: their exponentials are +0 and
+// change no sum.
 template <bool kFull>
-inline float softmax(float* s, int count, float scale, float* m, float* l) {
-  const int n = kFull ? 64 : count;
+inline __m256 scaled(const float* s, int i, int count, __m256 scale) {
+  if (kFull) return _mm256_mul_ps(load(s + 8 * i), scale);
+  const __m256i mask = lane_mask(count - 8 * i);
+  return _mm256_blendv_ps(_mm256_set1_ps(-__builtin_inff()), _mm256_mul_ps(_mm256_maskload_ps(s + 8 * i, mask), scale),
+                          _mm256_castsi256_ps(mask));
+}
+
+template <bool kFull>
+inline float largest(const float* s, int count, __m256 scale) {
   __m256 v[8];
-  const __m256 nothing = _mm256_set1_ps(-__builtin_inff()), factor = _mm256_set1_ps(scale);
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
-    if (kFull) {
-      v[i] = _mm256_mul_ps(load(s + 8 * i), factor);
-    } else {  // the unused places at -inf: their exponentials are +0 and change no sum
-      const __m256i mask = lane_mask(n - 8 * i);
-      v[i] = _mm256_blendv_ps(nothing, _mm256_mul_ps(_mm256_maskload_ps(s + 8 * i, mask), factor),
-                              _mm256_castsi256_ps(mask));
-    }
-  }
+  for (int i = 0; i < 8; ++i) v[i] = scaled<kFull>(s, i, count, scale);
   const __m256 top = _mm256_max_ps(_mm256_max_ps(_mm256_max_ps(v[0], v[1]), _mm256_max_ps(v[2], v[3])),
                                    _mm256_max_ps(_mm256_max_ps(v[4], v[5]), _mm256_max_ps(v[6], v[7])));
   __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
   four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  const float here = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four))), before = *m;
-  const float largest = here > before ? here : before;
-  constexpr float kLargest = 3.40282347e38f;
-  const float safe = largest > -kLargest ? largest : -kLargest;  // -inf less -inf would be a NaN
-  // e^0 is 1 to the bit: the rule, once the maximum has been seen.
-  const float rescale = before == safe ? 1.0f : _mm256_cvtss_f32(exp(_mm256_set1_ps(before - safe)));
-  const __m256 shift = _mm256_set1_ps(safe);
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+
+// The scores become weights; returns their sum.
+template <bool kFull>
+inline float weights(float* s, int count, __m256 scale, __m256 top) {
+  constexpr int kStep = 4;
   __m256 low = _mm256_setzero_ps(), high = low;
+#pragma GCC unroll 2
+  for (int first = 0; first < 8; first += kStep) {
+    __m256 e[kStep];
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
-    if (!kFull && n <= 8 * i) break;
-    const __m256 e = exp(_mm256_sub_ps(v[i], shift));
-    if (kFull) _mm256_storeu_ps(s + 8 * i, e);
-    else _mm256_maskstore_ps(s + 8 * i, lane_mask(n - 8 * i), e);
-    if (i % 2 == 0) low = _mm256_add_ps(low, e);
-    else high = _mm256_add_ps(high, e);
+    for (int i = 0; i < kStep; ++i) e[i] = _mm256_sub_ps(scaled<kFull>(s, first + i, count, scale), top);
+    exp(e);
+#pragma GCC unroll 8
+    for (int i = 0; i < kStep; ++i) {
+      if (kFull) _mm256_storeu_ps(s + 8 * (first + i), e[i]);
+      else _mm256_maskstore_ps(s + 8 * (first + i), lane_mask(count - 8 * (first + i)), e[i]);
+      if (i % 2 == 0) low = _mm256_add_ps(low, e[i]);
+      else high = _mm256_add_ps(high, e[i]);
+    }
   }
-  const float total = tree16(low, high);
-  *m = largest;
-  *l = _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(*l), _mm_set_ss(rescale), _mm_set_ss(total)));
-  return rescale;
+  return tree16(low, high);
+}
+
+// Up to eight rows, step by step for all of them: one alone would wait for its own results most of the time.
+inline void softmax_eight(const SoftmaxRows& args, int row, int rows) {
+  constexpr float kLargest = 3.40282347e38f;
+  alignas(32) float before[8] = {}, top[8] = {}, sum[8] = {}, rescale[8];
+  for (int r = 0; r < rows; ++r) {
+    const float* s = args.scores + (row + r) * kSoftmaxKeys;
+    const int count = args.seen[row + r];
+    const __m256 scale = _mm256_broadcast_ss(args.scale + row + r);
+    const float here = count == kSoftmaxKeys ? largest<true>(s, count, scale) : largest<false>(s, count, scale);
+    SoftmaxState& state = args.state[row + r];
+    before[r] = state.m;
+    state.m = here > state.m ? here : state.m;
+    top[r] = state.m > -kLargest ? state.m : -kLargest;  // -inf less -inf would be a NaN
+  }
+  _mm256_store_ps(rescale, exp(_mm256_sub_ps(_mm256_load_ps(before), _mm256_load_ps(top))));
+  for (int r = 0; r < rows; ++r) {
+    float* s = args.scores + (row + r) * kSoftmaxKeys;
+    const int count = args.seen[row + r];
+    const __m256 scale = _mm256_broadcast_ss(args.scale + row + r), shift = _mm256_broadcast_ss(top + r);
+    sum[r] = count == kSoftmaxKeys ? weights<true>(s, count, scale, shift) : weights<false>(s, count, scale, shift);
+  }
+  for (int r = 0; r < rows; ++r) {
+    float& l = args.state[row + r].l;
+    l = _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(l), _mm_set_ss(rescale[r]), _mm_set_ss(sum[r])));
+    if (rescale[r] == 1) continue;  // the maximum stayed, which is the rule
+    float* o = args.o + int64_t{row + r} * args.d;
+    const __m256 factor = _mm256_broadcast_ss(rescale + r);
+    for (int i = 0; i < args.d; i += 8) _mm256_storeu_ps(o + i, _mm256_mul_ps(load(o + i), factor));
+  }
 }
 
 }  // namespace
 
-float softmax_tile(float* s, int n, float scale, float* m, float* l) {
-  return n == 64 ? softmax<true>(s, 64, scale, m, l) : softmax<false>(s, n, scale, m, l);
+void softmax_rows(const SoftmaxRows& args) {
+  for (int row = 0; row < args.rows; row += 8) softmax_eight(args, row, args.rows - row < 8 ? args.rows - row : 8);
 }
 
 }  // namespace fieldprint::avx2

@@ -43,8 +43,9 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   for (int j = 0; j < C; ++j) {
     b[j] = B::column(p, column + 16 * j);
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) acc[i][j] = _mm512_loadu_ps(c + i * p.c_stride + 16 * j);
-    if (kSquares) squares[j] = _mm512_loadu_ps(p.squares + column + 16 * j);
+    for (int i = 0; i < M; ++i)
+      acc[i][j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * p.c_stride + 16 * j);
+    if (kSquares) squares[j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(p.squares + column + 16 * j);
   }
   for (int k = 0; k < p.inner; ++k) {
     _mm_prefetch(fetch.next, _MM_HINT_T0);

@@ -1,4 +1,5 @@
 // What attention does with a tile: K and V as float32, the two products, the softmax.
+#include <algorithm>
 #include <cmath>
 
 #include "base/float16.h"
@@ -14,6 +15,10 @@ constexpr float kLargest = 3.40282347e38f;
 // number(i, j) is b's.
 template <class Number, class Get>
 void accumulate(const Product<Number>& p, Get&& number) {
+  if (p.fresh) {
+    for (int row = 0; row < p.m; ++row) std::fill_n(p.c + row * p.c_stride, p.n, 0.0f);
+    if (p.squares != nullptr) std::fill_n(p.squares, p.n, 0.0f);
+  }
   for (int i = 0; i < p.inner; ++i) {
     for (int j = 0; j < p.n; ++j) {
       const float x = number(i, j);
@@ -68,25 +73,29 @@ void accumulate_panels(const Product<float>& p) {
   accumulate(p, [&](int i, int j) { return p.b[j / kPanel * p.b_stride + i * kPanel + j % kPanel]; });
 }
 
-float softmax_tile(float* s, int n, float scale, float* m, float* l) {
-  float largest = *m;
-  for (int i = 0; i < n; ++i) {
-    s[i] *= scale;
-    largest = s[i] > largest ? s[i] : largest;
+void softmax_rows(const SoftmaxRows& args) {
+  for (int row = 0; row < args.rows; ++row) {
+    float* s = args.scores + row * kSoftmaxKeys;
+    SoftmaxState& state = args.state[row];
+    float largest = state.m;
+    for (int i = 0; i < args.seen[row]; ++i) {
+      s[i] *= args.scale[row];
+      largest = s[i] > largest ? s[i] : largest;
+    }
+    const float top = largest > -kLargest ? largest : -kLargest;  // -inf less -inf would be a NaN
+    const float rescale = exp_f32(state.m - top);
+    float partial[16] = {};
+    for (int i = 0; i < args.seen[row]; ++i) {
+      s[i] = exp_f32(s[i] - top);
+      partial[i % 16] += s[i];
+    }
+    for (int step = 8; step >= 1; step /= 2) {
+      for (int j = 0; j < step; ++j) partial[j] += partial[j + step];
+    }
+    state.m = largest;
+    state.l = std::fma(state.l, rescale, partial[0]);
+    for (int i = 0; i < args.d; ++i) args.o[int64_t{row} * args.d + i] *= rescale;
   }
-  const float top = largest > -kLargest ? largest : -kLargest;  // -inf less -inf would be a NaN
-  const float rescale = exp_f32(*m - top);
-  float partial[16] = {};
-  for (int i = 0; i < n; ++i) {
-    s[i] = exp_f32(s[i] - top);
-    partial[i % 16] += s[i];
-  }
-  for (int step = 8; step >= 1; step /= 2) {
-    for (int j = 0; j < step; ++j) partial[j] += partial[j + step];
-  }
-  *m = largest;
-  *l = std::fma(*l, rescale, partial[0]);
-  return rescale;
 }
 
 }  // namespace fieldprint::scalar

@@ -40,7 +40,7 @@ void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, in
 void accumulate_f16(const Product<uint16_t>& product);
 void accumulate_bf16(const Product<uint16_t>& product);
 void accumulate_panels(const Product<float>& product);
-float softmax_tile(float* s, int n, float scale, float* m, float* l);
+void softmax_rows(const SoftmaxRows& rows);
 int64_t burst_int8(int64_t rounds, int64_t* sink);
 int64_t burst_f32(int64_t rounds, int64_t* sink);
 
