@@ -158,9 +158,12 @@ class Block {
       const int tile_end = std::min(end, tile_begin + kTile), next = tile_begin + kTile;
       const Tile tile =
           load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, widen, space_.tile);
-      const bool more = next < sequence_.first_position + item_.t1;
-      keys_ahead_ = more ? keys_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
-      values_ahead_ = more ? values_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
+      // What is read where it lies is asked for one product ahead, so that it is still in the first cache when its turn
+      // comes; what is widened, a tile ahead.
+      const bool in_place = tile.values_16 != nullptr, more = next < sequence_.first_position + item_.t1;
+      const Ahead next_keys = more ? keys_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
+      during_scores_ = in_place ? values_ahead(kv, args_.layer, item_.kv_head, tile_begin) : next_keys;
+      during_values_ = in_place ? next_keys : more ? values_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
       // Tokens before the tile see nothing of it, nor do those, the last ones, whose window begins behind it.
       const int first = std::max(item_.t0, tile_begin - sequence_.first_position);
       int last = item_.t1;
@@ -216,7 +219,7 @@ class Block {
         product.m = m, product.inner = shape_.d, product.n = columns;
         product.fresh = true;
         if (args_.spec.kind->key_squares && v == 0) product.squares = space_.squares;
-        product.ahead = keys_ahead_;
+        product.ahead = v == 0 ? during_scores_ : Ahead();
         return product;
       };
       if (tile.keys != nullptr)
@@ -235,7 +238,7 @@ class Block {
       product.c = space_.split_o + int64_t{row0} * shape_.d;
       product.c_stride = shape_.d;
       product.m = (t1 - t0) * shape_.group, product.inner = keys, product.n = shape_.d;
-      product.ahead = values_ahead_;
+      product.ahead = during_values_;
       return product;
     };
     if (tile.values != nullptr)
@@ -298,7 +301,7 @@ class Block {
     const AnchorRows& anchors = *args_.spec.anchors;
     prepare(args_.spec.anchor_scale);
     clear_split();
-    keys_ahead_ = values_ahead_ = {};
+    during_scores_ = during_values_ = {};
     for (int i = 0; i < anchors.tiles(); ++i) {
       const Tile tile{.keys = anchors.key_tile(item_.kv_head, i), .values = anchors.value_tile(item_.kv_head, i)};
       absorb_tile(tile, kBeforeAll, std::min(kTile, anchors.count() - i * kTile), item_.t0, item_.t1);
@@ -317,7 +320,7 @@ class Block {
   const AttendItem& item_;
   const int rows_;
   Space space_;
-  Ahead keys_ahead_, values_ahead_;
+  Ahead during_scores_, during_values_;  // what the two products ask for meanwhile
 };
 
 int splits_of(const Attend& args, const AttendSequence& sequence, int t1) {
