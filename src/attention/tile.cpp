@@ -66,37 +66,25 @@ void gather(const KvSequence& kv, int layer, int kv_head, int begin, int end, co
 
 }  // namespace
 
-Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end, bool widen,
-               const TileSpace& space) {
+Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end,
+               bool compact, const TileSpace& space) {
   const KvLayout& layout = kv.layout();
   Place at(kv, layer, kv_head, begin);
-  if (layout.page_size() % kTile != 0 || at.page_end < end) {
+  if (at.size % kTile != 0 || at.page_end < end || (compact && at.size > kTile)) {
     at = Place(space.pieces, layout.head_bytes(layer), at.d);
     gather(kv, layer, kv_head, begin, end, at);
   }
   Tile tile;
   tile.type = layout.type();
-  if (tile.type != KvType::kQ8_0 && !widen) {
+  if (tile.type == KvType::kQ8_0) {
+    kernels.widen_q8_keys(at.keys_8(), at.key_scales(), at.size, space.keys, at.d, kTile);
+    kernels.widen_q8_values(at.values_8(), at.value_scales(), space.values, kTile, at.d);
+    tile.keys = space.keys;
+    tile.values = space.values;
+  } else {
     tile.keys_16 = at.keys_16();
     tile.values_16 = at.values_16();
     tile.keys_stride = at.size;
-    return tile;
-  }
-  tile.keys = space.keys;
-  tile.values = space.values;
-  switch (tile.type) {
-    case KvType::kF16:
-      kernels.widen_f16(at.keys_16(), at.size, space.keys, at.d, kTile);
-      kernels.widen_f16(at.values_16(), at.d, space.values, kTile, at.d);
-      break;
-    case KvType::kBF16:
-      kernels.widen_bf16(at.keys_16(), at.size, space.keys, at.d, kTile);
-      kernels.widen_bf16(at.values_16(), at.d, space.values, kTile, at.d);
-      break;
-    case KvType::kQ8_0:
-      kernels.widen_q8_keys(at.keys_8(), at.key_scales(), at.size, space.keys, at.d, kTile);
-      kernels.widen_q8_values(at.values_8(), at.value_scales(), space.values, kTile, at.d);
-      break;
   }
   return tile;
 }

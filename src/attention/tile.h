@@ -28,9 +28,10 @@ struct TileSpace {
 };
 
 // Positions [begin, end) of one head, begin a multiple of kTile, end at most kTile later. What lies behind `end` in the
-// tile is not to be looked at. With `widen`, and in Q8_0, keys and values become panels.
-Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end, bool widen,
-               const TileSpace& space);
+// tile is not to be looked at. Q8_0 becomes panels; F16 and BF16 stay where they lie, or are copied where they are in
+// pieces, and with `compact` where their rows lie so far apart that they would share few sets of the first cache.
+Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end,
+               bool compact, const TileSpace& space);
 
 // The keys and the values of the tile at position `begin`; nothing where they do not lie in one piece.
 Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin);

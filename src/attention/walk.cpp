@@ -16,9 +16,9 @@ AttendScratch::AttendScratch(int threads) : blocks_(static_cast<size_t>(threads)
 
 namespace {
 
-constexpr int kMaxRows = 240;     // queries that share each K/V tile: whole register blocks of every ISA
-constexpr int kWidenRows = 12;    // with more rows than two register blocks a tile is worth making float32 first
-constexpr int kItemsAThread = 8;  // about so many work items: few enough to stream, enough to share
+constexpr int kMaxRows = 240;             // queries that share each K/V tile: whole register blocks of every ISA
+constexpr int kFewRows = 12;              // what reads a tile once or twice: not worth a copy
+constexpr int kItemsAThread = 8;          // about so many work items: few enough to stream, enough to share
 constexpr size_t kWorkBytes = 288 << 10;  // of the scratch, where it can: about half of a second-level cache
 
 constexpr int kBeforeAll = -1;  // position of a tile of anchors: every token sees them
@@ -152,12 +152,12 @@ class Block {
   void walk_split(int begin, int end) {
     clear_split();
     const KvSequence& kv = *sequence_.kv;
-    const bool widen = rows_ * shape_.vectors > kWidenRows;
+    const bool compact = rows_ * shape_.vectors > kFewRows;
     for (int tile_begin = begin; tile_begin < end; tile_begin += kTile) {
       if (tile_begin + kTile <= first_key(item_.t0)) continue;
       const int tile_end = std::min(end, tile_begin + kTile), next = tile_begin + kTile;
       const Tile tile =
-          load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, widen, space_.tile);
+          load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, compact, space_.tile);
       // What is read where it lies is asked for one product ahead, so that it is still in the first cache when its turn
       // comes; what is widened, a tile ahead.
       const bool in_place = tile.values_16 != nullptr, more = next < sequence_.first_position + item_.t1;

@@ -392,12 +392,6 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
         std::fill(a.begin(), a.end(), -1.0f);
         b = a;
       };
-      scalar.widen_f16(halves.data(), stride, a.data(), rows, columns);
-      kernels.widen_f16(halves.data(), stride, b.data(), rows, columns);
-      same("widen_f16");
-      scalar.widen_bf16(halves.data(), stride, a.data(), rows, columns);
-      kernels.widen_bf16(halves.data(), stride, b.data(), rows, columns);
-      same("widen_bf16");
       scalar.widen_q8_keys(bytes.data(), halves.data(), stride, a.data(), rows, columns);
       kernels.widen_q8_keys(bytes.data(), halves.data(), stride, b.data(), rows, columns);
       same("widen_q8_keys");

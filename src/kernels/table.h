@@ -143,12 +143,9 @@ struct KernelTable {
   // y = gate / (1 + e^-gate) * up, all [n].
   void (*silu_mul)(const float* gate, const float* up, int n, float* y) = nullptr;
 
-  // Attention (src/attention/tile.h): numbers of a page, [rows, columns], as panels (kPanel). columns % 8 == 0.
-  //   f16, bf16:  in[i * in_stride + j]
-  //   q8_keys:    the same times scales[i / 32 * in_stride + j]; row i is a dimension, column j a key
-  //   q8_values:  in[i * columns + j] * scales[(i * columns + j) / 32]; columns % 32 == 0
-  void (*widen_f16)(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) = nullptr;
-  void (*widen_bf16)(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) = nullptr;
+  // Attention (src/attention/tile.h): Q8_0 of a page, [rows, columns], as float32 in panels (kPanel). columns % 8 == 0.
+  //   keys:    in[i * in_stride + j] * scales[i / 32 * in_stride + j]; row i is a dimension, column j a key
+  //   values:  in[i * columns + j] * scales[(i * columns + j) / 32]; columns % 32 == 0
   void (*widen_q8_keys)(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows,
                         int columns) = nullptr;
   void (*widen_q8_values)(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) = nullptr;

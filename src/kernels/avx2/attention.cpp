@@ -159,29 +159,7 @@ inline void accumulate(const Product<typename B::Number>& p) {
   }
 }
 
-// load(i, j): eight numbers of row i, from column j on.
-template <class Load>
-inline void widen(float* panels, int rows, int columns, Load&& load) {
-  int j = 0;
-  for (; j + kPanel <= columns; j += kPanel, panels += rows * kPanel) {
-    for (int i = 0; i < rows; ++i) {
-      _mm256_storeu_ps(panels + i * kPanel, load(i, j));
-      _mm256_storeu_ps(panels + i * kPanel + 8, load(i, j + 8));
-    }
-  }
-  if (j == columns) return;
-  for (int i = 0; i < rows; ++i) _mm256_storeu_ps(panels + i * kPanel, load(i, j));
-}
-
 }  // namespace
-
-void widen_f16(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) {
-  widen(panels, rows, columns, [&](int i, int j) { return load_f16(in + i * in_stride + j); });
-}
-
-void widen_bf16(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) {
-  widen(panels, rows, columns, [&](int i, int j) { return load_bf16(in + i * in_stride + j); });
-}
 
 void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns) {
   for (int j = 0; j < columns; j += 8) {
@@ -195,10 +173,16 @@ void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, 
 }
 
 void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) {
-  widen(panels, rows, columns, [&](int i, int j) {
-    const int64_t at = int64_t{i} * columns + j;
-    return _mm256_mul_ps(_mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(scales[at / 32]))), load_int8(in + at));
-  });
+  for (int i = 0; i < rows; ++i) {
+    float* to = panels + i * kPanel;
+    for (int j = 0; j < columns; j += 32, ++scales, in += 32) {
+      const __m256 scale = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(*scales)));
+      for (int v = 0; v < 32; v += kPanel, to += rows * kPanel) {
+        _mm256_storeu_ps(to, _mm256_mul_ps(scale, load_int8(in + v)));
+        _mm256_storeu_ps(to + 8, _mm256_mul_ps(scale, load_int8(in + v + 8)));
+      }
+    }
+  }
 }
 
 void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product); }

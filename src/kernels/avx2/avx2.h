@@ -34,8 +34,6 @@ void matmul_tq2_0(const Matmul&);
 void quantize(const float* x, int n, const Activations& out);
 void rms_norm(const float* x, const float* weight, int n, float eps, float* y);
 void silu_mul(const float* gate, const float* up, int n, float* y);
-void widen_f16(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns);
-void widen_bf16(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns);
 void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns);
 void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns);
 void accumulate_f16(const Product<uint16_t>& product);

@@ -31,8 +31,6 @@ void override_slots(KernelTable& table) {
   table.quantize = quantize;
   table.rms_norm = rms_norm;
   table.silu_mul = silu_mul;
-  table.widen_f16 = widen_f16;
-  table.widen_bf16 = widen_bf16;
   table.widen_q8_keys = widen_q8_keys;
   table.widen_q8_values = widen_q8_values;
   table.accumulate_f16 = accumulate_f16;

@@ -41,14 +41,6 @@ void widen(float* panels, int rows, int columns, Get&& number) {
 
 }  // namespace
 
-void widen_f16(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) {
-  widen(panels, rows, columns, [&](int i, int j) { return half_to_float(in[i * in_stride + j]); });
-}
-
-void widen_bf16(const uint16_t* in, int64_t in_stride, float* panels, int rows, int columns) {
-  widen(panels, rows, columns, [&](int i, int j) { return bfloat16_to_float(in[i * in_stride + j]); });
-}
-
 void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns) {
   widen(panels, rows, columns, [&](int i, int j) {
     return half_to_float(scales[i / 32 * in_stride + j]) * static_cast<float>(in[i * in_stride + j]);
