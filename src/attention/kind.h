@@ -50,13 +50,10 @@ class AnchorRows {
   std::span<const float> values() const { return values_; }
 
   int tiles() const { return (count_ + kTile - 1) / kTile; }
-  const float* key_tile(int kv_head, int tile) const { return tile_data(key_tiles_, kv_head, tile); }      // [d, kTile]
-  const float* value_tile(int kv_head, int tile) const { return tile_data(value_tiles_, kv_head, tile); }  // [kTile, d]
+  const float* key_tile(int kv_head, int tile) const;    // as Tile::keys
+  const float* value_tile(int kv_head, int tile) const;  // as Tile::values
 
  private:
-  const float* tile_data(const std::vector<float>& data, int kv_head, int tile) const {
-    return data.data() + (int64_t{kv_head} * tiles() + tile) * kTile * d_;
-  }
   int d_, count_;
   std::vector<float> keys_, values_, key_tiles_, value_tiles_;
 };

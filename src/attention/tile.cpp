@@ -1,5 +1,8 @@
 #include "attention/tile.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace fieldprint {
 namespace {
 
@@ -20,6 +23,10 @@ struct Place {
     keys = page + layout.keys(layer, kv_head);
     values = page + layout.values(layer, kv_head);
   }
+  // Of a page of kTile positions and one head.
+  Place(const std::byte* page, int64_t head_bytes, int head_dim)
+      : keys(page), values(page + head_bytes * kTile), d(head_dim), size(kTile), slot(0), page_end(kTile) {}
+
   const uint16_t* keys_16() const { return reinterpret_cast<const uint16_t*>(keys) + slot; }
   const uint16_t* values_16() const { return reinterpret_cast<const uint16_t*>(values) + int64_t{slot} * d; }
   const int8_t* keys_8() const { return reinterpret_cast<const int8_t*>(keys) + slot; }
@@ -30,52 +37,54 @@ struct Place {
   }
 };
 
-// `count` positions of one page to columns of `keys`, rows of `values`.
-void widen_part(const KernelTable& kernels, KvType type, const Place& at, int count, Widen widen, float* keys,
-                float* values) {
-  switch (type) {
-    case KvType::kF16:
-      if (widen.keys) kernels.widen_f16(at.keys_16(), at.size, keys, kTile, at.d, count);
-      if (widen.values) kernels.widen_f16(at.values_16(), at.d, values, at.d, count, at.d);
-      break;
-    case KvType::kBF16:
-      if (widen.keys) kernels.widen_bf16(at.keys_16(), at.size, keys, kTile, at.d, count);
-      if (widen.values) kernels.widen_bf16(at.values_16(), at.d, values, at.d, count, at.d);
-      break;
-    case KvType::kQ8_0:
-      if (widen.keys) kernels.widen_q8_keys(at.keys_8(), at.key_scales(), at.size, keys, kTile, at.d, count);
-      if (widen.values) kernels.widen_q8_values(at.values_8(), at.value_scales(), values, count, at.d);
-      break;
+// Rows of `count` numbers: [rows][from_stride] to [rows][kTile].
+template <class Number>
+void copy_columns(const Number* from, int64_t from_stride, const void* to, int column, int rows, int count) {
+  auto* out = static_cast<Number*>(const_cast<void*>(to)) + column;
+  for (int i = 0; i < rows; ++i) std::memcpy(out + i * kTile, from + i * from_stride, sizeof(Number) * count);
+}
+
+// Positions [begin, end) from the pages that they are scattered over to one of their own.
+void gather(const KvSequence& kv, int layer, int kv_head, int begin, int end, const Place& to) {
+  const int d = to.d, blocks = d / kKvBlock;
+  for (int p = begin; p < end;) {
+    const Place at(kv, layer, kv_head, p);
+    const int next = std::min(end, at.page_end), column = p - begin, count = next - p;
+    if (kv.layout().type() == KvType::kQ8_0) {
+      copy_columns(at.keys_8(), at.size, to.keys_8(), column, d, count);
+      copy_columns(at.key_scales(), at.size, to.key_scales(), column, blocks, count);
+      std::memcpy(const_cast<int8_t*>(to.values_8()) + column * d, at.values_8(), static_cast<size_t>(count) * d);
+      std::memcpy(const_cast<uint16_t*>(to.value_scales()) + column * blocks, at.value_scales(),
+                  sizeof(uint16_t) * count * blocks);
+    } else {
+      copy_columns(at.keys_16(), at.size, to.keys_16(), column, d, count);
+      std::memcpy(const_cast<uint16_t*>(to.values_16()) + column * d, at.values_16(), sizeof(uint16_t) * count * d);
+    }
+    p = next;
   }
 }
 
 }  // namespace
 
 Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end,
-               Widen widen, float* keys, float* values) {
+               bool compact, const TileSpace& space) {
   const KvLayout& layout = kv.layout();
-  const int size = layout.page_size();
-  const Place first(kv, layer, kv_head, begin);
-  const bool whole = size % kTile == 0 && first.page_end >= end, in_place = whole && layout.type() == KvType::kF16;
-  if (!in_place) widen = {true, true};
+  Place at(kv, layer, kv_head, begin);
+  if (at.size % kTile != 0 || at.page_end < end || (compact && at.size > kTile)) {
+    at = Place(space.pieces, layout.head_bytes(layer), at.d);
+    gather(kv, layer, kv_head, begin, end, at);
+  }
   Tile tile;
-  if (widen.keys) {
-    tile.keys = keys;
+  tile.type = layout.type();
+  if (tile.type == KvType::kQ8_0) {
+    kernels.widen_q8_keys(at.keys_8(), at.key_scales(), at.size, space.keys, at.d, kTile);
+    kernels.widen_q8_values(at.values_8(), at.value_scales(), space.values, kTile, at.d);
+    tile.keys = space.keys;
+    tile.values = space.values;
   } else {
-    tile.keys_f16 = first.keys_16();
-    tile.keys_stride = size;
-  }
-  if (widen.values) tile.values = values;
-  else tile.values_f16 = first.values_16();
-  if (whole) {
-    widen_part(kernels, layout.type(), first, kTile, widen, keys, values);  // what lies behind `end` is not looked at
-    return tile;
-  }
-  for (int p = begin; p < end;) {
-    const Place at(kv, layer, kv_head, p);
-    const int next = std::min(end, at.page_end), column = p - begin;
-    widen_part(kernels, layout.type(), at, next - p, widen, keys + column, values + int64_t{column} * first.d);
-    p = next;
+    tile.keys_16 = at.keys_16();
+    tile.values_16 = at.values_16();
+    tile.keys_stride = at.size;
   }
   return tile;
 }

@@ -1,4 +1,4 @@
-// K and V of one tile as the products want them: float32, or F16 where they lie.
+// K and V of one tile as the products want them: float32 in panels, or in 16 bits where they lie.
 #pragma once
 
 #include "attention/kind.h"
@@ -8,35 +8,30 @@
 namespace fieldprint {
 
 struct Tile {
-  const float* keys = nullptr;           // [d][keys_stride], or
-  const uint16_t* keys_f16 = nullptr;    // the same in F16
-  const float* values = nullptr;         // [kTile][d], or
-  const uint16_t* values_f16 = nullptr;  // the same in F16
-  int64_t keys_stride = kTile;
+  KvType type = KvType::kF16;
+  const float* keys = nullptr;          // panels (kernels/table.h) of [d, kTile], or
+  const uint16_t* keys_16 = nullptr;    // [d][keys_stride] in F16 or BF16
+  const float* values = nullptr;        // panels of [kTile, d], or
+  const uint16_t* values_16 = nullptr;  // [kTile][d] in F16 or BF16
+  int64_t keys_stride = 0;
 };
 
-// What of a tile must become float32 whatever its type.
-struct Widen {
-  bool keys = false, values = false;
+// Room for a tile of heads of d dimensions, in floats.
+inline constexpr int64_t key_panels(int d) { return int64_t{kTile} * d; }
+inline constexpr int64_t value_panels(int d) { return int64_t{kTile} * ((d + kPanel - 1) / kPanel * kPanel); }
+
+// Where load_tile() puts what it makes.
+struct TileSpace {
+  float* keys;        // key_panels()
+  float* values;      // value_panels()
+  std::byte* pieces;  // K and V of kTile positions, as a page of that size has them
 };
 
-// Positions [begin, end) of one head, begin a multiple of kTile, end at most kTile later. What is not F16 in one page
-// is decoded to `keys` [d, kTile] and `values` [kTile, d].
+// Positions [begin, end) of one head, begin a multiple of kTile, end at most kTile later. What lies behind `end` in the
+// tile is not to be looked at. Q8_0 becomes panels; F16 and BF16 stay where they lie, or are copied where they are in
+// pieces, and with `compact` where their rows lie so far apart that they would share few sets of the first cache.
 Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end,
-               Widen widen, float* keys, float* values);
-
-// Memory that will be wanted soon. A request for more lines than the CPU keeps open stands in the way of what is being
-// computed, so it is made in parts.
-struct Ahead {
-  const std::byte* from = nullptr;
-  int64_t bytes = 0;
-
-  // The part that goes with steps [begin, end) of `count`.
-  void prefetch(int begin, int end, int count) const {
-    for (int64_t i = bytes * begin / count / 64 * 64; i < bytes * end / count; i += 64)
-      __builtin_prefetch(from + i, 0, 3);
-  }
-};
+               bool compact, const TileSpace& space);
 
 // The keys and the values of the tile at position `begin`; nothing where they do not lie in one piece.
 Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin);

@@ -16,23 +16,28 @@ AttendScratch::AttendScratch(int threads) : blocks_(static_cast<size_t>(threads)
 
 namespace {
 
-constexpr int kMaxRows = 120;     // queries that share each K/V tile: whole register blocks of every ISA
-constexpr int kWidenRows = 6;     // with more rows than one register block a tile is worth making float32 first
-constexpr int kItemsAThread = 8;  // about so many work items: few enough to stream, enough to share
+constexpr int kMaxRows = 240;             // queries that share each K/V tile: whole register blocks of every ISA
+constexpr int kFewRows = 12;              // what reads a tile once or twice: not worth a copy
+constexpr int kItemsAThread = 8;          // about so many work items: few enough to stream, enough to share
+constexpr size_t kWorkBytes = 288 << 10;  // of the scratch, where it can: about half of a second-level cache
+
+constexpr int kBeforeAll = -1;  // position of a tile of anchors: every token sees them
 
 // What an item needs to know of its layer.
 struct Shape {
   int d, group, vectors;
+  int64_t tile;  // bytes of K and V of a tile in a page
   int max_rows;  // what the scratch holds, a multiple of group
 
   explicit Shape(const Attend& args) {
-    const KvLayerShape& layer = args.sequences[0].kv->layout().layer(args.layer);
+    const KvLayout& layout = args.sequences[0].kv->layout();
+    const KvLayerShape& layer = layout.layer(args.layer);
     d = layer.head_dim;
     group = args.heads / layer.kv_heads;
     vectors = args.spec.kind->vectors;
-    const int64_t row = int64_t{vectors} * (d + kTile) + 2 * d;
-    const auto fit =
-        static_cast<int>((static_cast<int64_t>(kScratchBytes / sizeof(float)) - 2 * kTile * d - kTile) / row);
+    tile = 2 * layout.head_bytes(args.layer) * kTile;
+    const auto room = static_cast<int64_t>(kWorkBytes / sizeof(float)) - key_panels(d) - value_panels(d);
+    const auto fit = static_cast<int>(room / (int64_t{vectors} * (d + kTile) + 2 * d));
     max_rows = std::max(1, std::min(kMaxRows, fit) / group) * group;
     assert(group >= 1 && group <= kMaxRows && d % 8 == 0);
   }
@@ -44,23 +49,24 @@ struct Space {
   float* products;  // [vectors, rows, kTile]; the first become scores, then weights
   float* split_o;   // [rows, d]
   float* total_o;   // [rows, d]
-  float* keys;      // [d, kTile]
-  float* values;    // [kTile, d]
   float* squares;   // [kTile]: |k|^2
+  TileSpace tile;
   int rows;
-  float factor[kMaxRows];
+  float factor[kMaxRows], scale[kMaxRows];
+  int seen[kMaxRows];
   SoftmaxState split[kMaxRows], total[kMaxRows];
 
   Space(std::byte* memory, int row_count, const Shape& shape) : rows(row_count) {
-    const int64_t wide = int64_t{rows} * shape.d, tile = int64_t{kTile} * shape.d;
-    q = reinterpret_cast<float*>(memory);
+    const int64_t wide = int64_t{rows} * shape.d;
+    tile.keys = reinterpret_cast<float*>(memory);
+    tile.values = tile.keys + key_panels(shape.d);
+    squares = tile.values + value_panels(shape.d);
+    q = squares + kTile;
     products = q + shape.vectors * wide;
     split_o = products + int64_t{shape.vectors} * rows * kTile;
     total_o = split_o + wide;
-    keys = total_o + wide;
-    values = keys + tile;
-    squares = values + tile;
-    assert(reinterpret_cast<std::byte*>(squares + kTile) <= memory + kScratchBytes);
+    tile.pieces = reinterpret_cast<std::byte*>(total_o + wide);
+    assert(tile.pieces + shape.tile <= memory + kScratchBytes);
   }
 };
 
@@ -146,85 +152,102 @@ class Block {
   void walk_split(int begin, int end) {
     clear_split();
     const KvSequence& kv = *sequence_.kv;
-    const bool many = rows_ > kWidenRows;
-    const Widen widen{many || args_.spec.kind->key_squares, many};
+    const bool compact = rows_ * shape_.vectors > kFewRows;
     for (int tile_begin = begin; tile_begin < end; tile_begin += kTile) {
       if (tile_begin + kTile <= first_key(item_.t0)) continue;
       const int tile_end = std::min(end, tile_begin + kTile), next = tile_begin + kTile;
-      const Tile tile = load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, widen,
-                                  space_.keys, space_.values);
-      const bool more = next < sequence_.first_position + item_.t1;
-      keys_ahead_ = more ? keys_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
-      values_ahead_ = more ? values_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
-      // What was made float32 was read in one go, and so is the next asked for.
-      if (tile.keys != nullptr) keys_ahead_.prefetch(0, 1, 1);
-      if (tile.values != nullptr) values_ahead_.prefetch(0, 1, 1);
-      square(tile);
-      // Tokens whose position is below tile_end - 1 see only a part of it: each alone, the rest together. Tokens whose
-      // window begins behind the tile, the last ones, see nothing of it.
-      int t = item_.t0, last = item_.t1;
-      while (last > t && first_key(last - 1) >= tile_end) --last;
-      for (; t < last && sequence_.first_position + t < tile_end - 1; ++t) {
-        const int keys = sequence_.first_position + t + 1 - tile_begin;
-        if (keys <= 0) continue;
-        absorb_tile(tile, tile_begin, keys, t, t + 1);
-        if (sequence_.mass != nullptr && t + 1 == sequence_.tokens) leave_mass(tile_begin, keys);
-      }
-      if (t < last) {
-        absorb_tile(tile, tile_begin, tile_end - tile_begin, t, last);
-        if (sequence_.mass != nullptr && last == sequence_.tokens) leave_mass(tile_begin, tile_end - tile_begin);
-      }
+      const Tile tile =
+          load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, compact, space_.tile);
+      // What is read where it lies is asked for one product ahead, so that it is still in the first cache when its turn
+      // comes; what is widened, a tile ahead.
+      const bool in_place = tile.values_16 != nullptr, more = next < sequence_.first_position + item_.t1;
+      const Ahead next_keys = more ? keys_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
+      during_scores_ = in_place ? values_ahead(kv, args_.layer, item_.kv_head, tile_begin) : next_keys;
+      during_values_ = in_place ? next_keys : more ? values_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
+      // Tokens before the tile see nothing of it, nor do those, the last ones, whose window begins behind it.
+      const int first = std::max(item_.t0, tile_begin - sequence_.first_position);
+      int last = item_.t1;
+      while (last > first && first_key(last - 1) >= tile_end) --last;
+      if (first == last) continue;
+      absorb_tile(tile, tile_begin, tile_end - tile_begin, first, last);
+      if (sequence_.mass != nullptr && last == sequence_.tokens) leave_mass(tile_begin, tile_end - tile_begin);
     }
   }
 
-  void square(const Tile& tile) {
-    if (!args_.spec.kind->key_squares) return;
-    std::memset(space_.squares, 0, sizeof(float) * kTile);
-    args_.kernels->column_squares(tile.keys, tile.keys_stride, space_.squares, shape_.d, kTile);
+  // How many of the `count` keys from position `begin` on token t sees.
+  int seen(int begin, int count, int t) const {
+    return begin == kBeforeAll ? count : std::min(count, sequence_.first_position + t + 1 - begin);
   }
 
-  // Absorbs the tile's first `keys` keys into the split states of tokens [t0, t1). `begin` is the tile's position.
-  void absorb_tile(const Tile& tile, int begin, int keys, int t0, int t1) {
-    const KernelTable& kernels = *args_.kernels;
+  // Absorbs the tile's first `count` keys into the split states of tokens [t0, t1). `begin` is the tile's position.
+  void absorb_tile(const Tile& tile, int begin, int count, int t0, int t1) {
     const AttentionKind& kind = *args_.spec.kind;
-    const int d = shape_.d, row0 = (t0 - item_.t0) * shape_.group, rows = (t1 - t0) * shape_.group;
-    const int columns = (keys + 7) / 8 * 8;
-    const int64_t stride = int64_t{rows_} * kTile;
-    for (int v = 0; v < shape_.vectors; ++v) {
-      const float* q = space_.q + (int64_t{v} * rows_ + row0) * d;
-      float* products = space_.products + v * stride + row0 * kTile;
-      std::memset(products, 0, sizeof(float) * static_cast<size_t>(rows) * kTile);
-      multiply(q, d, {tile.keys, tile.keys_f16, tile.keys_stride}, products, kTile, rows, d, columns, keys_ahead_);
-    }
+    const int row0 = (t0 - item_.t0) * shape_.group, rows = (t1 - t0) * shape_.group;
+    score(tile, row0, rows, (count + 7) / 8 * 8);
     for (int r = row0; r < row0 + rows; ++r) {
       float* scores = space_.products + r * kTile;
-      if (kind.combine != nullptr) kind.combine(scores, stride, space_.squares, keys);
-      const float factor = hide(scores, begin, keys, item_.t0 + r / shape_.group, space_.factor[r]);
-      absorb(kernels, space_.split[r], space_.split_o + int64_t{r} * d, d, scores, keys, factor);
+      const int t = item_.t0 + r / shape_.group, keys = seen(begin, count, t);
+      if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, space_.squares, keys);
+      space_.seen[r] = keys;
+      space_.scale[r] = hide(scores, begin, keys, t, space_.factor[r]);
     }
-    const float* weights = space_.products + row0 * kTile;
-    float* o = space_.split_o + int64_t{row0} * d;
-    multiply(weights, kTile, {tile.values, tile.values_f16, d}, o, d, rows, keys, d, values_ahead_);
+    args_.kernels->softmax_rows({.scores = space_.products + row0 * kTile,
+                                 .seen = space_.seen + row0,
+                                 .scale = space_.scale + row0,
+                                 .state = space_.split + row0,
+                                 .o = space_.split_o + int64_t{row0} * shape_.d,
+                                 .rows = rows,
+                                 .d = shape_.d});
+    // Tokens that see only a part of the tile: each alone, the rest together.
+    for (int keys; t0 < t1 && (keys = seen(begin, count, t0)) < count; ++t0) add_values(tile, keys, t0, t0 + 1);
+    if (t0 < t1) add_values(tile, count, t0, t1);
   }
 
-  struct Numbers {
-    const float* f32;
-    const uint16_t* f16;
-    int64_t stride;
-  };
-
-  // c [rows, n] += a [rows, inner] b [inner, n]. F16 comes straight from memory: the next tile's is asked for
-  // meanwhile.
-  void multiply(const float* a, int64_t a_stride, const Numbers& b, float* c, int64_t c_stride, int rows, int inner,
-                int n, const Ahead& ahead) const {
-    if (b.f32 != nullptr)
-      return args_.kernels->accumulate_f32(a, a_stride, b.f32, b.stride, c, c_stride, rows, inner, n);
-    const int step = rows <= 3 ? 32 : 16;
-    for (int i = 0; i < n; i += step) {
-      const int end = std::min(n, i + step);
-      ahead.prefetch(i, end, n);
-      args_.kernels->accumulate(a, a_stride, b.f16 + i, b.stride, c + i, c_stride, rows, inner, end - i);
+  // The products of the vectors of `rows` rows with the tile's first `columns` keys.
+  void score(const Tile& tile, int row0, int rows, int columns) {
+    const int64_t stride = int64_t{rows_} * kTile;
+    const bool all = rows == rows_;  // then the vectors' rows follow each other
+    for (int v = 0; v < (all ? 1 : shape_.vectors); ++v) {
+      const int m = all ? shape_.vectors * rows : rows;
+      float* products = space_.products + v * stride + row0 * kTile;
+      const auto fill = [&](auto product, int64_t b_stride) {
+        product.a = space_.q + (int64_t{v} * rows_ + row0) * shape_.d;
+        product.a_stride = shape_.d;
+        product.b_stride = b_stride;
+        product.c = products;
+        product.c_stride = kTile;
+        product.m = m, product.inner = shape_.d, product.n = columns;
+        product.fresh = true;
+        if (args_.spec.kind->key_squares && v == 0) product.squares = space_.squares;
+        product.ahead = v == 0 ? during_scores_ : Ahead();
+        return product;
+      };
+      if (tile.keys != nullptr)
+        args_.kernels->accumulate_panels(fill(Product<float>{.b = tile.keys}, int64_t{shape_.d} * kPanel));
+      else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.keys_16}, tile.keys_stride));
     }
+  }
+
+  // Adds the tile's first `keys` values, weighted, to the outputs of tokens [t0, t1).
+  void add_values(const Tile& tile, int keys, int t0, int t1) {
+    const int row0 = (t0 - item_.t0) * shape_.group;
+    const auto fill = [&](auto product, int64_t b_stride) {
+      product.a = space_.products + row0 * kTile;
+      product.a_stride = kTile;
+      product.b_stride = b_stride;
+      product.c = space_.split_o + int64_t{row0} * shape_.d;
+      product.c_stride = shape_.d;
+      product.m = (t1 - t0) * shape_.group, product.inner = keys, product.n = shape_.d;
+      product.ahead = during_values_;
+      return product;
+    };
+    if (tile.values != nullptr)
+      args_.kernels->accumulate_panels(fill(Product<float>{.b = tile.values}, kTile * kPanel));
+    else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.values_16}, shape_.d));
+  }
+
+  void accumulate_16(KvType type, const Product<uint16_t>& product) const {
+    (type == KvType::kF16 ? args_.kernels->accumulate_f16 : args_.kernels->accumulate_bf16)(product);
   }
 
   // For Influence: the sums of the last token's weights over the tile just absorbed, span by span.
@@ -251,7 +274,7 @@ class Block {
   // Keys before token t's window count for nothing. Returns what is left to scale by: a factor may be negative or zero,
   // which would make anything but a hidden key of -inf.
   float hide(float* scores, int begin, int keys, int t, float factor) const {
-    const int hidden = first_key(t) - begin;
+    const int hidden = begin == kBeforeAll ? 0 : first_key(t) - begin;
     if (hidden <= 0) return factor;
     for (int j = 0; j < keys; ++j)
       scores[j] = j < hidden ? -std::numeric_limits<float>::infinity() : scores[j] * factor;
@@ -278,11 +301,10 @@ class Block {
     const AnchorRows& anchors = *args_.spec.anchors;
     prepare(args_.spec.anchor_scale);
     clear_split();
+    during_scores_ = during_values_ = {};
     for (int i = 0; i < anchors.tiles(); ++i) {
       const Tile tile{.keys = anchors.key_tile(item_.kv_head, i), .values = anchors.value_tile(item_.kv_head, i)};
-      square(tile);
-      absorb_tile(tile, std::numeric_limits<int>::max(), std::min(kTile, anchors.count() - i * kTile), item_.t0,
-                  item_.t1);
+      absorb_tile(tile, kBeforeAll, std::min(kTile, anchors.count() - i * kTile), item_.t0, item_.t1);
     }
     for (int r = 0; r < rows_; ++r) {
       float* out = sequence_.out + row_offset(r);
@@ -298,7 +320,7 @@ class Block {
   const AttendItem& item_;
   const int rows_;
   Space space_;
-  Ahead keys_ahead_, values_ahead_;
+  Ahead during_scores_, during_values_;  // what the two products ask for meanwhile
 };
 
 int splits_of(const Attend& args, const AttendSequence& sequence, int t1) {

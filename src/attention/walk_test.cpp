@@ -60,11 +60,16 @@ struct Problem {
     KvSequence kv(layout, pages);
     kv.reserve(0, 1);
     const KernelTable& scalar = select_kernels("scalar");
-    std::vector<float> keys_tile(static_cast<size_t>(kTile * d)), values_tile(keys_tile.size());
+    std::vector<float> keys_tile(static_cast<size_t>(key_panels(d))), values_tile(static_cast<size_t>(value_panels(d)));
+    std::vector<std::byte> pieces(static_cast<size_t>(2 * layout.head_bytes(0) * kTile));
     for (size_t at = 0; at < x.size(); at += static_cast<size_t>(d)) {
       kv.write(0, 0, x.data() + at, x.data() + at);
-      load_tile(scalar, kv, 0, 0, 0, 1, {true, true}, keys_tile.data(), values_tile.data());
-      std::copy_n(values_tile.data(), d, x.data() + at);
+      const Tile tile = load_tile(scalar, kv, 0, 0, 0, 1, false, {keys_tile.data(), values_tile.data(), pieces.data()});
+      for (int i = 0; i < d; ++i) {
+        float& value = x[at + static_cast<size_t>(i)];
+        if (tile.values != nullptr) value = tile.values[i / kPanel * kTile * kPanel + i % kPanel];
+        else value = type == KvType::kF16 ? half_to_float(tile.values_16[i]) : bfloat16_to_float(tile.values_16[i]);
+      }
     }
   }
 
@@ -244,13 +249,20 @@ struct Scores {
 Scores scores(const std::vector<float>& q, const std::vector<float>& r, const std::vector<float>& k) {
   const int d = static_cast<int>(q.size());
   const AttentionKind& gram = *find_attention_kind("gram");
-  std::vector<float> vectors(static_cast<size_t>(2 * d)), tile(static_cast<size_t>(d * 8)), products(16), squares(8);
-  for (int i = 0; i < d; ++i) tile[static_cast<size_t>(i * 8)] = k[static_cast<size_t>(i)];
+  std::vector<float> vectors(static_cast<size_t>(2 * d)), panel(static_cast<size_t>(d * kPanel)), products(16),
+      squares(8);
+  for (int i = 0; i < d; ++i) panel[static_cast<size_t>(i * kPanel)] = k[static_cast<size_t>(i)];
   const KernelTable& kernels = select_kernels("");
   const float factor = gram.prepare(q.data(), r.data(), d, 1, vectors.data(), d);
-  for (int v = 0; v < 2; ++v)
-    kernels.accumulate_f32(vectors.data() + v * d, d, tile.data(), 8, products.data() + 8 * v, 8, 1, d, 8);
-  kernels.column_squares(tile.data(), 8, squares.data(), d, 8);
+  kernels.accumulate_panels({.a = vectors.data(),
+                             .a_stride = d,
+                             .b = panel.data(),
+                             .c = products.data(),
+                             .c_stride = 8,
+                             .m = 2,
+                             .inner = d,
+                             .n = 8,
+                             .squares = squares.data()});
   gram.combine(products.data(), 8, squares.data(), 1);
   return {dot_kind().formula_f32(q.data(), nullptr, k.data(), d), factor * products[0]};
 }
@@ -303,19 +315,24 @@ TEST(SoftmaxState, MergeOfEmptyStatesStaysEmpty) {
 TEST(SoftmaxState, ATileOfHiddenKeysChangesNothing) {
   for (const IsaRow& isa : isa_rows()) {
     if (!isa.supported()) continue;
-    const KernelTable& kernels = select_kernels(isa.name);
     SoftmaxState state;
-    float o[2] = {0, 0};
+    float o[8] = {};
+    const float scale = 0.5f;
+    const auto absorb = [&](std::vector<float>& scores, int seen) {
+      scores.resize(kTile);
+      select_kernels(isa.name).softmax_rows(
+          {.scores = scores.data(), .seen = &seen, .scale = &scale, .state = &state, .o = o, .rows = 1, .d = 8});
+    };
     std::vector<float> hidden(kTile, -INFINITY);
-    absorb(kernels, state, o, 2, hidden.data(), kTile, 0.5f);
+    absorb(hidden, kTile);
     EXPECT_TRUE(state.empty());
     EXPECT_EQ(hidden, std::vector<float>(kTile, 0.0f));
-    float seen[1] = {2.0f};
-    absorb(kernels, state, o, 2, seen, 1, 0.5f);
+    std::vector<float> seen = {2.0f};
+    absorb(seen, 1);
     o[0] = 1.5f;
     const SoftmaxState before = state;
     hidden.assign(kTile, -INFINITY);
-    absorb(kernels, state, o, 2, hidden.data(), kTile, 0.5f);
+    absorb(hidden, kTile);
     EXPECT_EQ(state.m, before.m);
     EXPECT_EQ(state.l, before.l);
     EXPECT_EQ(o[0], 1.5f);

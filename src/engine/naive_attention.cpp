@@ -31,7 +31,7 @@ const Blas& blas() {
 
 // Weights of one row of scores that sees its first `seen` of `count` keys; returns their sum.
 float softmax_row(const KernelTable& kernels, float* row, int seen, int count) {
-  constexpr int kLanes = 16, kStep = 64;  // softmax_tile takes 64
+  constexpr int kLanes = 16;
   float lanes[kLanes];
   std::fill_n(lanes, kLanes, row[0]);
   int j = 0;
@@ -39,10 +39,15 @@ float softmax_row(const KernelTable& kernels, float* row, int seen, int count) {
     for (int i = 0; i < kLanes; ++i) lanes[i] = row[j + i] > lanes[i] ? row[j + i] : lanes[i];
   }
   for (; j < seen; ++j) lanes[0] = std::max(lanes[0], row[j]);
-  float m = *std::max_element(lanes, lanes + kLanes), l = 0;
-  for (j = 0; j < seen; j += kStep) kernels.softmax_tile(row + j, std::min(kStep, seen - j), 1, &m, &l);
+  SoftmaxState state;
+  state.m = *std::max_element(lanes, lanes + kLanes);
+  constexpr float kScale = 1;
+  for (j = 0; j < seen; j += kSoftmaxKeys) {
+    const int some = std::min(kSoftmaxKeys, seen - j);
+    kernels.softmax_rows({.scores = row + j, .seen = &some, .scale = &kScale, .state = &state, .rows = 1});
+  }
   std::fill(row + seen, row + count, 0.0f);
-  return l;
+  return state.l;
 }
 
 }  // namespace

@@ -342,64 +342,93 @@ TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
 TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
   const KernelTable& scalar = select_kernels("scalar");
   for_each_isa([&](const KernelTable& kernels) {
-    for (const int m : {1, 2, 3, 4, 5, 6, 9, 17}) {
+    for (const int m : {1, 2, 3, 4, 5, 6, 8, 9, 17}) {
       for (const int n : {8, 24, 64, 80, 128}) {
         Rng rng(static_cast<uint64_t>(m * 1000 + n));
-        const int inner = 64;
+        const int inner = 40, stride = (n + kPanel - 1) / kPanel * kPanel;
         const auto a = random_floats(rng, static_cast<size_t>(m * inner));
-        std::vector<uint16_t> b(static_cast<size_t>(inner * n));
-        for (uint16_t& h : b) h = float_to_half(rng.normal());
-        auto c = random_floats(rng, static_cast<size_t>(m * n)), d = c;
-        scalar.accumulate(a.data(), inner, b.data(), n, c.data(), n, m, inner, n);
-        kernels.accumulate(a.data(), inner, b.data(), n, d.data(), n, m, inner, n);
-        EXPECT_TRUE(same_bits(c, d)) << m << " x " << n;
-        const auto floats = random_floats(rng, b.size());
-        scalar.accumulate_f32(a.data(), inner, floats.data(), n, c.data(), n, m, inner, n);
-        kernels.accumulate_f32(a.data(), inner, floats.data(), n, d.data(), n, m, inner, n);
-        EXPECT_TRUE(same_bits(c, d)) << m << " x " << n << ", F32";
+        const auto panels = random_floats(rng, static_cast<size_t>(stride * inner));
+        std::vector<uint16_t> halves(panels.size()), bf16(panels.size());
+        for (size_t i = 0; i < panels.size(); ++i) {
+          halves[i] = float_to_half(panels[i]);
+          bf16[i] = float_to_bfloat16(panels[i]);
+        }
+        const auto start = random_floats(rng, static_cast<size_t>(m * n));
+        const auto check = [&](auto slot, auto product, const char* what) {
+          product.a = a.data(), product.a_stride = inner;
+          product.c_stride = n;
+          product.m = m, product.inner = inner, product.n = n;
+          for (const bool squared : {false, true}) {
+            product.fresh = squared != (m % 2 == 0);
+            auto c = start, d = start;
+            std::vector<float> left(static_cast<size_t>(n), 0.5f), right = left;
+            product.c = c.data(), product.squares = squared ? left.data() : nullptr;
+            (scalar.*slot)(product);
+            product.c = d.data(), product.squares = squared ? right.data() : nullptr;
+            product.ahead = {reinterpret_cast<const std::byte*>(a.data()), static_cast<int64_t>(a.size() * 4)};
+            (kernels.*slot)(product);
+            EXPECT_TRUE(same_bits(c, d) && same_bits(left, right)) << m << " x " << n << " " << what << squared;
+            EXPECT_NE(c, start);
+            EXPECT_EQ(left[0] != 0.5f, squared);
+          }
+        };
+        check(&KernelTable::accumulate_f16, Product<uint16_t>{.b = halves.data(), .b_stride = stride}, "F16");
+        check(&KernelTable::accumulate_bf16, Product<uint16_t>{.b = bf16.data(), .b_stride = stride}, "BF16");
+        check(&KernelTable::accumulate_panels, Product<float>{.b = panels.data(), .b_stride = inner * kPanel},
+              "panels");
       }
     }
-    for (const int columns : {1, 7, 8, 37, 64, 96}) {
+    for (const int columns : {8, 40, 64, 96}) {
       Rng rng(static_cast<uint64_t>(columns));
       const int rows = 64, stride = columns + 3;
       std::vector<uint16_t> halves(static_cast<size_t>(rows * stride));
       std::vector<int8_t> bytes(halves.size());
       for (uint16_t& h : halves) h = float_to_half(rng.normal());
       for (int8_t& b : bytes) b = static_cast<int8_t>(rng.next());
-      std::vector<float> a(halves.size(), -1.0f), b = a;
+      std::vector<float> a(static_cast<size_t>(rows * (columns + 8)), -1.0f), b = a;
       const auto same = [&](const char* what) {
         EXPECT_TRUE(same_bits(a, b)) << what << " " << columns;
+        EXPECT_NE(a[0], -1.0f) << what;
         std::fill(a.begin(), a.end(), -1.0f);
         b = a;
       };
-      scalar.widen_f16(halves.data(), stride, a.data(), stride, rows, columns);
-      kernels.widen_f16(halves.data(), stride, b.data(), stride, rows, columns);
-      same("widen_f16");
-      scalar.widen_bf16(halves.data(), stride, a.data(), stride, rows, columns);
-      kernels.widen_bf16(halves.data(), stride, b.data(), stride, rows, columns);
-      same("widen_bf16");
-      scalar.widen_q8_keys(bytes.data(), halves.data(), stride, a.data(), stride, rows, columns);
-      kernels.widen_q8_keys(bytes.data(), halves.data(), stride, b.data(), stride, rows, columns);
+      scalar.widen_q8_keys(bytes.data(), halves.data(), stride, a.data(), rows, columns);
+      kernels.widen_q8_keys(bytes.data(), halves.data(), stride, b.data(), rows, columns);
       same("widen_q8_keys");
-      scalar.widen_q8_values(bytes.data(), halves.data(), a.data(), columns, 32);
-      kernels.widen_q8_values(bytes.data(), halves.data(), b.data(), columns, 32);
+      if (columns % 32 != 0) continue;
+      scalar.widen_q8_values(bytes.data(), halves.data(), a.data(), rows, columns);
+      kernels.widen_q8_values(bytes.data(), halves.data(), b.data(), rows, columns);
       same("widen_q8_values");
-      if (columns % 8 != 0) continue;
-      const auto floats = random_floats(rng, halves.size());
-      scalar.column_squares(floats.data(), stride, a.data(), rows, columns);
-      kernels.column_squares(floats.data(), stride, b.data(), rows, columns);
-      same("column_squares");
     }
-    for (int n = 1; n <= 64; ++n) {
-      Rng rng(static_cast<uint64_t>(n));
-      auto s = random_floats(rng, 64, 20), t = s;
-      float m1 = n % 2 ? -INFINITY : 1.5f, l1 = n % 2 ? 0 : 3.0f, m2 = m1, l2 = l1;
-      const float r1 = scalar.softmax_tile(s.data(), n, 0.125f, &m1, &l1),
-                  r2 = kernels.softmax_tile(t.data(), n, 0.125f, &m2, &l2);
-      EXPECT_EQ(r1, r2);
-      EXPECT_EQ(m1, m2);
-      EXPECT_EQ(l1, l2);
-      EXPECT_TRUE(same_bits(s, t)) << n;
+    for (const int rows : {1, 7, 8, 70}) {
+      Rng rng(static_cast<uint64_t>(rows));
+      const int d = 24;
+      auto s = random_floats(rng, static_cast<size_t>(rows * kSoftmaxKeys), 20), t = s;
+      auto o = random_floats(rng, static_cast<size_t>(rows * d)), p = o;
+      const auto scale = random_floats(rng, static_cast<size_t>(rows));
+      std::vector<int> seen(scale.size());
+      std::vector<SoftmaxState> left(scale.size()), right;
+      for (int r = 0; r < rows; ++r) {
+        seen[static_cast<size_t>(r)] = rows == 70 ? std::min(r + 1, kSoftmaxKeys) : kSoftmaxKeys;
+        if (r % 3 > 0) left[static_cast<size_t>(r)] = {r % 3 == 1 ? 1.5f : 1000.0f, 3.0f};
+      }
+      right = left;
+      SoftmaxRows args{.scores = s.data(),
+                       .seen = seen.data(),
+                       .scale = scale.data(),
+                       .state = left.data(),
+                       .o = o.data(),
+                       .rows = rows,
+                       .d = d};
+      scalar.softmax_rows(args);
+      args.scores = t.data(), args.state = right.data(), args.o = p.data();
+      kernels.softmax_rows(args);
+      EXPECT_TRUE(same_bits(s, t) && same_bits(o, p)) << rows;
+      for (int r = 0; r < rows; ++r) {
+        EXPECT_EQ(left[static_cast<size_t>(r)].m, right[static_cast<size_t>(r)].m);
+        EXPECT_EQ(left[static_cast<size_t>(r)].l, right[static_cast<size_t>(r)].l);
+        EXPECT_GT(left[static_cast<size_t>(r)].l, 0);
+      }
     }
   });
 }

@@ -9,7 +9,7 @@
 //    and sum_x; one of 32 is within d_w.
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4,
 //    2, 1].
-//  - accumulate(), column_squares(): one fma a step, in order of the inner index.
+//  - accumulate(): one fma a step, in order of the inner index.
 #pragma once
 
 #include <cstddef>
@@ -75,6 +75,54 @@ struct Matmul {
   std::byte* scratch = nullptr;  // kScratchBytes
 };
 
+// Memory that will be wanted soon. A kernel asks for it evenly while it computes: a request for more lines than the CPU
+// keeps open would stand in the way of the computing.
+struct Ahead {
+  const std::byte* from = nullptr;
+  int64_t bytes = 0;
+};
+
+// A matrix in panels of 16 columns, each row by row: number (i, j) of [rows, columns] is at (j / 16 * rows + i) * 16 +
+// j % 16. What a block of sums walks over is then one stream.
+inline constexpr int kPanel = 16;
+
+// c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order, and where squares are wanted
+// squares[n] = fma(b[j, n], b[j, n], squares[n]). n is a multiple of 8.
+template <class Number>
+struct Product {
+  const float* a = nullptr;
+  int64_t a_stride = 0;
+  const Number* b = nullptr;
+  int64_t b_stride = 0;  // from row to row, of panels from panel to panel
+  float* c = nullptr;
+  int64_t c_stride = 0;
+  int m = 0, inner = 0, n = 0;
+  bool fresh = false;  // c and squares begin at 0, whatever they hold
+  float* squares = nullptr;
+  Ahead ahead = {};
+};
+
+// The online softmax of one query: running maximum and denominator of what it has seen.
+struct SoftmaxState {
+  float m = -__builtin_inff();
+  float l = 0;
+
+  [[gnu::always_inline]] bool empty() const { return l == 0; }
+};
+
+// One tile of scores for each of some rows. s [seen], seen <= kSoftmaxKeys, of a row becomes its weights: s *= scale;
+// m' = max(m, max s); s = e^(s - m'); l' = fma(l, e^(m - m'), sum s); o *= e^(m - m') for what has been summed so far.
+// Scores of -inf are not there: where m' is -inf too, all s and l' are 0.
+inline constexpr int kSoftmaxKeys = 64;
+struct SoftmaxRows {
+  float* scores = nullptr;        // [rows, kSoftmaxKeys]
+  const int* seen = nullptr;      // [rows]  how many of a row's scores are there
+  const float* scale = nullptr;   // [rows]
+  SoftmaxState* state = nullptr;  // [rows]
+  float* o = nullptr;             // [rows, d], d a multiple of 8
+  int rows = 0, d = 0;
+};
+
 using MatmulKernel = void (*)(const Matmul&);
 
 struct KernelTable {
@@ -95,33 +143,20 @@ struct KernelTable {
   // y = gate / (1 + e^-gate) * up, all [n].
   void (*silu_mul)(const float* gate, const float* up, int n, float* y) = nullptr;
 
-  // Attention (src/attention/tile.h): numbers of a page as float32, [rows, columns].
-  //   f16, bf16:  out[i * out_stride + j] = in[i * in_stride + j]
-  //   q8_keys:    the same times scales[i / 32 * in_stride + j]; row i is a dimension, column j a key
-  //   q8_values:  out[i * columns + j] = in[i * columns + j] * scales[(i * columns + j) / 32]; columns % 32 == 0
-  void (*widen_f16)(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows,
-                    int columns) = nullptr;
-  void (*widen_bf16)(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows,
-                     int columns) = nullptr;
-  void (*widen_q8_keys)(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
-                        int rows, int columns) = nullptr;
-  void (*widen_q8_values)(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns) = nullptr;
+  // Attention (src/attention/tile.h): Q8_0 of a page, [rows, columns], as float32 in panels (kPanel). columns % 8 == 0.
+  //   keys:    in[i * in_stride + j] * scales[i / 32 * in_stride + j]; row i is a dimension, column j a key
+  //   values:  in[i * columns + j] * scales[(i * columns + j) / 32]; columns % 32 == 0
+  void (*widen_q8_keys)(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows,
+                        int columns) = nullptr;
+  void (*widen_q8_values)(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) = nullptr;
 
-  // c[j] = fma(b[i, j], b[i, j], c[j]) for i = 0..inner-1 in order; n is a multiple of 8.
-  void (*column_squares)(const float* b, int64_t b_stride, float* c, int inner, int n) = nullptr;
+  // Serve q.K^T (keys in columns) and p.V (value dimensions in columns).
+  void (*accumulate_f16)(const Product<uint16_t>&) = nullptr;
+  void (*accumulate_bf16)(const Product<uint16_t>&) = nullptr;
+  void (*accumulate_panels)(const Product<float>&) = nullptr;
 
-  // c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order; b is F16. n is a multiple of 8.
-  // Serves q.K^T (keys in columns) and p.V (value dimensions in columns).
-  void (*accumulate)(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
-                     int m, int inner, int n) = nullptr;
-  // The same with b in F32.
-  void (*accumulate_f32)(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
-                         int m, int inner, int n) = nullptr;
-
-  // One tile of an online softmax. s [n], n <= 64: s *= scale; m' = max(m, max s); s = e^(s - m');
-  // l' = fma(l, e^(m - m'), sum s). Returns e^(m - m'), by which the caller rescales what it has accumulated. Scores of
-  // -inf are not there: where m' is -inf too, all s and l' are 0.
-  float (*softmax_tile)(float* s, int n, float scale, float* m, float* l) = nullptr;
+  // Absorbs a tile of scores into the online softmax of each row; see SoftmaxRows.
+  void (*softmax_rows)(const SoftmaxRows&) = nullptr;
 
   // Multiplies and adds without touching memory; returns the number of operations (a product and a sum are two). `sink`
   // takes what keeps the work from being left out. For ceilings.

@@ -7,217 +7,270 @@ namespace fieldprint::avx2 {
 namespace {
 
 inline __m256 load(const float* p) { return _mm256_loadu_ps(p); }
-inline __m256 load(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
-
-// M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
-// memory: a quarter of the speed.
-template <int M, int C, class B>
-inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
-                  int inner) {
-  __m256 acc[M][C];
-#pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) acc[i][j] = _mm256_loadu_ps(c + i * c_stride + 8 * j);
-  }
-  for (int k = 0; k < inner; ++k, ++a, b += b_stride) {
-    __m256 column[C];
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) column[j] = load(b + 8 * j);
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) {
-      const __m256 factor = _mm256_broadcast_ss(a + i * a_stride);
-#pragma GCC unroll 8
-      for (int j = 0; j < C; ++j) acc[i][j] = _mm256_fmadd_ps(factor, column[j], acc[i][j]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) _mm256_storeu_ps(c + i * c_stride + 8 * j, acc[i][j]);
-  }
+inline __m256 load_f16(const uint16_t* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-
-// Six rows by two registers: twelve sums hide the latency of the multipliers, and a row of b is read once for six.
-template <int C, class B>
-inline void columns(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner) {
-  for (; m >= 6; m -= 6, a += 6 * a_stride, c += 6 * c_stride)
-    block<6, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-  switch (m) {
-    case 5:
-      return block<5, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    case 4:
-      return block<4, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    case 3:
-      return block<3, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    case 2:
-      return block<2, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    case 1:
-      return block<1, C>(a, a_stride, b, b_stride, c, c_stride, inner);
-    default:
-      return;
-  }
-}
-
-template <class B>
-inline void accumulate_part(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
-                            int m, int inner, int n) {
-  int i = 0;
-  if (m <= 3) {  // few rows: more columns keep the multipliers busy
-    for (; i + 32 <= n; i += 32) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  }
-  for (; i + 16 <= n; i += 16) columns<2>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  for (; i < n; i += 8) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-}
-
-// Rows of b lie a power of two apart: more of them than this share the same sets of the first cache, and would drive
-// each other out while many rows of a want them.
-constexpr int64_t kPanelReach = 16 << 10;
-
-template <class B>
-inline void accumulate_any(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
-                           int m, int inner, int n) {
-  const int64_t fit = kPanelReach / (b_stride * static_cast<int64_t>(sizeof(B)));
-  const int part = m <= 6 || fit >= inner ? inner : fit < 16 ? 16 : static_cast<int>(fit);
-  for (int k = 0; k < inner; k += part) {
-    accumulate_part(a + k, a_stride, b + k * b_stride, b_stride, c, c_stride, m, inner - k < part ? inner - k : part,
-                    n);
-  }
-}
-
-inline __m256 bf16(const uint16_t* p) {
+inline __m256 load_bf16(const uint16_t* p) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
-
-inline __m256 int8(const int8_t* p) {
+inline __m256 load_int8(const int8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+
+// How eight columns of b become float32, and where the columns and rows of a block lie.
+struct F16 {
+  using Number = uint16_t;
+  static __m256 load(const uint16_t* p) { return load_f16(p); }
+  static int64_t row(const Product<Number>& p) { return p.b_stride; }
+  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
+  static constexpr bool kWide = true;  // columns lie side by side beyond 16
+};
+struct BF16 : F16 {
+  static __m256 load(const uint16_t* p) { return load_bf16(p); }
+};
+struct Panels {
+  using Number = float;
+  static __m256 load(const float* p) { return _mm256_loadu_ps(p); }
+  static int64_t row(const Product<Number>&) { return kPanel; }
+  static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
+  static constexpr bool kWide = false;
+};
+
+// What is fetched during the steps of a block: `step` bytes in each.
+struct Fetch {
+  const char* next;
+  int64_t step;
+};
+
+// M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
+// memory: a quarter of the speed.
+template <int M, int C, bool kSquares, class B>
+inline void block(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
+  const float* a = p.a + row * p.a_stride;
+  float* c = p.c + row * p.c_stride + column;
+  const typename B::Number* b = B::column(p, column);
+  const int64_t a_stride = p.a_stride, b_stride = B::row(p), c_stride = p.c_stride;
+  __m256 acc[M][C], squares[C];
+#pragma GCC unroll 8
+  for (int j = 0; j < C; ++j) {
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : load(c + i * c_stride + 8 * j);
+    if (kSquares) squares[j] = p.fresh ? _mm256_setzero_ps() : load(p.squares + column + 8 * j);
+  }
+  const char* next = fetch.next;
+  const auto step = [&](int k) __attribute__((always_inline)) {
+    __m256 numbers[C];
+#pragma GCC unroll 8
+    for (int j = 0; j < C; ++j) {
+      numbers[j] = B::load(b + k * b_stride + 8 * j);
+      if (kSquares) squares[j] = _mm256_fmadd_ps(numbers[j], numbers[j], squares[j]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) {
+      const __m256 factor = _mm256_broadcast_ss(a + i * a_stride + k);
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) acc[i][j] = _mm256_fmadd_ps(factor, numbers[j], acc[i][j]);
+    }
+  };
+  int k = 0;
+  for (; k + 2 <= p.inner; k += 2, a += 2, b += 2 * b_stride) {
+    _mm_prefetch(next, _MM_HINT_T0);
+    next += fetch.step;
+    step(0);
+    step(1);
+  }
+  if (k < p.inner) step(0);
+  fetch.next = next;
+#pragma GCC unroll 8
+  for (int j = 0; j < C; ++j) {
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) _mm256_storeu_ps(c + i * c_stride + 8 * j, acc[i][j]);
+    if (kSquares) _mm256_storeu_ps(p.squares + column + 8 * j, squares[j]);
+  }
+}
+
+constexpr int kBlockRows = 6;  // by two registers: twelve sums hide the latency of the multipliers
+
+inline int row_blocks(int rows) { return (rows + kBlockRows - 1) / kBlockRows; }
+
+// Rows from `row` on, cut evenly.
+template <int C, class B>
+inline void columns(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
+  for (int blocks = row_blocks(p.m - row); blocks > 0; --blocks) {
+    const int rows = (p.m - row + blocks - 1) / blocks;
+    switch (rows) {
+      case 6:
+        block<6, C, false, B>(p, row, column, fetch);
+        break;
+      case 5:
+        block<5, C, false, B>(p, row, column, fetch);
+        break;
+      case 4:
+        block<4, C, false, B>(p, row, column, fetch);
+        break;
+      case 3:
+        block<3, C, false, B>(p, row, column, fetch);
+        break;
+      case 2:
+        block<2, C, false, B>(p, row, column, fetch);
+        break;
+      default:
+        block<1, C, false, B>(p, row, column, fetch);
+        break;
+    }
+    row += rows;
+  }
+}
+
+// The squares take registers, so fewer rows go with them.
+template <int C, class B>
+inline void columns_squares(const Product<typename B::Number>& p, int column, Fetch& fetch) {
+  if (p.m >= 4) {
+    block<4, C, true, B>(p, 0, column, fetch);
+    columns<C, B>(p, 4, column, fetch);
+  } else if (p.m >= 2) {
+    block<2, C, true, B>(p, 0, column, fetch);
+    columns<C, B>(p, 2, column, fetch);
+  } else {
+    block<1, C, true, B>(p, 0, column, fetch);
+  }
+}
+
+template <class B>
+inline void accumulate(const Product<typename B::Number>& p) {
+  const bool wide = B::kWide && p.m <= 3 && p.squares == nullptr;  // few rows: more columns keep the multipliers busy
+  const int width = wide ? 32 : 16;
+  const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
+  Fetch fetch{reinterpret_cast<const char*>(p.ahead.from != nullptr ? p.ahead.from : static_cast<const void*>(p.b)),
+              steps > 0 ? p.ahead.bytes / steps : 0};
+  int j = 0;
+  if (wide) {
+    for (; j + 32 <= p.n; j += 32) columns<4, B>(p, 0, j, fetch);
+  }
+  for (; j < p.n; j += 16) {
+    if (p.squares == nullptr) {
+      if (j + 16 <= p.n) columns<2, B>(p, 0, j, fetch);
+      else columns<1, B>(p, 0, j, fetch);
+    } else {
+      if (j + 16 <= p.n) columns_squares<2, B>(p, j, fetch);
+      else columns_squares<1, B>(p, j, fetch);
+    }
+  }
 }
 
 }  // namespace
 
-void widen_f16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns) {
-  const int whole = columns & ~7;
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < whole; j += 8) _mm256_storeu_ps(out + i * out_stride + j, load(in + i * in_stride + j));
-  }
-  if (whole < columns) scalar::widen_f16(in + whole, in_stride, out + whole, out_stride, rows, columns - whole);
-}
-
-void widen_bf16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns) {
-  const int whole = columns & ~7;
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < whole; j += 8) _mm256_storeu_ps(out + i * out_stride + j, bf16(in + i * in_stride + j));
-  }
-  if (whole < columns) scalar::widen_bf16(in + whole, in_stride, out + whole, out_stride, rows, columns - whole);
-}
-
-void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
-                   int rows, int columns) {
-  const int whole = columns & ~7;
-  for (int first = 0; first < rows; first += 32) {
-    for (int j = 0; j < whole; j += 8) {
-      const __m256 scale = load(scales + first / 32 * in_stride + j);
+void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns) {
+  for (int j = 0; j < columns; j += 8) {
+    float* to = panels + int64_t{j / kPanel} * rows * kPanel + j % kPanel;
+    for (int first = 0; first < rows; first += 32) {
+      const __m256 scale = load_f16(scales + first / 32 * in_stride + j);
       for (int i = first; i < first + 32; ++i)
-        _mm256_storeu_ps(out + i * out_stride + j, _mm256_mul_ps(scale, int8(in + i * in_stride + j)));
+        _mm256_storeu_ps(to + i * kPanel, _mm256_mul_ps(scale, load_int8(in + i * in_stride + j)));
     }
   }
-  if (whole < columns)
-    scalar::widen_q8_keys(in + whole, scales + whole, in_stride, out + whole, out_stride, rows, columns - whole);
 }
 
-void widen_q8_values(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns) {
-  const int blocks = rows * columns / 32;
-  for (int b = 0; b < blocks; ++b, in += 32, out += 32) {
-    const __m256 scale = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(scales[b])));
-    for (int i = 0; i < 32; i += 8) _mm256_storeu_ps(out + i, _mm256_mul_ps(scale, int8(in + i)));
-  }
-}
-
-void column_squares(const float* b, int64_t b_stride, float* c, int inner, int n) {
-  int j = 0;
-  for (; j + 64 <= n; j += 64) {
-    __m256 sum[8];
-    for (int v = 0; v < 8; ++v) sum[v] = load(c + j + 8 * v);
-    for (int i = 0; i < inner; ++i) {
-      for (int v = 0; v < 8; ++v) {
-        const __m256 x = load(b + i * b_stride + j + 8 * v);
-        sum[v] = _mm256_fmadd_ps(x, x, sum[v]);
+void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) {
+  for (int i = 0; i < rows; ++i) {
+    float* to = panels + i * kPanel;
+    for (int j = 0; j < columns; j += 32, ++scales, in += 32) {
+      const __m256 scale = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(*scales)));
+      for (int v = 0; v < 32; v += kPanel, to += rows * kPanel) {
+        _mm256_storeu_ps(to, _mm256_mul_ps(scale, load_int8(in + v)));
+        _mm256_storeu_ps(to + 8, _mm256_mul_ps(scale, load_int8(in + v + 8)));
       }
     }
-    for (int v = 0; v < 8; ++v) _mm256_storeu_ps(c + j + 8 * v, sum[v]);
-  }
-  for (; j < n; j += 8) {
-    __m256 sum = load(c + j);
-    for (int i = 0; i < inner; ++i) {
-      const __m256 x = load(b + i * b_stride + j);
-      sum = _mm256_fmadd_ps(x, x, sum);
-    }
-    _mm256_storeu_ps(c + j, sum);
   }
 }
 
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
-                int m, int inner, int n) {
-  accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
-}
-
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
-                    int m, int inner, int n) {
-  accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
-}
+void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product); }
+void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product); }
+void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product); }
 
 namespace {
 
-// softmax_tile of a tile's first `count` places, all 64 of them where kFull: then nothing is masked, which costs more
-// than the arithmetic (stores under a mask are microcode on some CPUs).
+// The first `count` of 64 scores, all of them where kFull: then nothing is masked, which costs more than the arithmetic
+// (stores under a mask are microcode on some CPUs). The other places count as -inf: their exponentials are +0 and
+// change no sum.
 template <bool kFull>
-inline float softmax(float* s, int count, float scale, float* m, float* l) {
-  const int n = kFull ? 64 : count;
+inline __m256 scaled(const float* s, int i, int count, __m256 scale) {
+  if (kFull) return _mm256_mul_ps(load(s + 8 * i), scale);
+  const __m256i mask = lane_mask(count - 8 * i);
+  return _mm256_blendv_ps(_mm256_set1_ps(-__builtin_inff()), _mm256_mul_ps(_mm256_maskload_ps(s + 8 * i, mask), scale),
+                          _mm256_castsi256_ps(mask));
+}
+
+template <bool kFull>
+inline float largest(const float* s, int count, __m256 scale) {
   __m256 v[8];
-  const __m256 nothing = _mm256_set1_ps(-__builtin_inff()), factor = _mm256_set1_ps(scale);
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
-    if (kFull) {
-      v[i] = _mm256_mul_ps(load(s + 8 * i), factor);
-    } else {  // the unused places at -inf: their exponentials are +0 and change no sum
-      const __m256i mask = lane_mask(n - 8 * i);
-      v[i] = _mm256_blendv_ps(nothing, _mm256_mul_ps(_mm256_maskload_ps(s + 8 * i, mask), factor),
-                              _mm256_castsi256_ps(mask));
-    }
-  }
+  for (int i = 0; i < 8; ++i) v[i] = scaled<kFull>(s, i, count, scale);
   const __m256 top = _mm256_max_ps(_mm256_max_ps(_mm256_max_ps(v[0], v[1]), _mm256_max_ps(v[2], v[3])),
                                    _mm256_max_ps(_mm256_max_ps(v[4], v[5]), _mm256_max_ps(v[6], v[7])));
   __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
   four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  const float here = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four))), before = *m;
-  const float largest = here > before ? here : before;
-  constexpr float kLargest = 3.40282347e38f;
-  const float safe = largest > -kLargest ? largest : -kLargest;  // -inf less -inf would be a NaN
-  // e^0 is 1 to the bit: the rule, once the maximum has been seen.
-  const float rescale = before == safe ? 1.0f : _mm256_cvtss_f32(exp(_mm256_set1_ps(before - safe)));
-  const __m256 shift = _mm256_set1_ps(safe);
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+
+// The scores become weights; returns their sum.
+template <bool kFull>
+inline float weights(float* s, int count, __m256 scale, __m256 top) {
+  constexpr int kStep = 4;
   __m256 low = _mm256_setzero_ps(), high = low;
+#pragma GCC unroll 2
+  for (int first = 0; first < 8; first += kStep) {
+    __m256 e[kStep];
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
-    if (!kFull && n <= 8 * i) break;
-    const __m256 e = exp(_mm256_sub_ps(v[i], shift));
-    if (kFull) _mm256_storeu_ps(s + 8 * i, e);
-    else _mm256_maskstore_ps(s + 8 * i, lane_mask(n - 8 * i), e);
-    if (i % 2 == 0) low = _mm256_add_ps(low, e);
-    else high = _mm256_add_ps(high, e);
+    for (int i = 0; i < kStep; ++i) e[i] = _mm256_sub_ps(scaled<kFull>(s, first + i, count, scale), top);
+    exp(e);
+#pragma GCC unroll 8
+    for (int i = 0; i < kStep; ++i) {
+      if (kFull) _mm256_storeu_ps(s + 8 * (first + i), e[i]);
+      else _mm256_maskstore_ps(s + 8 * (first + i), lane_mask(count - 8 * (first + i)), e[i]);
+      if (i % 2 == 0) low = _mm256_add_ps(low, e[i]);
+      else high = _mm256_add_ps(high, e[i]);
+    }
   }
-  const float total = tree16(low, high);
-  *m = largest;
-  *l = _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(*l), _mm_set_ss(rescale), _mm_set_ss(total)));
-  return rescale;
+  return tree16(low, high);
+}
+
+// Up to eight rows, step by step for all of them: one alone would wait for its own results most of the time.
+inline void softmax_eight(const SoftmaxRows& args, int row, int rows) {
+  constexpr float kLargest = 3.40282347e38f;
+  alignas(32) float before[8] = {}, top[8] = {}, sum[8] = {}, rescale[8];
+  for (int r = 0; r < rows; ++r) {
+    const float* s = args.scores + (row + r) * kSoftmaxKeys;
+    const int count = args.seen[row + r];
+    const __m256 scale = _mm256_broadcast_ss(args.scale + row + r);
+    const float here = count == kSoftmaxKeys ? largest<true>(s, count, scale) : largest<false>(s, count, scale);
+    SoftmaxState& state = args.state[row + r];
+    before[r] = state.m;
+    state.m = here > state.m ? here : state.m;
+    top[r] = state.m > -kLargest ? state.m : -kLargest;  // -inf less -inf would be a NaN
+  }
+  _mm256_store_ps(rescale, exp(_mm256_sub_ps(_mm256_load_ps(before), _mm256_load_ps(top))));
+  for (int r = 0; r < rows; ++r) {
+    float* s = args.scores + (row + r) * kSoftmaxKeys;
+    const int count = args.seen[row + r];
+    const __m256 scale = _mm256_broadcast_ss(args.scale + row + r), shift = _mm256_broadcast_ss(top + r);
+    sum[r] = count == kSoftmaxKeys ? weights<true>(s, count, scale, shift) : weights<false>(s, count, scale, shift);
+  }
+  for (int r = 0; r < rows; ++r) {
+    float& l = args.state[row + r].l;
+    l = _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(l), _mm_set_ss(rescale[r]), _mm_set_ss(sum[r])));
+    if (rescale[r] == 1) continue;  // the maximum stayed, which is the rule
+    float* o = args.o + int64_t{row + r} * args.d;
+    const __m256 factor = _mm256_broadcast_ss(rescale + r);
+    for (int i = 0; i < args.d; i += 8) _mm256_storeu_ps(o + i, _mm256_mul_ps(load(o + i), factor));
+  }
 }
 
 }  // namespace
 
-float softmax_tile(float* s, int n, float scale, float* m, float* l) {
-  return n == 64 ? softmax<true>(s, 64, scale, m, l) : softmax<false>(s, n, scale, m, l);
+void softmax_rows(const SoftmaxRows& args) {
+  for (int row = 0; row < args.rows; row += 8) softmax_eight(args, row, args.rows - row < 8 ? args.rows - row : 8);
 }
 
 }  // namespace fieldprint::avx2

@@ -34,17 +34,12 @@ void matmul_tq2_0(const Matmul&);
 void quantize(const float* x, int n, const Activations& out);
 void rms_norm(const float* x, const float* weight, int n, float eps, float* y);
 void silu_mul(const float* gate, const float* up, int n, float* y);
-void widen_f16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns);
-void widen_bf16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns);
-void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
-                   int rows, int columns);
-void widen_q8_values(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns);
-void column_squares(const float* b, int64_t b_stride, float* c, int inner, int n);
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
-                int m, int inner, int n);
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
-                    int m, int inner, int n);
-float softmax_tile(float* s, int n, float scale, float* m, float* l);
+void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns);
+void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns);
+void accumulate_f16(const Product<uint16_t>& product);
+void accumulate_bf16(const Product<uint16_t>& product);
+void accumulate_panels(const Product<float>& product);
+void softmax_rows(const SoftmaxRows& rows);
 int64_t burst_int8(int64_t rounds, int64_t* sink);
 int64_t burst_f32(int64_t rounds, int64_t* sink);
 

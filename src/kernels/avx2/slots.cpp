@@ -31,14 +31,12 @@ void override_slots(KernelTable& table) {
   table.quantize = quantize;
   table.rms_norm = rms_norm;
   table.silu_mul = silu_mul;
-  table.widen_f16 = widen_f16;
-  table.widen_bf16 = widen_bf16;
   table.widen_q8_keys = widen_q8_keys;
   table.widen_q8_values = widen_q8_values;
-  table.column_squares = column_squares;
-  table.accumulate = accumulate;
-  table.accumulate_f32 = accumulate_f32;
-  table.softmax_tile = softmax_tile;
+  table.accumulate_f16 = accumulate_f16;
+  table.accumulate_bf16 = accumulate_bf16;
+  table.accumulate_panels = accumulate_panels;
+  table.softmax_rows = softmax_rows;
   table.burst_int8 = burst_int8;
   table.burst_f32 = burst_f32;
 }

@@ -16,24 +16,42 @@ inline float tree16(__m256 low, __m256 high) {
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-// exp_f32 of base/math.h, operation by operation.
-inline __m256 exp(__m256 x) {
+// exp_f32 of base/math.h, operation by operation, of N vectors in step: one after the other they would fill the
+// scheduler with operations that wait for each other.
+template <int N>
+inline void exp(__m256 (&x)[N]) {
   using C = ExpConstants;
-  const __m256 below = _mm256_cmp_ps(x, _mm256_set1_ps(C::kLow), _CMP_LT_OQ);
-  x = _mm256_min_ps(_mm256_set1_ps(C::kHigh), x);  // in this order a NaN stays
-  const __m256 shifted = _mm256_fmadd_ps(x, _mm256_set1_ps(C::kLog2e), _mm256_set1_ps(C::kRound));
-  const __m256 n = _mm256_sub_ps(shifted, _mm256_set1_ps(C::kRound));
-  __m256 r = _mm256_fmadd_ps(n, _mm256_set1_ps(-C::kLn2High), x);
-  r = _mm256_fmadd_ps(n, _mm256_set1_ps(-C::kLn2Low), r);
-  __m256 p = _mm256_fmadd_ps(_mm256_set1_ps(C::kC6), r, _mm256_set1_ps(C::kC5));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(C::kC4));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(C::kC3));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(C::kC2));
-  p = _mm256_fmadd_ps(p, _mm256_mul_ps(r, r), r);
-  const __m256i bits =
-      _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23), _mm256_set1_epi32(0x3f800000));
-  const __m256 scale = _mm256_castsi256_ps(bits);
-  return _mm256_andnot_ps(below, _mm256_fmadd_ps(p, scale, scale));
+  const auto each = [](auto&& step) {
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) step(i);
+  };
+  __m256 below[N], scale[N], p[N];
+  each([&](int i) { below[i] = _mm256_cmp_ps(x[i], _mm256_set1_ps(C::kLow), _CMP_LT_OQ); });
+  each([&](int i) { x[i] = _mm256_min_ps(_mm256_set1_ps(C::kHigh), x[i]); });  // in this order a NaN stays
+  each([&](int i) { scale[i] = _mm256_fmadd_ps(x[i], _mm256_set1_ps(C::kLog2e), _mm256_set1_ps(C::kRound)); });
+  each([&](int i) {
+    x[i] = _mm256_fmadd_ps(_mm256_sub_ps(scale[i], _mm256_set1_ps(C::kRound)), _mm256_set1_ps(-C::kLn2High), x[i]);
+  });
+  each([&](int i) {
+    x[i] = _mm256_fmadd_ps(_mm256_sub_ps(scale[i], _mm256_set1_ps(C::kRound)), _mm256_set1_ps(-C::kLn2Low), x[i]);
+  });
+  each([&](int i) { p[i] = _mm256_fmadd_ps(_mm256_set1_ps(C::kC6), x[i], _mm256_set1_ps(C::kC5)); });
+  each([&](int i) { p[i] = _mm256_fmadd_ps(p[i], x[i], _mm256_set1_ps(C::kC4)); });
+  each([&](int i) { p[i] = _mm256_fmadd_ps(p[i], x[i], _mm256_set1_ps(C::kC3)); });
+  each([&](int i) { p[i] = _mm256_fmadd_ps(p[i], x[i], _mm256_set1_ps(C::kC2)); });
+  each([&](int i) { p[i] = _mm256_fmadd_ps(p[i], _mm256_mul_ps(x[i], x[i]), x[i]); });
+  each([&](int i) {
+    const __m256i bits =
+        _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(scale[i]), 23), _mm256_set1_epi32(0x3f800000));
+    scale[i] = _mm256_castsi256_ps(bits);
+  });
+  each([&](int i) { x[i] = _mm256_andnot_ps(below[i], _mm256_fmadd_ps(p[i], scale[i], scale[i])); });
+}
+
+inline __m256 exp(__m256 x) {
+  __m256 one[1] = {x};
+  exp(one);
+  return one[0];
 }
 
 // Lanes i < count.

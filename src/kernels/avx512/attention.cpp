@@ -1,59 +1,116 @@
-// The two products of attention, 16 columns a register.
+// The products of attention, 16 columns a register.
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx512/avx512.h"
 
 namespace fieldprint::avx512 {
 namespace {
 
-inline __m512 load(const float* p) { return _mm512_loadu_ps(p); }
-inline __m512 load(const uint16_t* p) {
-  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-}
-
-template <int M, int C, class B>
-inline void block(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride,
-                  int inner) {
-  __m512 acc[M][C];
-  for (int i = 0; i < M; ++i) {
-    for (int j = 0; j < C; ++j) acc[i][j] = _mm512_loadu_ps(c + i * c_stride + 16 * j);
+// How 16 columns of b become float32, and where the columns and rows of a block lie.
+struct F16 {
+  using Number = uint16_t;
+  static __m512 load(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
-  for (int k = 0; k < inner; ++k) {
-    __m512 column[C];
-    for (int j = 0; j < C; ++j) column[j] = load(b + k * b_stride + 16 * j);
+  static int64_t row(const Product<Number>& p) { return p.b_stride; }
+  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
+};
+struct BF16 : F16 {
+  static __m512 load(const uint16_t* p) {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+  }
+};
+struct Panels {
+  using Number = float;
+  static __m512 load(const float* p) { return _mm512_loadu_ps(p); }
+  static int64_t row(const Product<Number>&) { return kPanel; }
+  static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
+};
+
+struct Fetch {
+  const char* next;
+  int64_t step;  // bytes that a step of a block asks for
+};
+
+// M rows by 16 * C columns of c stay in registers while the inner index runs.
+template <int M, int C, bool kSquares, class B>
+inline void block(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
+  const float* a = p.a + row * p.a_stride;
+  float* c = p.c + row * p.c_stride + column;
+  const typename B::Number* b[C];
+  __m512 acc[M][C], squares[C];
+#pragma GCC unroll 8
+  for (int j = 0; j < C; ++j) {
+    b[j] = B::column(p, column + 16 * j);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i)
+      acc[i][j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * p.c_stride + 16 * j);
+    if (kSquares) squares[j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(p.squares + column + 16 * j);
+  }
+  for (int k = 0; k < p.inner; ++k) {
+    _mm_prefetch(fetch.next, _MM_HINT_T0);
+    fetch.next += fetch.step;
+    __m512 numbers[C];
+#pragma GCC unroll 8
+    for (int j = 0; j < C; ++j) {
+      numbers[j] = B::load(b[j] + k * B::row(p));
+      if (kSquares) squares[j] = _mm512_fmadd_ps(numbers[j], numbers[j], squares[j]);
+    }
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
-      const __m512 factor = _mm512_set1_ps(a[i * a_stride + k]);
-      for (int j = 0; j < C; ++j) acc[i][j] = _mm512_fmadd_ps(factor, column[j], acc[i][j]);
+      const __m512 factor = _mm512_set1_ps(a[i * p.a_stride + k]);
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) acc[i][j] = _mm512_fmadd_ps(factor, numbers[j], acc[i][j]);
     }
   }
-  for (int i = 0; i < M; ++i) {
-    for (int j = 0; j < C; ++j) _mm512_storeu_ps(c + i * c_stride + 16 * j, acc[i][j]);
+#pragma GCC unroll 8
+  for (int j = 0; j < C; ++j) {
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) _mm512_storeu_ps(c + i * p.c_stride + 16 * j, acc[i][j]);
+    if (kSquares) _mm512_storeu_ps(p.squares + column + 16 * j, squares[j]);
   }
 }
 
-template <int C, class B>
-inline void columns(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner) {
-  int i = 0;
-  for (; i + 4 <= m; i += 4) block<4, C>(a + i * a_stride, a_stride, b, b_stride, c + i * c_stride, c_stride, inner);
-  for (; i < m; ++i) block<1, C>(a + i * a_stride, a_stride, b, b_stride, c + i * c_stride, c_stride, inner);
+template <int C, bool kSquares, class B>
+inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
+  int row = 0;
+  if (kSquares) {
+    block<1, C, true, B>(p, 0, column, fetch);
+    row = 1;
+  }
+  for (; row + 6 <= p.m; row += 6) block<6, C, false, B>(p, row, column, fetch);
+  for (; row + 2 <= p.m; row += 2) block<2, C, false, B>(p, row, column, fetch);
+  for (; row < p.m; ++row) block<1, C, false, B>(p, row, column, fetch);
+}
+
+template <bool kSquares, class B>
+inline int whole_columns(const Product<typename B::Number>& p, Fetch& fetch) {
+  int j = 0;
+  for (; j + 64 <= p.n; j += 64) columns<4, kSquares, B>(p, j, fetch);
+  for (; j + 16 <= p.n; j += 16) columns<1, kSquares, B>(p, j, fetch);
+  return j;
+}
+
+template <class B>
+inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const Product<typename B::Number>&)) {
+  const int64_t steps = int64_t{(p.n + 63) / 64} * ((p.m + 5) / 6) * p.inner;
+  Fetch fetch{reinterpret_cast<const char*>(p.ahead.from != nullptr ? p.ahead.from : static_cast<const void*>(p.b)),
+              steps > 0 ? p.ahead.bytes / steps : 0};
+  const int j = p.squares != nullptr ? whole_columns<true, B>(p, fetch) : whole_columns<false, B>(p, fetch);
+  if (j == p.n) return;
+  Product<typename B::Number> last = p;
+  last.b = B::column(p, j);
+  last.c += j;
+  if (p.squares != nullptr) last.squares += j;
+  last.n -= j;
+  last.ahead = {};
+  rest(last);
 }
 
 }  // namespace
 
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
-                int m, int inner, int n) {
-  int i = 0;
-  for (; i + 64 <= n; i += 64) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  for (; i + 16 <= n; i += 16) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  if (i < n) avx2::accumulate(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner, n - i);
-}
-
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
-                    int m, int inner, int n) {
-  int i = 0;
-  for (; i + 64 <= n; i += 64) columns<4>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  for (; i + 16 <= n; i += 16) columns<1>(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner);
-  if (i < n) avx2::accumulate_f32(a, a_stride, b + i, b_stride, c + i, c_stride, m, inner, n - i);
-}
+void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product, avx2::accumulate_f16); }
+void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product, avx2::accumulate_bf16); }
+void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product, avx2::accumulate_panels); }
 
 }  // namespace fieldprint::avx512

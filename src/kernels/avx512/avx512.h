@@ -37,10 +37,9 @@ void matmul_iq3_xxs(const Matmul&);
 void matmul_iq3_s(const Matmul&);
 void matmul_tq1_0(const Matmul&);
 void matmul_tq2_0(const Matmul&);
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
-                int m, int inner, int n);
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
-                    int m, int inner, int n);
+void accumulate_f16(const Product<uint16_t>& product);
+void accumulate_bf16(const Product<uint16_t>& product);
+void accumulate_panels(const Product<float>& product);
 int64_t burst_int8(int64_t rounds, int64_t* sink);
 int64_t burst_f32(int64_t rounds, int64_t* sink);
 

@@ -28,8 +28,9 @@ void override_slots(KernelTable& table) {
   table.matmul[kSlotIQ3_S] = matmul_iq3_s;
   table.matmul[kSlotTQ1_0] = matmul_tq1_0;
   table.matmul[kSlotTQ2_0] = matmul_tq2_0;
-  table.accumulate = accumulate;
-  table.accumulate_f32 = accumulate_f32;
+  table.accumulate_f16 = accumulate_f16;
+  table.accumulate_bf16 = accumulate_bf16;
+  table.accumulate_panels = accumulate_panels;
   table.burst_int8 = burst_int8;
   table.burst_f32 = burst_f32;
 }

@@ -1,4 +1,5 @@
 // What attention does with a tile: K and V as float32, the two products, the softmax.
+#include <algorithm>
 #include <cmath>
 
 #include "base/float16.h"
@@ -11,88 +12,82 @@ namespace {
 
 constexpr float kLargest = 3.40282347e38f;
 
-float number(float x) { return x; }
-float number(uint16_t half) { return half_to_float(half); }
-
-template <class B>
-void accumulate_any(const float* a, int64_t a_stride, const B* b, int64_t b_stride, float* c, int64_t c_stride, int m,
-                    int inner, int n) {
-  for (int j = 0; j < inner; ++j) {
-    for (int row = 0; row < m; ++row) {
-      const float factor = a[row * a_stride + j];
-      for (int i = 0; i < n; ++i)
-        c[row * c_stride + i] = std::fma(factor, number(b[j * b_stride + i]), c[row * c_stride + i]);
+// number(i, j) is b's.
+template <class Number, class Get>
+void accumulate(const Product<Number>& p, Get&& number) {
+  if (p.fresh) {
+    for (int row = 0; row < p.m; ++row) std::fill_n(p.c + row * p.c_stride, p.n, 0.0f);
+    if (p.squares != nullptr) std::fill_n(p.squares, p.n, 0.0f);
+  }
+  for (int i = 0; i < p.inner; ++i) {
+    for (int j = 0; j < p.n; ++j) {
+      const float x = number(i, j);
+      for (int row = 0; row < p.m; ++row) {
+        float& sum = p.c[row * p.c_stride + j];
+        sum = std::fma(p.a[row * p.a_stride + i], x, sum);
+      }
+      if (p.squares != nullptr) p.squares[j] = std::fma(x, x, p.squares[j]);
     }
   }
 }
 
-template <class Number>
-void widen_any(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns,
-               Number&& as_float) {
+// number(i, j) to its place in a panel.
+template <class Get>
+void widen(float* panels, int rows, int columns, Get&& number) {
   for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < columns; ++j) out[i * out_stride + j] = as_float(in[i * in_stride + j]);
+    for (int j = 0; j < columns; ++j) panels[(int64_t{j / kPanel} * rows + i) * kPanel + j % kPanel] = number(i, j);
   }
 }
 
 }  // namespace
 
-void widen_f16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns) {
-  widen_any(in, in_stride, out, out_stride, rows, columns, half_to_float);
+void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns) {
+  widen(panels, rows, columns, [&](int i, int j) {
+    return half_to_float(scales[i / 32 * in_stride + j]) * static_cast<float>(in[i * in_stride + j]);
+  });
 }
 
-void widen_bf16(const uint16_t* in, int64_t in_stride, float* out, int64_t out_stride, int rows, int columns) {
-  widen_any(in, in_stride, out, out_stride, rows, columns, bfloat16_to_float);
+void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) {
+  widen(panels, rows, columns, [&](int i, int j) {
+    return half_to_float(scales[(i * columns + j) / 32]) * static_cast<float>(in[i * columns + j]);
+  });
 }
 
-void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* out, int64_t out_stride,
-                   int rows, int columns) {
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < columns; ++j) {
-      out[i * out_stride + j] =
-          half_to_float(scales[i / 32 * in_stride + j]) * static_cast<float>(in[i * in_stride + j]);
+void accumulate_f16(const Product<uint16_t>& p) {
+  accumulate(p, [&](int i, int j) { return half_to_float(p.b[i * p.b_stride + j]); });
+}
+
+void accumulate_bf16(const Product<uint16_t>& p) {
+  accumulate(p, [&](int i, int j) { return bfloat16_to_float(p.b[i * p.b_stride + j]); });
+}
+
+void accumulate_panels(const Product<float>& p) {
+  accumulate(p, [&](int i, int j) { return p.b[j / kPanel * p.b_stride + i * kPanel + j % kPanel]; });
+}
+
+void softmax_rows(const SoftmaxRows& args) {
+  for (int row = 0; row < args.rows; ++row) {
+    float* s = args.scores + row * kSoftmaxKeys;
+    SoftmaxState& state = args.state[row];
+    float largest = state.m;
+    for (int i = 0; i < args.seen[row]; ++i) {
+      s[i] *= args.scale[row];
+      largest = s[i] > largest ? s[i] : largest;
     }
+    const float top = largest > -kLargest ? largest : -kLargest;  // -inf less -inf would be a NaN
+    const float rescale = exp_f32(state.m - top);
+    float partial[16] = {};
+    for (int i = 0; i < args.seen[row]; ++i) {
+      s[i] = exp_f32(s[i] - top);
+      partial[i % 16] += s[i];
+    }
+    for (int step = 8; step >= 1; step /= 2) {
+      for (int j = 0; j < step; ++j) partial[j] += partial[j + step];
+    }
+    state.m = largest;
+    state.l = std::fma(state.l, rescale, partial[0]);
+    for (int i = 0; i < args.d; ++i) args.o[int64_t{row} * args.d + i] *= rescale;
   }
-}
-
-void widen_q8_values(const int8_t* in, const uint16_t* scales, float* out, int rows, int columns) {
-  for (int i = 0; i < rows * columns; ++i) out[i] = half_to_float(scales[i / 32]) * static_cast<float>(in[i]);
-}
-
-void column_squares(const float* b, int64_t b_stride, float* c, int inner, int n) {
-  for (int i = 0; i < inner; ++i) {
-    for (int j = 0; j < n; ++j) c[j] = std::fma(b[i * b_stride + j], b[i * b_stride + j], c[j]);
-  }
-}
-
-void accumulate(const float* a, int64_t a_stride, const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride,
-                int m, int inner, int n) {
-  accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
-}
-
-void accumulate_f32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c, int64_t c_stride,
-                    int m, int inner, int n) {
-  accumulate_any(a, a_stride, b, b_stride, c, c_stride, m, inner, n);
-}
-
-float softmax_tile(float* s, int n, float scale, float* m, float* l) {
-  float largest = *m;
-  for (int i = 0; i < n; ++i) {
-    s[i] *= scale;
-    largest = s[i] > largest ? s[i] : largest;
-  }
-  const float top = largest > -kLargest ? largest : -kLargest;  // -inf less -inf would be a NaN
-  const float rescale = exp_f32(*m - top);
-  float partial[16] = {};
-  for (int i = 0; i < n; ++i) {
-    s[i] = exp_f32(s[i] - top);
-    partial[i % 16] += s[i];
-  }
-  for (int step = 8; step >= 1; step /= 2) {
-    for (int j = 0; j < step; ++j) partial[j] += partial[j + step];
-  }
-  *m = largest;
-  *l = std::fma(*l, rescale, partial[0]);
-  return rescale;
 }
 
 }  // namespace fieldprint::scalar
