@@ -134,7 +134,7 @@ struct KernelTable {
 
   // x [n] -> `out`, n a multiple of 32: all blocks in 8 bits, d = max|x| / 127, q = round to even(x * 127 / max|x|);
   // and those with d^2 above kFineLimit times the row's mean of d^2 in 16 (the blocks with outliers, in SmolLM2 about
-  // one in six: docs/decisions/0004-fine-activation-blocks.md).
+  // one in seven: docs/decisions/0004-fine-activation-blocks.md).
   void (*quantize)(const float* x, int n, const Activations& out) = nullptr;
 
   // y = x / sqrt(mean(x^2) + eps) * weight, all [n].

@@ -12,26 +12,23 @@ namespace fieldprint {
 
 class KvPage {
  public:
-  std::byte* data() const { return data_.get(); }
+  std::byte* data() const { return data_; }
   bool shared() const { return holders_ > 1; }  // by several sequences, or by one and a pin: not to be written to
   bool pinned() const { return pins_ > 0; }
 
  private:
   friend class PagePool;
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-  std::unique_ptr<std::byte, Free> data_;
+  std::byte* data_ = nullptr;
   int holders_ = 0;  // pins among them
   int pins_ = 0;
 };
 
 class PagePool {
  public:
-  explicit PagePool(int64_t page_bytes) : page_bytes_(page_bytes) {}
+  explicit PagePool(int64_t page_bytes);
 
-  // A page of page_bytes, 64-byte aligned, with one holder; zeros the first time, stale afterwards. Throws
-  // std::bad_alloc.
+  // A page of page_bytes, 64-byte aligned, with one holder; zeros the first time, which nobody has touched yet, stale
+  // afterwards. Throws std::bad_alloc.
   KvPage* take();
   void hold(KvPage* page) { ++page->holders_; }  // one more holder
   void give_back(KvPage* page);                  // one less
@@ -45,7 +42,18 @@ class PagePool {
   int64_t pages_pinned() const { return pinned_; }
 
  private:
+  // Pages are cut from slabs of huge pages: a walk over a long context misses the TLB less often.
+  struct Unmap {
+    size_t bytes;
+    void operator()(std::byte* p) const;
+  };
+  using Slab = std::unique_ptr<std::byte, Unmap>;
+  static Slab map(size_t bytes);
+
   int64_t page_bytes_;
+  size_t stride_;  // page_bytes, aligned
+  std::vector<Slab> slabs_;
+  size_t cut_ = 0;  // bytes of the last slab that are pages
   std::deque<KvPage> pages_;
   std::vector<KvPage*> free_;
   int64_t pinned_ = 0;
