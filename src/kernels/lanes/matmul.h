@@ -260,7 +260,7 @@ struct alignas(64) Panel {
 
 // Asks for a row group's blocks [first, first + count), a few lines a step, `count` steps in all.
 template <class F, class V>
-struct Fetch {
+struct RowsAhead {
   const uint8_t* row;
   int64_t stride;
   int at = 0, count;
@@ -277,7 +277,7 @@ struct Fetch {
 
 // Blocks [first, first + count) of a row group.
 template <class F, class V>
-void fill_panel(const Rows<V>& rows, int first, int count, Fetch<F, V>* ahead, Panel<F, V>* panel) {
+void fill_panel(const Rows<V>& rows, int first, int count, RowsAhead<F, V>* ahead, Panel<F, V>* panel) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
   for (int b = 0; b < count; b += F::kSuper) {
     const int64_t offset = (first + b) / F::kSuper * kBytes;
@@ -320,7 +320,7 @@ struct TileOut {
 // T tokens from `x` on times a panel of blocks [first, first + count).
 template <class F, class V, int T>
 inline void panel_tile(const Panel<F, V>* panel, int first, int count, Activations x, int k, const TileOut& out,
-                       Fetch<F, V>* ahead) {
+                       RowsAhead<F, V>* ahead) {
   using Float = typename V::Float;
   constexpr int G = kPanelGroups;
   x = {nullptr, x.high.skip(first), x.low.skip(first), x.fine + first / kFineWord};
@@ -377,7 +377,7 @@ void many_tokens(const Matmul& args) {
       for (int b0 = 0; b0 < blocks; b0 += width) {
         const int count = blocks - b0 < width ? blocks - b0 : width;
         // The next rows' blocks are asked for meanwhile: half while the panel is filled, half while it is first used.
-        Fetch<F, V> ahead[kPanelGroups];
+        RowsAhead<F, V> ahead[kPanelGroups];
         for (int g = 0; g < kPanelGroups; ++g) {
           const int64_t offset = b0 / F::kSuper * static_cast<int64_t>(sizeof(typename F::Block));
           ahead[g] = {rows[g].base + offset + (row + kRows < args.row_end ? kRows * args.row_bytes : 0), args.row_bytes,
