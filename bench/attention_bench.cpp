@@ -5,31 +5,18 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstring>
 #include <vector>
 
 #include "base/float16.h"
 #include "base/rng.h"
 #include "kernels/select.h"
+#include "peak.h"
 
 namespace fieldprint {
 namespace {
 
 constexpr int kKeys = kSoftmaxKeys;
-
-// Operations a second of the ISA's float32 units.
-double peak(const KernelTable& kernels) {
-  double best = 0;
-  for (int i = 0; i < 3; ++i) {
-    int64_t sink = 0;
-    const auto start = std::chrono::steady_clock::now();
-    const auto done = static_cast<double>(kernels.burst_f32(2'000'000, &sink));
-    benchmark::DoNotOptimize(sink);
-    best = std::max(best, done / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
-}
 
 std::vector<float> normals(size_t count) {
   Rng rng(1);
@@ -65,7 +52,7 @@ void product(benchmark::State& state, const KernelTable& kernels,
     benchmark::ClobberMemory();
   }
   const double operations = 2.0 * rows * inner * n * static_cast<double>(state.iterations());
-  state.counters["of_f32"] = benchmark::Counter(operations / peak(kernels), benchmark::Counter::kIsRate);
+  state.counters["of_f32"] = benchmark::Counter(operations / peak(kernels.burst_f32), benchmark::Counter::kIsRate);
 }
 
 void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int d) {

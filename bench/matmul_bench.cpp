@@ -5,7 +5,6 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -13,6 +12,7 @@
 
 #include "base/rng.h"
 #include "kernels/select.h"
+#include "peak.h"
 #include "quant/random_blocks.h"
 
 namespace fieldprint {
@@ -28,19 +28,6 @@ using Memory = std::unique_ptr<std::byte, Free>;
 
 Memory allocate(size_t bytes) {
   return Memory(static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
-}
-
-// Operations a second of the ISA's integer units.
-double peak(const KernelTable& kernels) {
-  double best = 0;
-  for (int i = 0; i < 3; ++i) {
-    int64_t sink = 0;
-    const auto start = std::chrono::steady_clock::now();
-    const auto done = static_cast<double>(kernels.burst_int8(2'000'000, &sink));
-    benchmark::DoNotOptimize(sink);
-    best = std::max(best, done / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
 }
 
 void run(benchmark::State& state, const KernelTable& kernels, const QuantType& type, int tokens, int64_t bytes) {
@@ -86,7 +73,7 @@ void run(benchmark::State& state, const KernelTable& kernels, const QuantType& t
     }
     benchmark::ClobberMemory();
   }
-  static const double most = peak(kernels);
+  static const double most = peak(kernels.burst_int8);
   const auto products = static_cast<double>(state.iterations()) * rows * kWidth * tokens;
   state.counters["GB/s"] =
       benchmark::Counter(static_cast<double>(state.iterations()) * static_cast<double>(rows * row_bytes) / 1e9,

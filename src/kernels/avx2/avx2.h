@@ -6,31 +6,9 @@
 
 namespace fieldprint::avx2 {
 
-void matmul_f32(const Matmul&);
-void matmul_f16(const Matmul&);
-void matmul_bf16(const Matmul&);
-void matmul_q8_0(const Matmul&);
-void matmul_q4_0(const Matmul&);
-void matmul_q4_1(const Matmul&);
-void matmul_q5_0(const Matmul&);
-void matmul_q5_1(const Matmul&);
-void matmul_q2_k(const Matmul&);
-void matmul_q3_k(const Matmul&);
-void matmul_q4_k(const Matmul&);
-void matmul_q5_k(const Matmul&);
-void matmul_q6_k(const Matmul&);
-void matmul_iq4_xs(const Matmul&);
-void matmul_iq4_nl(const Matmul&);
-void matmul_mxfp4(const Matmul&);
-void matmul_iq1_s(const Matmul&);
-void matmul_iq1_m(const Matmul&);
-void matmul_iq2_xxs(const Matmul&);
-void matmul_iq2_xs(const Matmul&);
-void matmul_iq2_s(const Matmul&);
-void matmul_iq3_xxs(const Matmul&);
-void matmul_iq3_s(const Matmul&);
-void matmul_tq1_0(const Matmul&);
-void matmul_tq2_0(const Matmul&);
+#define MATMUL_TYPE(name, stem) void matmul_##stem(const Matmul&);
+#include "kernels/matmul_types.def"
+#undef MATMUL_TYPE
 void quantize(const float* x, int n, const Activations& out);
 void rms_norm(const float* x, const float* weight, int n, float eps, float* y);
 void silu_mul(const float* gate, const float* up, int n, float* y);

@@ -1,0 +1,25 @@
+// What a ladder's shares are shares of.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+namespace fieldprint {
+
+// Operations a second of a burst of the kernel table (burst_int8, burst_f32), on one thread.
+inline double peak(int64_t (*burst)(int64_t rounds, int64_t* sink)) {
+  double best = 0;
+  for (int i = 0; i < 3; ++i) {
+    int64_t sink = 0;
+    const auto start = std::chrono::steady_clock::now();
+    const auto done = static_cast<double>(burst(2'000'000, &sink));
+    benchmark::DoNotOptimize(sink);
+    best = std::max(best, done / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+}  // namespace fieldprint
