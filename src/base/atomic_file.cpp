@@ -27,6 +27,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
     if (fd_ >= 0 || errno != EEXIST) break;
   }
   if (fd_ < 0) fail("cannot create the file");
+  pieces_ = PieceWriter(fd_, 0);
 }
 
 AtomicFile::~AtomicFile() {
@@ -39,16 +40,11 @@ void AtomicFile::fail(const char* what) const {
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("cannot write the file");
-    bytes = bytes.subspan(static_cast<size_t>(written));
-  }
+  if (!pieces_.write(bytes)) fail("cannot write the file");
 }
 
 void AtomicFile::commit() {
-  if (::fsync(fd_) != 0) fail("cannot write the file");
+  if (!pieces_.flush() || ::fsync(fd_) != 0) fail("cannot write the file");
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0) fail("cannot write the file");

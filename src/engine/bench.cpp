@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 
+#include "base/huge_memory.h"
 #include "base/rng.h"
 #include "engine/stepper.h"
 #include "fieldprint/error.h"
@@ -22,16 +23,17 @@ constexpr int kCeilingRepeats = 3;
 constexpr int64_t kBurstRounds = 2'000'000;
 
 double read_bandwidth(ThreadPool& pool) {
-  const std::unique_ptr<uint64_t[]> memory(new uint64_t[kReadBytes / sizeof(uint64_t)]);
+  const HugeMemory huge(kReadBytes);
+  auto* const memory = reinterpret_cast<uint64_t*>(huge.data());
   constexpr size_t kWords = kReadPiece / sizeof(uint64_t);
   const auto pieces = static_cast<int64_t>(kReadBytes / kReadPiece);
-  pool.run(pieces, [&](int64_t i, int) { std::fill_n(memory.get() + static_cast<size_t>(i) * kWords, kWords, 1); });
+  pool.run(pieces, [&](int64_t i, int) { std::fill_n(memory + static_cast<size_t>(i) * kWords, kWords, 1); });
   double best = 0;
   std::vector<uint64_t> sums(static_cast<size_t>(pieces));
   for (int repeat = 0; repeat < kCeilingRepeats; ++repeat) {
     const auto start = Clock::now();
     pool.run(pieces, [&](int64_t i, int) {
-      const uint64_t* words = memory.get() + static_cast<size_t>(i) * kWords;
+      const uint64_t* words = memory + static_cast<size_t>(i) * kWords;
       uint64_t sum[8] = {};
       for (size_t w = 0; w < kWords; w += 8) {
         for (size_t j = 0; j < 8; ++j) sum[j] += words[w + j];

@@ -281,7 +281,9 @@ TEST_F(Pull, ADiskWithoutRoomIsASentence) {
     EXPECT_NE(std::string(error.what()).find("MB are needed"), std::string::npos);
   }
   try {
-    OutputFile("/dev/full", OutputFile::Mode::kFresh).write("x", 1);
+    OutputFile full("/dev/full", OutputFile::Mode::kFresh);
+    full.write("x", 1);
+    full.flush();
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kIo);

@@ -63,29 +63,25 @@ PullLock::~PullLock() { ::close(fd_); }
 OutputFile::OutputFile(const std::filesystem::path& path, Mode mode) : path_(path.string()) {
   fd_ = open_or_fail(path, O_WRONLY | O_CREAT | (mode == Mode::kFresh ? O_TRUNC : O_APPEND));
   struct stat status {};
-  if (::fstat(fd_, &status) == 0) size_ = static_cast<uint64_t>(status.st_size);
+  pieces_ = PieceWriter(fd_, ::fstat(fd_, &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0);
 }
 
-OutputFile::~OutputFile() { ::close(fd_); }
+OutputFile::~OutputFile() {
+  [[maybe_unused]] const bool kept = pieces_.flush();  // of a download that broke off, for the next try
+  ::close(fd_);
+}
 
 void OutputFile::write(const void* data, size_t bytes) {
-  for (const char* next = static_cast<const char*>(data); bytes > 0;) {
-    const ssize_t written = ::write(fd_, next, bytes);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("cannot write", path_, errno);
-    next += written;
-    bytes -= static_cast<size_t>(written);
-    size_ += static_cast<uint64_t>(written);
-  }
+  if (!pieces_.write({static_cast<const std::byte*>(data), bytes})) fail("cannot write", path_, errno);
 }
 
 void OutputFile::empty() {
   if (::ftruncate(fd_, 0) != 0 || ::lseek(fd_, 0, SEEK_SET) != 0) fail("cannot empty the file", path_, errno);
-  size_ = 0;
+  pieces_.forget();
 }
 
 void OutputFile::flush() {
-  if (::fsync(fd_) != 0) fail("cannot write", path_, errno);
+  if (!pieces_.flush() || ::fsync(fd_) != 0) fail("cannot write", path_, errno);
 }
 
 void make_folders(const std::filesystem::path& folder) {

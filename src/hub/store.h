@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/piece_writer.h"
 #include "fieldprint/progress.h"
 
 namespace fieldprint {
@@ -50,12 +51,12 @@ class OutputFile {
   void write(const void* data, size_t bytes);
   void empty();  // back to no bytes
   void flush();  // on the disk when it returns
-  uint64_t size() const { return size_; }
+  uint64_t size() const { return pieces_.size(); }
 
  private:
   std::string path_;
   int fd_ = -1;
-  uint64_t size_ = 0;
+  PieceWriter pieces_{-1, 0};
 };
 
 void make_folders(const std::filesystem::path& folder);

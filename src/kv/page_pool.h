@@ -5,8 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <vector>
+
+#include "base/huge_memory.h"
 
 namespace fieldprint {
 
@@ -42,17 +43,9 @@ class PagePool {
   int64_t pages_pinned() const { return pinned_; }
 
  private:
-  // Pages are cut from slabs of huge pages: a walk over a long context misses the TLB less often.
-  struct Unmap {
-    size_t bytes;
-    void operator()(std::byte* p) const;
-  };
-  using Slab = std::unique_ptr<std::byte, Unmap>;
-  static Slab map(size_t bytes);
-
   int64_t page_bytes_;
   size_t stride_;  // page_bytes, aligned
-  std::vector<Slab> slabs_;
+  std::vector<HugeMemory> slabs_;  // that pages are cut from
   size_t cut_ = 0;  // bytes of the last slab that are pages
   std::deque<KvPage> pages_;
   std::vector<KvPage*> free_;
