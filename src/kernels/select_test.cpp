@@ -91,9 +91,9 @@ struct Inputs {
   struct Part {
     std::vector<int8_t> q;
     std::vector<float> d, sum;
-    std::vector<int16_t> parts;
-    explicit Part(size_t n) : q(n), d(n / 32), sum(n / 32), parts(n / 16) {}
-    Quantized quantized() { return {q.data(), d.data(), parts.data(), sum.data()}; }
+    std::vector<int16_t> parts, pairs;
+    explicit Part(size_t n) : q(n), d(n / 32), sum(n / 32), parts(n / 16), pairs(n / 8) {}
+    Quantized quantized() { return {q.data(), d.data(), parts.data(), pairs.data(), sum.data()}; }
     bool operator==(const Part&) const = default;
   };
 
@@ -213,6 +213,7 @@ TEST(Kernels, MatmulDoesNotSaturate) {
       for (Inputs::Part* part : {&in.high, &in.low}) {
         for (size_t i = 0; i < part->q.size(); ++i) part->q[i] = static_cast<int8_t>(i / k % 2 == 0 ? 127 : -127);
         for (size_t p = 0; p < part->parts.size(); ++p) part->parts[p] = static_cast<int16_t>(part->q[p * 16] * 16);
+        for (size_t p = 0; p < part->pairs.size(); ++p) part->pairs[p] = static_cast<int16_t>(part->q[p * 8] * 8);
         for (size_t b = 0; b < part->d.size(); ++b) part->d[b] = 1, part->sum[b] = part->q[b * 32] * 32.0f;
       }
       std::fill(in.fine.begin(), in.fine.end(), 0x2u);
@@ -290,16 +291,20 @@ TEST(Kernels, ActivationsAreWithinHalfAStepAndOutliersAreFine) {
   for (size_t b = 0; b < in.high.d.size(); ++b) {
     const bool is_fine = in.is_fine(b);
     const auto step = static_cast<double>(is_fine ? in.low.d[b] : in.high.d[b]);
-    int parts[2] = {}, low_parts[2] = {};
+    int parts[2] = {}, low_parts[2] = {}, pairs[4] = {}, low_pairs[4] = {};
     for (size_t i = b * 32; i < b * 32 + 32; ++i) {
       ASSERT_LE(std::abs(static_cast<double>(in.x[i]) - in.value(i)), 0.51 * step) << i;
       parts[i / 16 % 2] += in.high.q[i];
       low_parts[i / 16 % 2] += in.low.q[i];
+      pairs[i / 16 % 2 * 2 + i % 4 / 2] += in.high.q[i];
+      low_pairs[i / 16 % 2 * 2 + i % 4 / 2] += in.low.q[i];
     }
     for (size_t p = 0; p < 2; ++p) ASSERT_EQ(parts[p], in.high.parts[2 * b + p]);
+    for (size_t p = 0; p < 4; ++p) ASSERT_EQ(pairs[p], in.high.pairs[4 * b + p]);
     ASSERT_EQ(in.high.sum[b], in.high.d[b] * static_cast<float>(parts[0] + parts[1]));
     if (!is_fine) continue;
     for (size_t p = 0; p < 2; ++p) ASSERT_EQ(low_parts[p], in.low.parts[2 * b + p]);
+    for (size_t p = 0; p < 4; ++p) ASSERT_EQ(low_pairs[p], in.low.pairs[4 * b + p]);
     ASSERT_EQ(in.low.sum[b], in.low.d[b] * static_cast<float>(low_parts[0] + low_parts[1]));
     ++fine;
   }

@@ -37,11 +37,12 @@ struct Quantized {
   int8_t* q = nullptr;       // [tokens, k]  in [-127, 127]
   float* d = nullptr;        // [tokens, k / 32]
   int16_t* parts = nullptr;  // [tokens, k / 16]  sums of 16 q
+  int16_t* pairs = nullptr;  // [tokens, k / 16, 2]  the same of every first two of four, of every last two
   float* sum = nullptr;      // [tokens, k / 32]  d * sum of the block's q
 
   // Always inlined, so that there is no copy of one ISA that the linker could keep for all.
   [[gnu::always_inline]] Quantized skip(int64_t blocks) const {
-    return {q + blocks * 32, d + blocks, parts + blocks * 2, sum + blocks};
+    return {q + blocks * 32, d + blocks, parts + blocks * 2, pairs + blocks * 4, sum + blocks};
   }
   [[gnu::always_inline]] Quantized from(int64_t token, int k) const { return skip(token * (k / 32)); }
 };

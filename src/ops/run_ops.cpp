@@ -438,8 +438,8 @@ class RunOpsImpl final : public RunOps {
     const int k = static_cast<int>(x.cols());
     const auto size = static_cast<size_t>(x.rows()) * static_cast<size_t>(k);
     const auto words = static_cast<size_t>(x.rows()) * static_cast<size_t>(Activations::fine_words(k));
-    // A block of 32: the integers, d, sum, and two parts.
-    const size_t half = size + size / kActivationBlock * (2 * sizeof(float) + 2 * sizeof(int16_t));
+    // A block of 32: the integers, d, sum, two parts and four pairs.
+    const size_t half = size + size / kActivationBlock * (2 * sizeof(float) + 6 * sizeof(int16_t));
     std::byte* memory = slot.quantized.require(2 * half + words * sizeof(uint32_t));
     const auto lay = [size](std::byte* at) {
       Quantized part;
@@ -447,6 +447,7 @@ class RunOpsImpl final : public RunOps {
       part.d = reinterpret_cast<float*>(at + size);
       part.sum = part.d + size / kActivationBlock;
       part.parts = reinterpret_cast<int16_t*>(part.sum + size / kActivationBlock);
+      part.pairs = part.parts + size / kActivationBlock * 2;
       return part;
     };
     *out = {nullptr, lay(memory), lay(memory + half), reinterpret_cast<uint32_t*>(memory + 2 * half)};

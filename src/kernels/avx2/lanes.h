@@ -16,7 +16,7 @@ struct Vec {
   static constexpr int kTile = 4;  // tokens: with two row groups, eight sums in registers
   static constexpr int kSignedBias = 0;
   static constexpr int kSignedRun = 8;
-  // How many pairs of products of bytes up to `most` with bytes up to 127 the 16 bits of a sum hold: 8, 4, 2.
+  // How many pairs of products of numbers up to `most` with bytes up to 127 the 16 bits of a sum hold: 8, 4, 2.
   static constexpr int run(int most) { return most <= 16 ? 8 : most <= 32 ? 4 : 2; }
 
   static Int zero() { return _mm256_setzero_si256(); }
@@ -54,13 +54,10 @@ struct Vec {
   }
   static Int add_8(Int a, Int b) { return _mm256_add_epi8(a, b); }
   static Int sub_8(Int a, Int b) { return _mm256_sub_epi8(a, b); }
+  static Int add_16(Int a, Int b) { return _mm256_add_epi16(a, b); }
   static Int add_32(Int a, Int b) { return _mm256_add_epi32(a, b); }
   static Int sub(Int a, Int b) { return _mm256_sub_epi32(a, b); }
   static Int madd(Int a, Int b) { return _mm256_madd_epi16(a, b); }
-  template <int N>  // a power of two
-  static Int times(Int a) {
-    return _mm256_slli_epi32(a, __builtin_ctz(N));
-  }
   static Int shuffle(Int table, Int index) { return _mm256_shuffle_epi8(table, index); }
   static Int at_most(Int a, Int b) { return _mm256_min_epu8(a, b); }
   static Int above(Int a, Int b) { return _mm256_subs_epu8(a, b); }  // a - b, or 0
@@ -92,9 +89,15 @@ struct Vec {
   static Int second_factor(Int pair) { return _mm256_shuffle_epi8(pair, dwords(0x03020302, 0x04040404)); }
   static Int one_factor() { return words(1); }
 
+  // What a sum of bytes that have N too much begins with: `pairs`, the sums of x in its words, times -N.
+  template <int N>
+  static Int without(Int pairs) {
+    return _mm256_mullo_epi16(pairs, words(-N));
+  }
   static Int multiply(Int sum, Int values, Int x) {
     return now(_mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)));
   }
+  static Int add_sums(Int a, Int b) { return add_16(a, b); }
   template <int>
   static Int add(Int isum, Int sum, Int factor) {
     return now(_mm256_add_epi32(isum, _mm256_madd_epi16(sum, factor)));

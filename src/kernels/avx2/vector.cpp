@@ -16,10 +16,13 @@ inline void quantize_block(const __m256* x, float inverse, float d, const Quanti
   const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
   const __m256i bytes = _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.q + b * 32), bytes);
-  // Sums of 16: the halves of the register.
-  const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
-  const __m256i twos = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
-  const __m256i sums = _mm256_add_epi32(twos, _mm256_shuffle_epi32(twos, 0xb1));
+  // In each half of the register two words, the sums of pairs, and from them the sum of 16.
+  const __m256i fours = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
+  const __m256i twos = _mm256_add_epi16(fours, _mm256_shuffle_epi32(fours, 0x4e));
+  const __m256i pairs = _mm256_add_epi16(twos, _mm256_shuffle_epi32(twos, 0xb1));
+  const __m256i sums = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  _mm_storeu_si32(to.pairs + 4 * b, _mm256_castsi256_si128(pairs));
+  _mm_storeu_si32(to.pairs + 4 * b + 2, _mm256_extracti128_si256(pairs, 1));
   const int first = _mm_cvtsi128_si32(_mm256_castsi256_si128(sums)),
             second = _mm_cvtsi128_si32(_mm256_extracti128_si256(sums, 1));
   to.d[b] = d;

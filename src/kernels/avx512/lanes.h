@@ -53,13 +53,10 @@ struct Vec {
   }
   static Int add_8(Int a, Int b) { return _mm512_add_epi8(a, b); }
   static Int sub_8(Int a, Int b) { return _mm512_sub_epi8(a, b); }
+  static Int add_16(Int a, Int b) { return _mm512_add_epi16(a, b); }
   static Int add_32(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static Int sub(Int a, Int b) { return _mm512_sub_epi32(a, b); }
   static Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }
-  template <int N>  // a power of two
-  static Int times(Int a) {
-    return _mm512_slli_epi32(a, __builtin_ctz(N));
-  }
   static Int shuffle(Int table, Int index) { return _mm512_shuffle_epi8(table, index); }
   static Int at_most(Int a, Int b) { return _mm512_min_epu8(a, b); }
   static Int above(Int a, Int b) { return _mm512_subs_epu8(a, b); }  // a - b, or 0
@@ -92,7 +89,13 @@ struct Vec {
   static Int second_factor(Int pair) { return _mm512_srai_epi32(pair, 16); }
   static Int one_factor() { return zero(); }
 
+  // What a sum of bytes that have N too much begins with: `pairs`, the sums of x in two words, times -N.
+  template <int N>
+  static Int without(Int pairs) {
+    return _mm512_madd_epi16(pairs, words(-N));
+  }
   static Int multiply(Int sum, Int values, Int x) { return _mm512_dpbusd_epi32(sum, values, x); }
+  static Int add_sums(Int a, Int b) { return add_32(a, b); }
   template <int kGroups>
   static Int add(Int isum, Int sum, Int factor) {
     return _mm512_add_epi32(isum, kGroups == 2 ? _mm512_mullo_epi32(sum, factor) : sum);

@@ -64,18 +64,33 @@ inline void read16(const Rows<V>& rows, int64_t offset, typename V::Int* words) 
 //   word<C, Y, I>(raw, head)           the half's values 4 * I .. 4 * I + 3
 //   kMost                  the largest byte that word() gives
 //   kSigned                word() gives signed bytes (through V::from_signed)
-//   kOffset                what is to be taken off word()'s bytes
+//   kOffset                what word()'s bytes have too much
 //   kMin                   values have a minimum
 //   kGroups                2: every 16 values have an integer scale (and minimum) of their own
 template <class F, class V>
 constexpr int kBias = F::kSigned ? V::kSignedBias : F::kOffset;
 
-// Products that V adds up before it must look at the scale, or at the 16 bits of its sums.
+// Products that V adds up before it must look at the scale, or at the 16 bits of its sums: sums of what the bytes are
+// without their offset, since they begin so.
 template <class F, class V>
 constexpr int run_length() {
-  const int group = F::kGroups == 2 ? 4 : 8;
-  const int limit = F::kSigned ? V::kSignedRun : V::run(F::kMost);
-  return limit < group ? limit : group;
+  constexpr int kGroup = F::kGroups == 2 ? 4 : 8;
+  constexpr int kLargest = F::kOffset > F::kMost - F::kOffset ? F::kOffset : F::kMost - F::kOffset;
+  constexpr int kLimit = F::kSigned ? V::kSignedRun : V::run(kLargest);
+  static_assert(F::kOffset == 0 || kLimit >= 4);
+  return kLimit < kGroup ? kLimit : kGroup;
+}
+
+// What the sum of words [i, i + count) of a block begins with.
+template <class F, class V>
+inline typename V::Int begin_run(const int16_t* pairs, int i, int count) {
+  constexpr int kOff = kBias<F, V>;
+  if constexpr (kOff == 0) return V::zero();
+  else {
+    typename V::Int sums = V::broadcast(pairs + i / 4 * 2);
+    if (count > 4) sums = V::add_16(sums, V::broadcast(pairs + 2));
+    return V::template without<kOff>(sums);
+  }
 }
 
 // sum += four values of every row times the four bytes of `x`.
@@ -84,18 +99,17 @@ inline void multiply_word(typename V::Int* sum, typename V::Int values, typename
   if constexpr (F::kSigned) *sum = V::multiply_signed(*sum, values, x, factor);
   else *sum = V::multiply(*sum, values, x);
 }
-// isum += a run's sum, which begins anew.
+// isum += a run's sum.
 template <class F, class V>
-inline void add_run(typename V::Int* isum, typename V::Int* sum, typename V::Int factor) {
-  if constexpr (F::kSigned) *isum = V::template add_signed<F::kGroups>(*isum, *sum, factor);
-  else *isum = V::template add<F::kGroups>(*isum, *sum, factor);
-  *sum = V::zero();
+inline void add_run(typename V::Int* isum, typename V::Int sum, typename V::Int factor) {
+  if constexpr (F::kSigned) *isum = V::template add_signed<F::kGroups>(*isum, sum, factor);
+  else *isum = V::template add<F::kGroups>(*isum, sum, factor);
 }
 
-// isum[g][t] = the integer sum of one block of G row groups with the bytes of T tokens at x, x + stride ...
+// isum[g][t] = the integer sum of one block of G row groups with block b of T tokens, k numbers each, from x on.
 template <class F, class V, int G, int T>
-inline void products(const typename V::Int* const* values, const typename V::Int* pair, const int8_t* x, int64_t stride,
-                     typename V::Int (*isum)[T]) {
+inline void products(const typename V::Int* const* values, const typename V::Int* pair, const Quantized& x, int64_t b,
+                     int64_t k, typename V::Int (*isum)[T]) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>();
   Int factor[G][2];
@@ -107,18 +121,19 @@ inline void products(const typename V::Int* const* values, const typename V::Int
 #pragma GCC unroll 8
   for (int i0 = 0; i0 < kVectors; i0 += kRun) {
     Int sum[G][T];
-    for (int g = 0; g < G; ++g) {
-      for (int t = 0; t < T; ++t) sum[g][t] = V::zero();
+    for (int t = 0; t < T; ++t) {
+      const Int start = begin_run<F, V>(x.pairs + 4 * b + t * (k / 8), i0, kRun);
+      for (int g = 0; g < G; ++g) sum[g][t] = start;
     }
 #pragma GCC unroll 8
     for (int i = i0; i < i0 + kRun; ++i) {
       for (int t = 0; t < T; ++t) {
-        const Int word = V::broadcast(x + t * stride + 4 * i);
+        const Int word = V::broadcast(x.q + 32 * b + t * k + 4 * i);
         for (int g = 0; g < G; ++g) multiply_word<F, V>(&sum[g][t], values[g][i], word, factor[g][i / 4]);
       }
     }
     for (int g = 0; g < G; ++g) {
-      for (int t = 0; t < T; ++t) add_run<F, V>(&isum[g][t], &sum[g][t], factor[g][i0 / 4]);
+      for (int t = 0; t < T; ++t) add_run<F, V>(&isum[g][t], sum[g][t], factor[g][i0 / 4]);
     }
   }
 }
@@ -126,12 +141,7 @@ inline void products(const typename V::Int* const* values, const typename V::Int
 // acc + block b's contribution, as the contract writes it.
 template <class F, class V>
 inline typename V::Float absorb(typename V::Float acc, typename V::Int isum, typename V::Float d, typename V::Float m,
-                                typename V::Int pair, typename V::Int min_pair, const Quantized& x, int64_t b) {
-  constexpr int kOff = kBias<F, V>;
-  if constexpr (kOff != 0 && F::kGroups == 1)
-    isum = V::sub(isum, V::madd(V::broadcast(x.parts + 2 * b), V::words(kOff)));
-  if constexpr (kOff != 0 && F::kGroups == 2)
-    isum = V::sub(isum, V::template times<kOff>(V::madd(pair, V::broadcast(x.parts + 2 * b))));
+                                typename V::Int min_pair, const Quantized& x, int64_t b) {
   const typename V::Float dx = V::broadcast(x.d + b);
   acc = V::fma(V::mul(d, dx), V::to_float(isum), acc);
   if constexpr (F::kMin && F::kGroups == 1) acc = V::fma(m, V::broadcast(x.sum + b), acc);
@@ -157,22 +167,28 @@ inline __attribute__((always_inline)) void repeat(Function&& f) {
   }
 }
 
-// isum += the integer sum of half Y of chunk C with 16 bytes of q, and rest += that with those of q_low if kFine. Word
-// by word, so that few of them wait in registers.
+// isum += the integer sum of half Y of chunk C with half `at` (16 numbers) of `high`, and rest += that with that of
+// `low` if kFine. Word by word, so that few of them wait in registers; what a run begins with comes last for that.
 template <class F, class V, int C, int Y, bool kFine>
 inline __attribute__((always_inline)) void half_products(const typename V::Int* raw, const typename V::Int* head,
-                                                         typename V::Int factor, const int8_t* q, const int8_t* q_low,
-                                                         typename V::Int* isum, typename V::Int* rest) {
+                                                         typename V::Int factor, const Quantized& high,
+                                                         const Quantized& low, int at, typename V::Int* isum,
+                                                         typename V::Int* rest) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>() < 4 ? run_length<F, V>() : 4;
+  const auto add = [&](Int* to, Int sum, const int16_t* pairs) {
+    if constexpr (kBias<F, V> != 0) sum = V::add_sums(sum, begin_run<F, V>(pairs, 0, kRun));
+    add_run<F, V>(to, sum, factor);
+  };
   Int sum = V::zero(), less = V::zero();
   repeat<4>([&]<int I>() __attribute__((always_inline)) {
     const Int values = F::template word<C, Y, I>(raw, head);
-    multiply_word<F, V>(&sum, values, V::broadcast(q + 4 * I), factor);
-    if constexpr (kFine) multiply_word<F, V>(&less, values, V::broadcast(q_low + 4 * I), factor);
+    multiply_word<F, V>(&sum, values, V::broadcast(high.q + 16 * at + 4 * I), factor);
+    if constexpr (kFine) multiply_word<F, V>(&less, values, V::broadcast(low.q + 16 * at + 4 * I), factor);
     if constexpr ((I + 1) % kRun == 0) {
-      add_run<F, V>(isum, &sum, factor);
-      if constexpr (kFine) add_run<F, V>(rest, &less, factor);
+      add(isum, sum, high.pairs + 2 * at);
+      if constexpr (kFine) add(rest, less, low.pairs + 2 * at);
+      sum = less = V::zero();
     }
   });
 }
@@ -187,8 +203,6 @@ inline __attribute__((always_inline)) void one_part(const Rows<V>& rows, int64_t
   using Int = typename V::Int;
   constexpr int64_t kPartBytes = int64_t{V::kLanes} * sizeof(typename F::Block) * F::kShare / F::kSuper;  // of all rows
   const int first = part * F::kShare;
-  const int8_t* const q = high.q + first * 32;
-  const int8_t* const q_low = low.q + first * 32;
   Int isum[F::kShare], rest[F::kShare];
   for (int s = 0; s < F::kShare; ++s) isum[s] = rest[s] = V::zero();
   fine >>= first;
@@ -204,8 +218,7 @@ inline __attribute__((always_inline)) void one_part(const Rows<V>& rows, int64_t
                          : kHalf % 2 == 0 ? V::first_factor(pair)
                                           : V::second_factor(pair);
       const auto half = [&]<bool kFine>() __attribute__((always_inline)) {
-        half_products<F, V, C, Y, kFine>(raw, head, factor, q + kHalf * 16, q_low + kHalf * 16, &isum[kBlock],
-                                         &rest[kBlock]);
+        half_products<F, V, C, Y, kFine>(raw, head, factor, high, low, 2 * first + kHalf, &isum[kBlock], &rest[kBlock]);
       };
       if ((fine >> kBlock & 1) != 0) half.template operator()<true>();
       else half.template operator()<false>();
@@ -213,9 +226,9 @@ inline __attribute__((always_inline)) void one_part(const Rows<V>& rows, int64_t
   });
   for (int s = 0; s < F::kShare; ++s) {
     const int b = first + s;
-    sums[0] = absorb<F, V>(sums[0], isum[s], scales.d[b], scales.m[b], scales.pair[b], scales.min_pair[b], high, b);
+    sums[0] = absorb<F, V>(sums[0], isum[s], scales.d[b], scales.m[b], scales.min_pair[b], high, b);
     if ((fine >> s & 1) != 0)
-      sums[1] = absorb<F, V>(sums[1], rest[s], scales.d[b], scales.m[b], scales.pair[b], scales.min_pair[b], low, b);
+      sums[1] = absorb<F, V>(sums[1], rest[s], scales.d[b], scales.m[b], scales.min_pair[b], low, b);
   }
 }
 
@@ -334,12 +347,12 @@ inline void panel_tile(const Panel<F, V>* panel, int first, int count, Activatio
     const typename V::Int* const values[G] = {panel[0].values[b], panel[1].values[b]};
     const typename V::Int pair[G] = {panel[0].pair[b], panel[1].pair[b]};
     typename V::Int isum[G][N];
-    products<F, V, G, N>(values, pair, q.q + b * 32, k, isum);
+    products<F, V, G, N>(values, pair, q, b, k, isum);
     for (int t = 0; t < N; ++t) {
       const Quantized row = q.from(t, k);
       for (int g = 0; g < G; ++g) {
-        sums[g][t] = absorb<F, V>(sums[g][t], isum[g][t], panel[g].d[b], panel[g].m[b], panel[g].pair[b],
-                                  panel[g].min_pair[b], row, b);
+        sums[g][t] =
+            absorb<F, V>(sums[g][t], isum[g][t], panel[g].d[b], panel[g].m[b], panel[g].min_pair[b], row, b);
       }
     }
   };

@@ -20,14 +20,16 @@ void quantize(const float* x, int n, const Activations& out) {
   const int blocks = n / 32;
   // One block of numbers in steps of d.
   const auto block = [](const float* values, float inverse, float d, const Quantized& to, int b) {
-    int parts[2] = {};
+    int pairs[4] = {};
     for (int i = 0; i < 32; ++i) {
       const float steps = std::fmin(std::fmax(values[i] * inverse, -127.0f), 127.0f);
       to.q[b * 32 + i] = static_cast<int8_t>((steps + ExpConstants::kRound) - ExpConstants::kRound);  // half to even
-      parts[i / 16] += to.q[b * 32 + i];
+      pairs[i / 16 * 2 + i % 4 / 2] += to.q[b * 32 + i];
     }
     to.d[b] = d;
-    to.parts[2 * b] = static_cast<int16_t>(parts[0]), to.parts[2 * b + 1] = static_cast<int16_t>(parts[1]);
+    for (int p = 0; p < 4; ++p) to.pairs[4 * b + p] = static_cast<int16_t>(pairs[p]);
+    const int parts[2] = {pairs[0] + pairs[1], pairs[2] + pairs[3]};
+    for (int p = 0; p < 2; ++p) to.parts[2 * b + p] = static_cast<int16_t>(parts[p]);
     to.sum[b] = d * static_cast<float>(parts[0] + parts[1]);
   };
   float squares = 0;
