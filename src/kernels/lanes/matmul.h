@@ -167,28 +167,21 @@ inline __attribute__((always_inline)) void repeat(Function&& f) {
   }
 }
 
-// isum += the integer sum of half Y of chunk C with half `at` (16 numbers) of `high`, and rest += that with that of
-// `low` if kFine. Word by word, so that few of them wait in registers; what a run begins with comes last for that.
-template <class F, class V, int C, int Y, bool kFine>
-inline __attribute__((always_inline)) void half_products(const typename V::Int* raw, const typename V::Int* head,
-                                                         typename V::Int factor, const Quantized& high,
-                                                         const Quantized& low, int at, typename V::Int* isum,
-                                                         typename V::Int* rest) {
+// isum += the integer sum of a half's four words with 16 numbers x; `pairs` are theirs. What the run begins with comes
+// last: GCC would keep it waiting in a register.
+template <class F, class V>
+inline __attribute__((always_inline)) void half_products(const typename V::Int* values, typename V::Int factor,
+                                                         const int8_t* x, const int16_t* pairs,
+                                                         typename V::Int* isum) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>() < 4 ? run_length<F, V>() : 4;
-  const auto add = [&](Int* to, Int sum, const int16_t* pairs) {
-    if constexpr (kBias<F, V> != 0) sum = V::add_sums(sum, begin_run<F, V>(pairs, 0, kRun));
-    add_run<F, V>(to, sum, factor);
-  };
-  Int sum = V::zero(), less = V::zero();
+  Int sum = V::zero();
   repeat<4>([&]<int I>() __attribute__((always_inline)) {
-    const Int values = F::template word<C, Y, I>(raw, head);
-    multiply_word<F, V>(&sum, values, V::broadcast(high.q + 16 * at + 4 * I), factor);
-    if constexpr (kFine) multiply_word<F, V>(&less, values, V::broadcast(low.q + 16 * at + 4 * I), factor);
+    multiply_word<F, V>(&sum, values[I], V::broadcast(x + 4 * I), factor);
     if constexpr ((I + 1) % kRun == 0) {
-      add(isum, sum, high.pairs + 2 * at);
-      if constexpr (kFine) add(rest, less, low.pairs + 2 * at);
-      sum = less = V::zero();
+      if constexpr (kBias<F, V> != 0) sum = V::add_sums(sum, begin_run<F, V>(pairs, 0, kRun));
+      add_run<F, V>(isum, sum, factor);
+      sum = V::zero();
     }
   });
 }
@@ -217,11 +210,12 @@ inline __attribute__((always_inline)) void one_part(const Rows<V>& rows, int64_t
       const Int factor = F::kGroups == 1  ? V::one_factor()
                          : kHalf % 2 == 0 ? V::first_factor(pair)
                                           : V::second_factor(pair);
-      const auto half = [&]<bool kFine>() __attribute__((always_inline)) {
-        half_products<F, V, C, Y, kFine>(raw, head, factor, high, low, 2 * first + kHalf, &isum[kBlock], &rest[kBlock]);
-      };
-      if ((fine >> kBlock & 1) != 0) half.template operator()<true>();
-      else half.template operator()<false>();
+      Int values[4];
+      repeat<4>([&]<int I>() __attribute__((always_inline)) { values[I] = F::template word<C, Y, I>(raw, head); });
+      const int at = 2 * first + kHalf;  // of halves
+      half_products<F, V>(values, factor, high.q + 16 * at, high.pairs + 2 * at, &isum[kBlock]);
+      if ((fine >> kBlock & 1) != 0)
+        half_products<F, V>(values, factor, low.q + 16 * at, low.pairs + 2 * at, &rest[kBlock]);
     });
   });
   for (int s = 0; s < F::kShare; ++s) {
