@@ -46,7 +46,7 @@ void run(benchmark::State& state, const KernelTable& kernels, const QuantType& t
   for (float& v : x) v = static_cast<float>(rng.normal());
   for (int i = 0; i < 2; ++i)
     q[i].resize(numbers), d[i].resize(numbers / 32), sum[i].resize(numbers / 32), parts[i].resize(numbers / 16);
-    pairs[i].resize(numbers / 8);
+  pairs[i].resize(numbers / 8);
   std::vector<uint32_t> fine(static_cast<size_t>(tokens * Activations::fine_words(kWidth)));
   const Activations in{x.data(),
                        {q[0].data(), d[0].data(), parts[0].data(), pairs[0].data(), sum[0].data()},

@@ -1,6 +1,7 @@
 #include "base/piece_writer.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,7 +9,6 @@
 #include <cstdlib>
 
 #include "base/huge_memory.h"
-#include "gtest/gtest.h"
 
 namespace fieldprint {
 namespace {

@@ -44,9 +44,9 @@ class PagePool {
 
  private:
   int64_t page_bytes_;
-  size_t stride_;  // page_bytes, aligned
+  size_t stride_;                  // page_bytes, aligned
   std::vector<HugeMemory> slabs_;  // that pages are cut from
-  size_t cut_ = 0;  // bytes of the last slab that are pages
+  size_t cut_ = 0;                 // bytes of the last slab that are pages
   std::deque<KvPage> pages_;
   std::vector<KvPage*> free_;
   int64_t pinned_ = 0;

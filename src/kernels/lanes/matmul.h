@@ -171,8 +171,7 @@ inline __attribute__((always_inline)) void repeat(Function&& f) {
 // last: GCC would keep it waiting in a register.
 template <class F, class V>
 inline __attribute__((always_inline)) void half_products(const typename V::Int* values, typename V::Int factor,
-                                                         const int8_t* x, const int16_t* pairs,
-                                                         typename V::Int* isum) {
+                                                         const int8_t* x, const int16_t* pairs, typename V::Int* isum) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>() < 4 ? run_length<F, V>() : 4;
   Int sum = V::zero();
@@ -345,8 +344,7 @@ inline void panel_tile(const Panel<F, V>* panel, int first, int count, Activatio
     for (int t = 0; t < N; ++t) {
       const Quantized row = q.from(t, k);
       for (int g = 0; g < G; ++g) {
-        sums[g][t] =
-            absorb<F, V>(sums[g][t], isum[g][t], panel[g].d[b], panel[g].m[b], panel[g].min_pair[b], row, b);
+        sums[g][t] = absorb<F, V>(sums[g][t], isum[g][t], panel[g].d[b], panel[g].m[b], panel[g].min_pair[b], row, b);
       }
     }
   };
