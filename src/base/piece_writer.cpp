@@ -21,13 +21,12 @@ bool PieceWriter::write(std::span<const std::byte> bytes) {
 }
 
 bool PieceWriter::flush() {
-  for (size_t done = 0; done < piece_.size();) {
-    const ssize_t written = ::write(fd_, piece_.data() + done, piece_.size() - done);
+  while (!piece_.empty()) {
+    const ssize_t written = ::write(fd_, piece_.data(), piece_.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return false;
-    done += static_cast<size_t>(written);
+    piece_.erase(piece_.begin(), piece_.begin() + written);  // so that a later try goes on behind it
   }
-  piece_.clear();
   return true;
 }
 

@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 
 #include "base/huge_memory.h"
@@ -73,6 +75,24 @@ TEST(PieceWriter, TellsOfAFullDisk) {
   EXPECT_EQ(errno, ENOSPC);
   EXPECT_FALSE(pieces.write(numbered(kHugePage)));
   ::close(full);
+}
+
+TEST_F(PieceWriterTest, GoesOnBehindWhatADiskTookBeforeItWasFull) {
+  struct rlimit before {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  const std::vector<std::byte> data = numbered(5000);
+  PieceWriter pieces(fd_, 0);
+  ASSERT_TRUE(pieces.write(data));
+  const struct rlimit small {1000, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const bool flushed = pieces.flush();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_FALSE(flushed);
+  EXPECT_EQ(on_disk(), 1000u);
+  EXPECT_TRUE(pieces.flush());
+  EXPECT_EQ(content(), data);
 }
 
 }  // namespace
