@@ -84,7 +84,7 @@ TEST_F(PieceWriterTest, GoesOnBehindWhatADiskTookBeforeItWasFull) {
   const std::vector<std::byte> data = numbered(5000);
   PieceWriter pieces(fd_, 0);
   ASSERT_TRUE(pieces.write(data));
-  const struct rlimit small {1000, before.rlim_max};
+  const struct rlimit small { 1000, before.rlim_max };
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
   const bool flushed = pieces.flush();
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
