@@ -89,7 +89,8 @@ TEST_F(MeasuringImportance, EveryMatrixIsMeasuredAsTheReferenceDoes) {
   measure_importance(model(), wanted, path("reference"));
   const auto run = ImportanceSums::read(path("run")), reference = ImportanceSums::read(path("reference"));
   size_t matrices = 0;
-  for (const TensorInfo& tensor : model()->info().tensors) matrices += tensor.shape.size() == 2 ? 1 : 0;
+  const auto loaded = model();
+  for (const TensorInfo& tensor : loaded->info().tensors) matrices += tensor.shape.size() == 2 ? 1 : 0;
   EXPECT_EQ(run.tensors.size(), matrices);  // the embedding is the output here
   ASSERT_EQ(run.tensors.size(), reference.tensors.size());
   for (const auto& [name, tensor] : reference.tensors) {
