@@ -332,10 +332,11 @@ TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
         kernels.silu_mul(x.data(), w.data(), odd, b.data());
         EXPECT_TRUE(same_bits(a, b)) << "silu_mul " << odd;
       }
-      x[5] = NAN, x[40] = INFINITY, x[n - 1] = 1e-38f;
+      x[5] = NAN, x[n / 2 + 8] = INFINITY, x[n - 1] = 1e-38f;
       const Inputs left(scalar, x, n), right(kernels, x, n);
       EXPECT_EQ(left.high.q, right.high.q) << n;
       EXPECT_EQ(left.high.parts, right.high.parts) << n;
+      EXPECT_EQ(left.high.pairs, right.high.pairs) << n;
       EXPECT_TRUE(same_bits(left.high.d, right.high.d)) << n;
       EXPECT_TRUE(same_bits(left.high.sum, right.high.sum)) << n;
       EXPECT_EQ(left.fine, right.fine) << n;
