@@ -11,7 +11,7 @@
 #include "base/float16.h"
 #include "base/rng.h"
 #include "kernels/select.h"
-#include "peak.h"
+#include "ladder.h"
 
 namespace fieldprint {
 namespace {
@@ -112,9 +112,4 @@ void add_all() {
 }  // namespace
 }  // namespace fieldprint
 
-int main(int argc, char** argv) {
-  fieldprint::add_all();
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return fieldprint::run_ladder(argc, argv, fieldprint::add_all); }

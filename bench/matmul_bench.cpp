@@ -12,7 +12,7 @@
 
 #include "base/rng.h"
 #include "kernels/select.h"
-#include "peak.h"
+#include "ladder.h"
 #include "quant/random_blocks.h"
 
 namespace fieldprint {
@@ -44,9 +44,10 @@ void run(benchmark::State& state, const KernelTable& kernels, const QuantType& t
   std::vector<int8_t> q[2];
   std::vector<int16_t> parts[2], pairs[2];
   for (float& v : x) v = static_cast<float>(rng.normal());
-  for (int i = 0; i < 2; ++i)
-    q[i].resize(numbers), d[i].resize(numbers / 32), sum[i].resize(numbers / 32), parts[i].resize(numbers / 16);
-  pairs[i].resize(numbers / 8);
+  for (int i = 0; i < 2; ++i) {
+    q[i].resize(numbers), d[i].resize(numbers / 32), sum[i].resize(numbers / 32);
+    parts[i].resize(numbers / 16), pairs[i].resize(numbers / 8);
+  }
   std::vector<uint32_t> fine(static_cast<size_t>(tokens * Activations::fine_words(kWidth)));
   const Activations in{x.data(),
                        {q[0].data(), d[0].data(), parts[0].data(), pairs[0].data(), sum[0].data()},
@@ -105,9 +106,4 @@ void add_all() {
 }  // namespace
 }  // namespace fieldprint
 
-int main(int argc, char** argv) {
-  fieldprint::add_all();
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return fieldprint::run_ladder(argc, argv, fieldprint::add_all); }

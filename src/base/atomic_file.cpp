@@ -27,7 +27,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
     if (fd_ >= 0 || errno != EEXIST) break;
   }
   if (fd_ < 0) fail("cannot create the file");
-  pieces_ = PieceWriter(fd_, 0);
+  pieces_ = PieceWriter(fd_);
 }
 
 AtomicFile::~AtomicFile() {

@@ -27,7 +27,7 @@ class AtomicFile {
 
   std::string path_, temporary_;
   int fd_ = -1;
-  PieceWriter pieces_{-1, 0};
+  PieceWriter pieces_;
 };
 
 // Throws Error kIo where the disk that `path` lies on is known to have no room for `bytes`: before work that would end

@@ -13,7 +13,7 @@ namespace fieldprint {
 class PieceWriter {
  public:
   // `fd` stands at `offset`, and stays the caller's.
-  PieceWriter(int fd, uint64_t offset) : fd_(fd), size_(offset) {}
+  explicit PieceWriter(int fd = -1, uint64_t offset = 0) : fd_(fd), size_(offset) {}
 
   // False: the disk did not take it, errno says why.
   [[nodiscard]] bool write(std::span<const std::byte> bytes);

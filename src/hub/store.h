@@ -56,7 +56,7 @@ class OutputFile {
  private:
   std::string path_;
   int fd_ = -1;
-  PieceWriter pieces_{-1, 0};
+  PieceWriter pieces_;
 };
 
 void make_folders(const std::filesystem::path& folder);

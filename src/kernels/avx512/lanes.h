@@ -1,6 +1,6 @@
 // Sixteen rows across the lanes of an AVX-512 register (see lanes/matmul.h). VNNI adds four products of an unsigned and
-// a signed byte to 32 bits, exactly; signed weights are offset to unsigned ones, and the offset times the activations'
-// sum is taken off again, in integers.
+// a signed byte to 32 bits, exactly; signed weights are offset to unsigned ones, and their sums begin at the offset
+// times the activations' sum below zero, in integers.
 #pragma once
 
 #include "kernels/avx512/avx512.h"

@@ -1,4 +1,4 @@
-// What a ladder's shares are shares of.
+// What the ladders share.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -20,6 +20,14 @@ inline double peak(int64_t (*burst)(int64_t rounds, int64_t* sink)) {
     best = std::max(best, done / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   return best;
+}
+
+// The program: `add_all` registers its steps.
+inline int run_ladder(int argc, char** argv, void (*add_all)()) {
+  add_all();
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
 }
 
 }  // namespace fieldprint
