@@ -10,10 +10,6 @@
 
 namespace fieldprint {
 
-AttendScratch::AttendScratch(int threads) : blocks_(static_cast<size_t>(threads) * kScratchBytes + 64) {
-  offset_ = static_cast<size_t>(-reinterpret_cast<intptr_t>(blocks_.data())) & 63;
-}
-
 namespace {
 
 constexpr int kMaxRows = 240;             // queries that share each K/V tile: whole register blocks of every ISA

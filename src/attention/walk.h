@@ -9,6 +9,7 @@
 
 #include "attention/influence.h"
 #include "attention/kind.h"
+#include "base/huge_memory.h"
 #include "base/thread_pool.h"
 #include "kernels/table.h"
 #include "kv/sequence.h"
@@ -50,15 +51,14 @@ struct AttendItem {
 // Scratch of a walk: one block a thread, and room for the states of splits that several threads share.
 class AttendScratch {
  public:
-  explicit AttendScratch(int threads);
-  std::byte* thread(int i) { return blocks_.data() + static_cast<size_t>(i) * kScratchBytes + offset_; }
+  explicit AttendScratch(int threads) : blocks_(static_cast<size_t>(threads) * kScratchBytes) {}
+  std::byte* thread(int i) { return blocks_.data() + static_cast<size_t>(i) * kScratchBytes; }
 
   std::vector<AttendItem> items, merges;
   std::vector<float> partials;
 
  private:
-  std::vector<std::byte> blocks_;
-  size_t offset_;
+  HugeMemory blocks_;  // each first touched by its thread
 };
 
 // All sequences' work is dealt out at once.

@@ -80,10 +80,10 @@ const KernelTable& select_kernels(std::string_view name) {
 }
 
 void matmul_decoded(const KernelTable& kernels, const QuantType& type, const Matmul& args) {
-  // Whole rows, as many as half the scratch holds; the F32 kernel may use the other half.
+  // Whole rows, as many as stay in a second-level cache; the F32 kernel may use the other half of the scratch.
   const int64_t row_floats = args.k;
-  const int batch =
-      static_cast<int>(std::max<int64_t>(1, static_cast<int64_t>(kScratchBytes / 2 / sizeof(float)) / row_floats));
+  const int batch = std::max(1, kMaxRow / args.k);
+  static_assert(kMaxRow * sizeof(float) <= kScratchBytes / 2);
   auto* rows = reinterpret_cast<float*>(args.scratch + kScratchBytes / 2);
   Matmul part = args;
   part.weights = reinterpret_cast<const std::byte*>(rows);

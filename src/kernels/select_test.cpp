@@ -219,12 +219,28 @@ TEST(Kernels, MatmulDoesNotSaturate) {
       std::fill(in.fine.begin(), in.fine.end(), 0x2u);
       const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
       for_each_isa([&](const KernelTable& kernels) {
-        EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected)) << fill;
-        const std::vector<float> head(expected.begin(), expected.begin() + rows);
-        EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, 1, 0, rows), head)) << fill;
+        for (int few = 1; few <= tokens; ++few) {
+          const std::vector<float> head(expected.begin(), expected.begin() + rows * few);
+          EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, few, 0, rows), head)) << fill << ", " << few;
+        }
       });
     }
   }
+}
+
+// The scratch holds the fine blocks of fewer tokens then.
+TEST(Kernels, MatmulOfTheLongestRows) {
+  const KernelTable& scalar = select_kernels("scalar");
+  const QuantType& type = *find_quant_type("Q4_K");
+  Rng rng(7);
+  const int rows = 16, k = kMaxRow, tokens = 40;
+  const auto w = random_weights(rng, type, rows, k);
+  Inputs in(rng, scalar, tokens, k);
+  std::fill(in.fine.begin(), in.fine.end(), 0xffffffffu);  // all of them
+  const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
+  for_each_isa([&](const KernelTable& kernels) {
+    EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected));
+  });
 }
 
 TEST(Kernels, MatmulAgreesWithDouble) {

@@ -23,7 +23,8 @@ inline constexpr int kFineWord = 32;               // blocks whose fine bits sha
 inline constexpr float kFineLimit = 1.2f;          // see KernelTable::quantize
 inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
-inline constexpr size_t kScratchBytes = 512 << 10;  // what every thread lends to a kernel, 64-byte aligned
+inline constexpr int kMaxRow = 1 << 16;           // numbers in a row of a matrix
+inline constexpr size_t kScratchBytes = 2 << 20;  // what every thread lends to a kernel, 64-byte aligned
 
 // Matmul slots: kSlotQ4_1 and so on, the GGML type numbers.
 enum Slot : uint32_t {
@@ -67,7 +68,7 @@ struct Activations {
 struct Matmul {
   const std::byte* weights = nullptr;  // row 0, native GGUF blocks
   int64_t row_bytes = 0;
-  int k = 0;  // a row's length
+  int k = 0;  // a row's length, at most kMaxRow
   int row_begin = 0, row_end = 0;
   Activations x;
   int tokens = 0;

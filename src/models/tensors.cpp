@@ -6,12 +6,6 @@
 #include "kernels/table.h"
 
 namespace fieldprint {
-namespace {
-
-// What matmul_decoded can hold of one row; far above any model's width.
-constexpr int64_t kMaxRow = static_cast<int64_t>(kScratchBytes / 2 / sizeof(float));
-
-}  // namespace
 
 const GgufTensor& TensorSource::take(const std::string& name, int64_t cols, int64_t rows, int64_t depth) {
   const GgufTensor& tensor = file_.tensor(name);

@@ -8,12 +8,12 @@ namespace fieldprint::avx2 {
 
 int64_t burst_int8(int64_t rounds, int64_t* sink) {
   constexpr int kChains = 10;
-  __m256i sum[kChains] = {}, a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5);
+  __m256i sum[kChains];
+  for (int j = 0; j < kChains; ++j) sum[j] = _mm256_set1_epi8(static_cast<char>(j));  // equal chains would become one
+  const __m256i a = _mm256_set1_epi8(3);
   for (int64_t i = 0; i < rounds; ++i) {
-    for (int j = 0; j < kChains; ++j) {
-      asm volatile("" : "+x"(a));  // the product is not the same one again
-      sum[j] = _mm256_add_epi16(sum[j], _mm256_maddubs_epi16(a, b));
-    }
+#pragma GCC unroll 10
+    for (int j = 0; j < kChains; ++j) sum[j] = _mm256_add_epi16(sum[j], _mm256_maddubs_epi16(a, sum[j]));
   }
   for (const __m256i s : sum) *sink += _mm256_extract_epi32(s, 0);
   return rounds * kChains * 32 * 2;
@@ -22,7 +22,7 @@ int64_t burst_int8(int64_t rounds, int64_t* sink) {
 int64_t burst_f32(int64_t rounds, int64_t* sink) {
   constexpr int kChains = 10;
   __m256 sum[kChains];
-  for (int j = 0; j < kChains; ++j) sum[j] = _mm256_set1_ps(static_cast<float>(j));  // equal chains would become one
+  for (int j = 0; j < kChains; ++j) sum[j] = _mm256_set1_ps(static_cast<float>(j));
   const __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
   for (int64_t i = 0; i < rounds; ++i) {
 #pragma GCC unroll 10

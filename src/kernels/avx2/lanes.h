@@ -177,13 +177,14 @@ struct Vec {
     const Int packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(dwords, dwords), 0xd8);
     return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
   }
-  // Rows r and r + 4 side by side.
+  // Rows r and r + 4 side by side. A blend takes any port, an insert one of the two that the transposes need.
   static void sixteen(const uint8_t* base, int64_t stride, Int* v) {
     const uint8_t* upper = base + 4 * stride;
     for (int r = 0; r < 4; ++r) {
       const auto* low = reinterpret_cast<const __m128i*>(base + r * stride);
       const auto* high = reinterpret_cast<const __m128i*>(upper + r * stride);
-      v[r] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high), 1);
+      v[r] = _mm256_blend_epi32(_mm256_castsi128_si256(_mm_loadu_si128(low)),
+                                _mm256_broadcastsi128_si256(_mm_loadu_si128(high)), 0xf0);
     }
   }
 };

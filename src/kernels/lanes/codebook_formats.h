@@ -116,12 +116,12 @@ inline typename V::Int words_before(const Rows<V>& rows, int64_t end) {
 
 template <class V>
 struct FormatIQ2_XXS : CodebookFormat<BlockIQ2_XXS, V, 2, 1> {
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     const typename V::Float scale = first_half<V>(rows, at, 0.125f);
     repeat<4>([&]<int I>() {
       typename V::Int w[4];
       read16<V>(rows, at + 2 + 16 * I, w);
-      s->d[2 * I] = odd_scale<V, 28, 4>(scale, w[1]), s->d[2 * I + 1] = odd_scale<V, 28, 4>(scale, w[3]);
+      s.d[2 * I] = odd_scale<V, 28, 4>(scale, w[1]), s.d[2 * I + 1] = odd_scale<V, 28, 4>(scale, w[3]);
     });
   }
   template <int C>
@@ -140,16 +140,16 @@ struct FormatIQ2_XXS : CodebookFormat<BlockIQ2_XXS, V, 2, 1> {
 
 // IQ2_XS and IQ2_S end with 4 bits of scale for every 16 values.
 template <class B, class V>
-inline void nibble_pairs(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+inline void nibble_pairs(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
   typename V::Int w[4];
   read16<V>(rows, at + static_cast<int64_t>(sizeof(B)) - 16, w);
-  repeat<8>([&]<int I>() { s->pair[I] = odd_pair<V, I % 4 * 8, 4>(w[2 + I / 4]); });
-  same_scale<V>(first_half<V>(rows, at, 0.125f), s->d);
+  repeat<8>([&]<int I>() { s.pair[I] = odd_pair<V, I % 4 * 8, 4>(w[2 + I / 4]); });
+  same_scale<V>(first_half<V>(rows, at, 0.125f), s.d);
 }
 
 template <class V>
 struct FormatIQ2_XS : CodebookFormat<BlockIQ2_XS, V, 2, 2> {
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { nibble_pairs<BlockIQ2_XS, V>(rows, at, s); }
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) { nibble_pairs<BlockIQ2_XS, V>(rows, at, s); }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     typename V::Int w[4];
@@ -170,7 +170,7 @@ template <class V>
 struct FormatIQ2_S : CodebookFormat<BlockIQ2_S, V, 1, 2> {
   static constexpr auto kSigns = static_cast<int64_t>(offsetof(BlockIQ2_S, signs));
   static constexpr auto kHigh = static_cast<int64_t>(offsetof(BlockIQ2_S, rows_high));
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { nibble_pairs<BlockIQ2_S, V>(rows, at, s); }
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) { nibble_pairs<BlockIQ2_S, V>(rows, at, s); }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     const typename V::Int low = V::first_words(rows.base + at + 2 + 4 * part, rows.stride);
@@ -192,11 +192,11 @@ struct FormatIQ2_S : CodebookFormat<BlockIQ2_S, V, 1, 2> {
 template <class V>
 struct FormatIQ3_XXS : CodebookFormat<BlockIQ3_XXS, V, 1, 1> {
   static constexpr auto kSigns = static_cast<int64_t>(offsetof(BlockIQ3_XXS, signs));
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     const typename V::Float scale = first_half<V>(rows, at, 0.25f);
     typename V::Int w[8];
     for (int i = 0; i < 2; ++i) read16<V>(rows, at + kSigns + 16 * i, w + 4 * i);
-    for (int i = 0; i < 8; ++i) s->d[i] = odd_scale<V, 28, 4>(scale, w[i]);
+    for (int i = 0; i < 8; ++i) s.d[i] = odd_scale<V, 28, 4>(scale, w[i]);
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
@@ -216,10 +216,10 @@ template <class V>
 struct FormatIQ3_S : CodebookFormat<BlockIQ3_S, V, 1, 1> {
   static constexpr auto kSigns = static_cast<int64_t>(offsetof(BlockIQ3_S, signs));
   static constexpr auto kHigh = static_cast<int64_t>(offsetof(BlockIQ3_S, rows_high));
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     const typename V::Float scale = first_half<V>(rows, at, 1.0f);
     const typename V::Int groups = last_words<BlockIQ3_S, V>(rows, at);
-    repeat<8>([&]<int I>() { s->d[I] = odd_scale<V, 4 * I, 4>(scale, groups); });
+    repeat<8>([&]<int I>() { s.d[I] = odd_scale<V, 4 * I, 4>(scale, groups); });
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
@@ -251,11 +251,11 @@ inline typename V::Int shifted_word(const typename V::Int* raw, int one) {
 template <class V>
 struct FormatIQ1_S : CodebookFormat<BlockIQ1_S, V, 1, 1> {
   static constexpr auto kGroupsAt = static_cast<int64_t>(offsetof(BlockIQ1_S, groups));
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     const typename V::Float scale = first_half<V>(rows, at, 0.125f);
     typename V::Int w[4];
     read16<V>(rows, at + kGroupsAt, w);
-    repeat<8>([&]<int I>() { s->d[I] = odd_scale<V, 12 + I % 2 * 16, 3>(scale, w[I / 2]); });
+    repeat<8>([&]<int I>() { s.d[I] = odd_scale<V, 12 + I % 2 * 16, 3>(scale, w[I / 2]); });
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
@@ -276,13 +276,13 @@ struct FormatIQ1_S : CodebookFormat<BlockIQ1_S, V, 1, 1> {
 template <class V>
 struct FormatIQ1_M : CodebookFormat<BlockIQ1_M, V, 1, 2> {
   static constexpr auto kHigh = static_cast<int64_t>(offsetof(BlockIQ1_M, rows_high));
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     typename V::Int w[4];
     read16<V>(rows, at + static_cast<int64_t>(sizeof(BlockIQ1_M)) - 16, w);
-    repeat<8>([&]<int I>() { s->pair[I] = odd_pair<V, I / 2 % 2 * 16 + I % 2 * 6, 3>(w[2 + I / 4]); });
+    repeat<8>([&]<int I>() { s.pair[I] = odd_pair<V, I / 2 % 2 * 16 + I % 2 * 6, 3>(w[2 + I / 4]); });
     const typename V::Int low = V::bit_or(field<V, 12, 0, 0xf>(w[2]), field<V, 28, 4, 0xf0>(w[2])),
                           high = V::bit_or(field<V, 12, 8, 0xf00>(w[3]), field<V, 28, 12, 0xf000>(w[3]));
-    same_scale<V>(V::mul(V::half_low(V::bit_or(low, high)), V::floats(0.125f)), s->d);
+    same_scale<V>(V::mul(V::half_low(V::bit_or(low, high)), V::floats(0.125f)), s.d);
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
@@ -305,8 +305,8 @@ struct FormatIQ1_M : CodebookFormat<BlockIQ1_M, V, 1, 2> {
 template <class V>
 struct FormatTQ2_0 : Format<BlockTQ2_0, 8, 4, 2, 4, 4, 3>, NoHead<V> {
   static constexpr int kOffset = 1;
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
-    same_scale<V>(V::half_high(last_words<BlockTQ2_0, V>(rows, at)), s->d);
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
+    same_scale<V>(V::half_high(last_words<BlockTQ2_0, V>(rows, at)), s.d);
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
@@ -324,8 +324,8 @@ template <class V>
 struct FormatTQ1_0 : Format<BlockTQ1_0, 8, 8, 2, 8, 9, 2>, NoHead<V> {
   static constexpr int kOffset = 1;
   static constexpr int half(int chunk, int yield) { return yield < 5 ? 2 * yield + chunk : 5 + 3 * chunk + yield; }
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
-    same_scale<V>(V::half_high(last_words<BlockTQ1_0, V>(rows, at)), s->d);
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
+    same_scale<V>(V::half_high(last_words<BlockTQ1_0, V>(rows, at)), s.d);
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int, typename V::Int* raw) {

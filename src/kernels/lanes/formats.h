@@ -60,15 +60,15 @@ struct Nibbles : Format<B, 1, 1, 1, 2, kWords, kLargest>, NoHead<V> {
   static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
     return bits<V, 4 * Y, 15>(raw[I]);
   }
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 1>* s) {
-    s->d[0] = V::half_low(V::first_words(rows.base + at, rows.stride));
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
+    s.d[0] = V::half_low(V::first_words(rows.base + at, rows.stride));
   }
 };
 
 template <class V>
-inline void scale_and_minimum(const Rows<V>& rows, int64_t at, Scales<V, 1>* s) {
+inline void scale_and_minimum(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
   const typename V::Int both = V::first_words(rows.base + at, rows.stride);
-  s->d[0] = V::half_low(both), s->m[0] = V::half_high(both);
+  s.d[0] = V::half_low(both), s.m[0] = V::half_high(both);
 }
 
 template <class V>
@@ -79,7 +79,7 @@ struct FormatQ4_0 : Nibbles<BlockQ4_0, V> {
 template <class V>
 struct FormatQ4_1 : Nibbles<BlockQ4_1, V> {
   static constexpr bool kMin = true;
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 1>* s) { scale_and_minimum<V>(rows, at, s); }
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) { scale_and_minimum<V>(rows, at, s); }
 };
 
 // A fifth bit: value i in bit i of four bytes.
@@ -107,14 +107,14 @@ struct FormatQ5_0 : FiveBits<BlockQ5_0, V> {
 template <class V>
 struct FormatQ5_1 : FiveBits<BlockQ5_1, V> {
   static constexpr bool kMin = true;
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 1>* s) { scale_and_minimum<V>(rows, at, s); }
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) { scale_and_minimum<V>(rows, at, s); }
 };
 
 template <class V>
 struct FormatQ8_0 : Format<BlockQ8_0, 1, 1, 2, 1, 4, 255>, NoHead<V> {
   static constexpr bool kSigned = true;
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 1>* s) {
-    s->d[0] = V::half_low(V::first_words(rows.base + at, rows.stride));
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
+    s.d[0] = V::half_low(V::first_words(rows.base + at, rows.stride));
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int, typename V::Int* raw) {
@@ -143,14 +143,14 @@ struct FormatIQ4_NL : Nibbles<BlockIQ4_NL, V, 255> {
 template <class V>
 struct FormatMXFP4 : Nibbles<BlockMXFP4, V, 24> {
   static constexpr int kOffset = 12;  // more than the doubled values
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 1>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     // 2^(exponent - 128) as a product of two powers that are no subnormals.
     const typename V::Int e = V::bit_and(V::first_words(rows.base + at, rows.stride), V::dwords(255));
     const typename V::Int half = V::template shift_right_32<1>(e);
     const auto power = [](typename V::Int x) {
       return V::as_float(V::template shift_left_32<23>(V::add_32(x, V::dwords(63))));
     };
-    s->d[0] = V::mul(power(half), power(V::sub(e, half)));
+    s.d[0] = V::mul(power(half), power(V::sub(e, half)));
   }
   template <int, int Y, int I>
   static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
@@ -163,7 +163,7 @@ struct FormatMXFP4 : Nibbles<BlockMXFP4, V, 24> {
 // Q4_K and Q5_K begin with 16 bytes: scale, minimum, and twelve bytes that hold 8 scales and 8 minima of 6 bits. The
 // products with scale and minimum, of 11 and 6 bits, are exact.
 template <class V>
-inline void six_bit_scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+inline void six_bit_scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
   using Int = typename V::Int;
   Int w[4];
   read16<V>(rows, at, w);
@@ -171,15 +171,15 @@ inline void six_bit_scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
   const Int scales[2] = {bits<V, 0, 63>(w[1]), V::bit_or(bits<V, 0, 15>(w[3]), bits<V, 2, 0x30>(w[1]))};
   const Int minima[2] = {bits<V, 0, 63>(w[2]), V::bit_or(bits<V, 4, 15>(w[3]), bits<V, 2, 0x30>(w[2]))};
   repeat<8>([&]<int I>() {
-    s->d[I] = V::mul(scale, V::to_float(V::template byte<I % 4>(scales[I / 4])));
-    s->m[I] = V::mul(minimum, V::to_float(V::template byte<I % 4>(minima[I / 4])));
+    s.d[I] = V::mul(scale, V::to_float(V::template byte<I % 4>(scales[I / 4])));
+    s.m[I] = V::mul(minimum, V::to_float(V::template byte<I % 4>(minima[I / 4])));
   });
 }
 
 template <class V>
 struct FormatQ4_K : Format<BlockQ4_K, 8, 2, 2, 2, 4, 15>, NoHead<V> {
   static constexpr bool kMin = true;
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { six_bit_scales<V>(rows, at, s); }
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) { six_bit_scales<V>(rows, at, s); }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ4_K, nibbles)) + 32 * part + 16 * C, raw);
@@ -201,7 +201,7 @@ struct FormatQ5_K : Format<BlockQ5_K, 8, 2, 2, 2, 4, 31> {
   static void next_part(typename V::Int* words) {
     for (int i = 0; i < kHead; ++i) words[i] = V::template shift_right<2>(words[i]);
   }
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) { six_bit_scales<V>(rows, at, s); }
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) { six_bit_scales<V>(rows, at, s); }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ5_K, nibbles)) + 32 * part + 16 * C, raw);
@@ -215,7 +215,7 @@ struct FormatQ5_K : Format<BlockQ5_K, 8, 2, 2, 2, 4, 31> {
 template <class V>
 struct FormatIQ4_XS : Format<BlockIQ4_XS, 8, 1, 1, 2, 4, 255>, NoHead<V> {
   static constexpr bool kSigned = true;
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     using Int = typename V::Int;
     const Int head = V::first_words(rows.base + at, rows.stride);
     const Int low =
@@ -225,7 +225,7 @@ struct FormatIQ4_XS : Format<BlockIQ4_XS, 8, 1, 1, 2, 4, 255>, NoHead<V> {
       const Int top = V::bit_and(V::template shift_right_32<16 + 2 * I>(head), V::dwords(3));
       const Int all = V::bit_or(V::bit_and(V::template shift_right_32<4 * I>(low), V::dwords(15)),
                                 V::template shift_left_32<4>(top));
-      s->d[I] = V::mul(scale, V::to_float(V::sub(all, V::dwords(32))));
+      s.d[I] = V::mul(scale, V::to_float(V::sub(all, V::dwords(32))));
     });
   }
   template <int>
@@ -256,23 +256,25 @@ inline typename V::Int last_words(const Rows<V>& rows, int64_t at) {
 }
 
 template <class V>
-struct FormatQ6_K : Format<BlockQ6_K, 8, 4, 2, 4, 12, 63>, NoHead<V> {
+struct FormatQ6_K : Format<BlockQ6_K, 8, 4, 4, 2, 8, 63>, NoHead<V> {
   static constexpr int kOffset = 32, kGroups = 2;
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  // Chunk C: column C / 2 of the four low bits' first or second 32 bytes; the upper two bits stay for both.
+  static constexpr int half(int chunk, int yield) { return 4 * yield + chunk % 2 * 2 + chunk / 2; }
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     typename V::Int groups[4];
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ6_K, groups)), groups);
-    byte_pairs<V>(groups, s->pair);
-    same_scale<V>(V::half_high(last_words<BlockQ6_K, V>(rows, at)), s->d);
+    byte_pairs<V>(groups, s.pair);
+    same_scale<V>(V::half_high(last_words<BlockQ6_K, V>(rows, at)), s.d);
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    read16<V>(rows, at + 64 * part + 16 * C, raw);
-    read16<V>(rows, at + 64 * part + 16 * C + 32, raw + 4);
-    read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ6_K, high)) + 32 * part + 16 * C, raw + 8);
+    if constexpr (C % 2 == 0)
+      read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ6_K, high)) + 32 * part + 8 * C, raw + 4);
+    read16<V>(rows, at + 64 * part + C / 2 * 16 + C % 2 * 32, raw);
   }
-  template <int, int Y, int I>
+  template <int C, int Y, int I>
   static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
-    return V::bit_or(bits<V, Y / 2 * 4, 15>(raw[Y % 2 * 4 + I]), moved<V, 2 * Y, 4, 0x30>(raw[8 + I]));
+    return V::bit_or(bits<V, Y * 4, 15>(raw[I]), moved<V, 4 * Y + C % 2 * 2, 4, 0x30>(raw[4 + I]));
   }
 };
 
@@ -285,7 +287,7 @@ struct FormatQ3_K : Format<BlockQ3_K, 8, 4, 2, 4, 4, 7> {
   static void next_part(typename V::Int* words) {
     for (int i = 0; i < kHead; ++i) words[i] = V::template shift_right<4>(words[i]);
   }
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     using Int = typename V::Int;
     Int w[4];
     read16<V>(rows, at + static_cast<int64_t>(offsetof(BlockQ3_K, groups)) - 4, w);
@@ -294,8 +296,8 @@ struct FormatQ3_K : Format<BlockQ3_K, 8, 4, 2, 4, 4, 7> {
                            V::sub_8(V::bit_or(bits<V, 0, 15>(b), moved<V, 2, 4, 0x30>(c)), less),
                            V::sub_8(V::bit_or(bits<V, 4, 15>(a), moved<V, 4, 4, 0x30>(c)), less),
                            V::sub_8(V::bit_or(bits<V, 4, 15>(b), moved<V, 6, 4, 0x30>(c)), less)};
-    byte_pairs<V>(groups, s->pair);
-    same_scale<V>(V::half_high(last_words<BlockQ3_K, V>(rows, at)), s->d);
+    byte_pairs<V>(groups, s.pair);
+    same_scale<V>(V::half_high(last_words<BlockQ3_K, V>(rows, at)), s.d);
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
@@ -311,16 +313,16 @@ template <class V>
 struct FormatQ2_K : Format<BlockQ2_K, 8, 4, 2, 4, 4, 3>, NoHead<V> {
   static constexpr int kGroups = 2;
   static constexpr bool kMin = true;
-  static void scales(const Rows<V>& rows, int64_t at, Scales<V, 8>* s) {
+  static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
     using Int = typename V::Int;
     Int w[4], scales[4], minima[4];
     read16<V>(rows, at, w);
     for (int i = 0; i < 4; ++i) scales[i] = bits<V, 0, 15>(w[i]), minima[i] = bits<V, 4, 15>(w[i]);
-    byte_pairs<V>(scales, s->pair);
-    byte_pairs<V>(minima, s->min_pair);
+    byte_pairs<V>(scales, s.pair);
+    byte_pairs<V>(minima, s.min_pair);
     const Int both = last_words<BlockQ2_K, V>(rows, at);
-    same_scale<V>(V::half_low(both), s->d);
-    same_scale<V>(V::negate(V::half_high(both)), s->m);
+    same_scale<V>(V::half_low(both), s.d);
+    same_scale<V>(V::negate(V::half_high(both)), s.m);
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {

@@ -4,8 +4,8 @@
 //
 //   native blocks --read: 4 x 4 transposes--> raw words, lane r from row r --word--> a vector of bytes --products-->
 //
-// One token: bytes are multiplied as soon as they are there. More: the bytes of two row groups are kept in a panel,
-// which stays in L1 while all tokens pass in tiles.
+// Few tokens: bytes are multiplied as soon as they are there. More: the bytes of two row groups are kept in a panel,
+// which stays in L1 while all tokens pass in tiles, and after them the low parts of the fine blocks.
 //
 // An ISA's folder includes this with its own V (avx2/lanes.h, avx512/lanes.h); V has internal linkage there, and so has
 // all that is made from it. Nothing here may call the standard library.
@@ -22,6 +22,8 @@ constexpr int kPanelBlocks = kFineWord,
 constexpr int kNarrowTokens = 8;                // up to here memory matters more
 constexpr int kPanelGroups = 2;                 // row groups of a panel: they share each load of an activation
 constexpr int kTokenGroup = 64;  // tokens that pass a panel together: a panel's part of their bytes stays in L2
+constexpr int kFineTile = 4;     // tokens whose low parts of one block pass together
+constexpr int kSharedFine = 32;  // from so many tokens on they often have a fine block in common
 
 // The kLanes rows from `first` on; where fewer are left, the group begins `skip` rows before and these lanes are not
 // stored. There are kLanes rows in all at least.
@@ -38,12 +40,19 @@ struct Rows {
         stride(args.row_bytes) {}
 };
 
-// What the integer sums of kSuper blocks are multiplied with. Scales of 16 values are integers: two 16-bit words a
-// lane.
-template <class V, int kSuper>
+// Where what the integer sums of consecutive blocks are multiplied with goes. Scales of 16 values are integers: two
+// 16-bit words a lane.
+template <class V>
 struct Scales {
-  typename V::Float d[kSuper], m[kSuper];
-  typename V::Int pair[kSuper], min_pair[kSuper];
+  typename V::Float *d, *m;
+  typename V::Int *pair, *min_pair;
+};
+template <class V, int kBlocks>
+struct OwnScales {
+  typename V::Float d[kBlocks], m[kBlocks];
+  typename V::Int pair[kBlocks], min_pair[kBlocks];
+
+  Scales<V> at(int b) { return {d + b, m + b, pair + b, min_pair + b}; }
 };
 
 // 16 bytes of every row from `offset` on: words 0 .. 3 across the lanes.
@@ -60,7 +69,7 @@ inline void read16(const Rows<V>& rows, int64_t offset, typename V::Int* words) 
 //   kHead, head(rows, offset, words)   words that all parts need
 //   scales(rows, offset, scales)
 //   next_part(head)        makes it what the part after wants
-//   read<C>(rows, offset, part, raw)   a part's chunk C as kRaw words
+//   read<C>(rows, offset, part, raw)   a part's chunk C as kRaw words; some may be left from the chunk before
 //   word<C, Y, I>(raw, head)           the half's values 4 * I .. 4 * I + 3
 //   kMost                  the largest byte that word() gives
 //   kSigned                word() gives signed bytes (through V::from_signed)
@@ -106,10 +115,10 @@ inline void add_run(typename V::Int* isum, typename V::Int sum, typename V::Int 
   else *isum = V::template add<F::kGroups>(*isum, sum, factor);
 }
 
-// isum[g][t] = the integer sum of one block of G row groups with block b of T tokens, k numbers each, from x on.
+// isum[g][t] = the integer sum of one block of G row groups with that at x of T tokens, k numbers each.
 template <class F, class V, int G, int T>
-inline void products(const typename V::Int* const* values, const typename V::Int* pair, const Quantized& x, int64_t b,
-                     int64_t k, typename V::Int (*isum)[T]) {
+inline void products(const typename V::Int* const* values, const typename V::Int* pair, const Quantized& x, int64_t k,
+                     typename V::Int (*isum)[T]) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>();
   Int factor[G][2];
@@ -122,13 +131,13 @@ inline void products(const typename V::Int* const* values, const typename V::Int
   for (int i0 = 0; i0 < kVectors; i0 += kRun) {
     Int sum[G][T];
     for (int t = 0; t < T; ++t) {
-      const Int start = begin_run<F, V>(x.pairs + 4 * b + t * (k / 8), i0, kRun);
+      const Int start = begin_run<F, V>(x.pairs + t * (k / 8), i0, kRun);
       for (int g = 0; g < G; ++g) sum[g][t] = start;
     }
 #pragma GCC unroll 8
     for (int i = i0; i < i0 + kRun; ++i) {
       for (int t = 0; t < T; ++t) {
-        const Int word = V::broadcast(x.q + 32 * b + t * k + 4 * i);
+        const Int word = V::broadcast(x.q + t * k + 4 * i);
         for (int g = 0; g < G; ++g) multiply_word<F, V>(&sum[g][t], values[g][i], word, factor[g][i / 4]);
       }
     }
@@ -138,15 +147,15 @@ inline void products(const typename V::Int* const* values, const typename V::Int
   }
 }
 
-// acc + block b's contribution, as the contract writes it.
+// acc + the contribution of the block at x, as the contract writes it.
 template <class F, class V>
 inline typename V::Float absorb(typename V::Float acc, typename V::Int isum, typename V::Float d, typename V::Float m,
-                                typename V::Int min_pair, const Quantized& x, int64_t b) {
-  const typename V::Float dx = V::broadcast(x.d + b);
+                                typename V::Int min_pair, const Quantized& x) {
+  const typename V::Float dx = V::broadcast(x.d);
   acc = V::fma(V::mul(d, dx), V::to_float(isum), acc);
-  if constexpr (F::kMin && F::kGroups == 1) acc = V::fma(m, V::broadcast(x.sum + b), acc);
+  if constexpr (F::kMin && F::kGroups == 1) acc = V::fma(m, V::broadcast(x.sum), acc);
   if constexpr (F::kMin && F::kGroups == 2)
-    acc = V::fma(m, V::mul(dx, V::to_float(V::madd(min_pair, V::broadcast(x.parts + 2 * b)))), acc);
+    acc = V::fma(m, V::mul(dx, V::to_float(V::madd(min_pair, V::broadcast(x.parts)))), acc);
   return acc;
 }
 
@@ -185,21 +194,24 @@ inline __attribute__((always_inline)) void half_products(const typename V::Int* 
   });
 }
 
-// One part of the Block at `offset`: blocks [first, first + kShare) of those at `high`, `low`, `fine` (bit s: block s
-// is fine) and `scales`, added to sums[0], and those of low to sums[1].
-template <class F, class V>
-inline __attribute__((always_inline)) void one_part(const Rows<V>& rows, int64_t offset, int part, const uint8_t* next,
-                                                    const typename V::Int* head, const Scales<V, F::kSuper>& scales,
-                                                    const Quantized& high, const Quantized& low, uint32_t fine,
-                                                    typename V::Float* sums) {
+// One part of the Block at `offset`: blocks [first, first + kShare) of those of T tokens at `high`, `low`, `fine` (bit
+// s: block s is fine) and `scales`, added to sums[0], and those of low to sums[1].
+template <class F, class V, int T>
+inline __attribute__((always_inline)) void few_part(const Rows<V>& rows, int64_t offset, int part, const uint8_t* next,
+                                                    const typename V::Int* head, const OwnScales<V, F::kSuper>& scales,
+                                                    const Quantized* high, const Quantized* low, const uint32_t* fine,
+                                                    typename V::Float (*sums)[T]) {
   using Int = typename V::Int;
   constexpr int64_t kPartBytes = int64_t{V::kLanes} * sizeof(typename F::Block) * F::kShare / F::kSuper;  // of all rows
   const int first = part * F::kShare;
-  Int isum[F::kShare], rest[F::kShare];
-  for (int s = 0; s < F::kShare; ++s) isum[s] = rest[s] = V::zero();
-  fine >>= first;
+  Int isum[F::kShare][T], rest[F::kShare][T];
+  uint32_t left[T];
+  for (int t = 0; t < T; ++t) {
+    left[t] = fine[t] >> first;
+    for (int s = 0; s < F::kShare; ++s) isum[s][t] = rest[s][t] = V::zero();
+  }
+  Int raw[F::kRaw];
   repeat<F::kChunks>([&]<int C>() __attribute__((always_inline)) {
-    Int raw[F::kRaw];
     F::template read<C>(rows, offset, part, raw);
     repeat<F::kYield>([&]<int Y>() __attribute__((always_inline)) {
       fetch<(kPartBytes + 63) / 64, C * F::kYield + Y, F::kChunks * F::kYield>(
@@ -212,23 +224,29 @@ inline __attribute__((always_inline)) void one_part(const Rows<V>& rows, int64_t
       Int values[4];
       repeat<4>([&]<int I>() __attribute__((always_inline)) { values[I] = F::template word<C, Y, I>(raw, head); });
       const int at = 2 * first + kHalf;  // of halves
-      half_products<F, V>(values, factor, high.q + 16 * at, high.pairs + 2 * at, &isum[kBlock]);
-      if ((fine >> kBlock & 1) != 0)
-        half_products<F, V>(values, factor, low.q + 16 * at, low.pairs + 2 * at, &rest[kBlock]);
+      repeat<T>([&]<int I>() __attribute__((always_inline)) {
+        half_products<F, V>(values, factor, high[I].q + 16 * at, high[I].pairs + 2 * at, &isum[kBlock][I]);
+      });
+      repeat<T>([&]<int I>() __attribute__((always_inline)) {
+        if ((left[I] >> kBlock & 1) != 0)
+          half_products<F, V>(values, factor, low[I].q + 16 * at, low[I].pairs + 2 * at, &rest[kBlock][I]);
+      });
     });
   });
   for (int s = 0; s < F::kShare; ++s) {
     const int b = first + s;
-    sums[0] = absorb<F, V>(sums[0], isum[s], scales.d[b], scales.m[b], scales.min_pair[b], high, b);
-    if ((fine >> s & 1) != 0)
-      sums[1] = absorb<F, V>(sums[1], rest[s], scales.d[b], scales.m[b], scales.min_pair[b], low, b);
+    for (int t = 0; t < T; ++t) {
+      sums[0][t] = absorb<F, V>(sums[0][t], isum[s][t], scales.d[b], scales.m[b], scales.min_pair[b], high[t].skip(b));
+      if ((left[t] >> s & 1) != 0)
+        sums[1][t] = absorb<F, V>(sums[1][t], rest[s][t], scales.d[b], scales.m[b], scales.min_pair[b], low[t].skip(b));
+    }
   }
 }
 
 // Rows side by side are too many short streams for the hardware to foresee: the next group's are fetched while these
 // are multiplied, the first group's at once.
-template <class F, class V>
-void one_token(const Matmul& args) {
+template <class F, class V, int T>
+void few_tokens(const Matmul& args) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
   const int count = args.k / 32 / F::kSuper;
   const Rows<V> first(args, args.row_begin);
@@ -237,31 +255,37 @@ void one_token(const Matmul& args) {
     const Rows<V> rows(args, begin);
     // Beyond the last group the rows are another thread's: what is here already is asked for again.
     const uint8_t* next = rows.base + (begin + V::kLanes < args.row_end ? V::kLanes * rows.stride : 0);
-    typename V::Float sums[2] = {V::zero_float(), V::zero_float()};
+    typename V::Float sums[2][T];
+    for (int t = 0; t < T; ++t) sums[0][t] = sums[1][t] = V::zero_float();
     for (int at = 0; at < count; ++at) {
       const int block = at * F::kSuper;
-      const Quantized high = args.x.high.skip(block), low = args.x.low.skip(block);  // no store is taken to change them
-      const uint32_t fine = args.x.fine[block / kFineWord] >> (block % kFineWord);
+      Quantized high[T], low[T];  // copies: no store is taken to change them
+      uint32_t fine[T];
+      for (int t = 0; t < T; ++t) {
+        const Activations x = args.x.from(t, args.k);
+        high[t] = x.high.skip(block), low[t] = x.low.skip(block);
+        fine[t] = x.fine[block / kFineWord] >> (block % kFineWord);
+      }
       typename V::Int head[F::kHead + 1];
-      Scales<V, F::kSuper> scales;
+      OwnScales<V, F::kSuper> scales;
       F::head(rows, at * kBytes, head);
-      F::scales(rows, at * kBytes, &scales);
+      F::scales(rows, at * kBytes, scales.at(0));
 #pragma GCC unroll 1
       for (int part = 0; part < F::kSuper / F::kShare; ++part) {
-        one_part<F, V>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, high, low, fine, sums);
+        few_part<F, V, T>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, high, low, fine, sums);
         F::next_part(head);
       }
     }
-    V::store(args.y + rows.first, V::add(sums[0], sums[1]), rows.skip);
+    for (int t = 0; t < T; ++t)
+      V::store(args.y + t * args.y_stride + rows.first, V::add(sums[0][t], sums[1][t]), rows.skip);
   }
 }
 
 // kPanelBlocks blocks of one row group, expanded.
-template <class F, class V>
+template <class V>
 struct alignas(64) Panel {
   typename V::Int values[kPanelBlocks][kVectors];
-  typename V::Float d[kPanelBlocks], m[kPanelBlocks];
-  typename V::Int pair[kPanelBlocks], min_pair[kPanelBlocks];
+  OwnScales<V, kPanelBlocks> scales;
 };
 
 // Asks for a row group's blocks [first, first + count), a few lines a step, `count` steps in all.
@@ -283,24 +307,16 @@ struct RowsAhead {
 
 // Blocks [first, first + count) of a row group.
 template <class F, class V>
-void fill_panel(const Rows<V>& rows, int first, int count, RowsAhead<F, V>* ahead, Panel<F, V>* panel) {
+void fill_panel(const Rows<V>& rows, int first, int count, RowsAhead<F, V>* ahead, Panel<V>* panel) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
   for (int b = 0; b < count; b += F::kSuper) {
     const int64_t offset = (first + b) / F::kSuper * kBytes;
-    typename V::Int head[F::kHead + 1];
-    Scales<V, F::kSuper> scales;
+    typename V::Int head[F::kHead + 1], raw[F::kRaw];
     F::head(rows, offset, head);
-    F::scales(rows, offset, &scales);
-    for (int s = 0; s < F::kSuper; ++s) {
-      panel->d[b + s] = scales.d[s];
-      if constexpr (F::kMin) panel->m[b + s] = scales.m[s];
-      if constexpr (F::kGroups == 2) panel->pair[b + s] = scales.pair[s];
-      if constexpr (F::kGroups == 2 && F::kMin) panel->min_pair[b + s] = scales.min_pair[s];
-    }
+    F::scales(rows, offset, panel->scales.at(b));
     for (int part = 0; part < F::kSuper / F::kShare; ++part) {
       const int block = b + part * F::kShare;
       repeat<F::kChunks>([&]<int C>() {
-        typename V::Int raw[F::kRaw];
         F::template read<C>(rows, offset, part, raw);
         repeat<F::kYield>([&]<int Y>() {
           if ((2 * block + C * F::kYield + Y) % 4 == 0) ahead->step();
@@ -314,92 +330,143 @@ void fill_panel(const Rows<V>& rows, int first, int count, RowsAhead<F, V>* ahea
   }
 }
 
-// Where T tokens' sums with a panel go.
-struct TileOut {
-  float* y[kPanelGroups];  // of each group's first row and the tile's first token
-  int skip[kPanelGroups];  // lanes that are not stored
-  int64_t y_stride;
-  float* low;  // [tokens][kPanelGroups * kLanes]: the low sums so far
-  bool first, last;
-};
-
-// T tokens from `x` on times a panel of blocks [first, first + count).
+// acc[g][t] + block b of a panel's row groups times that at x of T tokens, k numbers each.
 template <class F, class V, int T>
-inline void panel_tile(const Panel<F, V>* panel, int first, int count, Activations x, int k, const TileOut& out,
-                       RowsAhead<F, V>* ahead) {
-  using Float = typename V::Float;
+inline __attribute__((always_inline)) void panel_block(const Panel<V>* panel, int b, const Quantized& x, int k,
+                                                       typename V::Float (*acc)[T]) {
   constexpr int G = kPanelGroups;
-  x = {nullptr, x.high.skip(first), x.low.skip(first), x.fine + first / kFineWord};
-  const auto mine = static_cast<uint32_t>((uint64_t{1} << count) - 1);
-  Float acc[G][T];
-  for (int g = 0; g < G; ++g) {
-    for (int t = 0; t < T; ++t)
-      acc[g][t] = out.first ? V::zero_float() : V::load(out.y[g] + t * out.y_stride, out.skip[g]);
-  }
-  const auto one_block = [&]<int N>(const Quantized& q, int b, Float(*sums)[N]) {
-    const typename V::Int* const values[G] = {panel[0].values[b], panel[1].values[b]};
-    const typename V::Int pair[G] = {panel[0].pair[b], panel[1].pair[b]};
-    typename V::Int isum[G][N];
-    products<F, V, G, N>(values, pair, q, b, k, isum);
-    for (int t = 0; t < N; ++t) {
-      const Quantized row = q.from(t, k);
-      for (int g = 0; g < G; ++g) {
-        sums[g][t] = absorb<F, V>(sums[g][t], isum[g][t], panel[g].d[b], panel[g].m[b], panel[g].min_pair[b], row, b);
-      }
-    }
-  };
-  for (int b = 0; b < count; ++b) {
-    if (ahead != nullptr) ahead->step();
-    one_block.template operator()<T>(x.high, b, acc);
-  }
+  const typename V::Int* const values[G] = {panel[0].values[b], panel[1].values[b]};
+  const typename V::Int pair[G] = {panel[0].scales.pair[b], panel[1].scales.pair[b]};
+  typename V::Int isum[G][T];
+  products<F, V, G, T>(values, pair, x, k, isum);
   for (int t = 0; t < T; ++t) {
-    float* kept = out.low + t * G * V::kLanes;
-    Float low[G][1];
-    for (int g = 0; g < G; ++g) low[g][0] = out.first ? V::zero_float() : V::load(kept + g * V::kLanes, 0);
-    const Quantized rest = x.low.from(t, k);
-    uint32_t left = x.fine[t * Activations::fine_words(k)] >> (first % kFineWord) & mine;
-    for (; left != 0; left &= left - 1) one_block.template operator()<1>(rest, __builtin_ctz(left), low);
     for (int g = 0; g < G; ++g) {
-      if (!out.last) V::store(kept + g * V::kLanes, low[g][0], 0);
-      V::store(out.y[g] + t * out.y_stride, out.last ? V::add(acc[g][t], low[g][0]) : acc[g][t], out.skip[g]);
+      const auto& s = panel[g].scales;
+      acc[g][t] = absorb<F, V>(acc[g][t], isum[g][t], s.d[b], s.m[b], s.min_pair[b], x.from(t, k));
     }
   }
 }
 
+// T tokens, the first at x and its sums in y, times a panel of `count` blocks. `fresh`: y holds nothing yet.
+template <class F, class V, int T>
+inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int k, const Rows<V>* rows, bool fresh,
+                       float* y, int64_t y_stride, RowsAhead<F, V>* ahead) {
+  constexpr int G = kPanelGroups;
+  typename V::Float acc[G][T];
+  for (int g = 0; g < G; ++g) {
+    for (int t = 0; t < T; ++t)
+      acc[g][t] = fresh ? V::zero_float() : V::load(y + rows[g].first + t * y_stride, rows[g].skip);
+  }
+  for (int b = 0; b < count; ++b) {
+    if (ahead != nullptr) ahead->step();
+    panel_block<F, V, T>(panel, b, x.skip(b), k, acc);
+  }
+  for (int g = 0; g < G; ++g) {
+    for (int t = 0; t < T; ++t) V::store(y + rows[g].first + t * y_stride, acc[g][t], rows[g].skip);
+  }
+}
+
+// The low parts of a token group's fine blocks, block after block, `width` tokens at a time: copies, so that they are
+// one stream beside every panel. Where fewer tokens are left the last one is there again.
+struct FineTiles {
+  struct Tile {
+    int32_t block;
+    uint8_t token[kFineTile];
+  };
+  static constexpr int64_t kBytes = sizeof(Tile) + sizeof(int8_t) * 32 + sizeof(float) * 2 + sizeof(int16_t) * 6;
+  int width;
+  Tile* tiles;    // [tiles + 1]; the last is of no block
+  Quantized low;  // [tiles, width] blocks
+
+  // `memory` holds kBytes for each token and block, and 64 more.
+  FineTiles(const Activations& x, int k, int tokens, std::byte* memory)
+      : width(tokens < kSharedFine ? 1 : kFineTile), tiles(reinterpret_cast<Tile*>(memory)) {
+    const int blocks = k / 32, words = Activations::fine_words(k);
+    const int64_t most = int64_t{blocks} * tokens;
+    low.d = reinterpret_cast<float*>(tiles + most + 1);
+    low.sum = low.d + most;
+    low.parts = reinterpret_cast<int16_t*>(low.sum + most);
+    low.pairs = low.parts + 2 * most;
+    low.q = reinterpret_cast<int8_t*>(low.pairs + 4 * most);
+    Tile* tile = tiles;
+    int64_t at = 0;
+    for (int b = 0; b < blocks; ++b) {
+      uint64_t left = 0;  // tokens
+      for (int t = 0; t < tokens; ++t) left |= uint64_t{x.fine[t * words + b / kFineWord] >> (b % kFineWord) & 1} << t;
+      for (; left != 0; ++tile) {
+        tile->block = b;
+        for (int i = 0; i < width; ++i, ++at) {
+          tile->token[i] = left != 0 ? static_cast<uint8_t>(__builtin_ctzll(left)) : tile->token[i - 1];
+          left &= left - 1;
+          copy(x.low.from(tile->token[i], k).skip(b), low.skip(at));
+        }
+      }
+    }
+    tile->block = blocks;
+  }
+
+ private:
+  static void copy(const Quantized& from, const Quantized& to) {
+    __builtin_memcpy(to.q, from.q, 32);
+    __builtin_memcpy(to.parts, from.parts, sizeof(int16_t) * 2);
+    __builtin_memcpy(to.pairs, from.pairs, sizeof(int16_t) * 4);
+    *to.d = *from.d, *to.sum = *from.sum;
+  }
+};
+
+// The tiles from `at` on that lie in a panel of blocks [first, end): added to sums[token][row]. Returns the next one.
+template <class F, class V, int T>
+inline int64_t fine_pass(const Panel<V>* panel, int first, int end, const FineTiles& fine, int64_t at, float* sums) {
+  constexpr int G = kPanelGroups;
+  for (; fine.tiles[at].block < end; ++at) {
+    const FineTiles::Tile& tile = fine.tiles[at];
+    const auto sum = [&](int g, int t) { return sums + (tile.token[t] * G + g) * V::kLanes; };
+    typename V::Float acc[G][T];
+    for (int t = 0; t < T; ++t) {
+      for (int g = 0; g < G; ++g) acc[g][t] = V::load(sum(g, t), 0);
+    }
+    panel_block<F, V, T>(panel, tile.block - first, fine.low.skip(at * T), 32, acc);
+    for (int t = 0; t < T; ++t) {
+      for (int g = 0; g < G; ++g) V::store(sum(g, t), acc[g][t], 0);
+    }
+  }
+  return at;
+}
+
 template <class F, class V>
 void many_tokens(const Matmul& args) {
-  constexpr int kRows = kPanelGroups * V::kLanes;
+  constexpr int G = kPanelGroups, kRows = G * V::kLanes;
+  static_assert(G == 2);
   const int blocks = args.k / 32, width = args.tokens <= kNarrowTokens ? kNarrowPanel : kPanelBlocks;
-  auto* panel = reinterpret_cast<Panel<F, V>*>(args.scratch);
-  auto* low = reinterpret_cast<float*>(panel + kPanelGroups);
-  static_assert(kPanelGroups == 2 &&
-                kPanelGroups * sizeof(Panel<F, V>) + sizeof(float) * kTokenGroup * kRows <= kScratchBytes);
+  auto* panel = reinterpret_cast<Panel<V>*>(args.scratch);
+  auto* low = reinterpret_cast<float*>(panel + G);  // [kTokenGroup][kRows]: sums
+  auto* memory = reinterpret_cast<std::byte*>(low + kTokenGroup * kRows);
+  const int64_t room = (args.scratch + kScratchBytes - memory - 64) / (FineTiles::kBytes * blocks);
+  const int most = room < kTokenGroup ? static_cast<int>(room) : kTokenGroup;
 
-  for (int group = 0; group < args.tokens; group += kTokenGroup) {
-    const int tokens = args.tokens - group < kTokenGroup ? args.tokens - group : kTokenGroup;
+  for (int group = 0; group < args.tokens; group += most) {
+    const int tokens = args.tokens - group < most ? args.tokens - group : most;
+    const Activations x = args.x.from(group, args.k);
+    float* const y = args.y + group * args.y_stride;
+    const FineTiles fine(x, args.k, tokens, memory);
     for (int row = args.row_begin; row < args.row_end; row += kRows) {
-      const Rows<V> rows[kPanelGroups] = {{args, row}, {args, row + V::kLanes}};
+      const Rows<V> rows[G] = {{args, row}, {args, row + V::kLanes}};
+      for (int i = 0; i < tokens * G; ++i) V::store(low + i * V::kLanes, V::zero_float(), 0);
+      int64_t at = 0;
       for (int b0 = 0; b0 < blocks; b0 += width) {
         const int count = blocks - b0 < width ? blocks - b0 : width;
         // The next rows' blocks are asked for meanwhile: half while the panel is filled, half while it is first used.
-        RowsAhead<F, V> ahead[kPanelGroups];
-        for (int g = 0; g < kPanelGroups; ++g) {
+        RowsAhead<F, V> ahead[G];
+        for (int g = 0; g < G; ++g) {
           const int64_t offset = b0 / F::kSuper * static_cast<int64_t>(sizeof(typename F::Block));
           ahead[g] = {rows[g].base + offset + (row + kRows < args.row_end ? kRows * args.row_bytes : 0), args.row_bytes,
                       0, count};
         }
-        for (int g = 0; g < kPanelGroups; ++g) fill_panel<F, V>(rows[g], b0, count, &ahead[0], panel + g);
+        for (int g = 0; g < G; ++g) fill_panel<F, V>(rows[g], b0, count, &ahead[0], panel + g);
         int t = 0;
         const auto tile = [&]<int T>() {
-          float* y = args.y + (int64_t{group} + t) * args.y_stride;
-          panel_tile<F, V, T>(panel, b0, count, args.x.from(group + t, args.k), args.k,
-                              {{y + rows[0].first, y + rows[1].first},
-                               {rows[0].skip, rows[1].skip},
-                               args.y_stride,
-                               low + t * kRows,
-                               b0 == 0,
-                               b0 + count == blocks},
-                              t == 0 ? &ahead[1] : nullptr);
+          panel_tile<F, V, T>(panel, count, x.high.from(t, args.k).skip(b0), args.k, rows, b0 == 0,
+                              y + t * args.y_stride, args.y_stride, t == 0 ? &ahead[1] : nullptr);
           t += T;
         };
         while (t + V::kTile <= tokens) tile.template operator()<V::kTile>();
@@ -407,6 +474,14 @@ void many_tokens(const Matmul& args) {
         if (t + 3 == tokens) tile.template operator()<3>();
         else if (t + 2 == tokens) tile.template operator()<2>();
         else if (t + 1 == tokens) tile.template operator()<1>();
+        at = fine.width == 1 ? fine_pass<F, V, 1>(panel, b0, b0 + count, fine, at, low)
+                             : fine_pass<F, V, kFineTile>(panel, b0, b0 + count, fine, at, low);
+      }
+      for (int t = 0; t < tokens; ++t) {
+        for (int g = 0; g < G; ++g) {
+          float* const sum = y + t * args.y_stride + rows[g].first;
+          V::store(sum, V::add(V::load(sum, rows[g].skip), V::load(low + (t * G + g) * V::kLanes, 0)), rows[g].skip);
+        }
       }
     }
   }
@@ -416,7 +491,11 @@ void many_tokens(const Matmul& args) {
 template <class F, class V>
 void matmul_lanes(const Matmul& args, MatmulKernel plain) {
   if (args.row_end < V::kLanes) return plain(args);
-  if (args.tokens == 1) return one_token<F, V>(args);
+  if (args.tokens == 1) return few_tokens<F, V, 1>(args);
+  if (args.tokens == 2) return few_tokens<F, V, 2>(args);
+  if constexpr (F::kGroups == 1) {  // with a scale every 16 values a third token has no registers left
+    if (args.tokens == 3) return few_tokens<F, V, 3>(args);
+  }
   many_tokens<F, V>(args);
 }
 
