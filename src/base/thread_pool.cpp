@@ -55,6 +55,7 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::run_erased(int64_t count, Function function, void* context) {
+  if (rehearsal_.threads > 0) return rehearse_loop(count, function, context);
   function_ = function;
   context_ = context;
   count_ = count;
@@ -64,6 +65,21 @@ void ThreadPool::run_erased(int64_t count, Function function, void* context) {
   drain(0);
   gate_.fetch_add(kTurn, std::memory_order_relaxed);
   wait_for_workers();
+}
+
+void ThreadPool::rehearse_loop(int64_t count, Function function, void* context) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> busy(static_cast<size_t>(rehearsal_.threads));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto first = std::min_element(busy.begin(), busy.end());
+    const auto start = Clock::now();
+    function(context, i, static_cast<int>(first - busy.begin()));
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    *first += seconds;
+    rehearsal_.alone += seconds;
+  }
+  rehearsal_.together += *std::max_element(busy.begin(), busy.end());
+  ++rehearsal_.loops;
 }
 
 // Rouses sleepers, as many as have an index and a core to work on.

@@ -20,13 +20,24 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return threads_; }
+  int threads() const { return rehearsal_.threads > 0 ? rehearsal_.threads : threads_; }
+
+  // How loops would go on threads that are not there: from here on the caller alone does each index, for whichever of
+  // `threads` would be free first, and the time is kept that all loops took so and that their longest threads took.
+  // What threads do to each other (memory, barriers) is not in it.
+  struct Rehearsal {
+    int threads = 0;
+    int64_t loops = 0;
+    double alone = 0, together = 0;  // seconds
+  };
+  void rehearse(int threads) { rehearsal_ = {.threads = threads}; }
+  const Rehearsal& rehearsal() const { return rehearsal_; }
 
   // Calls task(i, thread) once for every i in [0, count), indices dealt out one by one, and returns when all are done.
   // One caller at a time. `thread` is in [0, threads()). The task must not throw.
   template <class Task>
   void run(int64_t count, Task&& task) {
-    if (count <= 1 || threads_ == 1) {
+    if (count <= 1 || threads() == 1) {
       for (int64_t i = 0; i < count; ++i) task(i, 0);
       return;
     }
@@ -41,6 +52,7 @@ class ThreadPool {
  private:
   using Function = void (*)(void* context, int64_t index, int thread);
   void run_erased(int64_t count, Function function, void* context);
+  void rehearse_loop(int64_t count, Function function, void* context);
   void wake(int64_t count);
   void wait_for_workers();
   void work(int thread);
@@ -59,6 +71,7 @@ class ThreadPool {
   alignas(64) std::atomic<uint32_t> jobs_{0};  // what sleeping workers wait on
   std::atomic<int> sleeping_{0}, spinning_{0};
   std::atomic<bool> stop_{false};
+  Rehearsal rehearsal_;
 };
 
 int hardware_threads();  // cores this process may use (affinity respected)

@@ -79,6 +79,21 @@ TEST(Session, ChunksTruncationAndReuseChangeNoBit) {
   }
 }
 
+// More tokens than pass a matrix together, so that they are dealt out too.
+TEST(Session, AnyNumberOfThreadsGivesTheSameBits) {
+  for (const char* type : {"Q4_1", "F16"}) {
+    const TinyModelFile file({.type = type});
+    const auto tokens = some_tokens(150);
+    std::vector<float> expected;
+    for (const int threads : {1, 2, 5, 64}) {
+      Session session(Model::load(file.path(), {.threads = threads}));
+      const auto got = all_logits(session, tokens);
+      if (threads == 1) expected = got;
+      EXPECT_TRUE(same_bits(got, expected)) << type << ", " << threads << " threads";
+    }
+  }
+}
+
 TEST(Session, TwoSessionsOfOneModelOnTwoThreadsDoNotMix) {
   const auto model = tiny({.type = "Q8_0"}, {.threads = 2});
   const auto one = some_tokens(60), two = some_tokens(80, 200);

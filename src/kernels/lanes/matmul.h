@@ -21,9 +21,8 @@ constexpr int kPanelBlocks = kFineWord,
               kNarrowPanel = kPanelBlocks / 2;  // narrow: leaves room in L1 for what comes next
 constexpr int kNarrowTokens = 8;                // up to here memory matters more
 constexpr int kPanelGroups = 2;                 // row groups of a panel: they share each load of an activation
-constexpr int kTokenGroup = 64;  // tokens that pass a panel together: a panel's part of their bytes stays in L2
-constexpr int kFineTile = 4;     // tokens whose low parts of one block pass together
-constexpr int kSharedFine = 32;  // from so many tokens on they often have a fine block in common
+constexpr int kFineTile = 4;                    // tokens whose low parts of one block pass together
+constexpr int kSharedFine = 32;                 // from so many tokens on they often have a fine block in common
 
 // The kLanes rows from `first` on; where fewer are left, the group begins `skip` rows before and these lanes are not
 // stored. There are kLanes rows in all at least.
