@@ -26,7 +26,7 @@ chat: build model  ## talk with the default model
 	@$(cli) chat
 
 test: build/release/build.ninja  ## build everything, run every test
-	@$(call build_preset,release,all)
+	@$(call build_preset,release,all benchmarks)
 	@$(MAKE) --no-print-directory model || echo "The default model is out of reach: tests that need it are skipped."
 	@$(call run_ctest,release)
 

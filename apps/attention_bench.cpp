@@ -154,6 +154,9 @@ std::string svg_chart(const std::vector<std::vector<Shown>>& groups, const std::
 int AttentionBench::operator()() const {
   const SignalGuard guard;
   const auto all = groups();
+  for (const auto& group : all) {
+    for (const AttentionTask& task : group) check_attention(task);
+  }
   const Ceilings ceilings = measure_ceilings(load);
   const std::string machine =
       fmt::format("reads {:.1f} GB/s, float32 {:.0f} GFLOP/s", ceilings.read_bandwidth / 1e9, ceilings.f32_rate / 1e9);

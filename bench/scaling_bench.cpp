@@ -1,7 +1,7 @@
-// How a model's steps would scale on more cores than there are: scaling_bench MODEL.gguf. Every parallel loop is
-// rehearsed (ThreadPool::rehearse) for 1 to 64 threads, and what its longest thread takes stands for the loop. So this
-// shows what the cutting and dealing of work allow, and what is left serial. It does not show the memory bus, which
-// decode fills long before.
+// How a model's steps would scale on more cores than there are: scaling_bench [MODEL], the default one else. Every
+// parallel loop is rehearsed (ThreadPool::rehearse) for 1 to 64 threads, and what its longest thread takes stands for
+// the loop. So this shows what the cutting and dealing of work allow, and what is left serial. It does not show the
+// memory bus, which decode fills long before.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "engine/stepper.h"
+#include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
 
 namespace fieldprint {
@@ -67,7 +68,7 @@ class Steps {
   Rng rng_{1};
 };
 
-void run(const char* path) {
+void run(const std::string& path) {
   fmt::print("{:16} {:>8} {:>10} {:>8} {:>8} {:>12}\n", "", "threads", "ms a step", "faster", "serial", "loops a step");
   for (const Case& c : kCases) {
     double one = 0;
@@ -92,9 +93,8 @@ void run(const char* path) {
 }  // namespace fieldprint
 
 int main(int argc, char** argv) {
-  if (argc != 2) return fmt::print("scaling_bench: skipped; it wants a model: scaling_bench MODEL.gguf\n"), 0;
   try {
-    fieldprint::run(argv[1]);
+    fieldprint::run(fieldprint::resolve_model(argc > 1 ? argv[1] : std::string(fieldprint::kDefaultModel)));
   } catch (const fieldprint::Error& e) {
     return fmt::print(stderr, "{}\n", e.what()), 1;
   }

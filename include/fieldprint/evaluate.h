@@ -133,8 +133,11 @@ struct AttentionRow {
 
 bool has_naive_attention();  // OpenBLAS is installed
 
-// Measures the tasks in turn, A B A B ..., `repeats` times after one that is not measured. Throws Error kUsage for
-// shapes or kinds that there are not, kUnsupported for a naive one without OpenBLAS, kLimit where `progress` said stop.
+// Throws Error kUsage for a shape or kind that there is not, kUnsupported for a naive one without OpenBLAS.
+void check_attention(const AttentionTask& task);
+
+// Measures the tasks in turn, A B A B ..., `repeats` times after one that is not measured. Throws what check_attention
+// does, and kLimit where `progress` said stop.
 std::vector<AttentionRow> bench_attention(std::span<const AttentionTask> tasks, const LoadOptions& options, int repeats,
                                           const Progress& progress = {});
 

@@ -20,7 +20,9 @@ constexpr int kPageSize = 64;
 constexpr float kShare = 0.3f;
 constexpr int kMaxKeys = 1 << 20;
 
-void check(const AttentionTask& task) {
+}  // namespace
+
+void check_attention(const AttentionTask& task) {
   const auto refuse = [](const std::string& what) { throw Error(ErrorKind::kUsage, what); };
   const AttentionKind* kind = find_attention_kind(task.kind);
   if (kind == nullptr) refuse(fmt::format("there is no attention of kind '{}'", task.kind));
@@ -37,6 +39,8 @@ void check(const AttentionTask& task) {
   if (!has_blas())
     throw Error(ErrorKind::kUnsupported, "OpenBLAS is not installed", {}, "apt-get install libopenblas0");
 }
+
+namespace {
 
 // One task, ready to be run again and again.
 class Problem {
@@ -152,7 +156,7 @@ bool has_naive_attention() { return has_blas(); }
 std::vector<AttentionRow> bench_attention(std::span<const AttentionTask> tasks, const LoadOptions& options, int repeats,
                                           const Progress& progress) {
   if (repeats < 1) throw Error(ErrorKind::kUsage, "a benchmark wants at least one repeat");
-  for (const AttentionTask& task : tasks) check(task);
+  for (const AttentionTask& task : tasks) check_attention(task);
   ThreadPool pool(options.threads > 0 ? options.threads : hardware_threads());
   std::vector<std::unique_ptr<Problem>> problems;
   for (const AttentionTask& task : tasks) problems.push_back(std::make_unique<Problem>(task, options, pool));
