@@ -18,7 +18,7 @@
 namespace fieldprint {
 namespace {
 
-constexpr int kWidth = 2048;
+constexpr int kWidth = 2048, kPieceRows = 256;
 constexpr int64_t kStreamed = 256 << 20, kCached = 256 << 10;  // bytes of weights
 
 struct Free {
@@ -67,11 +67,14 @@ void run(benchmark::State& state, const KernelTable& kernels, const QuantType& t
                     sizeof(float) * static_cast<size_t>(args.row_end)) != 0)
       return state.SkipWithError("the bits differ from scalar's");
   }
-  constexpr int kPiece = 32;  // rows: as the engine deals them out
-  for (auto _ : state) {
-    for (int r = 0; r < rows; r += kPiece) {
-      args.row_begin = r, args.row_end = std::min(rows, r + kPiece);
-      kernels.matmul[type.ggml_id](args);
+  for (auto _ : state) {  // in pieces as the engine deals them out
+    for (int r = 0; r < rows; r += kPieceRows) {
+      args.row_begin = r, args.row_end = std::min(rows, r + kPieceRows);
+      for (int t = 0; t < tokens; t += kTokenGroup) {
+        args.x = in.from(t, kWidth), args.tokens = std::min(kTokenGroup, tokens - t);
+        args.y = y.data() + int64_t{t} * rows;
+        kernels.matmul[type.ggml_id](args);
+      }
     }
     benchmark::ClobberMemory();
   }

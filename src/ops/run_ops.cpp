@@ -15,9 +15,10 @@ namespace {
 
 // Matrices are dealt to threads in pieces: rows for a group of tokens, kPieces a thread or more. Where few tokens pass,
 // the weights stream from memory, and a piece begins with rows that nobody has fetched (pieces of 128 KiB reach three
-// quarters of the speed of pieces of 1 MiB); else its rows stay in a second-level cache.
+// quarters of the speed of pieces of 1 MiB). Where many do, it begins with their fine blocks (lanes/matmul.h), as long
+// as a few rows take.
 constexpr int kStreamedTokens = 4, kPieces = 4;
-constexpr int64_t kPieceBytes = 128 << 10, kMostPieceBytes = 1 << 20;
+constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 1 << 20, kMostCached = 512 << 10;  // bytes
 constexpr int kRowAlign = 32;  // pieces begin at whole panels of every ISA
 
 constexpr int kRowsAtOnce = 4;  // of row-wise work: about as long as a parallel loop takes to begin and end
@@ -411,11 +412,11 @@ class RunOpsImpl final : public RunOps {
     int64_t streamed = 0, cached = 0;  // bytes, pieces
     for (const Product& p : products_) {
       if (p.tokens <= kStreamedTokens) streamed += p.tokens > 0 ? p.weight.bytes() : 0;
-      else cached += row_pieces(p.weight, kPieceBytes) * token_pieces(p);
+      else cached += row_pieces(p.weight, kMostCached) * token_pieces(p);
     }
     // Rather small pieces than threads without any.
     const int64_t streamed_bytes =
-        std::min(std::clamp(streamed / (threads * kPieces), kPieceBytes / 2, kMostPieceBytes), streamed / threads + 1);
+        std::min(std::clamp(streamed / (threads * kPieces), kLeastStreamed, kMostStreamed), streamed / threads + 1);
     const int64_t finer = cached > 0 ? (threads * kPieces + cached - 1) / cached : 1;
     pieces_.clear();
     for (size_t i = 0; i < products_.size(); ++i) {
@@ -424,7 +425,7 @@ class RunOpsImpl final : public RunOps {
       bytes_read_ += static_cast<uint64_t>(p.weight.bytes());
       count_operations(p);
       const int64_t count = p.tokens <= kStreamedTokens ? row_pieces(p.weight, streamed_bytes)
-                                                        : row_pieces(p.weight, kPieceBytes) * finer;
+                                                        : row_pieces(p.weight, kMostCached) * finer;
       const int64_t rows = ((p.weight.rows + count - 1) / count + kRowAlign - 1) / kRowAlign * kRowAlign;
       const int tokens = token_pieces(p) > 1 ? kTokenGroup : p.tokens;
       for (int64_t r = 0; r < p.weight.rows; r += rows) {
