@@ -228,19 +228,22 @@ TEST(Kernels, MatmulDoesNotSaturate) {
   }
 }
 
-// The scratch holds the fine blocks of fewer tokens then.
-TEST(Kernels, MatmulOfTheLongestRows) {
+// Of the longest rows the scratch holds fewer tokens at a time.
+TEST(Kernels, MatmulWhereEveryBlockIsFine) {
   const KernelTable& scalar = select_kernels("scalar");
   const QuantType& type = *find_quant_type("Q4_K");
   Rng rng(7);
-  const int rows = 16, k = kMaxRow, tokens = 40;
-  const auto w = random_weights(rng, type, rows, k);
-  Inputs in(rng, scalar, tokens, k);
-  std::fill(in.fine.begin(), in.fine.end(), 0xffffffffu);  // all of them
-  const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
-  for_each_isa([&](const KernelTable& kernels) {
-    EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected));
-  });
+  const int rows = 16, tokens = 41;
+  for (const int k : {512, kMaxRow}) {
+    const auto w = random_weights(rng, type, rows, k);
+    Inputs in(rng, scalar, tokens, k);
+    in.low = in.high;
+    std::fill(in.fine.begin(), in.fine.end(), 0xffffffffu);
+    const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
+    for_each_isa([&](const KernelTable& kernels) {
+      EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected)) << k;
+    });
+  }
 }
 
 TEST(Kernels, MatmulAgreesWithDouble) {

@@ -377,11 +377,11 @@ struct FineTiles {
   Tile* tiles;    // [tiles + 1]; the last is of no block
   Quantized low;  // [tiles, width] blocks
 
-  // `memory` holds kBytes for each token and block, and 64 more.
+  // `memory` holds kBytes for each block of each token, these rounded up to whole tiles, and 64 more.
   FineTiles(const Activations& x, int k, int tokens, std::byte* memory)
       : width(tokens < kSharedFine ? 1 : kFineTile), tiles(reinterpret_cast<Tile*>(memory)) {
     const int blocks = k / 32, words = Activations::fine_words(k);
-    const int64_t most = int64_t{blocks} * tokens;
+    const int64_t most = int64_t{blocks} * ((tokens + width - 1) / width * width);
     low.d = reinterpret_cast<float*>(tiles + most + 1);
     low.sum = low.d + most;
     low.parts = reinterpret_cast<int16_t*>(low.sum + most);
@@ -441,7 +441,7 @@ void many_tokens(const Matmul& args) {
   auto* low = reinterpret_cast<float*>(panel + G);  // [kTokenGroup][kRows]: sums
   auto* memory = reinterpret_cast<std::byte*>(low + kTokenGroup * kRows);
   const int64_t room = (args.scratch + kScratchBytes - memory - 64) / (FineTiles::kBytes * blocks);
-  const int most = room < kTokenGroup ? static_cast<int>(room) : kTokenGroup;
+  const int most = room < kTokenGroup ? static_cast<int>(room / kFineTile * kFineTile) : kTokenGroup;
 
   for (int group = 0; group < args.tokens; group += most) {
     const int tokens = args.tokens - group < most ? args.tokens - group : most;
