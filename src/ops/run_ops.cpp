@@ -385,6 +385,11 @@ class RunOpsImpl final : public RunOps {
         observer_->inputs(product.weight, {product.x.f32, static_cast<size_t>(product.tokens * product.weight.cols)});
       }
     }
+    for (const Product& product : products_) {
+      if (product.tokens == 0) continue;
+      bytes_read_ += static_cast<uint64_t>(product.weight.bytes());
+      count_operations(product);
+    }
     cut_products();
     pool_.run(static_cast<int64_t>(pieces_.size()), [&](int64_t index, int thread) {
       const Piece& piece = pieces_[static_cast<size_t>(index)];
@@ -407,6 +412,7 @@ class RunOpsImpl final : public RunOps {
     });
   }
 
+  // Makes pieces_ of products_.
   void cut_products() {
     const int64_t threads = pool_.threads();
     int64_t streamed = 0, cached = 0;  // bytes, pieces
@@ -422,8 +428,6 @@ class RunOpsImpl final : public RunOps {
     for (size_t i = 0; i < products_.size(); ++i) {
       const Product& p = products_[i];
       if (p.tokens == 0) continue;
-      bytes_read_ += static_cast<uint64_t>(p.weight.bytes());
-      count_operations(p);
       const int64_t count = p.tokens <= kStreamedTokens ? row_pieces(p.weight, streamed_bytes)
                                                         : row_pieces(p.weight, kMostCached) * finer;
       const int64_t rows = ((p.weight.rows + count - 1) / count + kRowAlign - 1) / kRowAlign * kRowAlign;
