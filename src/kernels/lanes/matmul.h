@@ -21,6 +21,7 @@ constexpr int kPanelBlocks = kFineWord,
               kNarrowPanel = kPanelBlocks / 2;  // narrow: leaves room in L1 for what comes next
 constexpr int kNarrowTokens = 8;                // up to here memory matters more
 constexpr int kPanelGroups = 2;                 // row groups of a panel: they share each load of an activation
+constexpr int64_t kFurther = 13 << 10;          // bytes from what the first cache is asked for to what the second is
 constexpr int kFineTile = 4;                    // tokens whose low parts of one block pass together
 constexpr int kSharedFine = 32;                 // from so many tokens on they often have a fine block in common
 
@@ -159,11 +160,14 @@ inline typename V::Float absorb(typename V::Float acc, typename V::Int isum, typ
 }
 
 // The lines of a part that half kSlot of kSlots has fetched: a prefetch is lost where too many are under way, so every
-// half asks for a few.
+// half asks for a few. Lines further on come into the second cache, which keeps more of them under way.
 template <int kLines, int kSlot, int kSlots, class Line>
 inline __attribute__((always_inline)) void fetch(Line&& line) {
 #pragma GCC unroll 16
-  for (int i = kLines * kSlot / kSlots; i < kLines * (kSlot + 1) / kSlots; ++i) __builtin_prefetch(line(i));
+  for (int i = kLines * kSlot / kSlots; i < kLines * (kSlot + 1) / kSlots; ++i) {
+    __builtin_prefetch(line(i));
+    __builtin_prefetch(line(i) + kFurther, 0, 2);
+  }
 }
 
 // f.operator()<0>(), <1> ...
