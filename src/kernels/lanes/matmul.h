@@ -249,7 +249,7 @@ inline __attribute__((always_inline)) void few_part(const Rows<V>& rows, int64_t
 // Rows side by side are too many short streams for the hardware to foresee: the next group's are fetched while these
 // are multiplied, the first group's at once.
 template <class F, class V, int T>
-void few_tokens(const Matmul& args) {
+void few_tokens_of(const Matmul& args) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
   const int count = args.k / 32 / F::kSuper;
   const Rows<V> first(args, args.row_begin);
@@ -291,7 +291,8 @@ struct alignas(64) Panel {
   OwnScales<V, kPanelBlocks> scales;
 };
 
-// Asks for a row group's blocks [first, first + count), a few lines a step, `count` steps in all.
+// Asks for a row group's blocks [first, first + count), a few lines a step, `count` steps in all; and for those of the
+// group after it into the second cache.
 template <class F, class V>
 struct RowsAhead {
   const uint8_t* row;
@@ -301,8 +302,11 @@ struct RowsAhead {
   void step() {
     constexpr int64_t kBytes = sizeof(typename F::Block);
 #pragma GCC unroll 8
-    for (int64_t i = 0; i < V::kLanes * kBytes / F::kSuper; i += 64)
-      __builtin_prefetch(row + at * kBytes / F::kSuper + i);
+    for (int64_t i = 0; i < V::kLanes * kBytes / F::kSuper; i += 64) {
+      const uint8_t* line = row + at * kBytes / F::kSuper + i;
+      __builtin_prefetch(line);
+      __builtin_prefetch(line + V::kLanes * stride, 0, 2);
+    }
     at += V::kLanes;
     if (at >= count) at -= count, row += stride;
   }
@@ -490,15 +494,18 @@ void many_tokens(const Matmul& args) {
   }
 }
 
+// As many tokens as leave registers for the sums of each: V::few().
+template <class F, class V, int T = V::few(F::kGroups)>
+inline void few_tokens(const Matmul& args) {
+  if (args.tokens == T) return few_tokens_of<F, V, T>(args);
+  if constexpr (T > 1) few_tokens<F, V, T - 1>(args);
+}
+
 // `plain` multiplies where the matrix has fewer rows than V has lanes.
 template <class F, class V>
 void matmul_lanes(const Matmul& args, MatmulKernel plain) {
   if (args.row_end < V::kLanes) return plain(args);
-  if (args.tokens == 1) return few_tokens<F, V, 1>(args);
-  if (args.tokens == 2) return few_tokens<F, V, 2>(args);
-  if constexpr (F::kGroups == 1) {  // with a scale every 16 values a third token has no registers left
-    if (args.tokens == 3) return few_tokens<F, V, 3>(args);
-  }
+  if (args.tokens <= V::few(F::kGroups)) return few_tokens<F, V>(args);
   many_tokens<F, V>(args);
 }
 
