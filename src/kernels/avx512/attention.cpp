@@ -71,16 +71,42 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   }
 }
 
+constexpr int kBlockRows = 6;  // by four registers: with what they are made of nearly all there are
+
+inline int row_blocks(int rows) { return (rows + kBlockRows - 1) / kBlockRows; }
+
+// All rows, cut evenly; the squares go with the first block.
 template <int C, bool kSquares, class B>
 inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
   int row = 0;
-  if (kSquares) {
-    block<1, C, true, B>(p, 0, column, fetch);
-    row = 1;
+  for (int blocks = row_blocks(p.m); blocks > 0; --blocks) {
+    const int rows = (p.m - row + blocks - 1) / blocks;
+    const auto rows_of = [&]<int M>() {
+      if (kSquares && row == 0) block<M, C, kSquares, B>(p, row, column, fetch);
+      else block<M, C, false, B>(p, row, column, fetch);
+    };
+    switch (rows) {
+      case 6:
+        rows_of.template operator()<6>();
+        break;
+      case 5:
+        rows_of.template operator()<5>();
+        break;
+      case 4:
+        rows_of.template operator()<4>();
+        break;
+      case 3:
+        rows_of.template operator()<3>();
+        break;
+      case 2:
+        rows_of.template operator()<2>();
+        break;
+      default:
+        rows_of.template operator()<1>();
+        break;
+    }
+    row += rows;
   }
-  for (; row + 6 <= p.m; row += 6) block<6, C, false, B>(p, row, column, fetch);
-  for (; row + 2 <= p.m; row += 2) block<2, C, false, B>(p, row, column, fetch);
-  for (; row < p.m; ++row) block<1, C, false, B>(p, row, column, fetch);
 }
 
 template <bool kSquares, class B>
@@ -93,7 +119,7 @@ inline int whole_columns(const Product<typename B::Number>& p, Fetch& fetch) {
 
 template <class B>
 inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const Product<typename B::Number>&)) {
-  const int64_t steps = int64_t{(p.n + 63) / 64} * ((p.m + 5) / 6) * p.inner;
+  const int64_t steps = int64_t{(p.n + 63) / 64} * row_blocks(p.m) * p.inner;
   Fetch fetch{reinterpret_cast<const char*>(p.ahead.from != nullptr ? p.ahead.from : static_cast<const void*>(p.b)),
               steps > 0 ? p.ahead.bytes / steps : 0};
   const int j = p.squares != nullptr ? whole_columns<true, B>(p, fetch) : whole_columns<false, B>(p, fetch);
