@@ -151,15 +151,16 @@ class Block {
     const bool compact = rows_ * shape_.vectors > kFewRows;
     for (int tile_begin = begin; tile_begin < end; tile_begin += kTile) {
       if (tile_begin + kTile <= first_key(item_.t0)) continue;
-      const int tile_end = std::min(end, tile_begin + kTile), next = tile_begin + kTile;
+      const int tile_end = std::min(end, tile_begin + kTile);
       const Tile tile =
           load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, compact, space_.tile);
       // What is read where it lies is asked for one product ahead, so that it is still in the first cache when its turn
-      // comes; what is widened, a tile ahead.
-      const bool in_place = tile.values_16 != nullptr, more = next < sequence_.first_position + item_.t1;
-      const Ahead next_keys = more ? keys_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
-      during_scores_ = in_place ? values_ahead(kv, args_.layer, item_.kv_head, tile_begin) : next_keys;
-      during_values_ = in_place ? next_keys : more ? values_ahead(kv, args_.layer, item_.kv_head, next) : Ahead();
+      // comes; what is widened, a tile ahead. Into the second cache, a tile earlier.
+      const bool in_place = tile.values_16 != nullptr;
+      const auto keys = [&](int tiles) { return ahead(keys_ahead, tile_begin + tiles * kTile); };
+      const auto values = [&](int tiles) { return ahead(values_ahead, tile_begin + tiles * kTile); };
+      during_scores_ = in_place ? values(0) : keys(1);
+      during_values_ = in_place ? keys(1) : values(1);
       // Tokens before the tile see nothing of it, nor do those, the last ones, whose window begins behind it.
       const int first = std::max(item_.t0, tile_begin - sequence_.first_position);
       int last = item_.t1;
@@ -168,6 +169,15 @@ class Block {
       absorb_tile(tile, tile_begin, tile_end - tile_begin, first, last);
       if (sequence_.mass != nullptr && last == sequence_.tokens) leave_mass(tile_begin, tile_end - tile_begin);
     }
+  }
+
+  // The keys or the values (keys_ahead(), values_ahead()) of the tile at `begin`, and further on those of the next one.
+  template <class At>
+  Ahead ahead(At&& at, int begin) const {
+    const int end = sequence_.first_position + item_.t1;
+    Ahead both = begin < end ? at(*sequence_.kv, args_.layer, item_.kv_head, begin) : Ahead();
+    if (begin + kTile < end) both.further = at(*sequence_.kv, args_.layer, item_.kv_head, begin + kTile).from;
+    return both;
   }
 
   // How many of the `count` keys from position `begin` on token t sees.

@@ -78,11 +78,13 @@ struct Matmul {
   std::byte* scratch = nullptr;  // kScratchBytes
 };
 
-// Memory that will be wanted soon. A kernel asks for it evenly while it computes: a request for more lines than the CPU
-// keeps open would stand in the way of the computing.
+// Memory that will be wanted soon, and as much that will be after it. A kernel asks for both evenly while it computes,
+// the first into the first cache and the other into the second: a request for more lines than the CPU keeps open would
+// stand in the way of the computing.
 struct Ahead {
   const std::byte* from = nullptr;
   int64_t bytes = 0;
+  const std::byte* further = nullptr;  // nullptr: nothing
 };
 
 // A matrix in panels of 16 columns, each row by row: number (i, j) of [rows, columns] is at (j / 16 * rows + i) * 16 +

@@ -37,10 +37,15 @@ struct Panels {
   static constexpr bool kWide = false;
 };
 
-// What is fetched during the steps of a block: `step` bytes in each.
+// What is asked for during two steps of a block (Ahead): `step` bytes.
 struct Fetch {
-  const char* next;
+  const char *next, *further;
   int64_t step;
+
+  Fetch(const Ahead& ahead, int64_t steps)
+      : next(reinterpret_cast<const char*>(ahead.from)),
+        further(reinterpret_cast<const char*>(ahead.further != nullptr ? ahead.further : ahead.from)),
+        step(steps > 0 ? ahead.bytes / steps : 0) {}
 };
 
 // M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
@@ -58,7 +63,7 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : load(c + i * c_stride + 8 * j);
     if (kSquares) squares[j] = p.fresh ? _mm256_setzero_ps() : load(p.squares + column + 8 * j);
   }
-  const char* next = fetch.next;
+  const char *next = fetch.next, *further = fetch.further;
   const auto step = [&](int k) __attribute__((always_inline)) {
     __m256 numbers[C];
 #pragma GCC unroll 8
@@ -76,12 +81,13 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   int k = 0;
   for (; k + 2 <= p.inner; k += 2, a += 2, b += 2 * b_stride) {
     _mm_prefetch(next, _MM_HINT_T0);
-    next += fetch.step;
+    _mm_prefetch(further, _MM_HINT_T1);
+    next += fetch.step, further += fetch.step;
     step(0);
     step(1);
   }
   if (k < p.inner) step(0);
-  fetch.next = next;
+  fetch.next = next, fetch.further = further;
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
@@ -142,8 +148,7 @@ inline void accumulate(const Product<typename B::Number>& p) {
   const bool wide = B::kWide && p.m <= 3 && p.squares == nullptr;  // few rows: more columns keep the multipliers busy
   const int width = wide ? 32 : 16;
   const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
-  Fetch fetch{reinterpret_cast<const char*>(p.ahead.from != nullptr ? p.ahead.from : static_cast<const void*>(p.b)),
-              steps > 0 ? p.ahead.bytes / steps : 0};
+  Fetch fetch(p.ahead, steps);
   int j = 0;
   if (wide) {
     for (; j + 32 <= p.n; j += 32) columns<4, B>(p, 0, j, fetch);

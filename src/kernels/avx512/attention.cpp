@@ -27,9 +27,22 @@ struct Panels {
   static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
 };
 
+// What is asked for during the steps of a block (Ahead): `step` bytes in each.
 struct Fetch {
-  const char* next;
-  int64_t step;  // bytes that a step of a block asks for
+  const char *next, *further;
+  int64_t step;
+
+  Fetch(const Ahead& ahead, int64_t steps)
+      : next(reinterpret_cast<const char*>(ahead.from)),
+        further(reinterpret_cast<const char*>(ahead.further != nullptr ? ahead.further : ahead.from)),
+        step(steps > 0 ? ahead.bytes / steps : 0) {}
+  void operator()() {
+    for (int64_t line = 0; line < step; line += 64) {
+      _mm_prefetch(next + line, _MM_HINT_T0);
+      _mm_prefetch(further + line, _MM_HINT_T1);
+    }
+    next += step, further += step;
+  }
 };
 
 // M rows by 16 * C columns of c stay in registers while the inner index runs.
@@ -48,8 +61,7 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     if (kSquares) squares[j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(p.squares + column + 16 * j);
   }
   for (int k = 0; k < p.inner; ++k) {
-    _mm_prefetch(fetch.next, _MM_HINT_T0);
-    fetch.next += fetch.step;
+    fetch();
     __m512 numbers[C];
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) {
@@ -120,8 +132,7 @@ inline int whole_columns(const Product<typename B::Number>& p, Fetch& fetch) {
 template <class B>
 inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const Product<typename B::Number>&)) {
   const int64_t steps = int64_t{(p.n + 63) / 64} * row_blocks(p.m) * p.inner;
-  Fetch fetch{reinterpret_cast<const char*>(p.ahead.from != nullptr ? p.ahead.from : static_cast<const void*>(p.b)),
-              steps > 0 ? p.ahead.bytes / steps : 0};
+  Fetch fetch(p.ahead, steps);
   const int j = p.squares != nullptr ? whole_columns<true, B>(p, fetch) : whole_columns<false, B>(p, fetch);
   if (j == p.n) return;
   Product<typename B::Number> last = p;
