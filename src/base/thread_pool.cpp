@@ -40,9 +40,16 @@ constexpr uint32_t turn(uint32_t gate) { return gate / kTurn; }
 constexpr uint32_t inside(uint32_t gate) { return gate % kTurn; }
 constexpr bool is_open(uint32_t gate) { return turn(gate) % 2 == 1; }
 
+constexpr uint64_t range(int64_t begin, int64_t end) {
+  return static_cast<uint64_t>(begin) << 32 | static_cast<uint64_t>(end);
+}
+constexpr int64_t begin_of(uint64_t range) { return static_cast<int64_t>(range >> 32); }
+constexpr int64_t end_of(uint64_t range) { return static_cast<int64_t>(range & 0xffffffffu); }
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : threads_(threads), cores_(hardware_threads()) {
+ThreadPool::ThreadPool(int threads)
+    : threads_(threads), cores_(hardware_threads()), shares_(std::min(threads, kMaxShares)) {
   assert(threads >= 1);
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
@@ -58,8 +65,7 @@ void ThreadPool::run_erased(int64_t count, Function function, void* context) {
   if (rehearsal_.threads > 0) return rehearse_loop(count, function, context);
   function_ = function;
   context_ = context;
-  count_ = count;
-  next_.store(0, std::memory_order_relaxed);
+  deal(count);
   gate_.fetch_add(kTurn, std::memory_order_release);
   wake(count);
   drain(0);
@@ -100,11 +106,27 @@ void ThreadPool::wait_for_workers() {
 }
 
 void ThreadPool::drain(int thread) {
-  for (;;) {
-    const int64_t i = next_.fetch_add(1, std::memory_order_relaxed);
-    if (i >= count_) return;
-    function_(context_, i, thread);
+  for (int64_t i; (i = claim(thread)) >= 0;) function_(context_, i, thread);
+}
+
+void ThreadPool::deal(int64_t count) {
+  assert(count < int64_t{1} << 32);
+  for (int64_t s = 0; s < shares_; ++s)
+    share_[s].left.store(range(count * s / shares_, count * (s + 1) / shares_), std::memory_order_relaxed);
+}
+
+// An index nobody has, the first of the thread's own share or the last of another's; -1: there is none.
+int64_t ThreadPool::claim(int thread) {
+  for (int s = 0; s < shares_; ++s) {
+    std::atomic<uint64_t>& share = share_[(thread + s) % shares_].left;
+    uint64_t left = share.load(std::memory_order_relaxed);
+    while (begin_of(left) < end_of(left)) {
+      const uint64_t rest = s == 0 ? range(begin_of(left) + 1, end_of(left)) : range(begin_of(left), end_of(left) - 1);
+      if (share.compare_exchange_weak(left, rest, std::memory_order_relaxed))
+        return s == 0 ? begin_of(left) : end_of(left) - 1;
+    }
   }
+  return -1;
 }
 
 // Goes in where the gate is open and has been opened since `seen`.

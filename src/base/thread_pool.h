@@ -33,8 +33,9 @@ class ThreadPool {
   void rehearse(int threads) { rehearsal_ = {.threads = threads}; }
   const Rehearsal& rehearsal() const { return rehearsal_; }
 
-  // Calls task(i, thread) once for every i in [0, count), indices dealt out one by one, and returns when all are done.
-  // One caller at a time. `thread` is in [0, threads()). The task must not throw.
+  // Calls task(i, thread) once for every i in [0, count) and returns when all are done. Indices are dealt one by one: a
+  // thread goes through a share of its own in order, so that what it will do next is likely the index after, and then
+  // takes from the ends of the others'. One caller at a time. `thread` is in [0, threads()). The task must not throw.
   template <class Task>
   void run(int64_t count, Task&& task) {
     if (count <= 1 || threads() == 1) {
@@ -58,16 +59,23 @@ class ThreadPool {
   void work(int thread);
   bool enter(uint32_t* seen);
   void drain(int thread);
+  void deal(int64_t count);
+  int64_t claim(int thread);
 
   const int threads_, cores_;
   std::vector<std::thread> workers_;
-  // The job: written while the gate is shut and nobody is inside, read by those who have entered.
+  // The job, its shares too: written while the gate is shut and nobody is inside, read by those who have entered.
   Function function_ = nullptr;
   void* context_ = nullptr;
-  int64_t count_ = 0;
+  // What is left of each share: its end in the low half, its begin in the high. More threads than shares go together.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> left{0};
+  };
+  static constexpr int kMaxShares = 8;
+  const int shares_;
+  Share share_[kMaxShares];
   // Low half: workers inside. High half: counts openings and shuttings, so odd while the gate is open.
   alignas(64) std::atomic<uint32_t> gate_{0};
-  alignas(64) std::atomic<int64_t> next_{0};
   alignas(64) std::atomic<uint32_t> jobs_{0};  // what sleeping workers wait on
   std::atomic<int> sleeping_{0}, spinning_{0};
   std::atomic<bool> stop_{false};

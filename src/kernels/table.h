@@ -75,7 +75,8 @@ struct Matmul {
   int tokens = 0;
   float* y = nullptr;  // y[t * y_stride + r]
   int64_t y_stride = 0;
-  std::byte* scratch = nullptr;  // kScratchBytes
+  std::byte* scratch = nullptr;     // kScratchBytes
+  const std::byte* next = nullptr;  // what the thread may read after these rows; nullptr: nobody knows
 };
 
 // Memory that will be wanted soon, and as much that will be after it. A kernel asks for both evenly while it computes,

@@ -406,10 +406,17 @@ class RunOpsImpl final : public RunOps {
       args.y = product.y + piece.token * w.rows;
       args.y_stride = w.rows;
       args.scratch = scratch_.thread(thread);
+      if (index + 1 < static_cast<int64_t>(pieces_.size()))
+        args.next = first_row(pieces_[static_cast<size_t>(index) + 1]);
       const MatmulKernel kernel = kernels_.matmul[w.type->ggml_id];
       if (kernel != nullptr) kernel(args);
       else matmul_decoded(kernels_, *w.type, args);
     });
+  }
+
+  const std::byte* first_row(const Piece& piece) const {
+    const Weight& w = products_[static_cast<size_t>(piece.product)].weight;
+    return w.data + piece.row * w.row_bytes();
   }
 
   // Makes pieces_ of products_.

@@ -40,6 +40,13 @@ struct Rows {
         stride(args.row_bytes) {}
 };
 
+// The rows from `row` on, or what comes after the last; where that is not known, `rows`: they are here already.
+template <class V>
+inline const uint8_t* rows_after(const Matmul& args, const Rows<V>& rows, int row) {
+  if (row < args.row_end) return reinterpret_cast<const uint8_t*>(args.weights + row * args.row_bytes);
+  return args.next != nullptr ? reinterpret_cast<const uint8_t*>(args.next) : rows.base;
+}
+
 // Where what the integer sums of consecutive blocks are multiplied with goes. Scales of 16 values are integers: two
 // 16-bit words a lane.
 template <class V>
@@ -256,8 +263,7 @@ void few_tokens_of(const Matmul& args) {
   for (int64_t i = 0; i < V::kLanes * first.stride; i += 64) __builtin_prefetch(first.base + i);
   for (int begin = args.row_begin; begin < args.row_end; begin += V::kLanes) {
     const Rows<V> rows(args, begin);
-    // Beyond the last group the rows are another thread's: what is here already is asked for again.
-    const uint8_t* next = rows.base + (begin + V::kLanes < args.row_end ? V::kLanes * rows.stride : 0);
+    const uint8_t* next = rows_after<V>(args, rows, begin + V::kLanes);
     typename V::Float sums[2][T];
     for (int t = 0; t < T; ++t) sums[0][t] = sums[1][t] = V::zero_float();
     for (int at = 0; at < count; ++at) {
@@ -466,8 +472,8 @@ void many_tokens(const Matmul& args) {
         RowsAhead<F, V> ahead[G];
         for (int g = 0; g < G; ++g) {
           const int64_t offset = b0 / F::kSuper * static_cast<int64_t>(sizeof(typename F::Block));
-          ahead[g] = {rows[g].base + offset + (row + kRows < args.row_end ? kRows * args.row_bytes : 0), args.row_bytes,
-                      0, count};
+          ahead[g] = {rows_after<V>(args, rows[g], row + kRows) + offset + g * V::kLanes * args.row_bytes,
+                      args.row_bytes, 0, count};
         }
         for (int g = 0; g < G; ++g) fill_panel<F, V>(rows[g], b0, count, &ahead[0], panel + g);
         int t = 0;
