@@ -14,11 +14,10 @@ namespace fieldprint {
 namespace {
 
 // Matrices are dealt to threads in pieces: rows for a group of tokens, kPieces a thread or more. Where few tokens pass,
-// the weights stream from memory, and a piece begins with rows that nobody has fetched (pieces of 128 KiB reach three
-// quarters of the speed of pieces of 1 MiB). Where many do, it begins with their fine blocks (lanes/matmul.h), as long
-// as a few rows take.
-constexpr int kStreamedTokens = 4, kPieces = 4;
-constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 1 << 20, kMostCached = 512 << 10;  // bytes
+// the weights stream from memory, and a thread asks for the next piece's while it does one, so pieces may be small.
+// Where many do, a piece begins with their fine blocks (lanes/matmul.h), as long as a few rows take.
+constexpr int kStreamedTokens = 6, kStreamedPieces = 16, kPieces = 4;
+constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 128 << 10, kMostCached = 512 << 10;  // bytes
 constexpr int kRowAlign = 32;  // pieces begin at whole panels of every ISA
 
 constexpr int kRowsAtOnce = 4;  // of row-wise work: about as long as a parallel loop takes to begin and end
@@ -428,8 +427,8 @@ class RunOpsImpl final : public RunOps {
       else cached += row_pieces(p.weight, kMostCached) * token_pieces(p);
     }
     // Rather small pieces than threads without any.
-    const int64_t streamed_bytes =
-        std::min(std::clamp(streamed / (threads * kPieces), kLeastStreamed, kMostStreamed), streamed / threads + 1);
+    const int64_t streamed_bytes = std::min(
+        std::clamp(streamed / (threads * kStreamedPieces), kLeastStreamed, kMostStreamed), streamed / threads + 1);
     const int64_t finer = cached > 0 ? (threads * kPieces + cached - 1) / cached : 1;
     pieces_.clear();
     for (size_t i = 0; i < products_.size(); ++i) {
