@@ -95,6 +95,10 @@ struct Vec {
   static Int without(Int pairs) {
     return _mm256_mullo_epi16(pairs, words(-N));
   }
+  template <int N>
+  static uint32_t start(int first, int second) {  // of one lane
+    return static_cast<uint16_t>(-N * first) | static_cast<uint32_t>(static_cast<uint16_t>(-N * second)) << 16;
+  }
   static Int multiply(Int sum, Int values, Int x) {
     return now(_mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)));
   }

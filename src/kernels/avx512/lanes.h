@@ -95,6 +95,10 @@ struct Vec {
   static Int without(Int pairs) {
     return _mm512_madd_epi16(pairs, words(-N));
   }
+  template <int N>
+  static uint32_t start(int first, int second) {  // of one lane
+    return static_cast<uint32_t>(-N * (first + second));
+  }
   static Int multiply(Int sum, Int values, Int x) { return _mm512_dpbusd_epi32(sum, values, x); }
   static Int add_sums(Int a, Int b) { return add_32(a, b); }
   template <int kGroups>

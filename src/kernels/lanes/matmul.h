@@ -97,15 +97,23 @@ constexpr int run_length() {
   return kLimit < kGroup ? kLimit : kGroup;
 }
 
-// What the sum of words [i, i + count) of a block begins with.
+// What the sum of a half's four words begins with.
 template <class F, class V>
-inline typename V::Int begin_run(const int16_t* pairs, int i, int count) {
-  constexpr int kOff = kBias<F, V>;
-  if constexpr (kOff == 0) return V::zero();
-  else {
-    typename V::Int sums = V::broadcast(pairs + i / 4 * 2);
-    if (count > 4) sums = V::add_16(sums, V::broadcast(pairs + 2));
-    return V::template without<kOff>(sums);
+inline typename V::Int begin_half(const int16_t* pairs) {
+  return V::template without<kBias<F, V>>(V::broadcast(pairs));
+}
+
+// The same of a panel's runs, made beforehand for all rows: [n, 32 / 4 / run_length()] of n blocks, in place of
+// `pairs`.
+template <class F, class V>
+void begin_runs(const int16_t* pairs, int64_t n, int16_t* starts) {
+  constexpr bool kWhole = run_length<F, V>() == kVectors;
+  for (int64_t b = 0; b < n; ++b, pairs += 4, starts += 4) {
+    const uint32_t first = V::template start<kBias<F, V>>(pairs[0] + (kWhole ? pairs[2] : 0),
+                                                          pairs[1] + (kWhole ? pairs[3] : 0)),
+                   second = V::template start<kBias<F, V>>(pairs[2], pairs[3]);
+    __builtin_memcpy(starts, &first, sizeof first);
+    __builtin_memcpy(starts + 2, &second, sizeof second);
   }
 }
 
@@ -122,7 +130,8 @@ inline void add_run(typename V::Int* isum, typename V::Int sum, typename V::Int 
   else *isum = V::template add<F::kGroups>(*isum, sum, factor);
 }
 
-// isum[g][t] = the integer sum of one block of G row groups with that at x of T tokens, k numbers each.
+// isum[g][t] = the integer sum of one block of G row groups with that at x of T tokens, k numbers each; x.pairs are
+// begin_runs().
 template <class F, class V, int G, int T>
 inline void products(const typename V::Int* const* values, const typename V::Int* pair, const Quantized& x, int64_t k,
                      typename V::Int (*isum)[T]) {
@@ -138,7 +147,7 @@ inline void products(const typename V::Int* const* values, const typename V::Int
   for (int i0 = 0; i0 < kVectors; i0 += kRun) {
     Int sum[G][T];
     for (int t = 0; t < T; ++t) {
-      const Int start = begin_run<F, V>(x.pairs + t * (k / 8), i0, kRun);
+      const Int start = kBias<F, V> == 0 ? V::zero() : V::broadcast(x.pairs + t * (k / 8) + i0 / 2);
       for (int g = 0; g < G; ++g) sum[g][t] = start;
     }
 #pragma GCC unroll 8
@@ -197,7 +206,7 @@ inline __attribute__((always_inline)) void half_products(const typename V::Int* 
   repeat<4>([&]<int I>() __attribute__((always_inline)) {
     multiply_word<F, V>(&sum, values[I], V::broadcast(x + 4 * I), factor);
     if constexpr ((I + 1) % kRun == 0) {
-      if constexpr (kBias<F, V> != 0) sum = V::add_sums(sum, begin_run<F, V>(pairs, 0, kRun));
+      if constexpr (kBias<F, V> != 0) sum = V::add_sums(sum, begin_half<F, V>(pairs));
       add_run<F, V>(isum, sum, factor);
       sum = V::zero();
     }
@@ -381,6 +390,7 @@ inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int
 
 // The low parts of a token group's fine blocks, block after block, `width` tokens at a time: copies, so that they are
 // one stream beside every panel. Where fewer tokens are left the last one is there again.
+template <class F, class V>
 struct FineTiles {
   struct Tile {
     int32_t block;
@@ -422,17 +432,18 @@ struct FineTiles {
   static void copy(const Quantized& from, const Quantized& to) {
     __builtin_memcpy(to.q, from.q, 32);
     __builtin_memcpy(to.parts, from.parts, sizeof(int16_t) * 2);
-    __builtin_memcpy(to.pairs, from.pairs, sizeof(int16_t) * 4);
+    if constexpr (kBias<F, V> != 0) begin_runs<F, V>(from.pairs, 1, to.pairs);
     *to.d = *from.d, *to.sum = *from.sum;
   }
 };
 
 // The tiles from `at` on that lie in a panel of blocks [first, end): added to sums[token][row]. Returns the next one.
 template <class F, class V, int T>
-inline int64_t fine_pass(const Panel<V>* panel, int first, int end, const FineTiles& fine, int64_t at, float* sums) {
+inline int64_t fine_pass(const Panel<V>* panel, int first, int end, const FineTiles<F, V>& fine, int64_t at,
+                         float* sums) {
   constexpr int G = kPanelGroups;
   for (; fine.tiles[at].block < end; ++at) {
-    const FineTiles::Tile& tile = fine.tiles[at];
+    const auto& tile = fine.tiles[at];
     const auto sum = [&](int g, int t) { return sums + (tile.token[t] * G + g) * V::kLanes; };
     typename V::Float acc[G][T];
     for (int t = 0; t < T; ++t) {
@@ -454,14 +465,22 @@ void many_tokens(const Matmul& args) {
   auto* panel = reinterpret_cast<Panel<V>*>(args.scratch);
   auto* low = reinterpret_cast<float*>(panel + G);  // [kTokenGroup][kRows]: sums
   auto* memory = reinterpret_cast<std::byte*>(low + kTokenGroup * kRows);
-  const int64_t room = (args.scratch + kScratchBytes - memory - 64) / (FineTiles::kBytes * blocks);
+  constexpr int64_t kStarts = kBias<F, V> != 0 ? 2 * sizeof(uint32_t) : 0;  // of a block
+  const int64_t room = (args.scratch + kScratchBytes - memory - 64) / ((FineTiles<F, V>::kBytes + kStarts) * blocks);
   const int most = room < kTokenGroup ? static_cast<int>(room / kFineTile * kFineTile) : kTokenGroup;
 
   for (int group = 0; group < args.tokens; group += most) {
     const int tokens = args.tokens - group < most ? args.tokens - group : most;
-    const Activations x = args.x.from(group, args.k);
+    Activations x = args.x.from(group, args.k);
+    std::byte* free = memory;
+    if constexpr (kStarts > 0) {
+      auto* const starts = reinterpret_cast<int16_t*>(memory);
+      begin_runs<F, V>(x.high.pairs, int64_t{tokens} * blocks, starts);
+      x.high.pairs = starts;
+      free += int64_t{tokens} * blocks * kStarts;
+    }
     float* const y = args.y + group * args.y_stride;
-    const FineTiles fine(x, args.k, tokens, memory);
+    const FineTiles<F, V> fine(x, args.k, tokens, free);
     for (int row = args.row_begin; row < args.row_end; row += kRows) {
       const Rows<V> rows[G] = {{args, row}, {args, row + V::kLanes}};
       for (int i = 0; i < tokens * G; ++i) V::store(low + i * V::kLanes, V::zero_float(), 0);
