@@ -37,14 +37,14 @@ struct Panels {
   static constexpr bool kWide = false;
 };
 
-// What is asked for during two steps of a block (Ahead): `step` bytes.
+// What is asked for during two steps of a block (Ahead): `step` bytes, or what is `here` already.
 struct Fetch {
   const char *next, *further;
   int64_t step;
 
-  Fetch(const Ahead& ahead, int64_t steps)
-      : next(reinterpret_cast<const char*>(ahead.from)),
-        further(reinterpret_cast<const char*>(ahead.further != nullptr ? ahead.further : ahead.from)),
+  Fetch(const Ahead& ahead, int64_t steps, const void* here)
+      : next(static_cast<const char*>(ahead.from != nullptr ? ahead.from : here)),
+        further(ahead.further != nullptr ? reinterpret_cast<const char*>(ahead.further) : next),
         step(steps > 0 ? ahead.bytes / steps : 0) {}
 };
 
@@ -148,7 +148,7 @@ inline void accumulate(const Product<typename B::Number>& p) {
   const bool wide = B::kWide && p.m <= 3 && p.squares == nullptr;  // few rows: more columns keep the multipliers busy
   const int width = wide ? 32 : 16;
   const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
-  Fetch fetch(p.ahead, steps);
+  Fetch fetch(p.ahead, steps, p.b);
   int j = 0;
   if (wide) {
     for (; j + 32 <= p.n; j += 32) columns<4, B>(p, 0, j, fetch);

@@ -103,8 +103,8 @@ inline typename V::Int begin_half(const int16_t* pairs) {
   return V::template without<kBias<F, V>>(V::broadcast(pairs));
 }
 
-// The same of a panel's runs, made beforehand for all rows: [n, 32 / 4 / run_length()] of n blocks, in place of
-// `pairs`.
+// What the runs of n blocks begin with, made once for all rows of a panel: two words a block, as `pairs` has them, of
+// which the first alone counts where a block is one run.
 template <class F, class V>
 void begin_runs(const int16_t* pairs, int64_t n, int16_t* starts) {
   constexpr bool kWhole = run_length<F, V>() == kVectors;
