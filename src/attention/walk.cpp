@@ -347,7 +347,7 @@ void plan(const Attend& args, const Shape& shape, int threads, AttendScratch& sc
     const AttendSequence& s = args.sequences[i];
     const int most = shape.max_rows / shape.group, blocks = (s.tokens + most - 1) / most;
     for (int b = blocks;
-         b-- > 0;) {  // the last blocks see the most keys: they go first, so that none is left over late
+         b-- > 0;) {  // the last blocks see the most keys: they go first, so that small ones are left over
       const int t0 = static_cast<int>(int64_t{s.tokens} * b / blocks),
                 t1 = static_cast<int>(int64_t{s.tokens} * (b + 1) / blocks);
       const int rows = (t1 - t0) * shape.group, splits = splits_of(args, s, t1);

@@ -1,4 +1,6 @@
 // What attention does with a tile: K and V as float32, the two products, the softmax.
+#include "kernels/lanes/attention.h"
+
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
 #include "kernels/scalar/scalar.h"
@@ -37,17 +39,6 @@ struct Panels {
   static constexpr bool kWide = false;
 };
 
-// What is asked for during two steps of a block (Ahead): `step` bytes, or what is `here` already.
-struct Fetch {
-  const char *next, *further;
-  int64_t step;
-
-  Fetch(const Ahead& ahead, int64_t steps, const void* here)
-      : next(static_cast<const char*>(ahead.from != nullptr ? ahead.from : here)),
-        further(ahead.further != nullptr ? reinterpret_cast<const char*>(ahead.further) : next),
-        step(steps > 0 ? ahead.bytes / steps : 0) {}
-};
-
 // M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
 // memory: a quarter of the speed.
 template <int M, int C, bool kSquares, class B>
@@ -63,7 +54,7 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : load(c + i * c_stride + 8 * j);
     if (kSquares) squares[j] = p.fresh ? _mm256_setzero_ps() : load(p.squares + column + 8 * j);
   }
-  const char *next = fetch.next, *further = fetch.further;
+  Fetch ask = fetch;  // a copy: it stays in registers
   const auto step = [&](int k) __attribute__((always_inline)) {
     __m256 numbers[C];
 #pragma GCC unroll 8
@@ -80,14 +71,12 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   };
   int k = 0;
   for (; k + 2 <= p.inner; k += 2, a += 2, b += 2 * b_stride) {
-    _mm_prefetch(next, _MM_HINT_T0);
-    _mm_prefetch(further, _MM_HINT_T1);
-    next += fetch.step, further += fetch.step;
+    ask();
     step(0);
     step(1);
   }
   if (k < p.inner) step(0);
-  fetch.next = next, fetch.further = further;
+  fetch = ask;
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
@@ -96,35 +85,12 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   }
 }
 
-constexpr int kBlockRows = 6;  // by two registers: twelve sums hide the latency of the multipliers
-
-inline int row_blocks(int rows) { return (rows + kBlockRows - 1) / kBlockRows; }
-
 // Rows from `row` on, cut evenly.
 template <int C, class B>
 inline void columns(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
   for (int blocks = row_blocks(p.m - row); blocks > 0; --blocks) {
     const int rows = (p.m - row + blocks - 1) / blocks;
-    switch (rows) {
-      case 6:
-        block<6, C, false, B>(p, row, column, fetch);
-        break;
-      case 5:
-        block<5, C, false, B>(p, row, column, fetch);
-        break;
-      case 4:
-        block<4, C, false, B>(p, row, column, fetch);
-        break;
-      case 3:
-        block<3, C, false, B>(p, row, column, fetch);
-        break;
-      case 2:
-        block<2, C, false, B>(p, row, column, fetch);
-        break;
-      default:
-        block<1, C, false, B>(p, row, column, fetch);
-        break;
-    }
+    with_rows(rows, [&]<int M>() { block<M, C, false, B>(p, row, column, fetch); });
     row += rows;
   }
 }
@@ -148,7 +114,7 @@ inline void accumulate(const Product<typename B::Number>& p) {
   const bool wide = B::kWide && p.m <= 3 && p.squares == nullptr;  // few rows: more columns keep the multipliers busy
   const int width = wide ? 32 : 16;
   const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
-  Fetch fetch(p.ahead, steps, p.b);
+  Fetch fetch(p.ahead, steps);
   int j = 0;
   if (wide) {
     for (; j + 32 <= p.n; j += 32) columns<4, B>(p, 0, j, fetch);

@@ -55,7 +55,6 @@ struct Vec {
   }
   static Int add_8(Int a, Int b) { return _mm256_add_epi8(a, b); }
   static Int sub_8(Int a, Int b) { return _mm256_sub_epi8(a, b); }
-  static Int add_16(Int a, Int b) { return _mm256_add_epi16(a, b); }
   static Int add_32(Int a, Int b) { return _mm256_add_epi32(a, b); }
   static Int sub(Int a, Int b) { return _mm256_sub_epi32(a, b); }
   static Int madd(Int a, Int b) { return _mm256_madd_epi16(a, b); }
@@ -102,7 +101,7 @@ struct Vec {
   static Int multiply(Int sum, Int values, Int x) {
     return now(_mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)));
   }
-  static Int add_sums(Int a, Int b) { return add_16(a, b); }
+  static Int add_sums(Int a, Int b) { return _mm256_add_epi16(a, b); }
   template <int>
   static Int add(Int isum, Int sum, Int factor) {
     return now(_mm256_add_epi32(isum, _mm256_madd_epi16(sum, factor)));

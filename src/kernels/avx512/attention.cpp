@@ -1,4 +1,6 @@
 // The products of attention, 16 columns a register.
+#include "kernels/lanes/attention.h"
+
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx512/avx512.h"
 
@@ -25,24 +27,6 @@ struct Panels {
   static __m512 load(const float* p) { return _mm512_loadu_ps(p); }
   static int64_t row(const Product<Number>&) { return kPanel; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
-};
-
-// What is asked for during the steps of a block (Ahead): `step` bytes in each.
-struct Fetch {
-  const char *next, *further;
-  int64_t step;
-
-  Fetch(const Ahead& ahead, int64_t steps)
-      : next(reinterpret_cast<const char*>(ahead.from)),
-        further(reinterpret_cast<const char*>(ahead.further != nullptr ? ahead.further : ahead.from)),
-        step(steps > 0 ? ahead.bytes / steps : 0) {}
-  void operator()() {
-    for (int64_t line = 0; line < step; line += 64) {
-      _mm_prefetch(next + line, _MM_HINT_T0);
-      _mm_prefetch(further + line, _MM_HINT_T1);
-    }
-    next += step, further += step;
-  }
 };
 
 // M rows by 16 * C columns of c stay in registers while the inner index runs.
@@ -83,40 +67,16 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   }
 }
 
-constexpr int kBlockRows = 6;  // by four registers: with what they are made of nearly all there are
-
-inline int row_blocks(int rows) { return (rows + kBlockRows - 1) / kBlockRows; }
-
 // All rows, cut evenly; the squares go with the first block.
 template <int C, bool kSquares, class B>
 inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
   int row = 0;
   for (int blocks = row_blocks(p.m); blocks > 0; --blocks) {
     const int rows = (p.m - row + blocks - 1) / blocks;
-    const auto rows_of = [&]<int M>() {
+    with_rows(rows, [&]<int M>() {
       if (kSquares && row == 0) block<M, C, kSquares, B>(p, row, column, fetch);
       else block<M, C, false, B>(p, row, column, fetch);
-    };
-    switch (rows) {
-      case 6:
-        rows_of.template operator()<6>();
-        break;
-      case 5:
-        rows_of.template operator()<5>();
-        break;
-      case 4:
-        rows_of.template operator()<4>();
-        break;
-      case 3:
-        rows_of.template operator()<3>();
-        break;
-      case 2:
-        rows_of.template operator()<2>();
-        break;
-      default:
-        rows_of.template operator()<1>();
-        break;
-    }
+    });
     row += rows;
   }
 }

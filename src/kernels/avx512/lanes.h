@@ -54,7 +54,6 @@ struct Vec {
   }
   static Int add_8(Int a, Int b) { return _mm512_add_epi8(a, b); }
   static Int sub_8(Int a, Int b) { return _mm512_sub_epi8(a, b); }
-  static Int add_16(Int a, Int b) { return _mm512_add_epi16(a, b); }
   static Int add_32(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static Int sub(Int a, Int b) { return _mm512_sub_epi32(a, b); }
   static Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }

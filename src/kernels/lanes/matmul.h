@@ -519,7 +519,7 @@ void many_tokens(const Matmul& args) {
   }
 }
 
-// As many tokens as leave registers for the sums of each: V::few().
+// Up to V::few() tokens: more leave no registers for the sums of each.
 template <class F, class V, int T = V::few(F::kGroups)>
 inline void few_tokens(const Matmul& args) {
   if (args.tokens == T) return few_tokens_of<F, V, T>(args);
