@@ -1,6 +1,7 @@
-// The products of attention, 16 columns a register.
+// The products and the softmax of attention, 16 columns a register.
 #include "kernels/lanes/attention.h"
 
+#include "base/exp_constants.h"
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx512/avx512.h"
 
@@ -14,6 +15,7 @@ struct F16 {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
   static int64_t row(const Product<Number>& p) { return p.b_stride; }
+  static int64_t next_columns(const Product<Number>&) { return 16; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
 };
 struct BF16 : F16 {
@@ -26,6 +28,7 @@ struct Panels {
   using Number = float;
   static __m512 load(const float* p) { return _mm512_loadu_ps(p); }
   static int64_t row(const Product<Number>&) { return kPanel; }
+  static int64_t next_columns(const Product<Number>& p) { return p.b_stride; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
 };
 
@@ -34,35 +37,37 @@ template <int M, int C, bool kSquares, class B>
 inline void block(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
-  const typename B::Number* b[C];
+  const typename B::Number* b = B::column(p, column);
+  const int64_t next_columns = B::next_columns(p);
+  const int64_t a_stride = p.a_stride, b_stride = B::row(p), c_stride = p.c_stride;
   __m512 acc[M][C], squares[C];
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
-    b[j] = B::column(p, column + 16 * j);
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-      acc[i][j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * p.c_stride + 16 * j);
+    for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * c_stride + 16 * j);
     if (kSquares) squares[j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(p.squares + column + 16 * j);
   }
-  for (int k = 0; k < p.inner; ++k) {
-    fetch();
+  Fetch ask = fetch;  // a copy: it stays in registers
+  for (int k = p.inner; k > 0; --k, ++a, b += b_stride) {
+    ask();
     __m512 numbers[C];
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) {
-      numbers[j] = B::load(b[j] + k * B::row(p));
+      numbers[j] = B::load(b + j * next_columns);
       if (kSquares) squares[j] = _mm512_fmadd_ps(numbers[j], numbers[j], squares[j]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
-      const __m512 factor = _mm512_set1_ps(a[i * p.a_stride + k]);
+      const __m512 factor = _mm512_set1_ps(a[i * a_stride]);
 #pragma GCC unroll 8
       for (int j = 0; j < C; ++j) acc[i][j] = _mm512_fmadd_ps(factor, numbers[j], acc[i][j]);
     }
   }
+  fetch = ask;
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) _mm512_storeu_ps(c + i * p.c_stride + 16 * j, acc[i][j]);
+    for (int i = 0; i < M; ++i) _mm512_storeu_ps(c + i * c_stride + 16 * j, acc[i][j]);
     if (kSquares) _mm512_storeu_ps(p.squares + column + 16 * j, squares[j]);
   }
 }
@@ -109,5 +114,153 @@ inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const 
 void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product, avx2::accumulate_f16); }
 void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product, avx2::accumulate_bf16); }
 void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product, avx2::accumulate_panels); }
+
+namespace {
+
+// exp_f32 of base/math.h, operation by operation, of N vectors in step.
+template <int N>
+inline void exp(__m512 (&x)[N]) {
+  using C = ExpConstants;
+  const auto each = [](auto&& step) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) step(i);
+  };
+  const auto all = [](float number) { return _mm512_set1_ps(number); };
+  __mmask16 there[N];
+  __m512 scale[N], p[N];
+  each([&](int i) { there[i] = _mm512_cmp_ps_mask(x[i], all(C::kLow), _CMP_NLT_UQ); });
+  each([&](int i) { x[i] = _mm512_min_ps(all(C::kHigh), x[i]); });  // in this order a NaN stays
+  each([&](int i) { scale[i] = _mm512_fmadd_ps(x[i], all(C::kLog2e), all(C::kRound)); });
+  each([&](int i) { p[i] = _mm512_sub_ps(scale[i], all(C::kRound)); });
+  each([&](int i) { x[i] = _mm512_fmadd_ps(p[i], all(-C::kLn2High), x[i]); });
+  each([&](int i) { x[i] = _mm512_fmadd_ps(p[i], all(-C::kLn2Low), x[i]); });
+  each([&](int i) { p[i] = _mm512_fmadd_ps(all(C::kC6), x[i], all(C::kC5)); });
+  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC4)); });
+  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC3)); });
+  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC2)); });
+  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], _mm512_mul_ps(x[i], x[i]), x[i]); });
+  each([&](int i) {
+    scale[i] = _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(scale[i]), 23), _mm512_set1_epi32(0x3f800000)));
+  });
+  each([&](int i) { x[i] = _mm512_maskz_mov_ps(there[i], _mm512_fmadd_ps(p[i], scale[i], scale[i])); });
+}
+
+// Lanes j and j + 8, then + 4, + 2, + 1 of four vectors put together, a vector's result in all lanes of its quarter.
+template <class Operation>
+inline __m512 across(const __m512 (&v)[4], Operation&& operation) {
+  const auto halves = [&](__m512 a, __m512 b) {
+    return operation(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  };
+  const __m512 x = halves(v[0], v[1]), y = halves(v[2], v[3]);
+  __m512 four = operation(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
+  four = operation(four, _mm512_permute_ps(four, 0x4e));
+  return operation(four, _mm512_permute_ps(four, 0xb1));
+}
+
+// Four rows of 64 scores, and their first `count`s, all of them where kFull: then nothing is masked. The other places
+// count as -inf: their exponentials are +0 and change no sum.
+template <bool kFull>
+struct FourRows {
+  float* scores[4];
+  __mmask64 seen[4];
+  __m512 scale[4];
+
+  __mmask16 mask(int r, int i) const { return static_cast<__mmask16>(seen[r] >> (16 * i)); }
+  __m512 scaled(int r, int i) const {
+    if (kFull) return _mm512_mul_ps(_mm512_loadu_ps(scores[r] + 16 * i), scale[r]);
+    const __m512 s = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask(r, i), scores[r] + 16 * i), scale[r]);
+    return _mm512_mask_mov_ps(_mm512_set1_ps(-__builtin_inff()), mask(r, i), s);
+  }
+  void store(int r, int i, __m512 e) const {
+    if (kFull) _mm512_storeu_ps(scores[r] + 16 * i, e);
+    else _mm512_mask_storeu_ps(scores[r] + 16 * i, mask(r, i), e);
+  }
+
+  // The largest of each, in its quarter.
+  __m512 largest() const {
+    __m512 top[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) {
+      const __m512 a = _mm512_max_ps(scaled(r, 0), scaled(r, 1)), b = _mm512_max_ps(scaled(r, 2), scaled(r, 3));
+      top[r] = _mm512_max_ps(a, b);
+    }
+    return across(top, [](__m512 a, __m512 b) { return _mm512_max_ps(a, b); });
+  }
+
+  // The scores become weights, row r's from top[r] down; returns their sums, each in its quarter.
+  __m512 weights(const float* top) const {
+    __m512 sum[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) {
+      __m512 e[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) e[i] = _mm512_sub_ps(scaled(r, i), _mm512_set1_ps(top[r]));
+      exp(e);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) store(r, i, e[i]);
+      sum[r] = _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(e[0], e[1]), e[2]), e[3]);
+    }
+    return across(sum, [](__m512 a, __m512 b) { return _mm512_add_ps(a, b); });
+  }
+};
+
+// The first number of each quarter.
+inline __m128 quarters(__m512 v) {
+  return _mm512_castps512_ps128(
+      _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), v));
+}
+
+// Rows [row, row + 4).
+template <bool kFull>
+inline void softmax_four(const SoftmaxRows& args, int row) {
+  constexpr float kLargest = 3.40282347e38f;
+  FourRows<kFull> rows;
+#pragma GCC unroll 4
+  for (int r = 0; r < 4; ++r) {
+    rows.scores[r] = args.scores + (row + r) * kSoftmaxKeys;
+    rows.seen[r] = args.seen[row + r] == 0 ? 0 : ~__mmask64{0} >> (kSoftmaxKeys - args.seen[row + r]);
+    rows.scale[r] = _mm512_set1_ps(args.scale[row + r]);
+  }
+  float* state = &args.state[row].m;  // m and l of each row in turn
+  const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+  const __m256 both = _mm256_permutevar8x32_ps(_mm256_loadu_ps(state), order);
+  const __m128 before = _mm256_castps256_ps128(both), m = _mm_max_ps(quarters(rows.largest()), before);
+  alignas(16) float top[4], rescale[4];
+  const __m128 tops = _mm_max_ps(m, _mm_set1_ps(-kLargest));  // -inf less -inf would be a NaN
+  _mm_store_ps(top, tops);
+  __m512 factor[1] = {_mm512_castps128_ps512(_mm_sub_ps(before, tops))};
+  exp(factor);
+  const __m128 factors = _mm512_castps512_ps128(factor[0]);
+  _mm_store_ps(rescale, factors);
+  const __m128 l = _mm_fmadd_ps(_mm256_extractf128_ps(both, 1), factors, quarters(rows.weights(top)));
+  _mm_storeu_ps(state, _mm_unpacklo_ps(m, l));
+  _mm_storeu_ps(state + 4, _mm_unpackhi_ps(m, l));
+#pragma GCC unroll 1
+  for (int r = 0; r < 4; ++r) {
+    if (rescale[r] == 1) continue;  // the maximum stayed, which is the rule
+    float* o = args.o + int64_t{row + r} * args.d;
+    const __m256 by = _mm256_set1_ps(rescale[r]);
+    for (int i = 0; i < args.d; i += 8) _mm256_storeu_ps(o + i, _mm256_mul_ps(_mm256_loadu_ps(o + i), by));
+  }
+}
+
+}  // namespace
+
+void softmax_rows(const SoftmaxRows& args) {
+  int row = 0;
+  for (; row + 4 <= args.rows; row += 4) {
+    bool full = true;
+    for (int r = 0; r < 4; ++r) full = full && args.seen[row + r] == kSoftmaxKeys;
+    if (full) softmax_four<true>(args, row);
+    else softmax_four<false>(args, row);
+  }
+  if (row == args.rows) return;
+  SoftmaxRows last = args;
+  last.scores += row * kSoftmaxKeys, last.seen += row, last.scale += row, last.state += row;
+  last.o += int64_t{row} * args.d;
+  last.rows -= row;
+  avx2::softmax_rows(last);
+}
 
 }  // namespace fieldprint::avx512

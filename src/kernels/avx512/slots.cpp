@@ -9,6 +9,7 @@ void override_slots(KernelTable& table) {
   table.accumulate_f16 = accumulate_f16;
   table.accumulate_bf16 = accumulate_bf16;
   table.accumulate_panels = accumulate_panels;
+  table.softmax_rows = softmax_rows;
   table.burst_int8 = burst_int8;
   table.burst_f32 = burst_f32;
 }

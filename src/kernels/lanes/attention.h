@@ -19,24 +19,26 @@ inline __attribute__((always_inline)) void with_rows(int rows, Function&& f) {
   f.template operator()<M>();
 }
 
-// Asks for what is ahead, evenly over `steps` calls.
+// Asks for what is ahead, evenly over `steps` calls. One address and a distance: of two addresses GCC makes a vector.
 struct Fetch {
-  const std::byte *next, *further;
-  int64_t step;  // bytes
+  uintptr_t next;
+  int64_t distance, step;  // bytes: to what the second cache is asked for, to the next call's
 
   Fetch(const Ahead& ahead, int64_t steps)
-      : next(ahead.from),
-        further(ahead.further != nullptr ? ahead.further : ahead.from),
+      : next(reinterpret_cast<uintptr_t>(ahead.from)),
+        distance(ahead.further != nullptr ? static_cast<int64_t>(reinterpret_cast<uintptr_t>(ahead.further) - next)
+                                          : 0),
         step(steps > 0 ? ahead.bytes / steps : 0) {}
   inline __attribute__((always_inline)) void operator()() {
     if (step == 0) return;
-    __builtin_prefetch(next);
-    __builtin_prefetch(further, 0, 2);
-    if (step > 64) {  // no more than two lines: a head's keys of a tile are as many steps as rows, each a line or two
-      __builtin_prefetch(next + 64);
-      __builtin_prefetch(further + 64, 0, 2);
-    }
-    next += step, further += step;
+    const auto ask = [&](int64_t offset) __attribute__((always_inline)) {
+      __builtin_prefetch(reinterpret_cast<const void*>(next + static_cast<uintptr_t>(offset)));
+      __builtin_prefetch(reinterpret_cast<const void*>(next + static_cast<uintptr_t>(offset + distance)), 0, 2);
+    };
+    ask(0);
+    if (step > 64)
+      ask(64);  // no more than two lines: a head's keys of a tile are as many steps as rows, each a line or two
+    next += static_cast<uintptr_t>(step);
   }
 };
 
