@@ -11,6 +11,7 @@
 #include "base/float16.h"
 #include "base/rng.h"
 #include "kernels/select.h"
+#include "kv/layout.h"
 #include "ladder.h"
 
 namespace fieldprint {
@@ -27,6 +28,7 @@ std::vector<float> normals(size_t count) {
 
 uint16_t narrow(float x, uint16_t) { return float_to_half(x); }  // as BF16 these bits are numbers too
 float narrow(float x, float) { return x; }
+int8_t narrow(float x, int8_t) { return static_cast<int8_t>(x * 30); }
 
 // c [rows, n] = a [rows, inner] b [inner, n].
 template <class Number>
@@ -36,7 +38,9 @@ void product(benchmark::State& state, const KernelTable& kernels,
   std::vector<Number> b;
   for (const float x : normals(static_cast<size_t>(inner * n))) b.push_back(narrow(x, Number()));
   std::vector<float> expected(static_cast<size_t>(rows * n)), c(expected);
+  const std::vector<uint16_t> scales(b.size() / kKvBlock, float_to_half(1.0f / 30));
   Product<Number> args;
+  args.scales = scales.data();
   args.a = a.data(), args.a_stride = inner;
   args.b = b.data(), args.b_stride = sizeof(Number) == sizeof(float) ? inner * kPanel : n;
   args.c = expected.data(), args.c_stride = n;
@@ -81,15 +85,18 @@ void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int 
 }
 
 template <class Number>
-void add_products(const IsaRow& isa, const char* number, void (*KernelTable::*const slot)(const Product<Number>&),
+using AccumulateSlot = void (*KernelTable::*)(const Product<Number>&);
+
+template <class Number>
+void add_products(const IsaRow& isa, const char* number, AccumulateSlot<Number> keys, AccumulateSlot<Number> values,
                   int rows, int d) {
   const KernelTable& kernels = select_kernels(isa.name);
   benchmark::RegisterBenchmark(
       fmt::format("{}/scores/{}/{}_rows/{}", isa.name, number, rows, d).c_str(),
-      [&kernels, slot, rows, d](benchmark::State& state) { product(state, kernels, slot, rows, d, kKeys); });
+      [&kernels, keys, rows, d](benchmark::State& state) { product(state, kernels, keys, rows, d, kKeys); });
   benchmark::RegisterBenchmark(
       fmt::format("{}/values/{}/{}_rows/{}", isa.name, number, rows, d).c_str(),
-      [&kernels, slot, rows, d](benchmark::State& state) { product(state, kernels, slot, rows, kKeys, d); });
+      [&kernels, values, rows, d](benchmark::State& state) { product(state, kernels, values, rows, kKeys, d); });
 }
 
 void add_all() {
@@ -97,9 +104,11 @@ void add_all() {
     if (!isa.supported()) continue;
     for (const int rows : {4, 120}) {
       for (const int d : {64, 128}) {
-        add_products(isa, "f16", &KernelTable::accumulate_f16, rows, d);
-        add_products(isa, "bf16", &KernelTable::accumulate_bf16, rows, d);
-        add_products(isa, "panels", &KernelTable::accumulate_panels, rows, d);
+        const auto add = [&](const char* number, auto slot) { add_products(isa, number, slot, slot, rows, d); };
+        add("f16", &KernelTable::accumulate_f16);
+        add("bf16", &KernelTable::accumulate_bf16);
+        add("panels", &KernelTable::accumulate_panels);
+        add_products(isa, "q8_0", &KernelTable::accumulate_q8_keys, &KernelTable::accumulate_q8_values, rows, d);
         benchmark::RegisterBenchmark(fmt::format("{}/softmax/{}_rows/{}", isa.name, rows, d).c_str(),
                                      [&kernels = select_kernels(isa.name), rows, d](benchmark::State& state) {
                                        softmax(state, kernels, rows, d);

@@ -66,25 +66,30 @@ void gather(const KvSequence& kv, int layer, int kv_head, int begin, int end, co
 
 }  // namespace
 
-Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end,
-               bool compact, const TileSpace& space) {
+Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end, bool many,
+               const TileSpace& space) {
   const KvLayout& layout = kv.layout();
   Place at(kv, layer, kv_head, begin);
-  if (at.size % kTile != 0 || at.page_end < end || (compact && at.size > kTile)) {
+  if (at.size % kTile != 0 || at.page_end < end || (many && at.size > kTile)) {
     at = Place(space.pieces, layout.head_bytes(layer), at.d);
     gather(kv, layer, kv_head, begin, end, at);
   }
   Tile tile;
   tile.type = layout.type();
-  if (tile.type == KvType::kQ8_0) {
+  tile.keys_stride = at.size;
+  if (tile.type == KvType::kQ8_0 && many) {
     kernels.widen_q8_keys(at.keys_8(), at.key_scales(), at.size, space.keys, at.d, kTile);
     kernels.widen_q8_values(at.values_8(), at.value_scales(), space.values, kTile, at.d);
     tile.keys = space.keys;
     tile.values = space.values;
+  } else if (tile.type == KvType::kQ8_0) {
+    tile.keys_8 = at.keys_8();
+    tile.values_8 = at.values_8();
+    tile.key_scales = at.key_scales();
+    tile.value_scales = at.value_scales();
   } else {
     tile.keys_16 = at.keys_16();
     tile.values_16 = at.values_16();
-    tile.keys_stride = at.size;
   }
   return tile;
 }

@@ -1,4 +1,4 @@
-// K and V of one tile as the products want them: float32 in panels, or in 16 bits where they lie.
+// K and V of one tile as the products want them: float32 in panels, or where they lie.
 #pragma once
 
 #include "attention/kind.h"
@@ -9,10 +9,13 @@ namespace fieldprint {
 
 struct Tile {
   KvType type = KvType::kF16;
-  const float* keys = nullptr;          // panels (kernels/table.h) of [d, kTile], or
-  const uint16_t* keys_16 = nullptr;    // [d][keys_stride] in F16 or BF16
-  const float* values = nullptr;        // panels of [kTile, d], or
-  const uint16_t* values_16 = nullptr;  // [kTile][d] in F16 or BF16
+  const float* keys = nullptr;                                    // panels (kernels/table.h) of [d, kTile], or
+  const uint16_t* keys_16 = nullptr;                              // [d][keys_stride] in F16 or BF16, or
+  const int8_t* keys_8 = nullptr;                                 // [d][keys_stride] in Q8_0
+  const float* values = nullptr;                                  // panels of [kTile, d], or
+  const uint16_t* values_16 = nullptr;                            // [kTile][d] in F16 or BF16, or
+  const int8_t* values_8 = nullptr;                               // [kTile][d] in Q8_0
+  const uint16_t *key_scales = nullptr, *value_scales = nullptr;  // of Q8_0: [d / 32][keys_stride], [kTile][d / 32]
   int64_t keys_stride = 0;
 };
 
@@ -28,10 +31,11 @@ struct TileSpace {
 };
 
 // Positions [begin, end) of one head, begin a multiple of kTile, end at most kTile later. What lies behind `end` in the
-// tile is not to be looked at. Q8_0 becomes panels; F16 and BF16 stay where they lie, or are copied where they are in
-// pieces, and with `compact` where their rows lie so far apart that they would share few sets of the first cache.
-Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end,
-               bool compact, const TileSpace& space);
+// tile is not to be looked at. It stays where it lies, or is copied where it is in pieces. For `many` rows Q8_0 becomes
+// panels, and F16 and BF16 are copied too where their rows lie so far apart that they would share few sets of the first
+// cache.
+Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end, bool many,
+               const TileSpace& space);
 
 // The keys and the values of the tile at position `begin`; nothing where they do not lie in one piece.
 Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin);

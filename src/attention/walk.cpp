@@ -13,7 +13,7 @@ namespace fieldprint {
 namespace {
 
 constexpr int kMaxRows = 240;             // queries that share each K/V tile: whole register blocks of every ISA
-constexpr int kFewRows = 12;              // what reads a tile once or twice: not worth a copy
+constexpr int kFewRows = 12;              // what reads a tile once or twice: not worth a copy, nor widening
 constexpr int kItemsAThread = 8;          // about so many work items: few enough to stream, enough to share
 constexpr size_t kWorkBytes = 288 << 10;  // of the scratch, where it can: about half of a second-level cache
 
@@ -148,15 +148,15 @@ class Block {
   void walk_split(int begin, int end) {
     clear_split();
     const KvSequence& kv = *sequence_.kv;
-    const bool compact = rows_ * shape_.vectors > kFewRows;
+    const bool many = rows_ * shape_.vectors > kFewRows;
     for (int tile_begin = begin; tile_begin < end; tile_begin += kTile) {
       if (tile_begin + kTile <= first_key(item_.t0)) continue;
       const int tile_end = std::min(end, tile_begin + kTile);
       const Tile tile =
-          load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, compact, space_.tile);
+          load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, many, space_.tile);
       // What is read where it lies is asked for one product ahead, so that it is still in the first cache when its turn
       // comes; what is widened, a tile ahead. Into the second cache, a tile earlier.
-      const bool in_place = tile.values_16 != nullptr;
+      const bool in_place = tile.values == nullptr;
       const auto keys = [&](int tiles) { return ahead(keys_ahead, tile_begin + tiles * kTile); };
       const auto values = [&](int tiles) { return ahead(values_ahead, tile_begin + tiles * kTile); };
       during_scores_ = in_place ? values(0) : keys(1);
@@ -230,6 +230,9 @@ class Block {
       };
       if (tile.keys != nullptr)
         args_.kernels->accumulate_panels(fill(Product<float>{.b = tile.keys}, int64_t{shape_.d} * kPanel));
+      else if (tile.keys_8 != nullptr)
+        args_.kernels->accumulate_q8_keys(
+            fill(Product<int8_t>{.b = tile.keys_8, .scales = tile.key_scales}, tile.keys_stride));
       else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.keys_16}, tile.keys_stride));
     }
   }
@@ -249,6 +252,9 @@ class Block {
     };
     if (tile.values != nullptr)
       args_.kernels->accumulate_panels(fill(Product<float>{.b = tile.values}, kTile * kPanel));
+    else if (tile.values_8 != nullptr)
+      args_.kernels->accumulate_q8_values(
+          fill(Product<int8_t>{.b = tile.values_8, .scales = tile.value_scales}, shape_.d));
     else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.values_16}, shape_.d));
   }
 

@@ -377,9 +377,11 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
         const auto a = random_floats(rng, static_cast<size_t>(m * inner));
         const auto panels = random_floats(rng, static_cast<size_t>(stride * inner));
         std::vector<uint16_t> halves(panels.size()), bf16(panels.size());
+        std::vector<int8_t> bytes(panels.size());
         for (size_t i = 0; i < panels.size(); ++i) {
           halves[i] = float_to_half(panels[i]);
           bf16[i] = float_to_bfloat16(panels[i]);
+          bytes[i] = static_cast<int8_t>(rng.next());
         }
         const auto start = random_floats(rng, static_cast<size_t>(m * n));
         const auto check = [&](auto slot, auto product, const char* what) {
@@ -405,6 +407,9 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
         check(&KernelTable::accumulate_bf16, Product<uint16_t>{.b = bf16.data(), .b_stride = stride}, "BF16");
         check(&KernelTable::accumulate_panels, Product<float>{.b = panels.data(), .b_stride = inner * kPanel},
               "panels");
+        Product<int8_t> q8{.b = bytes.data(), .b_stride = stride, .scales = halves.data()};
+        check(&KernelTable::accumulate_q8_keys, q8, "Q8_0 keys");
+        if (n % 32 == 0) check(&KernelTable::accumulate_q8_values, q8, "Q8_0 values");
       }
     }
     for (const int columns : {8, 40, 64, 96}) {

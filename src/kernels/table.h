@@ -99,7 +99,8 @@ struct Product {
   const float* a = nullptr;
   int64_t a_stride = 0;
   const Number* b = nullptr;
-  int64_t b_stride = 0;  // from row to row, of panels from panel to panel
+  int64_t b_stride = 0;              // from row to row, of panels from panel to panel
+  const uint16_t* scales = nullptr;  // of Q8_0, see accumulate_q8_keys
   float* c = nullptr;
   int64_t c_stride = 0;
   int m = 0, inner = 0, n = 0;
@@ -160,6 +161,9 @@ struct KernelTable {
   void (*accumulate_f16)(const Product<uint16_t>&) = nullptr;
   void (*accumulate_bf16)(const Product<uint16_t>&) = nullptr;
   void (*accumulate_panels)(const Product<float>&) = nullptr;
+  // The same of Q8_0 where it lies, b as widen_q8_keys and widen_q8_values make it: for few rows.
+  void (*accumulate_q8_keys)(const Product<int8_t>&) = nullptr;
+  void (*accumulate_q8_values)(const Product<int8_t>&) = nullptr;  // b_stride % 32 == 0
 
   // Absorbs a tile of scores into the online softmax of each row; see SoftmaxRows.
   void (*softmax_rows)(const SoftmaxRows&) = nullptr;

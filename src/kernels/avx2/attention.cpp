@@ -20,23 +20,46 @@ inline __m256 load_int8(const int8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 
-// How eight columns of b become float32, and where the columns and rows of a block lie.
+// How eight columns of b become float32, and where the columns and rows of a block lie. scale(): what row k of the
+// block's columns 8 * j on is multiplied with, from what row k - 1 was.
 struct F16 {
   using Number = uint16_t;
-  static __m256 load(const uint16_t* p) { return load_f16(p); }
+  struct Scale {};
+  static void scale(const Product<Number>&, int, int, int, Scale*) {}
+  static __m256 load(const uint16_t* p, Scale) { return load_f16(p); }
   static int64_t row(const Product<Number>& p) { return p.b_stride; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
   static constexpr bool kWide = true;  // columns lie side by side beyond 16
 };
 struct BF16 : F16 {
-  static __m256 load(const uint16_t* p) { return load_bf16(p); }
+  static __m256 load(const uint16_t* p, Scale) { return load_bf16(p); }
 };
 struct Panels {
   using Number = float;
-  static __m256 load(const float* p) { return _mm256_loadu_ps(p); }
+  struct Scale {};
+  static void scale(const Product<Number>&, int, int, int, Scale*) {}
+  static __m256 load(const float* p, Scale) { return _mm256_loadu_ps(p); }
   static int64_t row(const Product<Number>&) { return kPanel; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
   static constexpr bool kWide = false;
+};
+
+struct Q8Keys {
+  using Number = int8_t;
+  using Scale = __m256;
+  static void scale(const Product<Number>& p, int k, int column, int j, Scale* s) {
+    if (k % 32 == 0) s[j] = load_f16(p.scales + k / 32 * p.b_stride + column + 8 * j);
+  }
+  static __m256 load(const int8_t* p, Scale scale) { return _mm256_mul_ps(scale, load_int8(p)); }
+  static int64_t row(const Product<Number>& p) { return p.b_stride; }
+  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
+  static constexpr bool kWide = false;  // the scales take registers
+};
+struct Q8Values : Q8Keys {
+  static void scale(const Product<Number>& p, int k, int column, int j, Scale* s) {
+    const uint16_t half = p.scales[k * (p.b_stride / 32) + column / 32];
+    s[j] = j == 0 ? _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(half))) : s[0];
+  }
 };
 
 // M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
@@ -55,11 +78,14 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     if (kSquares) squares[j] = p.fresh ? _mm256_setzero_ps() : load(p.squares + column + 8 * j);
   }
   Fetch ask = fetch;  // a copy: it stays in registers
+  typename B::Scale scale[C] = {};
+  int at = 0;
   const auto step = [&](int k) __attribute__((always_inline)) {
     __m256 numbers[C];
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) {
-      numbers[j] = B::load(b + k * b_stride + 8 * j);
+      B::scale(p, at + k, column, j, scale);
+      numbers[j] = B::load(b + k * b_stride + 8 * j, scale[j]);
       if (kSquares) squares[j] = _mm256_fmadd_ps(numbers[j], numbers[j], squares[j]);
     }
 #pragma GCC unroll 8
@@ -69,13 +95,12 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
       for (int j = 0; j < C; ++j) acc[i][j] = _mm256_fmadd_ps(factor, numbers[j], acc[i][j]);
     }
   };
-  int k = 0;
-  for (; k + 2 <= p.inner; k += 2, a += 2, b += 2 * b_stride) {
+  for (; at + 2 <= p.inner; at += 2, a += 2, b += 2 * b_stride) {
     ask();
     step(0);
     step(1);
   }
-  if (k < p.inner) step(0);
+  if (at < p.inner) step(0);
   fetch = ask;
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
@@ -159,6 +184,8 @@ void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, in
 void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product); }
 void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product); }
 void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product); }
+void accumulate_q8_keys(const Product<int8_t>& product) { accumulate<Q8Keys>(product); }
+void accumulate_q8_values(const Product<int8_t>& product) { accumulate<Q8Values>(product); }
 
 namespace {
 

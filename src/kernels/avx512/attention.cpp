@@ -8,10 +8,13 @@
 namespace fieldprint::avx512 {
 namespace {
 
-// How 16 columns of b become float32, and where the columns and rows of a block lie.
+// How 16 columns of b become float32, and where the columns and rows of a block lie. scale(): what row k of the block's
+// columns 16 * j on is multiplied with, from what row k - 1 was.
 struct F16 {
   using Number = uint16_t;
-  static __m512 load(const uint16_t* p) {
+  struct Scale {};
+  static void scale(const Product<Number>&, int, int, int, Scale*) {}
+  static __m512 load(const uint16_t* p, Scale) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
   static int64_t row(const Product<Number>& p) { return p.b_stride; }
@@ -19,17 +22,44 @@ struct F16 {
   static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
 };
 struct BF16 : F16 {
-  static __m512 load(const uint16_t* p) {
+  static __m512 load(const uint16_t* p, Scale) {
     const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
   }
 };
 struct Panels {
   using Number = float;
-  static __m512 load(const float* p) { return _mm512_loadu_ps(p); }
+  struct Scale {};
+  static void scale(const Product<Number>&, int, int, int, Scale*) {}
+  static __m512 load(const float* p, Scale) { return _mm512_loadu_ps(p); }
   static int64_t row(const Product<Number>&) { return kPanel; }
   static int64_t next_columns(const Product<Number>& p) { return p.b_stride; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
+};
+
+struct Q8Keys {
+  using Number = int8_t;
+  using Scale = __m512;
+  static void scale(const Product<Number>& p, int k, int column, int j, Scale* s) {
+    if (k % 32 == 0) s[j] = F16::load(p.scales + k / 32 * p.b_stride + column + 16 * j, {});
+  }
+  static __m512 load(const int8_t* p, Scale scale) {
+    return _mm512_mul_ps(
+        scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
+  }
+  static int64_t row(const Product<Number>& p) { return p.b_stride; }
+  static int64_t next_columns(const Product<Number>&) { return 16; }
+  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
+};
+struct Q8Values : Q8Keys {
+  static void scale(const Product<Number>& p, int k, int column, int j, Scale* s) {
+    if (j % 2 == 1) {
+      s[j] = s[j - 1];
+      return;
+    }
+    const uint16_t half = p.scales[k * (p.b_stride / 32) + column / 32 + j / 2];
+    s[j] = _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half)));
+  }
 };
 
 // M rows by 16 * C columns of c stay in registers while the inner index runs.
@@ -48,12 +78,14 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     if (kSquares) squares[j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(p.squares + column + 16 * j);
   }
   Fetch ask = fetch;  // a copy: it stays in registers
-  for (int k = p.inner; k > 0; --k, ++a, b += b_stride) {
+  typename B::Scale scale[C] = {};
+  for (int k = 0; k < p.inner; ++k, ++a, b += b_stride) {
     ask();
     __m512 numbers[C];
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) {
-      numbers[j] = B::load(b + j * next_columns);
+      B::scale(p, k, column, j, scale);
+      numbers[j] = B::load(b + j * next_columns, scale[j]);
       if (kSquares) squares[j] = _mm512_fmadd_ps(numbers[j], numbers[j], squares[j]);
     }
 #pragma GCC unroll 16
@@ -105,6 +137,7 @@ inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const 
   last.c += j;
   if (p.squares != nullptr) last.squares += j;
   last.n -= j;
+  if (p.scales != nullptr) last.scales += j;
   last.ahead = {};
   rest(last);
 }
@@ -114,6 +147,8 @@ inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const 
 void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product, avx2::accumulate_f16); }
 void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product, avx2::accumulate_bf16); }
 void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product, avx2::accumulate_panels); }
+void accumulate_q8_keys(const Product<int8_t>& product) { accumulate<Q8Keys>(product, avx2::accumulate_q8_keys); }
+void accumulate_q8_values(const Product<int8_t>& product) { accumulate<Q8Values>(product, avx2::accumulate_q8_values); }
 
 namespace {
 

@@ -65,6 +65,18 @@ void accumulate_panels(const Product<float>& p) {
   accumulate(p, [&](int i, int j) { return p.b[j / kPanel * p.b_stride + i * kPanel + j % kPanel]; });
 }
 
+void accumulate_q8_keys(const Product<int8_t>& p) {
+  accumulate(p, [&](int i, int j) {
+    return half_to_float(p.scales[i / 32 * p.b_stride + j]) * static_cast<float>(p.b[i * p.b_stride + j]);
+  });
+}
+
+void accumulate_q8_values(const Product<int8_t>& p) {
+  accumulate(p, [&](int i, int j) {
+    return half_to_float(p.scales[i * (p.b_stride / 32) + j / 32]) * static_cast<float>(p.b[i * p.b_stride + j]);
+  });
+}
+
 void softmax_rows(const SoftmaxRows& args) {
   for (int row = 0; row < args.rows; ++row) {
     float* s = args.scores + row * kSoftmaxKeys;

@@ -16,6 +16,8 @@ void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, in
 void accumulate_f16(const Product<uint16_t>& product);
 void accumulate_bf16(const Product<uint16_t>& product);
 void accumulate_panels(const Product<float>& product);
+void accumulate_q8_keys(const Product<int8_t>& product);
+void accumulate_q8_values(const Product<int8_t>& product);
 void softmax_rows(const SoftmaxRows& rows);
 int64_t burst_int8(int64_t rounds, int64_t* sink);
 int64_t burst_f32(int64_t rounds, int64_t* sink);
