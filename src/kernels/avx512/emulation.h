@@ -14,6 +14,18 @@ inline __m512 join(__m256 low, __m256 high) {
   return _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
 }
 
+inline __m256 high_half(__m512 v) { return _mm256_castsi256_ps(_mm512_extracti64x4_epi64(_mm512_castps_si512(v), 1)); }
+
+template <int N>
+inline __m512 permute_ps(__m512 v) {
+  return join(_mm256_permute_ps(_mm512_castps512_ps256(v), N), _mm256_permute_ps(high_half(v), N));
+}
+
+template <int N>
+inline __m512 shuffle_f32x4(__m512 a, __m512 b) {
+  return _mm512_castsi512_ps(simde_mm512_shuffle_i32x4(_mm512_castps_si512(a), _mm512_castps_si512(b), N));
+}
+
 inline __m512 cvtph_ps(__m256i h) {
   return join(_mm256_cvtph_ps(_mm256_castsi256_si128(h)), _mm256_cvtph_ps(_mm256_extracti128_si256(h, 1)));
 }
@@ -26,6 +38,11 @@ inline __m512i cvtepu16_epi32(__m256i v) {
   const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)),
                 high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1));
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+inline __m512i cvtepi8_epi32(__m128i v) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_cvtepi8_epi32(v)), _mm256_cvtepi8_epi32(_mm_srli_si128(v, 8)),
+                            1);
 }
 
 inline __m256i cvtepi32_epi16(__m512i v) {
@@ -66,6 +83,10 @@ inline void mask_storeu_ps(float* p, unsigned mask, __m512 v) {
 #define _mm512_cvtepi32_ps emulated::cvtepi32_ps
 #define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
 #define _mm512_srai_epi32 emulated::srai_epi32
+#undef _mm512_shuffle_f32x4
+#define _mm512_shuffle_f32x4(a, b, n) emulated::shuffle_f32x4<n>(a, b)
+#define _mm512_permute_ps(v, n) emulated::permute_ps<n>(v)
+#define _mm512_cvtepi8_epi32 emulated::cvtepi8_epi32
 #define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
 #define _mm512_maskz_loadu_ps emulated::maskz_loadu_ps
 #define _mm512_mask_storeu_ps emulated::mask_storeu_ps
