@@ -22,10 +22,7 @@ inline __m256 load_int8(const int8_t* p) {
 
 // How eight columns of b become float32, and where the columns and rows of a block lie. scale(): what row k of the
 // block's columns 8 * j on is multiplied with, from what row k - 1 was.
-struct F16 {
-  using Number = uint16_t;
-  struct Scale {};
-  static void scale(const Product<Number>&, int, int, int, Scale*) {}
+struct F16 : Unscaled<uint16_t> {
   static __m256 load(const uint16_t* p, Scale) { return load_f16(p); }
   static int64_t row(const Product<Number>& p) { return p.b_stride; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
@@ -34,10 +31,7 @@ struct F16 {
 struct BF16 : F16 {
   static __m256 load(const uint16_t* p, Scale) { return load_bf16(p); }
 };
-struct Panels {
-  using Number = float;
-  struct Scale {};
-  static void scale(const Product<Number>&, int, int, int, Scale*) {}
+struct Panels : Unscaled<float> {
   static __m256 load(const float* p, Scale) { return _mm256_loadu_ps(p); }
   static int64_t row(const Product<Number>&) { return kPanel; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }

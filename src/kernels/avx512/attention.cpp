@@ -10,10 +10,7 @@ namespace {
 
 // How 16 columns of b become float32, and where the columns and rows of a block lie. scale(): what row k of the block's
 // columns 16 * j on is multiplied with, from what row k - 1 was.
-struct F16 {
-  using Number = uint16_t;
-  struct Scale {};
-  static void scale(const Product<Number>&, int, int, int, Scale*) {}
+struct F16 : Unscaled<uint16_t> {
   static __m512 load(const uint16_t* p, Scale) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
@@ -27,10 +24,7 @@ struct BF16 : F16 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
   }
 };
-struct Panels {
-  using Number = float;
-  struct Scale {};
-  static void scale(const Product<Number>&, int, int, int, Scale*) {}
+struct Panels : Unscaled<float> {
   static __m512 load(const float* p, Scale) { return _mm512_loadu_ps(p); }
   static int64_t row(const Product<Number>&) { return kPanel; }
   static int64_t next_columns(const Product<Number>& p) { return p.b_stride; }

@@ -19,7 +19,16 @@ inline __attribute__((always_inline)) void with_rows(int rows, Function&& f) {
   f.template operator()<M>();
 }
 
-// Asks for what is ahead, evenly over `steps` calls. One address and a distance: of two addresses GCC makes a vector.
+// Numbers that no scale goes with, for the readers of the ISAs.
+template <class T>
+struct Unscaled {
+  using Number = T;
+  struct Scale {};
+  static void scale(const Product<T>&, int, int, int, Scale*) {}
+};
+
+// Asks for what is ahead, evenly over `steps` calls, no more than two lines each: a head's keys of a tile are as many
+// steps as rows, each a line or two. One address and a distance: of two addresses GCC makes a vector.
 struct Fetch {
   uintptr_t next;
   int64_t distance, step;  // bytes: to what the second cache is asked for, to the next call's
@@ -36,8 +45,7 @@ struct Fetch {
       __builtin_prefetch(reinterpret_cast<const void*>(next + static_cast<uintptr_t>(offset + distance)), 0, 2);
     };
     ask(0);
-    if (step > 64)
-      ask(64);  // no more than two lines: a head's keys of a tile are as many steps as rows, each a line or two
+    if (step > 64) ask(64);
     next += static_cast<uintptr_t>(step);
   }
 };
