@@ -20,7 +20,7 @@ namespace fieldprint {
 inline constexpr int kActivationBlock = 32;        // activations share one scale per 32 values
 inline constexpr int kFineSteps = 254;             // steps of q_low in one step of q
 inline constexpr int kFineWord = 32;               // blocks whose fine bits share a word
-inline constexpr float kFineLimit = 1.2f;          // see KernelTable::quantize
+inline constexpr float kFineSize = 1.95f;          // see FineLimit
 inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
 inline constexpr int kTokenGroup = 64;            // tokens that pass a matrix's bytes together: work is cut there
@@ -47,6 +47,26 @@ struct Quantized {
     return {q + blocks * 32, d + blocks, parts + blocks * 2, pairs + blocks * 4, sum + blocks};
   }
   [[gnu::always_inline]] Quantized from(int64_t token, int k) const { return skip(token * (k / 32)); }
+};
+
+// Which blocks of a row are fine: those whose step is above kFineSize times the row's typical one. Typical is what has
+// the mean of the steps' bit patterns: these are logarithms to within a tenth of an octave, so it is about the
+// geometric mean, which a few large steps do not raise much. Blocks of nothing but zeros do not count.
+struct FineLimit {
+  int64_t sum = 0;
+  int32_t count = 0;
+
+  [[gnu::always_inline]] void add(float d) {
+    int32_t bits;
+    __builtin_memcpy(&bits, &d, sizeof bits);
+    if (bits > 0) sum += bits, ++count;
+  }
+  [[gnu::always_inline]] float value() const {
+    const auto bits = static_cast<int32_t>(count > 0 ? sum / count : 0);
+    float typical;
+    __builtin_memcpy(&typical, &bits, sizeof typical);
+    return kFineSize * typical;
+  }
 };
 
 // Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k. Blocks whose step
@@ -140,8 +160,8 @@ struct KernelTable {
   MatmulKernel matmul[kMaxGgmlTypes] = {};
 
   // x [n] -> `out`, n a multiple of 32: all blocks in 8 bits, d = max|x| / 127, q = round to even(x * 127 / max|x|);
-  // and those with d^2 above kFineLimit times the row's mean of d^2 in 16 (the blocks with outliers, in SmolLM2 about
-  // one in seven: docs/decisions/0004-fine-activation-blocks.md).
+  // and the fine ones (FineLimit: those with outliers, in SmolLM2 one in nine) in 16
+  // (docs/decisions/0004-fine-activation-blocks.md).
   void (*quantize)(const float* x, int n, const Activations& out) = nullptr;
 
   // y = x / sqrt(mean(x^2) + eps) * weight, all [n].

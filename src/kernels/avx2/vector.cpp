@@ -35,7 +35,7 @@ inline void quantize_block(const __m256* x, float inverse, float d, const Quanti
 void quantize(const float* x, int n, const Activations& out) {
   const int blocks = n / 32;
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-  float squares = 0;
+  FineLimit fine;
   for (int b = 0; b < blocks; ++b) {
     __m256 v[4];
     for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + b * 32 + 8 * i);
@@ -47,13 +47,13 @@ void quantize(const float* x, int n, const Activations& out) {
     if (largest < kLeastActivation) largest = 0;
     const float d = largest / 127.0f;
     quantize_block(v, largest > 0 ? 127.0f / largest : 0.0f, d, out.high, b);
-    squares = _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(d), _mm_set_ss(d), _mm_set_ss(squares)));
+    fine.add(d);
   }
-  const float limit = squares / static_cast<float>(blocks) * kFineLimit;
+  const float limit = fine.value();
   for (int w = 0; w < Activations::fine_words(n); ++w) out.fine[w] = 0;
   for (int b = 0; b < blocks; ++b) {
     const float d = out.high.d[b];
-    if (!(d * d > limit)) continue;
+    if (!(d > limit)) continue;
     out.fine[b / kFineWord] |= 1u << (b % kFineWord);
     __m256 rest[4];
     for (int i = 0; i < 4; ++i) {

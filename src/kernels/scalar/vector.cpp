@@ -32,20 +32,20 @@ void quantize(const float* x, int n, const Activations& out) {
     for (int p = 0; p < 2; ++p) to.parts[2 * b + p] = static_cast<int16_t>(parts[p]);
     to.sum[b] = d * static_cast<float>(parts[0] + parts[1]);
   };
-  float squares = 0;
+  FineLimit fine;
   for (int b = 0; b < blocks; ++b) {
     float largest = 0;
     for (int i = b * 32; i < b * 32 + 32; ++i) largest = std::fmax(std::fabs(x[i]), largest);
     if (largest < kLeastActivation) largest = 0;
     const float d = largest / 127.0f;
     block(x + b * 32, largest > 0 ? 127.0f / largest : 0.0f, d, out.high, b);
-    squares = std::fma(d, d, squares);
+    fine.add(d);
   }
-  const float limit = squares / static_cast<float>(blocks) * kFineLimit;
+  const float limit = fine.value();
   for (int w = 0; w < Activations::fine_words(n); ++w) out.fine[w] = 0;
   for (int b = 0; b < blocks; ++b) {
     const float d = out.high.d[b];
-    if (!(d * d > limit)) continue;
+    if (!(d > limit)) continue;
     out.fine[b / kFineWord] |= 1u << (b % kFineWord);
     float rest[32];
     for (int i = 0; i < 32; ++i) rest[i] = std::fma(-d, static_cast<float>(out.high.q[b * 32 + i]), x[b * 32 + i]);
