@@ -23,7 +23,7 @@ inline constexpr int kFineWord = 32;               // blocks whose fine bits sha
 inline constexpr float kFineSize = 1.95f;          // see FineLimit
 inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
-inline constexpr int kTokenGroup = 64;            // tokens that pass a matrix's bytes together: work is cut there
+inline constexpr int kTokenGroup = 128;           // tokens that pass a matrix's bytes together: work is cut there
 inline constexpr int kMaxRow = 1 << 16;           // numbers in a row of a matrix
 inline constexpr size_t kScratchBytes = 2 << 20;  // what every thread lends to a kernel, 64-byte aligned
 

@@ -18,7 +18,8 @@ namespace {
 // Where many do, a piece begins with their fine blocks (lanes/matmul.h), as long as a few rows take.
 constexpr int kStreamedTokens = 4, kStreamedPieces = 16, kPieces = 4;
 constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 128 << 10, kMostCached = 512 << 10;  // bytes
-constexpr int kRowAlign = 32;  // pieces begin at whole panels of every ISA
+constexpr int kRowAlign = 32;   // pieces begin at whole panels of every ISA
+constexpr int kTokenAlign = 8;  // and so do groups of tokens
 
 constexpr int kRowsAtOnce = 4;  // of row-wise work: about as long as a parallel loop takes to begin and end
 
@@ -437,7 +438,8 @@ class RunOpsImpl final : public RunOps {
       const int64_t count = p.tokens <= kStreamedTokens ? row_pieces(p.weight, streamed_bytes)
                                                         : row_pieces(p.weight, kMostCached) * finer;
       const int64_t rows = ((p.weight.rows + count - 1) / count + kRowAlign - 1) / kRowAlign * kRowAlign;
-      const int tokens = token_pieces(p) > 1 ? kTokenGroup : p.tokens;
+      const int groups = static_cast<int>(token_pieces(p));
+      const int tokens = ((p.tokens + groups - 1) / groups + kTokenAlign - 1) / kTokenAlign * kTokenAlign;
       for (int64_t r = 0; r < p.weight.rows; r += rows) {
         for (int t = 0; t < p.tokens; t += tokens) {
           pieces_.push_back({static_cast<int>(i), static_cast<int>(r),

@@ -414,16 +414,18 @@ struct FineTiles {
     Tile* tile = tiles;
     int64_t at = 0;
     for (int b = 0; b < blocks; ++b) {
-      uint64_t left = 0;  // tokens
-      for (int t = 0; t < tokens; ++t) left |= uint64_t{x.fine[t * words + b / kFineWord] >> (b % kFineWord) & 1} << t;
-      for (; left != 0; ++tile) {
+      int filled = 0;
+      const auto add = [&](int token) {
         tile->block = b;
-        for (int i = 0; i < width; ++i, ++at) {
-          tile->token[i] = left != 0 ? static_cast<uint8_t>(__builtin_ctzll(left)) : tile->token[i - 1];
-          left &= left - 1;
-          copy(x.low.from(tile->token[i], k).skip(b), low.skip(at));
-        }
+        tile->token[filled] = static_cast<uint8_t>(token);
+        copy(x.low.from(token, k).skip(b), low.skip(at++));
+        filled = (filled + 1) % width;
+        if (filled == 0) ++tile;
+      };
+      for (int t = 0; t < tokens; ++t) {
+        if ((x.fine[t * words + b / kFineWord] >> (b % kFineWord) & 1) != 0) add(t);
       }
+      while (filled > 0) add(tile->token[filled - 1]);
     }
     tile->block = blocks;
   }
