@@ -1,6 +1,7 @@
 #include "ops/run_ops.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 
@@ -222,12 +223,13 @@ class RunOpsImpl final : public RunOps {
     Tensor gathered;
     if (tokens > 1) {
       gathered = make(rows, width);
-      for_rows(tokens, [&](int t) {
-        for (int r = 0; r < active; ++r) {
-          std::copy(data(x) + t * width, data(x) + (t + 1) * width,
-                    data(gathered) + row_of_[static_cast<size_t>(t * active + r)] * width);
-        }
-      });
+      const bool quantized = wants_quantized(kernels_, *moe.gate.type) && wants_quantized(kernels_, *moe.up.type);
+      if (quantized) gather_quantized(x, active, gathered);
+      if (!quantized || observer_ != nullptr) {
+        for_choices(tokens, active, [&](int t, int row) {
+          std::copy(data(x) + t * width, data(x) + (t + 1) * width, data(gathered) + row * width);
+        });
+      }
     }
     const Tensor& inputs = tokens > 1 ? gathered : x;
     Tensor gate = make(rows, ffn), up = make(rows, ffn);
@@ -463,15 +465,44 @@ class RunOpsImpl final : public RunOps {
     }
   }
 
+  // task(token, row) for each of the `active` rows that a token's experts have.
+  template <class Task>
+  void for_choices(int tokens, int active, Task&& task) {
+    for_rows(tokens, [&](int t) {
+      for (int r = 0; r < active; ++r) task(t, row_of_[static_cast<size_t>(t * active + r)]);
+    });
+  }
+
   // The quantised activations of `x`, made once however many matrices multiply them.
   void quantize(const Tensor& x, Activations* out) {
+    *out = quantized_memory(x);
     TensorArena::Slot& slot = arena_.slot(x);
+    if (slot.quantized_valid) return;
+    const Scope scope(profiler_, *this, "quantize");
+    const float* values = data(x);
+    const int k = static_cast<int>(x.cols());
+    for_rows(x.rows(), [&](int row) { kernels_.quantize(values + int64_t{row} * k, k, out->from(row, k)); });
+    slot.quantized_valid = true;
+  }
+
+  // Those of the experts' rows: copies of their tokens'.
+  void gather_quantized(const Tensor& x, int active, const Tensor& gathered) {
+    Activations from;
+    quantize(x, &from);
+    const Activations to = quantized_memory(gathered);
+    const int k = static_cast<int>(x.cols());
+    for_choices(x.rows(), active, [&](int t, int row) { copy_row(from.from(t, k), to.from(row, k), k); });
+    arena_.slot(gathered).quantized_valid = true;
+  }
+
+  // Where a tensor's quantised activations lie.
+  Activations quantized_memory(const Tensor& x) {
     const int k = static_cast<int>(x.cols());
     const auto size = static_cast<size_t>(x.rows()) * static_cast<size_t>(k);
     const auto words = static_cast<size_t>(x.rows()) * static_cast<size_t>(Activations::fine_words(k));
     // A block of 32: the integers, d, sum, two parts and four pairs.
     const size_t half = size + size / kActivationBlock * (2 * sizeof(float) + 6 * sizeof(int16_t));
-    std::byte* memory = slot.quantized.require(2 * half + words * sizeof(uint32_t));
+    std::byte* memory = arena_.slot(x).quantized.require(2 * half + words * sizeof(uint32_t));
     const auto lay = [size](std::byte* at) {
       Quantized part;
       part.q = reinterpret_cast<int8_t*>(at);
@@ -481,12 +512,25 @@ class RunOpsImpl final : public RunOps {
       part.pairs = part.parts + size / kActivationBlock * 2;
       return part;
     };
-    *out = {nullptr, lay(memory), lay(memory + half), reinterpret_cast<uint32_t*>(memory + 2 * half)};
-    if (slot.quantized_valid) return;
-    const Scope scope(profiler_, *this, "quantize");
-    const float* values = data(x);
-    for_rows(x.rows(), [&](int row) { kernels_.quantize(values + int64_t{row} * k, k, out->from(row, k)); });
-    slot.quantized_valid = true;
+    return {nullptr, lay(memory), lay(memory + half), reinterpret_cast<uint32_t*>(memory + 2 * half)};
+  }
+
+  static void copy_blocks(const Quantized& from, const Quantized& to, int count) {
+    std::copy_n(from.q, count * kActivationBlock, to.q);
+    std::copy_n(from.d, count, to.d);
+    std::copy_n(from.sum, count, to.sum);
+    std::copy_n(from.parts, count * 2, to.parts);
+    std::copy_n(from.pairs, count * 4, to.pairs);
+  }
+  static void copy_row(const Activations& from, const Activations& to, int k) {
+    copy_blocks(from.high, to.high, k / kActivationBlock);
+    for (int w = 0; w < Activations::fine_words(k); ++w) {
+      to.fine[w] = from.fine[w];
+      for (uint32_t left = from.fine[w]; left != 0; left &= left - 1) {
+        const int b = w * kFineWord + std::countr_zero(left);
+        copy_blocks(from.low.skip(b), to.low.skip(b), 1);
+      }
+    }
   }
 
   // cos and sin of this step's positions: turns_[row] = {cos [pairs], sin [pairs]}. One table serves all layers.
