@@ -419,8 +419,7 @@ struct FineTiles {
         tile->block = b;
         tile->token[filled] = static_cast<uint8_t>(token);
         copy(x.low.from(token, k).skip(b), low.skip(at++));
-        filled = (filled + 1) % width;
-        if (filled == 0) ++tile;
+        if (++filled == width) ++tile, filled = 0;
       };
       for (int t = 0; t < tokens; ++t) {
         if ((x.fine[t * words + b / kFineWord] >> (b % kFineWord) & 1) != 0) add(t);
