@@ -20,7 +20,7 @@ namespace fieldprint {
 inline constexpr int kActivationBlock = 32;        // activations share one scale per 32 values
 inline constexpr int kFineSteps = 254;             // steps of q_low in one step of q
 inline constexpr int kFineWord = 32;               // blocks whose fine bits share a word
-inline constexpr float kFineSize = 1.95f;          // see FineLimit
+inline constexpr float kFineRatio = 1.95f;         // see FineLimit
 inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
 inline constexpr int kTokenGroup = 128;           // tokens that pass a matrix's bytes together: work is cut there
@@ -49,7 +49,7 @@ struct Quantized {
   [[gnu::always_inline]] Quantized from(int64_t token, int k) const { return skip(token * (k / 32)); }
 };
 
-// Which blocks of a row are fine: those whose step is above kFineSize times the row's typical one. Typical is what has
+// Which blocks of a row are fine: those whose step is above kFineRatio times the row's typical one. Typical is what has
 // the mean of the steps' bit patterns: these are logarithms to within a tenth of an octave, so it is about the
 // geometric mean, which a few large steps do not raise much. Blocks of nothing but zeros do not count.
 struct FineLimit {
@@ -65,7 +65,7 @@ struct FineLimit {
     const auto bits = static_cast<int32_t>(count > 0 ? sum / count : 0);
     float typical;
     __builtin_memcpy(&typical, &bits, sizeof typical);
-    return kFineSize * typical;
+    return kFineRatio * typical;
   }
 };
 
