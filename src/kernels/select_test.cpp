@@ -228,22 +228,23 @@ TEST(Kernels, MatmulDoesNotSaturate) {
   }
 }
 
-// Of the longest rows the scratch holds fewer tokens at a time.
-// The scratch holds the low parts of all, and where weights are offset what their sums begin with.
+// The scratch holds the low parts of all, and where weights are offset what their sums begin with; of the longest rows
+// it holds fewer tokens at a time. A kernel passes more than kTokenGroup in groups too.
 TEST(Kernels, MatmulWhereEveryBlockIsFine) {
   const KernelTable& scalar = select_kernels("scalar");
   Rng rng(7);
-  const int rows = 16, tokens = 41;
+  const int rows = 16;
   for (const char* name : {"Q4_K", "Q6_K"}) {
     const QuantType& type = *find_quant_type(name);
-    for (const int k : {512, kMaxRow}) {
+    for (const auto& [k, tokens] : {std::pair(512, 41), {512, kTokenGroup + 3}, {kMaxRow, 41}}) {
       const auto w = random_weights(rng, type, rows, k);
       Inputs in(rng, scalar, tokens, k);
       in.low = in.high;
       std::fill(in.fine.begin(), in.fine.end(), 0xffffffffu);
       const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
       for_each_isa([&](const KernelTable& kernels) {
-        EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected)) << name << " " << k;
+        EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected))
+            << name << " " << k << " " << tokens;
       });
     }
   }
