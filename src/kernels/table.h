@@ -160,7 +160,7 @@ struct KernelTable {
   MatmulKernel matmul[kMaxGgmlTypes] = {};
 
   // x [n] -> `out`, n a multiple of 32: all blocks in 8 bits, d = max|x| / 127, q = round to even(x * 127 / max|x|);
-  // and the fine ones (FineLimit: those with outliers, in SmolLM2 one in nine) in 16
+  // and the fine ones (FineLimit: those with outliers, in SmolLM2 about one in eight) in 16
   // (docs/decisions/0004-fine-activation-blocks.md).
   void (*quantize)(const float* x, int n, const Activations& out) = nullptr;
 
