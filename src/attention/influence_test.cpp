@@ -51,7 +51,7 @@ struct Measured {
 };
 
 Measured measure(const Data& data, const AttentionKind& kind, const How& how, bool wanted = true) {
-  const KvLayout layout({{kKvHeads, kDim}}, how.page_size);
+  const KvLayout layout({{kKvHeads, kDim, kind.key_squares}}, how.page_size);
   PagePool pages(layout.page_bytes());
   KvSequence kv(layout, pages);
   Spans spans;

@@ -20,7 +20,7 @@ inline constexpr int kMaxQueryVectors = 2;
 struct AttentionKind {
   std::string_view name;   // as files say it
   bool third_projection;   // wants r
-  bool key_squares;        // combine() wants |k|^2
+  bool key_squares;        // combine() wants |k|^2, which pages then keep
   bool anchors;            // mixes in a second softmax, over anchor rows
   int vectors;             // 1 .. kMaxQueryVectors
   double (*scale)(int d);  // of the scores, where the file does not say

@@ -23,7 +23,7 @@ struct Place {
     keys = page + layout.keys(layer, kv_head);
     values = page + layout.values(layer, kv_head);
   }
-  // Of a page of kTile positions and one head.
+  // Of a page of kTile positions and one head, without squares.
   Place(const std::byte* page, int64_t head_bytes, int head_dim)
       : keys(page), values(page + head_bytes * kTile), d(head_dim), size(kTile), slot(0), page_end(kTile) {}
 
@@ -94,9 +94,20 @@ Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int 
   return tile;
 }
 
+void load_squares(const KvSequence& kv, int layer, int kv_head, int begin, int end, float* out) {
+  const KvLayout& layout = kv.layout();
+  for (int i = kv.find(begin), p = begin; p < end; ++i) {
+    const KvEntry& entry = kv.entries()[static_cast<size_t>(i)];
+    const int slot = p % layout.page_size(), count = std::min(end, entry.end) - p;
+    std::memcpy(out, entry.page->data() + layout.squares(layer, kv_head) + slot * sizeof(float),
+                sizeof(float) * static_cast<size_t>(count));
+    p += count, out += count;
+  }
+}
+
 Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin) {
   if (kv.layout().page_size() != kTile) return {};
-  return {Place(kv, layer, kv_head, begin).keys, kv.layout().head_bytes(layer) * kTile};
+  return {Place(kv, layer, kv_head, begin).keys, kv.layout().key_bytes(layer) * kTile};
 }
 
 Ahead values_ahead(const KvSequence& kv, int layer, int kv_head, int begin) {

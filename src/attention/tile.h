@@ -37,6 +37,9 @@ struct TileSpace {
 Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end, bool many,
                const TileSpace& space);
 
+// |k|^2 of positions [begin, end); the layer has them.
+void load_squares(const KvSequence& kv, int layer, int kv_head, int begin, int end, float* out);
+
 // The keys and the values of the tile at position `begin`; nothing where they do not lie in one piece.
 Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin);
 Ahead values_ahead(const KvSequence& kv, int layer, int kv_head, int begin);

@@ -166,6 +166,8 @@ class Block {
       int last = item_.t1;
       while (last > first && first_key(last - 1) >= tile_end) --last;
       if (first == last) continue;
+      if (args_.spec.kind->key_squares)
+        load_squares(kv, args_.layer, item_.kv_head, tile_begin, tile_end, space_.squares);
       absorb_tile(tile, tile_begin, tile_end - tile_begin, first, last);
       if (sequence_.mass != nullptr && last == sequence_.tokens) leave_mass(tile_begin, tile_end - tile_begin);
     }
@@ -224,7 +226,6 @@ class Block {
         product.c_stride = kTile;
         product.m = m, product.inner = shape_.d, product.n = columns;
         product.fresh = true;
-        if (args_.spec.kind->key_squares && v == 0) product.squares = space_.squares;
         product.ahead = v == 0 ? during_scores_ : Ahead();
         return product;
       };

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "attention/reference.h"
 #include "attention/state.h"
@@ -61,7 +62,7 @@ struct Problem {
     kv.reserve(0, 1);
     const KernelTable& scalar = select_kernels("scalar");
     std::vector<float> keys_tile(static_cast<size_t>(key_panels(d))), values_tile(static_cast<size_t>(value_panels(d)));
-    std::vector<std::byte> pieces(static_cast<size_t>(2 * layout.head_bytes(0) * kTile));
+    std::vector<std::byte> pieces(static_cast<size_t>(layout.pair_bytes(0) * kTile));
     for (size_t at = 0; at < x.size(); at += static_cast<size_t>(d)) {
       kv.write(0, 0, x.data() + at, x.data() + at);
       const Tile tile = load_tile(scalar, kv, 0, 0, 0, 1, true, {keys_tile.data(), values_tile.data(), pieces.data()});
@@ -75,7 +76,7 @@ struct Problem {
 
   // Attention of positions [0, keys), fed in chunks; only those from `from` on are returned.
   std::vector<float> run(const How& how, int from) const {
-    const KvLayout layout({{kv_heads, d}}, how.page_size, type);
+    const KvLayout layout({{kv_heads, d, spec.kind->key_squares}}, how.page_size, type);
     PagePool pages(layout.page_bytes());
     KvSequence kv(layout, pages);
     ThreadPool pool(how.threads);
@@ -249,9 +250,9 @@ struct Scores {
 Scores scores(const std::vector<float>& q, const std::vector<float>& r, const std::vector<float>& k) {
   const int d = static_cast<int>(q.size());
   const AttentionKind& gram = *find_attention_kind("gram");
-  std::vector<float> vectors(static_cast<size_t>(2 * d)), panel(static_cast<size_t>(d * kPanel)), products(16),
-      squares(8);
+  std::vector<float> vectors(static_cast<size_t>(2 * d)), panel(static_cast<size_t>(d * kPanel)), products(16);
   for (int i = 0; i < d; ++i) panel[static_cast<size_t>(i * kPanel)] = k[static_cast<size_t>(i)];
+  const float square = std::inner_product(k.begin(), k.end(), k.begin(), 0.0f);
   const KernelTable& kernels = select_kernels("");
   const float factor = gram.prepare(q.data(), r.data(), d, 1, vectors.data(), d);
   kernels.accumulate_panels({.a = vectors.data(),
@@ -261,9 +262,8 @@ Scores scores(const std::vector<float>& q, const std::vector<float>& r, const st
                              .c_stride = 8,
                              .m = 2,
                              .inner = d,
-                             .n = 8,
-                             .squares = squares.data()});
-  gram.combine(products.data(), 8, squares.data(), 1);
+                             .n = 8});
+  gram.combine(products.data(), 8, &square, 1);
   return {dot_kind().formula_f32(q.data(), nullptr, k.data(), d), factor * products[0]};
 }
 

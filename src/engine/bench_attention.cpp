@@ -49,7 +49,10 @@ class Problem {
       : task_(task),
         kernels_(select_kernels(options.isa)),
         pool_(pool),
-        layout_({{.kv_heads = task.kv_heads, .head_dim = task.head_dim}}, kPageSize, kv_type(task.kv_type)),
+        layout_({{.kv_heads = task.kv_heads,
+                  .head_dim = task.head_dim,
+                  .key_squares = find_attention_kind(task.kind)->key_squares}},
+                kPageSize, kv_type(task.kv_type)),
         pages_(layout_.page_bytes()),
         kv_(layout_, pages_),
         scratch_(pool.threads()),
@@ -114,7 +117,7 @@ class Problem {
       keys_read = 0;
       for (int t = 0; t < tokens_; t += kChunk) keys_read += std::min(t + kChunk, tokens_);
     }
-    row.bytes = keys_read * 2 * task_.kv_heads * static_cast<double>(layout_.head_bytes(0));
+    row.bytes = keys_read * task_.kv_heads * static_cast<double>(layout_.pair_bytes(0));
     row.extra_bytes = task_.naive ? scores_.capacity() * sizeof(float)
                                   : scratch_.partials.capacity() * sizeof(float) +
                                         static_cast<size_t>(pool_.threads()) * kScratchBytes;

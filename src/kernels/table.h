@@ -112,8 +112,7 @@ struct Ahead {
 // j % 16. What a block of sums walks over is then one stream.
 inline constexpr int kPanel = 16;
 
-// c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order, and where squares are wanted
-// squares[n] = fma(b[j, n], b[j, n], squares[n]). n is a multiple of 8.
+// c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order. n is a multiple of 8.
 template <class Number>
 struct Product {
   const float* a = nullptr;
@@ -124,8 +123,7 @@ struct Product {
   float* c = nullptr;
   int64_t c_stride = 0;
   int m = 0, inner = 0, n = 0;
-  bool fresh = false;  // c and squares begin at 0, whatever they hold
-  float* squares = nullptr;
+  bool fresh = false;  // c begins at 0, whatever it holds
   Ahead ahead = {};
 };
 

@@ -5,7 +5,7 @@
 namespace fieldprint {
 namespace {
 
-const KvLayout kLayers({{0, 0, 4, 3}, {2, 8, 0, 0}, {0, 0, 4, 3}}, 16);
+const KvLayout kLayers({{.conv_width = 4, .conv_taps = 3}, {2, 8}, {.conv_width = 4, .conv_taps = 3}}, 16);
 constexpr int64_t kStateBytes = 2 * 2 * 4 * sizeof(float);
 
 TEST(ConvState, ReplaysItsReachFromZero) {

@@ -36,7 +36,7 @@ KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type)
                   "--kv-type", "f16 or bf16");
     }
     start_.push_back(page_bytes_);
-    page_bytes_ += 2 * layers_[i].kv_heads * head_bytes(static_cast<int>(i)) * page_size;
+    page_bytes_ += layers_[i].kv_heads * pair_bytes(static_cast<int>(i)) * page_size;
   }
 }
 

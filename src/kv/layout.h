@@ -3,7 +3,8 @@
 // A block of keys is [head_dim][page_size], one of values [page_size][head_dim]: with keys transposed a tile's scores
 // are computed with keys across the lanes, in decode and prefill alike. In Q8_0 a block's int8 numbers are followed by
 // its F16 scales, one for 32 dimensions of one position: [head_dim / 32][page_size] for keys, [page_size][head_dim /
-// 32] for values.
+// 32] for values. Where a layer's kind of attention wants |k|^2, a block of keys ends with [page_size] float32 of
+// these, of the keys as they are stored; in Q8_0 they need not lie at a multiple of four bytes.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +25,7 @@ inline constexpr int kKvBlock = 32;  // dimensions that share a scale in Q8_0
 struct KvLayerShape {
   int kv_heads = 0;  // 0: no K/V
   int head_dim = 0;
+  bool key_squares = false;
   int conv_width = 0;  // 0: no convolution
   int conv_taps = 0;   // the kernel's length: conv_taps - 1 inputs are kept
 };
@@ -40,14 +42,21 @@ class KvLayout {
   int layers() const { return static_cast<int>(layers_.size()); }
   const KvLayerShape& layer(int layer) const { return layers_[static_cast<size_t>(layer)]; }
 
-  // Bytes of one position of one head: its keys or its values.
+  // Bytes of one position of one head: its keys' or its values' numbers, the keys' with their square, both.
   int64_t head_bytes(int layer) const;
+  int64_t key_bytes(int layer) const {
+    return head_bytes(layer) + (this->layer(layer).key_squares ? static_cast<int64_t>(sizeof(float)) : 0);
+  }
+  int64_t pair_bytes(int layer) const { return key_bytes(layer) + head_bytes(layer); }
 
   // Offsets in bytes from the page's start.
   int64_t keys(int layer, int head) const {
-    return start_[static_cast<size_t>(layer)] + head * head_bytes(layer) * page_size_;
+    return start_[static_cast<size_t>(layer)] + head * key_bytes(layer) * page_size_;
   }
-  int64_t values(int layer, int head) const { return keys(layer, this->layer(layer).kv_heads + head); }
+  int64_t values(int layer, int head) const {
+    return keys(layer, this->layer(layer).kv_heads) + head * head_bytes(layer) * page_size_;
+  }
+  int64_t squares(int layer, int head) const { return keys(layer, head) + head_bytes(layer) * page_size_; }
   // From the start of a Q8_0 block to its scales.
   int64_t scales(int layer) const { return int64_t{this->layer(layer).head_dim} * page_size_; }
 

@@ -30,6 +30,31 @@ void write_q8_0(int8_t* at, int64_t stride, uint16_t* scales, int64_t scale_stri
   }
 }
 
+// |k|^2 of a position as it is stored.
+float square(const std::byte* keys, const KvLayout& layout, int layer, int slot) {
+  const int size = layout.page_size(), d = layout.layer(layer).head_dim;
+  const auto* halves = reinterpret_cast<const uint16_t*>(keys) + slot;
+  const auto* bytes = reinterpret_cast<const int8_t*>(keys) + slot;
+  const auto* scales = reinterpret_cast<const uint16_t*>(keys + layout.scales(layer)) + slot;
+  double sum = 0;
+  for (int64_t i = 0; i < d; ++i) {
+    float x = 0;
+    switch (layout.type()) {
+      case KvType::kF16:
+        x = half_to_float(halves[i * size]);
+        break;
+      case KvType::kBF16:
+        x = bfloat16_to_float(halves[i * size]);
+        break;
+      case KvType::kQ8_0:
+        x = half_to_float(scales[i / kKvBlock * size]) * static_cast<float>(bytes[i * size]);
+        break;
+    }
+    sum += static_cast<double>(x) * static_cast<double>(x);
+  }
+  return static_cast<float>(sum);
+}
+
 }  // namespace
 
 KvSequence::KvSequence(const KvSequence& other)
@@ -115,6 +140,10 @@ void KvSequence::write(int layer, int position, const float* k, const float* v) 
         break;
       }
     }
+    if (shape.key_squares) {
+      const float of_key = square(keys, *layout_, layer, slot);
+      std::memcpy(page + layout_->squares(layer, head) + slot * sizeof(float), &of_key, sizeof(float));
+    }
   }
 }
 
@@ -132,6 +161,8 @@ void KvSequence::visit(int position, Visit&& visit) const {
       std::byte* keys = page + layout_->keys(layer, head);
       for (int64_t i = 0; i < d; ++i) visit(keys + (i * size + slot) * bytes, bytes);
       for (int64_t b = 0; b < blocks; ++b) visit(keys + layout_->scales(layer) + (b * size + slot) * 2, 2);
+      if (layout_->layer(layer).key_squares)
+        visit(page + layout_->squares(layer, head) + slot * 4, static_cast<int64_t>(sizeof(float)));
     }
     for (int head = 0; head < heads; ++head) {
       std::byte* values = page + layout_->values(layer, head);

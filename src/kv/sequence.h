@@ -36,7 +36,7 @@ class KvSequence {
   void write(int layer, int position, const float* k, const float* v);
 
   // One position of all layers as bytes, the same for every page size: layer by layer the heads' keys, then their
-  // values, each its numbers and then its scales. bytes.size() is layout().bytes_per_token().
+  // values, each its numbers, then its scales, then its square. bytes.size() is layout().bytes_per_token().
   void copy_out(int position, std::span<std::byte> bytes) const;
   void copy_in(int position, std::span<const std::byte> bytes);  // the position is reserved
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 
 #include "base/float16.h"
 #include "fieldprint/error.h"
@@ -103,9 +104,30 @@ TEST(KvSequence, EightBitsKeepAScaleForThirtyTwoDimensions) {
   EXPECT_THROW(KvLayout({{1, 48}}, 4, KvType::kQ8_0), Error);
 }
 
+TEST(KvSequence, KeepsTheSquareOfAKeyAsItIsStored) {
+  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+    const KvLayout layout({{2, 32, true}}, 3, type);
+    PagePool pool(layout.page_bytes());
+    KvSequence kv(layout, pool);
+    kv.reserve(0, 5);
+    std::vector<float> k(64, 0.0f), v(64, 100.0f);
+    k[1] = 3 + 1e-6f, k[31] = -4;  // rounding takes away what is beyond three digits, but for Q8_0
+    k[32] = 0.5f;
+    kv.write(0, 4, k.data(), v.data());
+    for (const int head : {0, 1}) {
+      float square;
+      std::memcpy(&square, kv.entries()[1].page->data() + layout.squares(0, head) + 4, sizeof(square));
+      if (type == KvType::kQ8_0) EXPECT_NEAR(square, head == 0 ? 25 : 0.25f, head == 0 ? 0.2f : 1e-3f);
+      else EXPECT_EQ(square, head == 0 ? 25 : 0.25f);
+    }
+  }
+}
+
 TEST(KvSequence, APositionsBytesAreTheSameForEveryPageSizeAndComeBack) {
   for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
-    const KvLayout small({{2, 32}, {0, 0, 8, 3}, {1, 64}}, 4, type), large({{2, 32}, {0, 0, 8, 3}, {1, 64}}, 64, type);
+    const std::vector<KvLayerShape> layers = {{2, 32, true}, {.conv_width = 8, .conv_taps = 3}, {1, 64}};
+    const KvLayout small(layers, 3, type), large(layers, 64, type);
+    EXPECT_EQ(small.bytes_per_token(), large.bytes_per_token());
     PagePool small_pool(small.page_bytes()), large_pool(large.page_bytes());
     KvSequence a(small, small_pool), b(large, large_pool), c(large, large_pool);
     fill(a, 0, 10, 1);

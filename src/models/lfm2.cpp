@@ -85,7 +85,7 @@ class Lfm2 final : public Architecture {
                                           .window = window,
                                           .head_norms = true},
                                          source, storage_);
-        hp_.kv.push_back({.kv_heads = kv, .head_dim = head_dim});
+        hp_.kv.push_back({.kv_heads = kv, .head_dim = head_dim, .key_squares = layer.attention.kind().key_squares});
       } else {
         layer.in_proj = source.matrix(name("shortconv.in_proj"), 3 * int64_t{hp_.width}, hp_.width);
         layer.conv = source.kernel(name("shortconv.conv"), taps, hp_.width, storage_);

@@ -54,7 +54,7 @@ class Llama final : public Architecture {
       b.gate = source.matrix(name("ffn_gate"), ffn, hp_.width);
       b.up = source.matrix(name("ffn_up"), ffn, hp_.width);
       b.down = source.matrix(name("ffn_down"), hp_.width, ffn);
-      hp_.kv.push_back({kv_heads, head_dim});
+      hp_.kv.push_back({.kv_heads = kv_heads, .head_dim = head_dim, .key_squares = b.attention.kind().key_squares});
     }
     rope_ = load_rope(file, "llama", RopePairs::kAdjacent, head_dim, source);
     source.finish();

@@ -268,7 +268,7 @@ class RunOpsImpl final : public RunOps {
     const Scope scope(profiler_, *this, "attend", {}, shape.layer);
     Tensor y = make(q.rows(), q.cols());
     const int64_t kv_width = k.cols();
-    const int64_t key_bytes = 2 * shape.kv_heads * layout_.head_bytes(shape.layer);
+    const int64_t key_bytes = shape.kv_heads * layout_.pair_bytes(shape.layer);
     attending_.clear();
     int row = 0;
     for (const StepSequence& s : sequences_) {

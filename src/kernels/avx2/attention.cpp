@@ -58,18 +58,17 @@ struct Q8Values : Q8Keys {
 
 // M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
 // memory: a quarter of the speed.
-template <int M, int C, bool kSquares, class B>
+template <int M, int C, class B>
 inline void block(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
   const typename B::Number* b = B::column(p, column);
   const int64_t a_stride = p.a_stride, b_stride = B::row(p), c_stride = p.c_stride;
-  __m256 acc[M][C], squares[C];
+  __m256 acc[M][C];
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : load(c + i * c_stride + 8 * j);
-    if (kSquares) squares[j] = p.fresh ? _mm256_setzero_ps() : load(p.squares + column + 8 * j);
   }
   Fetch ask = fetch;  // a copy: it stays in registers
   typename B::Scale scale[C] = {};
@@ -80,7 +79,6 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     for (int j = 0; j < C; ++j) {
       B::scale(p, at + k, column, j, scale);
       numbers[j] = B::load(b + k * b_stride + 8 * j, scale[j]);
-      if (kSquares) squares[j] = _mm256_fmadd_ps(numbers[j], numbers[j], squares[j]);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
@@ -100,52 +98,33 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) _mm256_storeu_ps(c + i * c_stride + 8 * j, acc[i][j]);
-    if (kSquares) _mm256_storeu_ps(p.squares + column + 8 * j, squares[j]);
   }
 }
 
-// Rows from `row` on, cut evenly.
+// All rows, cut evenly.
 template <int C, class B>
-inline void columns(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
-  for (int blocks = row_blocks(p.m - row); blocks > 0; --blocks) {
+inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
+  int row = 0;
+  for (int blocks = row_blocks(p.m); blocks > 0; --blocks) {
     const int rows = (p.m - row + blocks - 1) / blocks;
-    with_rows(rows, [&]<int M>() { block<M, C, false, B>(p, row, column, fetch); });
+    with_rows(rows, [&]<int M>() { block<M, C, B>(p, row, column, fetch); });
     row += rows;
-  }
-}
-
-// The squares take registers, so fewer rows go with them.
-template <int C, class B>
-inline void columns_squares(const Product<typename B::Number>& p, int column, Fetch& fetch) {
-  if (p.m >= 4) {
-    block<4, C, true, B>(p, 0, column, fetch);
-    columns<C, B>(p, 4, column, fetch);
-  } else if (p.m >= 2) {
-    block<2, C, true, B>(p, 0, column, fetch);
-    columns<C, B>(p, 2, column, fetch);
-  } else {
-    block<1, C, true, B>(p, 0, column, fetch);
   }
 }
 
 template <class B>
 inline void accumulate(const Product<typename B::Number>& p) {
-  const bool wide = B::kWide && p.m <= 3 && p.squares == nullptr;  // few rows: more columns keep the multipliers busy
+  const bool wide = B::kWide && p.m <= 3;  // few rows: more columns keep the multipliers busy
   const int width = wide ? 32 : 16;
   const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
   Fetch fetch(p.ahead, steps);
   int j = 0;
   if (wide) {
-    for (; j + 32 <= p.n; j += 32) columns<4, B>(p, 0, j, fetch);
+    for (; j + 32 <= p.n; j += 32) columns<4, B>(p, j, fetch);
   }
   for (; j < p.n; j += 16) {
-    if (p.squares == nullptr) {
-      if (j + 16 <= p.n) columns<2, B>(p, 0, j, fetch);
-      else columns<1, B>(p, 0, j, fetch);
-    } else {
-      if (j + 16 <= p.n) columns_squares<2, B>(p, j, fetch);
-      else columns_squares<1, B>(p, j, fetch);
-    }
+    if (j + 16 <= p.n) columns<2, B>(p, j, fetch);
+    else columns<1, B>(p, j, fetch);
   }
 }
 

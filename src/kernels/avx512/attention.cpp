@@ -57,19 +57,18 @@ struct Q8Values : Q8Keys {
 };
 
 // M rows by 16 * C columns of c stay in registers while the inner index runs.
-template <int M, int C, bool kSquares, class B>
+template <int M, int C, class B>
 inline void block(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
   const typename B::Number* b = B::column(p, column);
   const int64_t next_columns = B::next_columns(p);
   const int64_t a_stride = p.a_stride, b_stride = B::row(p), c_stride = p.c_stride;
-  __m512 acc[M][C], squares[C];
+  __m512 acc[M][C];
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * c_stride + 16 * j);
-    if (kSquares) squares[j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(p.squares + column + 16 * j);
   }
   Fetch ask = fetch;  // a copy: it stays in registers
   typename B::Scale scale[C] = {};
@@ -80,7 +79,6 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     for (int j = 0; j < C; ++j) {
       B::scale(p, k, column, j, scale);
       numbers[j] = B::load(b + j * next_columns, scale[j]);
-      if (kSquares) squares[j] = _mm512_fmadd_ps(numbers[j], numbers[j], squares[j]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
@@ -94,29 +92,25 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) _mm512_storeu_ps(c + i * c_stride + 16 * j, acc[i][j]);
-    if (kSquares) _mm512_storeu_ps(p.squares + column + 16 * j, squares[j]);
   }
 }
 
-// All rows, cut evenly; the squares go with the first block.
-template <int C, bool kSquares, class B>
+// All rows, cut evenly.
+template <int C, class B>
 inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
   int row = 0;
   for (int blocks = row_blocks(p.m); blocks > 0; --blocks) {
     const int rows = (p.m - row + blocks - 1) / blocks;
-    with_rows(rows, [&]<int M>() {
-      if (kSquares && row == 0) block<M, C, kSquares, B>(p, row, column, fetch);
-      else block<M, C, false, B>(p, row, column, fetch);
-    });
+    with_rows(rows, [&]<int M>() { block<M, C, B>(p, row, column, fetch); });
     row += rows;
   }
 }
 
-template <bool kSquares, class B>
+template <class B>
 inline int whole_columns(const Product<typename B::Number>& p, Fetch& fetch) {
   int j = 0;
-  for (; j + 64 <= p.n; j += 64) columns<4, kSquares, B>(p, j, fetch);
-  for (; j + 16 <= p.n; j += 16) columns<1, kSquares, B>(p, j, fetch);
+  for (; j + 64 <= p.n; j += 64) columns<4, B>(p, j, fetch);
+  for (; j + 16 <= p.n; j += 16) columns<1, B>(p, j, fetch);
   return j;
 }
 
@@ -124,12 +118,11 @@ template <class B>
 inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const Product<typename B::Number>&)) {
   const int64_t steps = int64_t{(p.n + 63) / 64} * row_blocks(p.m) * p.inner;
   Fetch fetch(p.ahead, steps);
-  const int j = p.squares != nullptr ? whole_columns<true, B>(p, fetch) : whole_columns<false, B>(p, fetch);
+  const int j = whole_columns<B>(p, fetch);
   if (j == p.n) return;
   Product<typename B::Number> last = p;
   last.b = B::column(p, j);
   last.c += j;
-  if (p.squares != nullptr) last.squares += j;
   last.n -= j;
   if (p.scales != nullptr) last.scales += j;
   last.ahead = {};

@@ -17,7 +17,6 @@ template <class Number, class Get>
 void accumulate(const Product<Number>& p, Get&& number) {
   if (p.fresh) {
     for (int row = 0; row < p.m; ++row) std::fill_n(p.c + row * p.c_stride, p.n, 0.0f);
-    if (p.squares != nullptr) std::fill_n(p.squares, p.n, 0.0f);
   }
   for (int i = 0; i < p.inner; ++i) {
     for (int j = 0; j < p.n; ++j) {
@@ -26,7 +25,6 @@ void accumulate(const Product<Number>& p, Get&& number) {
         float& sum = p.c[row * p.c_stride + j];
         sum = std::fma(p.a[row * p.a_stride + i], x, sum);
       }
-      if (p.squares != nullptr) p.squares[j] = std::fma(x, x, p.squares[j]);
     }
   }
 }
