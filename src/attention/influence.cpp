@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/math.h"
+
 namespace fieldprint {
 
 void Influence::begin(int keys, const Spans& spans) {

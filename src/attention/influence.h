@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "attention/kind.h"
-#include "attention/state.h"
+#include "kernels/table.h"
 #include "kv/spans.h"
 
 namespace fieldprint {

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <limits>
 
-#include "attention/state.h"
 #include "attention/tile.h"
 
 namespace fieldprint {
@@ -78,41 +77,40 @@ class Block {
         rows_((item.t1 - item.t0) * shape.group),
         space_(memory, rows_, shape) {}
 
-  void run(float* partials) {
-    const int64_t d = shape_.d;
+  void run(AttendScratch& scratch) {
     prepare(args_.spec.scale);
     clear_total();
     const int end = sequence_.first_position + item_.t1;
     for (int split = item_.split0; split < item_.split1; ++split) {
       walk_split(split * kSplit, std::min(end, (split + 1) * kSplit));
       if (item_.partial < 0) {
-        for (int r = 0; r < rows_; ++r)
-          merge(space_.total[r], space_.total_o + r * d, space_.split[r], space_.split_o + r * d, shape_.d);
+        merge(space_.split, space_.split_o);
         continue;
       }
-      float* to = partials + item_.partial + (split - item_.split0) * rows_ * (d + 2);
-      for (int r = 0; r < rows_; ++r, to += d + 2) {
-        to[0] = space_.split[r].m;
-        to[1] = space_.split[r].l;
-        std::memcpy(to + 2, space_.split_o + r * d, sizeof(float) * static_cast<size_t>(d));
-      }
+      const int64_t to = item_.partial + int64_t{split - item_.split0} * rows_;
+      std::copy_n(space_.split, rows_, scratch.states.data() + to);
+      std::copy_n(space_.split_o, rows_ * shape_.d, scratch.outputs.data() + to * shape_.d);
     }
     if (item_.partial < 0) finish();
   }
 
-  // The states of splits that items have left in `partials`, in order.
-  void merge_partials(const float* partials) {
-    const int64_t d = shape_.d;
+  // The states of splits that items have left in the scratch, in order.
+  void merge_partials(const AttendScratch& scratch) {
     clear_total();
-    const float* from = partials + item_.partial;
     for (int split = item_.split0; split < item_.split1; ++split) {
-      for (int r = 0; r < rows_; ++r, from += d + 2)
-        merge(space_.total[r], space_.total_o + r * d, {from[0], from[1]}, from + 2, shape_.d);
+      const int64_t from = item_.partial + int64_t{split - item_.split0} * rows_;
+      merge(scratch.states.data() + from, scratch.outputs.data() + from * shape_.d);
     }
     finish();
   }
 
  private:
+  // Into the total state of every row.
+  void merge(const SoftmaxState* states, const float* o) {
+    args_.kernels->merge_rows(
+        {.state = space_.total, .o = space_.total_o, .other = states, .other_o = o, .rows = rows_, .d = shape_.d});
+  }
+
   // The kind's vectors and factor of every row.
   void prepare(float scale) {
     const AttentionKind& kind = *args_.spec.kind;
@@ -192,12 +190,14 @@ class Block {
     const AttentionKind& kind = *args_.spec.kind;
     const int row0 = (t0 - item_.t0) * shape_.group, rows = (t1 - t0) * shape_.group;
     score(tile, row0, rows, (count + 7) / 8 * 8);
-    for (int r = row0; r < row0 + rows; ++r) {
-      float* scores = space_.products + r * kTile;
-      const int t = item_.t0 + r / shape_.group, keys = seen(begin, count, t);
-      if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, space_.squares, keys);
-      space_.seen[r] = keys;
-      space_.scale[r] = hide(scores, begin, keys, t, space_.factor[r]);
+    for (int t = t0, r = row0; t < t1; ++t) {
+      const int keys = seen(begin, count, t);
+      for (const int next = r + shape_.group; r < next; ++r) {
+        float* scores = space_.products + r * kTile;
+        if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, space_.squares, keys);
+        space_.seen[r] = keys;
+        space_.scale[r] = hide(scores, begin, keys, t, space_.factor[r]);
+      }
     }
     args_.kernels->softmax_rows({.scores = space_.products + row0 * kTile,
                                  .seen = space_.seen + row0,
@@ -376,12 +376,14 @@ void plan(const Attend& args, const Shape& shape, int threads, AttendScratch& sc
           item.split1 = std::min(splits, split + run);
           item.partial = partial;
           scratch.items.push_back(item);
-          partial += int64_t{item.split1 - item.split0} * rows * (shape.d + 2);
+          partial += int64_t{item.split1 - item.split0} * rows;
         }
       }
     }
   }
-  if (scratch.partials.size() < static_cast<size_t>(partial)) scratch.partials.resize(static_cast<size_t>(partial));
+  const auto rows = static_cast<size_t>(partial), numbers = rows * static_cast<size_t>(shape.d);
+  if (scratch.states.size() < rows) scratch.states.resize(rows);
+  if (scratch.outputs.size() < numbers) scratch.outputs.resize(numbers);
 }
 
 }  // namespace
@@ -391,11 +393,10 @@ void attend(const Attend& args, ThreadPool& pool, AttendScratch& scratch) {
   const Shape shape(args);
   plan(args, shape, pool.threads(), scratch);
   pool.run(static_cast<int64_t>(scratch.items.size()), [&](int64_t i, int thread) {
-    Block(args, shape, scratch.items[static_cast<size_t>(i)], scratch.thread(thread)).run(scratch.partials.data());
+    Block(args, shape, scratch.items[static_cast<size_t>(i)], scratch.thread(thread)).run(scratch);
   });
   pool.run(static_cast<int64_t>(scratch.merges.size()), [&](int64_t i, int thread) {
-    Block(args, shape, scratch.merges[static_cast<size_t>(i)], scratch.thread(thread))
-        .merge_partials(scratch.partials.data());
+    Block(args, shape, scratch.merges[static_cast<size_t>(i)], scratch.thread(thread)).merge_partials(scratch);
   });
 }
 

@@ -45,7 +45,7 @@ struct AttendItem {
   int sequence, kv_head;
   int t0, t1;            // tokens
   int split0, split1;    // splits
-  int64_t partial = -1;  // where in `partials` the states of its splits go; -1: it covers all and writes its result
+  int64_t partial = -1;  // first row of its splits' states in the scratch; -1: it covers all and writes its result
 };
 
 // Scratch of a walk: one block a thread, and room for the states of splits that several threads share.
@@ -55,7 +55,8 @@ class AttendScratch {
   std::byte* thread(int i) { return blocks_.data() + static_cast<size_t>(i) * kScratchBytes; }
 
   std::vector<AttendItem> items, merges;
-  std::vector<float> partials;
+  std::vector<SoftmaxState> states;  // [splits that threads share, rows]
+  std::vector<float> outputs;        // [the same, head_dim]
 
  private:
   HugeMemory blocks_;  // each first touched by its thread

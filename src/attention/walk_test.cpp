@@ -8,7 +8,6 @@
 #include <numeric>
 
 #include "attention/reference.h"
-#include "attention/state.h"
 #include "attention/tile.h"
 #include "base/float16.h"
 #include "base/rng.h"
@@ -300,16 +299,22 @@ TEST(Gram, IsSymmetricInQAndRAndZeroWhereTheyAreParallel) {
 }
 
 TEST(SoftmaxState, MergeOfEmptyStatesStaysEmpty) {
-  SoftmaxState a, b;
-  float oa[2] = {0, 0}, ob[2] = {0, 0};
-  merge(a, oa, b, ob, 2);
-  EXPECT_TRUE(a.empty());
-  b = {3.0f, 2.0f};
-  ob[0] = 1.5f;
-  merge(a, oa, b, ob, 2);
-  EXPECT_EQ(a.m, 3.0f);
-  EXPECT_EQ(a.l, 2.0f);
-  EXPECT_EQ(oa[0], 1.5f);
+  for (const IsaRow& isa : isa_rows()) {
+    if (!isa.supported()) continue;
+    SoftmaxState a, b;
+    float oa[8] = {}, ob[8] = {};
+    const auto merge = [&] {
+      select_kernels(isa.name).merge_rows({.state = &a, .o = oa, .other = &b, .other_o = ob, .rows = 1, .d = 8});
+    };
+    merge();
+    EXPECT_TRUE(a.empty());
+    b = {3.0f, 2.0f};
+    ob[7] = 1.5f;
+    merge();
+    EXPECT_EQ(a.m, 3.0f);
+    EXPECT_EQ(a.l, 2.0f);
+    EXPECT_EQ(oa[7], 1.5f);
+  }
 }
 
 TEST(SoftmaxState, ATileOfHiddenKeysChangesNothing) {

@@ -462,6 +462,22 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
         EXPECT_EQ(left[static_cast<size_t>(r)].l, right[static_cast<size_t>(r)].l);
         EXPECT_GT(left[static_cast<size_t>(r)].l, 0);
       }
+      // Into these states, and into empty ones, others of which each third is empty.
+      auto others = left;
+      for (int r = 0; r < rows; ++r) {
+        others[static_cast<size_t>(r)] = r % 3 == 0 ? SoftmaxState() : SoftmaxState{0.5f * static_cast<float>(r), 2};
+        if (r % 4 == 1) left[static_cast<size_t>(r)] = right[static_cast<size_t>(r)] = SoftmaxState();
+      }
+      const auto more = random_floats(rng, o.size());
+      MergeRows merge{
+          .state = left.data(), .o = o.data(), .other = others.data(), .other_o = more.data(), .rows = rows, .d = d};
+      const auto before = o;
+      scalar.merge_rows(merge);
+      merge.state = right.data(), merge.o = p.data();
+      kernels.merge_rows(merge);
+      EXPECT_TRUE(same_bits(o, p)) << rows;
+      EXPECT_EQ(o == before, rows == 1);
+      EXPECT_EQ(std::memcmp(left.data(), right.data(), left.size() * sizeof(SoftmaxState)), 0);
     }
   });
 }

@@ -148,6 +148,16 @@ struct SoftmaxRows {
   int rows = 0, d = 0;
 };
 
+// States over disjoint keys become the state over all of them (FlashAttention; FlashInfer's state algebra), row by row:
+// m' = max(m, m2); l' = l * e^(m - m') + l2 * e^(m2 - m'); o likewise. Where the other one is empty, nothing happens.
+struct MergeRows {
+  SoftmaxState* state = nullptr;  // [rows]
+  float* o = nullptr;             // [rows, d], d a multiple of 8
+  const SoftmaxState* other = nullptr;
+  const float* other_o = nullptr;
+  int rows = 0, d = 0;
+};
+
 using MatmulKernel = void (*)(const Matmul&);
 
 struct KernelTable {
@@ -185,6 +195,8 @@ struct KernelTable {
 
   // Absorbs a tile of scores into the online softmax of each row; see SoftmaxRows.
   void (*softmax_rows)(const SoftmaxRows&) = nullptr;
+
+  void (*merge_rows)(const MergeRows&) = nullptr;
 
   // Multiplies and adds without touching memory; returns the number of operations (a product and a sum are two). `sink`
   // takes what keeps the work from being left out. For ceilings.

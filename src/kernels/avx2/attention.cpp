@@ -244,4 +244,21 @@ void softmax_rows(const SoftmaxRows& args) {
   for (int row = 0; row < args.rows; row += 8) softmax_eight(args, row, args.rows - row < 8 ? args.rows - row : 8);
 }
 
+void merge_rows(const MergeRows& args) {
+  for (int row = 0; row < args.rows; ++row) {
+    SoftmaxState& state = args.state[row];
+    const SoftmaxState& other = args.other[row];
+    if (other.empty()) continue;
+    const float m = state.m > other.m ? state.m : other.m;
+    alignas(32) float factors[8];
+    _mm256_store_ps(factors, exp(_mm256_setr_ps(state.m - m, other.m - m, 0, 0, 0, 0, 0, 0)));
+    state = {m, state.l * factors[0] + other.l * factors[1]};
+    const __m256 keep = _mm256_set1_ps(factors[0]), take = _mm256_set1_ps(factors[1]);
+    for (int64_t i = int64_t{row} * args.d, end = i + args.d; i < end; i += 8) {
+      const __m256 kept = _mm256_mul_ps(load(args.o + i), keep), taken = _mm256_mul_ps(load(args.other_o + i), take);
+      _mm256_storeu_ps(args.o + i, _mm256_add_ps(kept, taken));
+    }
+  }
+}
+
 }  // namespace fieldprint::avx2

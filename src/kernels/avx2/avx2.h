@@ -20,6 +20,7 @@ void accumulate_panels(const Product<float>& product);
 void accumulate_q8_keys(const Product<int8_t>& product);
 void accumulate_q8_values(const Product<int8_t>& product);
 void softmax_rows(const SoftmaxRows& rows);
+void merge_rows(const MergeRows& args);
 int64_t burst_int8(int64_t rounds, int64_t* sink);
 int64_t burst_f32(int64_t rounds, int64_t* sink);
 

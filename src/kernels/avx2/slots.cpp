@@ -17,6 +17,7 @@ void override_slots(KernelTable& table) {
   table.accumulate_q8_keys = accumulate_q8_keys;
   table.accumulate_q8_values = accumulate_q8_values;
   table.softmax_rows = softmax_rows;
+  table.merge_rows = merge_rows;
   table.burst_int8 = burst_int8;
   table.burst_f32 = burst_f32;
 }

@@ -100,4 +100,17 @@ void softmax_rows(const SoftmaxRows& args) {
   }
 }
 
+void merge_rows(const MergeRows& args) {
+  for (int row = 0; row < args.rows; ++row) {
+    SoftmaxState& state = args.state[row];
+    const SoftmaxState& other = args.other[row];
+    if (other.empty()) continue;
+    const float m = std::max(state.m, other.m);
+    const float keep = exp_f32(state.m - m), take = exp_f32(other.m - m);
+    state = {m, state.l * keep + other.l * take};
+    for (int64_t i = int64_t{row} * args.d, end = i + args.d; i < end; ++i)
+      args.o[i] = args.o[i] * keep + args.other_o[i] * take;
+  }
+}
+
 }  // namespace fieldprint::scalar
