@@ -1,5 +1,6 @@
 // How K and V lie inside a page. A page holds `page_size` positions of every layer, its offsets are in bytes:
-//   for each attention layer: a block of keys for each head, then a block of values for each head.
+//   for each attention layer: for each head a block of keys, then one of values. Side by side: longer pieces are read
+//   faster.
 // A block of keys is [head_dim][page_size], one of values [page_size][head_dim]: with keys transposed a tile's scores
 // are computed with keys across the lanes, in decode and prefill alike. In Q8_0 a block's int8 numbers are followed by
 // its F16 scales, one for 32 dimensions of one position: [head_dim / 32][page_size] for keys, [page_size][head_dim /
@@ -51,11 +52,9 @@ class KvLayout {
 
   // Offsets in bytes from the page's start.
   int64_t keys(int layer, int head) const {
-    return start_[static_cast<size_t>(layer)] + head * key_bytes(layer) * page_size_;
+    return start_[static_cast<size_t>(layer)] + head * pair_bytes(layer) * page_size_;
   }
-  int64_t values(int layer, int head) const {
-    return keys(layer, this->layer(layer).kv_heads) + head * head_bytes(layer) * page_size_;
-  }
+  int64_t values(int layer, int head) const { return keys(layer, head) + key_bytes(layer) * page_size_; }
   int64_t squares(int layer, int head) const { return keys(layer, head) + head_bytes(layer) * page_size_; }
   // From the start of a Q8_0 block to its scales.
   int64_t scales(int layer) const { return int64_t{this->layer(layer).head_dim} * page_size_; }
