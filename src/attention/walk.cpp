@@ -81,17 +81,15 @@ class Block {
     prepare(args_.spec.scale);
     clear_total();
     const int end = sequence_.first_position + item_.t1;
+    const bool shared = item_.partial >= 0;
     for (int split = item_.split0; split < item_.split1; ++split) {
-      walk_split(split * kSplit, std::min(end, (split + 1) * kSplit));
-      if (item_.partial < 0) {
-        merge(space_.split, space_.split_o);
-        continue;
-      }
       const int64_t to = item_.partial + int64_t{split - item_.split0} * rows_;
-      std::copy_n(space_.split, rows_, scratch.states.data() + to);
-      std::copy_n(space_.split_o, rows_ * shape_.d, scratch.outputs.data() + to * shape_.d);
+      if (shared) space_.split_o = scratch.outputs.data() + to * shape_.d;
+      walk_split(split * kSplit, std::min(end, (split + 1) * kSplit));
+      if (shared) std::copy_n(space_.split, rows_, scratch.states.data() + to);
+      else merge(space_.split, space_.split_o);
     }
-    if (item_.partial < 0) finish();
+    if (!shared) finish();
   }
 
   // The states of splits that items have left in the scratch, in order.
@@ -164,8 +162,6 @@ class Block {
       int last = item_.t1;
       while (last > first && first_key(last - 1) >= tile_end) --last;
       if (first == last) continue;
-      if (args_.spec.kind->key_squares)
-        load_squares(kv, args_.layer, item_.kv_head, tile_begin, tile_end, space_.squares);
       absorb_tile(tile, tile_begin, tile_end - tile_begin, first, last);
       if (sequence_.mass != nullptr && last == sequence_.tokens) leave_mass(tile_begin, tile_end - tile_begin);
     }
@@ -190,6 +186,7 @@ class Block {
     const AttentionKind& kind = *args_.spec.kind;
     const int row0 = (t0 - item_.t0) * shape_.group, rows = (t1 - t0) * shape_.group;
     score(tile, row0, rows, (count + 7) / 8 * 8);
+    if (kind.key_squares) load_squares(*sequence_.kv, args_.layer, item_.kv_head, begin, begin + count, space_.squares);
     for (int t = t0, r = row0; t < t1; ++t) {
       const int keys = seen(begin, count, t);
       for (const int next = r + shape_.group; r < next; ++r) {
