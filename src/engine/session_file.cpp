@@ -134,11 +134,17 @@ void SavedSession::check(const std::string& fingerprint, const KvLayout& layout)
   if (fingerprint != fingerprint_) {
     throw Error(ErrorKind::kBadInput, "the session was saved with another model, or another number of experts", path_);
   }
-  if (kv_type_ != kv_type_name(layout.type()) || token_bytes_ != static_cast<uint64_t>(layout.bytes_per_token())) {
+  if (kv_type_ != kv_type_name(layout.type())) {
     throw Error(ErrorKind::kBadInput,
                 fmt::format("the session was saved with keys and values as {}, this one keeps them as {}", kv_type_,
                             kv_type_name(layout.type())),
                 path_, "give --kv-type " + kv_type_);
+  }
+  if (token_bytes_ != static_cast<uint64_t>(layout.bytes_per_token())) {
+    throw Error(ErrorKind::kBadInput,
+                fmt::format("the session has {} bytes of keys and values a token, this version keeps {}", token_bytes_,
+                            layout.bytes_per_token()),
+                path_);
   }
 }
 
