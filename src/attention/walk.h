@@ -54,9 +54,13 @@ class AttendScratch {
   explicit AttendScratch(int threads) : blocks_(static_cast<size_t>(threads) * kScratchBytes) {}
   std::byte* thread(int i) { return blocks_.data() + static_cast<size_t>(i) * kScratchBytes; }
 
+  struct alignas(64) Line {
+    float numbers[16];
+  };
   std::vector<AttendItem> items, merges;
   std::vector<SoftmaxState> states;  // [splits that threads share, rows]
-  std::vector<float> outputs;        // [the same, head_dim]
+  std::vector<Line> outputs;         // [the same, head_dim] floats
+  float* output(int64_t number) { return reinterpret_cast<float*>(outputs.data()) + number; }
 
  private:
   HugeMemory blocks_;  // each first touched by its thread
