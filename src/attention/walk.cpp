@@ -84,7 +84,7 @@ class Block {
     const bool shared = item_.partial >= 0;
     for (int split = item_.split0; split < item_.split1; ++split) {
       const int64_t to = item_.partial + int64_t{split - item_.split0} * rows_;
-      if (shared) space_.split_o = scratch.output(to * shape_.d);
+      if (shared) space_.split_o = scratch.outputs.data() + to * shape_.d;
       walk_split(split * kSplit, std::min(end, (split + 1) * kSplit));
       if (shared) std::copy_n(space_.split, rows_, scratch.states.data() + to);
       else merge(space_.split, space_.split_o);
@@ -93,11 +93,11 @@ class Block {
   }
 
   // The states of splits that items have left in the scratch, in order.
-  void merge_partials(AttendScratch& scratch) {
+  void merge_partials(const AttendScratch& scratch) {
     clear_total();
     for (int split = item_.split0; split < item_.split1; ++split) {
       const int64_t from = item_.partial + int64_t{split - item_.split0} * rows_;
-      merge(scratch.states.data() + from, scratch.output(from * shape_.d));
+      merge(scratch.states.data() + from, scratch.outputs.data() + from * shape_.d);
     }
     finish();
   }
@@ -378,9 +378,9 @@ void plan(const Attend& args, const Shape& shape, int threads, AttendScratch& sc
       }
     }
   }
-  const auto rows = static_cast<size_t>(partial), lines = (rows * static_cast<size_t>(shape.d) + 15) / 16;
+  const auto rows = static_cast<size_t>(partial), numbers = rows * static_cast<size_t>(shape.d);
   if (scratch.states.size() < rows) scratch.states.resize(rows);
-  if (scratch.outputs.size() < lines) scratch.outputs.resize(lines);
+  if (scratch.outputs.size() < numbers) scratch.outputs.resize(numbers);
 }
 
 }  // namespace

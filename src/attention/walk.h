@@ -54,13 +54,9 @@ class AttendScratch {
   explicit AttendScratch(int threads) : blocks_(static_cast<size_t>(threads) * kScratchBytes) {}
   std::byte* thread(int i) { return blocks_.data() + static_cast<size_t>(i) * kScratchBytes; }
 
-  struct alignas(64) Line {
-    float numbers[16];
-  };
   std::vector<AttendItem> items, merges;
   std::vector<SoftmaxState> states;  // [splits that threads share, rows]
-  std::vector<Line> outputs;         // [the same, head_dim] floats
-  float* output(int64_t number) { return reinterpret_cast<float*>(outputs.data()) + number; }
+  std::vector<float> outputs;        // [the same, head_dim]
 
  private:
   HugeMemory blocks_;  // each first touched by its thread

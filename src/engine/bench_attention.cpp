@@ -120,7 +120,7 @@ class Problem {
     row.bytes = keys_read * task_.kv_heads * static_cast<double>(layout_.pair_bytes(0));
     row.extra_bytes = task_.naive ? scores_.capacity() * sizeof(float)
                                   : scratch_.states.capacity() * sizeof(SoftmaxState) +
-                                        scratch_.outputs.capacity() * sizeof(AttendScratch::Line) +
+                                        scratch_.outputs.capacity() * sizeof(float) +
                                         static_cast<size_t>(pool_.threads()) * kScratchBytes;
     return row;
   }
