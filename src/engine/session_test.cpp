@@ -8,6 +8,7 @@
 #include <fstream>
 #include <thread>
 
+#include "engine/session_file.h"
 #include "fieldprint/error.h"
 #include "support/tiny_model.h"
 
@@ -286,6 +287,23 @@ TEST_F(SessionFile, DamageIsFoundWhereverItIs) {
   std::memcpy(huge.data() + 88, &each, 8);
   write(huge);
   expect_refusal(victim, path_, ErrorKind::kBadFile, "saved session");
+}
+
+// As versions wrote it that kept no square of a key.
+TEST_F(SessionFile, WithOtherBytesATokenIsRefused) {
+  const KvLayout before({{1, 8}}, 4), now({{1, 8, true}}, 4);
+  PagePool pages(before.page_bytes());
+  KvSequence kv(before, pages);
+  kv.reserve(0, 1);
+  const std::vector<float> x(8, 1.0f);
+  kv.write(0, 0, x.data(), x.data());
+  Spans spans;
+  spans.set(0, {});
+  const std::string fingerprint(64, 'f');
+  save_session(path_, fingerprint, std::vector<TokenId>{7}, spans, kv);
+  const SavedSession saved(path_);
+  saved.check(fingerprint, before);
+  EXPECT_THROW(saved.check(fingerprint, now), Error);
 }
 
 }  // namespace
