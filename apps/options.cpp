@@ -204,7 +204,8 @@ void add_executor(CLI::App& app, SessionOptions& options) {
             })
       ->default_str("run")
       ->group(kEngineGroup);
-  add_integer(app, "--chunk", options.chunk, 1, "Prompt tokens a step (never changes the answer)")->group(kEngineGroup);
+  add_integer(app, "--chunk", options.chunk, 0, "Prompt tokens a step; 0 = what is fastest (never changes the answer)")
+      ->group(kEngineGroup);
   add_integer(app, "--page-size", options.page_size, 1, "Tokens a KV page (never changes the answer)")
       ->group(kEngineGroup);
   add_choice(app, "--kv-type", options.kv_type, {"f16", "bf16", "q8_0"}, "How keys and values are kept")

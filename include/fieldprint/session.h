@@ -70,7 +70,7 @@ struct PageInfo {
 struct SessionOptions {
   Executor executor = Executor::kRun;
   int context = 0;                             // tokens at most; 0 = what the model was trained for
-  int chunk = 512;                             // prefill tokens per step; never changes the result
+  int chunk = 0;                               // prefill tokens per step; 0 = what is fastest; never changes the result
   int page_size = 64;                          // tokens per KV page; never changes the result
   std::string kv_type = "f16";                 // how keys and values are kept: f16, bf16, q8_0
   std::shared_ptr<Profile> profile = nullptr;  // nullptr: nothing is measured; the reference executor measures nothing

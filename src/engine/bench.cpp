@@ -88,7 +88,7 @@ struct Measured {
 class Runner {
  public:
   Runner(std::shared_ptr<const LoadedModel> model, const BenchTask& task, const SessionOptions& options)
-      : task_(task), stepper_(std::make_shared<Stepper>(std::move(model), options)), chunk_(options.chunk) {
+      : task_(task), stepper_(std::make_shared<Stepper>(std::move(model), options)), chunk_(stepper_->chunk()) {
     const int after = task.kind == BenchTask::Kind::kStreams ? task.tokens + task.answer : task.tokens;
     stepper_->check_size(static_cast<size_t>(task.depth) + static_cast<size_t>(after));
     for (int i = 0; i < task.streams; ++i) sequences_.push_back(stepper_->begin());

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/sha256.h"
 #include "engine/inspect.h"
 #include "fieldprint/error.h"
@@ -57,6 +59,16 @@ const std::string& LoadedModel::fingerprint() const {
     fingerprint_ = sha256_hex(std::as_bytes(std::span(text)));
   });
   return fingerprint_;
+}
+
+// A step's activations are written by one op and read by the next: with few tokens a thread they stay in its
+// second-level cache. Fewer than pass a panel together would pay for its unpacking more often, and so would experts,
+// which share a step's tokens among them.
+int LoadedModel::prefill_chunk(int asked) const {
+  constexpr int kMost = 512, kTokensAThread = 64;
+  if (asked > 0) return asked;
+  if (architecture_->hyperparameters().experts > 0) return kMost;
+  return std::clamp(kTokensAThread * threads(), kTokenGroup, kMost);
 }
 
 const Tokenizer& LoadedModel::tokenizer() const {

@@ -108,7 +108,7 @@ std::vector<Chunk> cut(const Tokenizer& tokenizer, const ImportanceOptions& opti
 class Runner {
  public:
   Runner(const LoadedModel& model, const SessionOptions& options)
-      : model_(model), step_(static_cast<size_t>(std::max(options.chunk, 1))), collector_(model) {
+      : model_(model), step_(static_cast<size_t>(model.prefill_chunk(options.chunk))), collector_(model) {
     const auto& layers = model.architecture().hyperparameters().kv;
     if (options.executor == Executor::kReference) ops_ = make_reference_ops(layers);
     else

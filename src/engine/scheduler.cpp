@@ -202,7 +202,7 @@ void Scheduler::State::plan() {
 // Every stream whose prompt is not through gets an even share of the chunk; what a short rest leaves goes to the
 // others.
 void Scheduler::State::deal_prompts() {
-  int budget = options.session.chunk;
+  int budget = stepper->chunk();
   if (!parts.empty()) budget = std::min(budget, options.chunk_with_decode);
   Streams prompts;
   std::vector<std::pair<std::shared_ptr<Stream::State>, std::exception_ptr>> failed;

@@ -90,7 +90,7 @@ struct Session::State {
 
   void feed(std::span<const TokenId> added, const Progress& progress) {
     check(added);
-    const auto chunk = static_cast<size_t>(stepper->options().chunk);
+    const auto chunk = static_cast<size_t>(stepper->chunk());
     for (size_t i = 0; i < added.size(); i += chunk) {
       if (progress && !progress("prompt", i, added.size())) throw Error(ErrorKind::kLimit, "stopped");
       const auto part = added.subspan(i, std::min(chunk, added.size() - i));
@@ -154,8 +154,8 @@ void Session::append(std::span<const TokenId> tokens, const std::function<void(i
   s.check(tokens);
   s.spans().set(s.size(), {});
   const auto vocabulary = static_cast<size_t>(model().info().vocabulary);
-  const auto chunk = std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1,
-                                        static_cast<size_t>(s.stepper->options().chunk));
+  const auto chunk =
+      std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1, static_cast<size_t>(s.stepper->chunk()));
   for (size_t i = 0; i < tokens.size(); i += chunk) {
     const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
     s.stepper->step(s.sequence, part, LogitRows::kAll, [&](std::span<const float> logits) {

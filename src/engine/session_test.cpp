@@ -64,7 +64,7 @@ TEST(Session, ChunksTruncationAndReuseChangeNoBit) {
     const auto expected = all_logits(whole, tokens);
     const auto vocabulary = static_cast<size_t>(model->info().vocabulary);
     const auto last = std::span(expected).last(vocabulary);
-    for (const int chunk : {1, 7, 64, 149}) {
+    for (const int chunk : {0, 1, 7, 64, 149}) {
       Session session(model, {.chunk = chunk, .page_size = 16});
       session.append(tokens);
       EXPECT_TRUE(same_bits(session.logits(), last)) << "chunk " << chunk;
@@ -134,7 +134,7 @@ TEST(Session, AFullContextIsAnErrorThatNamesBothNumbersAndChangesNothing) {
   EXPECT_EQ(session.tokens().size(), 15u);
   session.append(some_tokens(5));
   EXPECT_THROW(Session(model, {.context = 41}), Error);
-  EXPECT_THROW(Session(model, {.chunk = 0}), Error);
+  EXPECT_THROW(Session(model, {.chunk = -1}), Error);
   EXPECT_THROW(Session(model, {.page_size = 0}), Error);
 }
 

@@ -37,8 +37,8 @@ Stepper::Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions&
   const int trained = model_->info().context;
   require(options.context >= 0 && options.context <= trained, "--context", options.context,
           fmt::format("1 to {}, what the model was trained for", trained));
-  require(options.chunk >= 1 && options.chunk <= kMaxChunk, "--chunk", options.chunk,
-          fmt::format("1 to {}", kMaxChunk));
+  require(options.chunk >= 0 && options.chunk <= kMaxChunk, "--chunk", options.chunk,
+          fmt::format("0 to {}", kMaxChunk));
   require(options.page_size >= 1 && options.page_size <= 4096, "--page-size", options.page_size, "1 to 4096");
   context_ = options.context > 0 ? options.context : trained;
   const auto& layers = model_->architecture().hyperparameters().kv;

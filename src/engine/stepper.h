@@ -71,6 +71,7 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   const std::shared_ptr<const LoadedModel>& shared_model() const { return model_; }
   const SessionOptions& options() const { return options_; }
   int context() const { return context_; }
+  int chunk() const { return model_->prefill_chunk(options_.chunk); }
   Work work() const { return run_ != nullptr ? run_->work() : Work{}; }
   Profiler* profiler() const { return profiler_; }
 
