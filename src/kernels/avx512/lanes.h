@@ -14,7 +14,7 @@ struct Vec {
   using Float = __m512;
   static constexpr int kLanes = 16;
   static constexpr int kTile = 8;  // tokens: with two row groups, sixteen sums in registers
-  static constexpr int few(int groups) { return groups == 1 ? 6 : 4; }  // see few_tokens()
+  static constexpr int few(int) { return kTile; }  // see few_tokens()
   static constexpr int kSignedBias = 128;
   static constexpr int kSignedRun = 8;
   static constexpr int run(int) { return 8; }

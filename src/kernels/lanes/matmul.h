@@ -213,21 +213,52 @@ inline __attribute__((always_inline)) void half_products(const typename V::Int* 
   });
 }
 
-// One part of the Block at `offset`: blocks [first, first + kShare) of those of T tokens at `high`, `low`, `fine` (bit
-// s: block s is fine) and `scales`, added to sums[0], and those of low to sums[1].
+// The low parts of few tokens. They are rare, so that their sums lie in memory and the others' have the registers: the
+// words of a part that has some are kept, and multiplied after all else.
+template <class F, class V, int T>
+struct FewLow {
+  Quantized x[T];
+  uint32_t fine[T], any;  // bit s: block s is fine, of some token
+  typename V::Int words[F::kShare][kVectors];
+  typename V::Float sums[T];
+
+  inline __attribute__((always_inline)) bool in_part(int first) const {
+    return (any >> first & (~0u >> (32 - F::kShare))) != 0;
+  }
+  // Blocks [first, first + kShare), whose words are there.
+  inline __attribute__((always_inline)) void add_part(const OwnScales<V, F::kSuper>& scales, int first) {
+    for (int s = 0; s < F::kShare; ++s) {
+      const int b = first + s;
+      const auto factor = [&](bool second) __attribute__((always_inline)) {
+        if (F::kGroups == 1) return V::one_factor();
+        return second ? V::second_factor(scales.pair[b]) : V::first_factor(scales.pair[b]);
+      };
+      for (int t = 0; t < T; ++t) {
+        if ((fine[t] >> b & 1) == 0) continue;
+        const Quantized at = x[t].skip(b);
+        typename V::Int isum = V::zero();
+        half_products<F, V>(words[s], factor(false), at.q, at.pairs, &isum);
+        half_products<F, V>(words[s] + 4, factor(true), at.q + 16, at.pairs + 2, &isum);
+        sums[t] = absorb<F, V>(sums[t], isum, scales.d[b], scales.m[b], scales.min_pair[b], at);
+      }
+    }
+  }
+};
+
+// One part of the Block at `offset`: blocks [first, first + kShare) of those of T tokens at `high` and `scales`, added
+// to sums, and those of `low` to its own.
 template <class F, class V, int T>
 inline __attribute__((always_inline)) void few_part(const Rows<V>& rows, int64_t offset, int part, const uint8_t* next,
                                                     const typename V::Int* head, const OwnScales<V, F::kSuper>& scales,
-                                                    const Quantized* high, const Quantized* low, const uint32_t* fine,
-                                                    typename V::Float (*sums)[T]) {
+                                                    const Quantized* high, FewLow<F, V, T>& low,
+                                                    typename V::Float* sums) {
   using Int = typename V::Int;
   constexpr int64_t kPartBytes = int64_t{V::kLanes} * sizeof(typename F::Block) * F::kShare / F::kSuper;  // of all rows
   const int first = part * F::kShare;
-  Int isum[F::kShare][T], rest[F::kShare][T];
-  uint32_t left[T];
+  const bool fine = low.in_part(first);
+  Int isum[F::kShare][T];
   for (int t = 0; t < T; ++t) {
-    left[t] = fine[t] >> first;
-    for (int s = 0; s < F::kShare; ++s) isum[s][t] = rest[s][t] = V::zero();
+    for (int s = 0; s < F::kShare; ++s) isum[s][t] = V::zero();
   }
   Int raw[F::kRaw];
   repeat<F::kChunks>([&]<int C>() __attribute__((always_inline)) {
@@ -246,20 +277,16 @@ inline __attribute__((always_inline)) void few_part(const Rows<V>& rows, int64_t
       repeat<T>([&]<int I>() __attribute__((always_inline)) {
         half_products<F, V>(values, factor, high[I].q + 16 * at, high[I].pairs + 2 * at, &isum[kBlock][I]);
       });
-      repeat<T>([&]<int I>() __attribute__((always_inline)) {
-        if ((left[I] >> kBlock & 1) != 0)
-          half_products<F, V>(values, factor, low[I].q + 16 * at, low[I].pairs + 2 * at, &rest[kBlock][I]);
-      });
+      if (fine)
+        repeat<4>([&]<int I>() __attribute__((always_inline)) { low.words[kBlock][kHalf % 2 * 4 + I] = values[I]; });
     });
   });
   for (int s = 0; s < F::kShare; ++s) {
     const int b = first + s;
-    for (int t = 0; t < T; ++t) {
-      sums[0][t] = absorb<F, V>(sums[0][t], isum[s][t], scales.d[b], scales.m[b], scales.min_pair[b], high[t].skip(b));
-      if ((left[t] >> s & 1) != 0)
-        sums[1][t] = absorb<F, V>(sums[1][t], rest[s][t], scales.d[b], scales.m[b], scales.min_pair[b], low[t].skip(b));
-    }
+    for (int t = 0; t < T; ++t)
+      sums[t] = absorb<F, V>(sums[t], isum[s][t], scales.d[b], scales.m[b], scales.min_pair[b], high[t].skip(b));
   }
+  if (fine) low.add_part(scales, first);
 }
 
 // Rows side by side are too many short streams for the hardware to foresee: the next group's are fetched while these
@@ -273,16 +300,17 @@ void few_tokens_of(const Matmul& args) {
   for (int begin = args.row_begin; begin < args.row_end; begin += V::kLanes) {
     const Rows<V> rows(args, begin);
     const uint8_t* next = rows_after<V>(args, rows, begin + V::kLanes);
-    typename V::Float sums[2][T];
-    for (int t = 0; t < T; ++t) sums[0][t] = sums[1][t] = V::zero_float();
+    typename V::Float sums[T];
+    FewLow<F, V, T> low;
+    for (int t = 0; t < T; ++t) sums[t] = low.sums[t] = V::zero_float();
     for (int at = 0; at < count; ++at) {
       const int block = at * F::kSuper;
-      Quantized high[T], low[T];  // copies: no store is taken to change them
-      uint32_t fine[T];
+      Quantized high[T];  // copies: no store is taken to change them
+      low.any = 0;
       for (int t = 0; t < T; ++t) {
         const Activations x = args.x.from(t, args.k);
-        high[t] = x.high.skip(block), low[t] = x.low.skip(block);
-        fine[t] = x.fine[block / kFineWord] >> (block % kFineWord);
+        high[t] = x.high.skip(block), low.x[t] = x.low.skip(block);
+        low.any |= low.fine[t] = x.fine[block / kFineWord] >> (block % kFineWord);
       }
       typename V::Int head[F::kHead + 1];
       OwnScales<V, F::kSuper> scales;
@@ -290,12 +318,12 @@ void few_tokens_of(const Matmul& args) {
       F::scales(rows, at * kBytes, scales.at(0));
 #pragma GCC unroll 1
       for (int part = 0; part < F::kSuper / F::kShare; ++part) {
-        few_part<F, V, T>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, high, low, fine, sums);
+        few_part<F, V, T>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, high, low, sums);
         F::next_part(head);
       }
     }
     for (int t = 0; t < T; ++t)
-      V::store(args.y + t * args.y_stride + rows.first, V::add(sums[0][t], sums[1][t]), rows.skip);
+      V::store(args.y + t * args.y_stride + rows.first, V::add(sums[t], low.sums[t]), rows.skip);
   }
 }
 
