@@ -6,26 +6,16 @@
 namespace fieldprint {
 namespace {
 
-// Where the numbers of a head lie, from position `begin` on to the end of what its page holds.
-struct Place {
-  const std::byte* keys;
-  const std::byte* values;
-  int d, size, slot, page_end;
+// A head's numbers from a place on, in pages of `size` positions.
+struct Numbers {
+  const std::byte *keys, *values;
+  int d, size, slot;
 
-  Place(const KvSequence& kv, int layer, int kv_head, int begin) {
-    const KvLayout& layout = kv.layout();
-    d = layout.layer(layer).head_dim;
-    size = layout.page_size();
-    slot = begin % size;
-    const KvEntry& entry = kv.entries()[static_cast<size_t>(kv.find(begin))];
-    const std::byte* page = entry.page->data();
-    page_end = entry.end;
-    keys = page + layout.keys(layer, kv_head);
-    values = page + layout.values(layer, kv_head);
-  }
+  Numbers(const Place& at, int head_dim, int page_size)
+      : keys(at.keys), values(at.values), d(head_dim), size(page_size), slot(at.slot) {}
   // Of a page of kTile positions and one head, without squares.
-  Place(const std::byte* page, int64_t head_bytes, int head_dim)
-      : keys(page), values(page + head_bytes * kTile), d(head_dim), size(kTile), slot(0), page_end(kTile) {}
+  Numbers(const std::byte* page, int64_t head_bytes, int head_dim)
+      : keys(page), values(page + head_bytes * kTile), d(head_dim), size(kTile), slot(0) {}
 
   const uint16_t* keys_16() const { return reinterpret_cast<const uint16_t*>(keys) + slot; }
   const uint16_t* values_16() const { return reinterpret_cast<const uint16_t*>(values) + int64_t{slot} * d; }
@@ -45,11 +35,12 @@ void copy_columns(const Number* from, int64_t from_stride, const void* to, int c
 }
 
 // Positions [begin, end) from the pages that they are scattered over to one of their own.
-void gather(const KvSequence& kv, int layer, int kv_head, int begin, int end, const Place& to) {
+void gather(const KvSequence& kv, int layer, int kv_head, int begin, int end, const Numbers& to) {
   const int d = to.d, blocks = d / kKvBlock;
   for (int p = begin; p < end;) {
-    const Place at(kv, layer, kv_head, p);
-    const int next = std::min(end, at.page_end), column = p - begin, count = next - p;
+    const Place place(kv, layer, kv_head, p);
+    const Numbers at(place, d, kv.layout().page_size());
+    const int next = std::min(end, place.page_end), column = p - begin, count = next - p;
     if (kv.layout().type() == KvType::kQ8_0) {
       copy_columns(at.keys_8(), at.size, to.keys_8(), column, d, count);
       copy_columns(at.key_scales(), at.size, to.key_scales(), column, blocks, count);
@@ -64,22 +55,49 @@ void gather(const KvSequence& kv, int layer, int kv_head, int begin, int end, co
   }
 }
 
+// |k|^2 of positions [begin, end): where they lie, or copied.
+const float* squares_of(const KvSequence& kv, int layer, int kv_head, const Place& at, int begin, int end,
+                        float* space) {
+  const std::byte* from = at.squares + at.slot * sizeof(float);
+  if (at.page_end >= end && reinterpret_cast<uintptr_t>(from) % alignof(float) == 0)
+    return reinterpret_cast<const float*>(from);
+  for (int p = begin; p < end;) {
+    const Place place(kv, layer, kv_head, p);
+    const int next = std::min(end, place.page_end);
+    std::memcpy(space + (p - begin), place.squares + place.slot * sizeof(float),
+                sizeof(float) * static_cast<size_t>(next - p));
+    p = next;
+  }
+  return space;
+}
+
 }  // namespace
 
-Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end, bool many,
-               const TileSpace& space) {
+Place::Place(const KvSequence& kv, int layer, int kv_head, int begin) {
   const KvLayout& layout = kv.layout();
-  Place at(kv, layer, kv_head, begin);
-  if (at.size % kTile != 0 || at.page_end < end || (many && at.size > kTile)) {
-    at = Place(space.pieces, layout.head_bytes(layer), at.d);
+  const KvEntry& entry = kv.entries()[static_cast<size_t>(kv.find(begin))];
+  keys = entry.page->data() + layout.keys(layer, kv_head);
+  values = entry.page->data() + layout.values(layer, kv_head);
+  squares = entry.page->data() + layout.squares(layer, kv_head);
+  slot = begin % layout.page_size();
+  page_end = entry.end;
+}
+
+Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, const Place& place, int begin,
+               int end, bool many, const TileSpace& space) {
+  const KvLayout& layout = kv.layout();
+  const int d = layout.layer(layer).head_dim;
+  Numbers at(place, d, layout.page_size());
+  if (at.size % kTile != 0 || place.page_end < end || (many && at.size > kTile)) {
+    at = Numbers(space.pieces, layout.head_bytes(layer), d);
     gather(kv, layer, kv_head, begin, end, at);
   }
   Tile tile;
   tile.type = layout.type();
   tile.keys_stride = at.size;
   if (tile.type == KvType::kQ8_0 && many) {
-    kernels.widen_q8_keys(at.keys_8(), at.key_scales(), at.size, space.keys, at.d, kTile);
-    kernels.widen_q8_values(at.values_8(), at.value_scales(), space.values, kTile, at.d);
+    kernels.widen_q8_keys(at.keys_8(), at.key_scales(), at.size, space.keys, d, kTile);
+    kernels.widen_q8_values(at.values_8(), at.value_scales(), space.values, kTile, d);
     tile.keys = space.keys;
     tile.values = space.values;
   } else if (tile.type == KvType::kQ8_0) {
@@ -91,28 +109,8 @@ Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int 
     tile.keys_16 = at.keys_16();
     tile.values_16 = at.values_16();
   }
+  if (layout.layer(layer).key_squares) tile.squares = squares_of(kv, layer, kv_head, place, begin, end, space.squares);
   return tile;
-}
-
-void load_squares(const KvSequence& kv, int layer, int kv_head, int begin, int end, float* out) {
-  const KvLayout& layout = kv.layout();
-  for (int i = kv.find(begin), p = begin; p < end; ++i) {
-    const KvEntry& entry = kv.entries()[static_cast<size_t>(i)];
-    const int slot = p % layout.page_size(), count = std::min(end, entry.end) - p;
-    std::memcpy(out, entry.page->data() + layout.squares(layer, kv_head) + slot * sizeof(float),
-                sizeof(float) * static_cast<size_t>(count));
-    p += count, out += count;
-  }
-}
-
-Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin) {
-  if (kv.layout().page_size() != kTile) return {};
-  return {Place(kv, layer, kv_head, begin).keys, kv.layout().key_bytes(layer) * kTile};
-}
-
-Ahead values_ahead(const KvSequence& kv, int layer, int kv_head, int begin) {
-  if (kv.layout().page_size() != kTile) return {};
-  return {Place(kv, layer, kv_head, begin).values, kv.layout().head_bytes(layer) * kTile};
 }
 
 }  // namespace fieldprint

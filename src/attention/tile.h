@@ -16,6 +16,7 @@ struct Tile {
   const uint16_t* values_16 = nullptr;                            // [kTile][d] in F16 or BF16, or
   const int8_t* values_8 = nullptr;                               // [kTile][d] in Q8_0
   const uint16_t *key_scales = nullptr, *value_scales = nullptr;  // of Q8_0: [d / 32][keys_stride], [kTile][d / 32]
+  const float* squares = nullptr;                                 // [kTile]: |k|^2, where the layer has them
   int64_t keys_stride = 0;
 };
 
@@ -27,21 +28,25 @@ inline constexpr int64_t value_panels(int d) { return int64_t{kTile} * ((d + kPa
 struct TileSpace {
   float* keys;        // key_panels()
   float* values;      // value_panels()
+  float* squares;     // [kTile]
   std::byte* pieces;  // K and V of kTile positions, as a page of that size has them
 };
 
-// Positions [begin, end) of one head, begin a multiple of kTile, end at most kTile later. What lies behind `end` in the
-// tile is not to be looked at. It stays where it lies, or is copied where it is in pieces. For `many` rows Q8_0 becomes
-// panels, and F16 and BF16 are copied too where their rows lie so far apart that they would share few sets of the first
-// cache.
-Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, int begin, int end, bool many,
-               const TileSpace& space);
+// Where the page of position `begin` has one head.
+struct Place {
+  const std::byte *keys = nullptr, *values = nullptr, *squares = nullptr;
+  int slot = 0;      // of `begin`
+  int page_end = 0;  // the position behind the page's last
 
-// |k|^2 of positions [begin, end); the layer has them.
-void load_squares(const KvSequence& kv, int layer, int kv_head, int begin, int end, float* out);
+  Place() = default;
+  Place(const KvSequence& kv, int layer, int kv_head, int begin);
+};
 
-// The keys and the values of the tile at position `begin`; nothing where they do not lie in one piece.
-Ahead keys_ahead(const KvSequence& kv, int layer, int kv_head, int begin);
-Ahead values_ahead(const KvSequence& kv, int layer, int kv_head, int begin);
+// Positions [begin, end) of one head, begin a multiple of kTile, end at most kTile later; `at` is that of begin. What
+// lies behind `end` in the tile is not to be looked at. It stays where it lies, or is copied where it is in pieces. For
+// `many` rows Q8_0 becomes panels, and F16 and BF16 are copied too where their rows lie so far apart that they would
+// share few sets of the first cache.
+Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, const Place& at, int begin,
+               int end, bool many, const TileSpace& space);
 
 }  // namespace fieldprint

@@ -21,7 +21,9 @@ constexpr int kBeforeAll = -1;  // position of a tile of anchors: every token se
 // What an item needs to know of its layer.
 struct Shape {
   int d, group, vectors;
-  int64_t tile;  // bytes of K and V of a tile in a page
+  int64_t tile;      // bytes of K and V of a tile in a page
+  int64_t key_tile;  // of the keys, with their squares
+  bool pages_are_tiles;
   int max_rows;  // what the scratch holds, a multiple of group
 
   explicit Shape(const Attend& args) {
@@ -31,6 +33,8 @@ struct Shape {
     group = args.heads / layer.kv_heads;
     vectors = args.spec.kind->vectors;
     tile = 2 * layout.head_bytes(args.layer) * kTile;
+    key_tile = layout.key_bytes(args.layer) * kTile;
+    pages_are_tiles = layout.page_size() == kTile;
     const auto room = static_cast<int64_t>(kWorkBytes / sizeof(float)) - key_panels(d) - value_panels(d);
     const auto fit = static_cast<int>(room / (int64_t{vectors} * (d + kTile) + 2 * d));
     max_rows = std::max(1, std::min(kMaxRows, fit) / group) * group;
@@ -44,7 +48,6 @@ struct Space {
   float* products;  // [vectors, rows, kTile]; the first become scores, then weights
   float* split_o;   // [rows, d]
   float* total_o;   // [rows, d]
-  float* squares;   // [kTile]: |k|^2
   TileSpace tile;
   int rows;
   float factor[kMaxRows], scale[kMaxRows];
@@ -55,8 +58,8 @@ struct Space {
     const int64_t wide = int64_t{rows} * shape.d;
     tile.keys = reinterpret_cast<float*>(memory);
     tile.values = tile.keys + key_panels(shape.d);
-    squares = tile.values + value_panels(shape.d);
-    q = squares + kTile;
+    tile.squares = tile.values + value_panels(shape.d);
+    q = tile.squares + kTile;
     products = q + shape.vectors * wide;
     split_o = products + int64_t{shape.vectors} * rows * kTile;
     total_o = split_o + wide;
@@ -143,20 +146,19 @@ class Block {
   // One split [begin, end) of the keys into the split states.
   void walk_split(int begin, int end) {
     clear_split();
-    const KvSequence& kv = *sequence_.kv;
     const bool many = rows_ * shape_.vectors > kFewRows;
+    begin = std::max(begin, first_key(item_.t0) / kTile * kTile);
+    Place places[3] = {{}, place(begin), place(begin + kTile)};  // of a tile and of the next two
     for (int tile_begin = begin; tile_begin < end; tile_begin += kTile) {
-      if (tile_begin + kTile <= first_key(item_.t0)) continue;
+      places[0] = places[1], places[1] = places[2], places[2] = place(tile_begin + 2 * kTile);
       const int tile_end = std::min(end, tile_begin + kTile);
-      const Tile tile =
-          load_tile(*args_.kernels, kv, args_.layer, item_.kv_head, tile_begin, tile_end, many, space_.tile);
+      const Tile tile = load_tile(*args_.kernels, *sequence_.kv, args_.layer, item_.kv_head, places[0], tile_begin,
+                                  tile_end, many, space_.tile);
       // What is read where it lies is asked for one product ahead, so that it is still in the first cache when its turn
       // comes; what is widened, a tile ahead. Into the second cache, a tile earlier.
       const bool in_place = tile.values == nullptr;
-      const auto keys = [&](int tiles) { return ahead(keys_ahead, tile_begin + tiles * kTile); };
-      const auto values = [&](int tiles) { return ahead(values_ahead, tile_begin + tiles * kTile); };
-      during_scores_ = in_place ? values(0) : keys(1);
-      during_values_ = in_place ? keys(1) : values(1);
+      during_scores_ = in_place ? values_ahead(places) : keys_ahead(places + 1);
+      during_values_ = in_place ? keys_ahead(places + 1) : values_ahead(places + 1);
       // Tokens before the tile see nothing of it, nor do those, the last ones, whose window begins behind it.
       const int first = std::max(item_.t0, tile_begin - sequence_.first_position);
       int last = item_.t1;
@@ -167,13 +169,18 @@ class Block {
     }
   }
 
-  // The keys or the values (keys_ahead(), values_ahead()) of the tile at `begin`, and further on those of the next one.
-  template <class At>
-  Ahead ahead(At&& at, int begin) const {
-    const int end = sequence_.first_position + item_.t1;
-    Ahead both = begin < end ? at(*sequence_.kv, args_.layer, item_.kv_head, begin) : Ahead();
-    if (begin + kTile < end) both.further = at(*sequence_.kv, args_.layer, item_.kv_head, begin + kTile).from;
-    return both;
+  // Nothing behind the last key.
+  Place place(int begin) const {
+    const bool there = begin < sequence_.first_position + item_.t1;
+    return there ? Place(*sequence_.kv, args_.layer, item_.kv_head, begin) : Place();
+  }
+
+  // The keys or the values of a tile, and further on those of the next one; nothing where pages are not tiles.
+  Ahead keys_ahead(const Place* tile) const {
+    return shape_.pages_are_tiles ? Ahead{tile[0].keys, shape_.key_tile, tile[1].keys} : Ahead();
+  }
+  Ahead values_ahead(const Place* tile) const {
+    return shape_.pages_are_tiles ? Ahead{tile[0].values, shape_.tile / 2, tile[1].values} : Ahead();
   }
 
   // How many of the `count` keys from position `begin` on token t sees.
@@ -186,12 +193,11 @@ class Block {
     const AttentionKind& kind = *args_.spec.kind;
     const int row0 = (t0 - item_.t0) * shape_.group, rows = (t1 - t0) * shape_.group;
     score(tile, row0, rows, (count + 7) / 8 * 8);
-    if (kind.key_squares) load_squares(*sequence_.kv, args_.layer, item_.kv_head, begin, begin + count, space_.squares);
     for (int t = t0, r = row0; t < t1; ++t) {
       const int keys = seen(begin, count, t);
       for (const int next = r + shape_.group; r < next; ++r) {
         float* scores = space_.products + r * kTile;
-        if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, space_.squares, keys);
+        if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, tile.squares, keys);
         space_.seen[r] = keys;
         space_.scale[r] = hide(scores, begin, keys, t, space_.factor[r]);
       }

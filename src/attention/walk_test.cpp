@@ -64,7 +64,8 @@ struct Problem {
     std::vector<std::byte> pieces(static_cast<size_t>(layout.pair_bytes(0) * kTile));
     for (size_t at = 0; at < x.size(); at += static_cast<size_t>(d)) {
       kv.write(0, 0, x.data() + at, x.data() + at);
-      const Tile tile = load_tile(scalar, kv, 0, 0, 0, 1, true, {keys_tile.data(), values_tile.data(), pieces.data()});
+      const Tile tile = load_tile(scalar, kv, 0, 0, Place(kv, 0, 0, 0), 0, 1, true,
+                                  {keys_tile.data(), values_tile.data(), nullptr, pieces.data()});
       for (int i = 0; i < d; ++i) {
         float& value = x[at + static_cast<size_t>(i)];
         if (tile.values != nullptr) value = tile.values[i / kPanel * kTile * kPanel + i % kPanel];
