@@ -57,6 +57,7 @@ struct Vec {
   static Int sub_8(Int a, Int b) { return _mm256_sub_epi8(a, b); }
   static Int add_32(Int a, Int b) { return _mm256_add_epi32(a, b); }
   static Int sub(Int a, Int b) { return _mm256_sub_epi32(a, b); }
+  static constexpr bool kPacks = false;  // sums of bytes are in 16 bits already
   static Int madd(Int a, Int b) { return _mm256_madd_epi16(a, b); }
   static Int shuffle(Int table, Int index) { return _mm256_shuffle_epi8(table, index); }
   static Int at_most(Int a, Int b) { return _mm256_min_epu8(a, b); }

@@ -13,7 +13,7 @@ struct Vec {
   using Int = __m512i;
   using Float = __m512;
   static constexpr int kLanes = 16;
-  static constexpr int kTile = 8;  // tokens: with two row groups, sixteen sums in registers
+  static constexpr int kTile = 8;                  // tokens: with two row groups, sixteen sums in registers
   static constexpr int few(int) { return kTile; }  // see few_tokens()
   static constexpr int kSignedBias = 128;
   static constexpr int kSignedRun = 8;
@@ -56,6 +56,8 @@ struct Vec {
   static Int sub_8(Int a, Int b) { return _mm512_sub_epi8(a, b); }
   static Int add_32(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static Int sub(Int a, Int b) { return _mm512_sub_epi32(a, b); }
+  static constexpr bool kPacks = true;  // see kPacked
+  static Int madd_add(Int sum, Int a, Int b) { return _mm512_dpwssd_epi32(sum, a, b); }
   static Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }
   static Int shuffle(Int table, Int index) { return _mm512_shuffle_epi8(table, index); }
   static Int at_most(Int a, Int b) { return _mm512_min_epu8(a, b); }

@@ -88,14 +88,21 @@ constexpr int kBias = F::kSigned ? V::kSignedBias : F::kOffset;
 
 // Products that V adds up before it must look at the scale, or at the 16 bits of its sums: sums of what the bytes are
 // without their offset, since they begin so.
+template <class F>
+constexpr int kLargest = F::kOffset > F::kMost - F::kOffset ? F::kOffset : F::kMost - F::kOffset;
 template <class F, class V>
 constexpr int run_length() {
   constexpr int kGroup = F::kGroups == 2 ? 4 : 8;
-  constexpr int kLargest = F::kOffset > F::kMost - F::kOffset ? F::kOffset : F::kMost - F::kOffset;
-  constexpr int kLimit = F::kSigned ? V::kSignedRun : V::run(kLargest);
+  constexpr int kLimit = F::kSigned ? V::kSignedRun : V::run(kLargest<F>);
   static_assert(F::kOffset == 0 || kLimit >= 4);
   return kLimit < kGroup ? kLimit : kGroup;
 }
+
+// Two sums of 16 that fit in 15 bits can be multiplied with their scales at once: the second half's in the upper 16
+// bits, the first's, above kAbove so that it borrows nothing, in the lower.
+constexpr int kAboveBits = 14, kAbove = 1 << kAboveBits;
+template <class F, class V>
+constexpr bool kPacked = V::kPacks&& F::kGroups == 2 && !F::kSigned && 16 * 127 * kLargest<F> < kAbove;
 
 // What the sum of a half's four words begins with.
 template <class F, class V>
@@ -130,6 +137,20 @@ inline void add_run(typename V::Int* isum, typename V::Int sum, typename V::Int 
   else *isum = V::template add<F::kGroups>(*isum, sum, factor);
 }
 
+// sum[g][t] += words [first, first + kCount) of a block of G row groups with those at x of T tokens, k numbers each.
+template <class F, class V, int G, int T, int kCount>
+inline __attribute__((always_inline)) void multiply_words(const typename V::Int* const* values, int first,
+                                                          const typename V::Int (*factor)[2], const Quantized& x,
+                                                          int64_t k, typename V::Int (*sum)[T]) {
+#pragma GCC unroll 8
+  for (int i = first; i < first + kCount; ++i) {
+    for (int t = 0; t < T; ++t) {
+      const typename V::Int word = V::broadcast(x.q + t * k + 4 * i);
+      for (int g = 0; g < G; ++g) multiply_word<F, V>(&sum[g][t], values[g][i], word, factor[g][i / 4]);
+    }
+  }
+}
+
 // isum[g][t] = the integer sum of one block of G row groups with that at x of T tokens, k numbers each; x.pairs are
 // begin_runs().
 template <class F, class V, int G, int T>
@@ -137,26 +158,40 @@ inline void products(const typename V::Int* const* values, const typename V::Int
                      typename V::Int (*isum)[T]) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>();
+  const auto start = [&](int t, int i0) __attribute__((always_inline)) {
+    return kBias<F, V> == 0 ? V::zero() : V::broadcast(x.pairs + t * (k / 8) + i0 / 2);
+  };
   Int factor[G][2];
   for (int g = 0; g < G; ++g) {
     factor[g][0] = F::kGroups == 2 ? V::first_factor(pair[g]) : V::one_factor();
     factor[g][1] = F::kGroups == 2 ? V::second_factor(pair[g]) : V::one_factor();
+  }
+  if constexpr (kPacked<F, V>) {
+    for (int t = 0; t < T; ++t) {
+      for (int g = 0; g < G; ++g) isum[g][t] = start(t, 4);
+    }
+    multiply_words<F, V, G, T, 4>(values, 4, factor, x, k, isum);
+    for (int t = 0; t < T; ++t) {
+      const Int begin = V::add_32(V::dwords(kAbove), start(t, 0));
+      for (int g = 0; g < G; ++g) isum[g][t] = V::add_32(V::template shift_left_32<16>(isum[g][t]), begin);
+    }
+    multiply_words<F, V, G, T, 4>(values, 0, factor, x, k, isum);
+    for (int g = 0; g < G; ++g) {
+      const Int above = V::sub(V::zero(), V::template shift_left_32<kAboveBits>(factor[g][0]));
+      for (int t = 0; t < T; ++t) isum[g][t] = V::madd_add(above, isum[g][t], pair[g]);
+    }
+    return;
+  }
+  for (int g = 0; g < G; ++g) {
     for (int t = 0; t < T; ++t) isum[g][t] = V::zero();
   }
 #pragma GCC unroll 8
   for (int i0 = 0; i0 < kVectors; i0 += kRun) {
     Int sum[G][T];
     for (int t = 0; t < T; ++t) {
-      const Int start = kBias<F, V> == 0 ? V::zero() : V::broadcast(x.pairs + t * (k / 8) + i0 / 2);
-      for (int g = 0; g < G; ++g) sum[g][t] = start;
+      for (int g = 0; g < G; ++g) sum[g][t] = start(t, i0);
     }
-#pragma GCC unroll 8
-    for (int i = i0; i < i0 + kRun; ++i) {
-      for (int t = 0; t < T; ++t) {
-        const Int word = V::broadcast(x.q + t * k + 4 * i);
-        for (int g = 0; g < G; ++g) multiply_word<F, V>(&sum[g][t], values[g][i], word, factor[g][i / 4]);
-      }
-    }
+    multiply_words<F, V, G, T, kRun>(values, i0, factor, x, k, sum);
     for (int g = 0; g < G; ++g) {
       for (int t = 0; t < T; ++t) add_run<F, V>(&isum[g][t], sum[g][t], factor[g][i0 / 4]);
     }
@@ -168,10 +203,12 @@ template <class F, class V>
 inline typename V::Float absorb(typename V::Float acc, typename V::Int isum, typename V::Float d, typename V::Float m,
                                 typename V::Int min_pair, const Quantized& x) {
   const typename V::Float dx = V::broadcast(x.d);
+  if constexpr (F::kMin && F::kGroups == 2) {
+    const typename V::Int least = V::madd(min_pair, V::broadcast(x.parts));
+    return V::fma(dx, V::fma(m, V::to_float(least), V::mul(d, V::to_float(isum))), acc);
+  }
   acc = V::fma(V::mul(d, dx), V::to_float(isum), acc);
-  if constexpr (F::kMin && F::kGroups == 1) acc = V::fma(m, V::broadcast(x.sum), acc);
-  if constexpr (F::kMin && F::kGroups == 2)
-    acc = V::fma(m, V::mul(dx, V::to_float(V::madd(min_pair, V::broadcast(x.parts)))), acc);
+  if constexpr (F::kMin) acc = V::fma(m, V::broadcast(x.sum), acc);
   return acc;
 }
 

@@ -1,6 +1,7 @@
 // Quantised weights times quantised activations: exact integers within 32 values, the integer scales of groups of 16
 // among them, then one fma. Integer sums are of 32 bits and wrap: no sum that a trained model makes comes near.
 #include <cmath>
+#include <type_traits>
 
 #include "base/float16.h"
 #include "kernels/scalar/scalar.h"
@@ -31,7 +32,7 @@
 namespace fieldprint::scalar {
 namespace {
 
-// 32 values: d * s[i / 16] * w[i] + m * ms[i / 16].
+// 32 values: d * s[i / 16] * w[i] + m * ms[i / 16]; ms is looked at where every 16 values have a minimum.
 struct Values {
   int w[32];
   float d = 0;
@@ -202,20 +203,25 @@ void values(const BlockTQ2_0& b, int part, Values* v) {
 }
 
 // acc + one block's contribution.
-template <bool kMin>
+template <bool kMin, bool kMinOf16>
 float absorb(float acc, const Values& v, const Quantized& x, int b) {
   const int8_t* q = x.q + b * 32;
   uint32_t isum = 0;
   for (int i = 0; i < 32; ++i) isum += static_cast<uint32_t>(v.s[i / 16] * v.w[i]) * static_cast<uint32_t>(q[i]);
-  acc = std::fma(v.d * x.d[b], static_cast<float>(static_cast<int32_t>(isum)), acc);
-  if constexpr (!kMin) return acc;
-  return std::fma(v.m, x.d[b] * static_cast<float>(v.ms[0] * x.parts[2 * b] + v.ms[1] * x.parts[2 * b + 1]), acc);
+  const auto sum = static_cast<float>(static_cast<int32_t>(isum));
+  if constexpr (kMinOf16) {
+    const auto least = static_cast<float>(v.ms[0] * x.parts[2 * b] + v.ms[1] * x.parts[2 * b + 1]);
+    return std::fma(x.d[b], std::fma(v.m, least, v.d * sum), acc);
+  }
+  acc = std::fma(v.d * x.d[b], sum, acc);
+  return kMin ? std::fma(v.m, x.sum[b], acc) : acc;
 }
 
 template <class Block>
 void matmul(const Matmul& args) {
   constexpr int kParts = sizeof(Block) > 40 ? 8 : 1;  // of 32 values
   constexpr bool kMin = requires(Block b) { b.minimum; };
+  constexpr bool kMinOf16 = std::is_same_v<Block, BlockQ2_K>;
   constexpr int kTokens = 64;  // that share the reading of a row
   for (int first = 0; first < args.tokens; first += kTokens) {
     const int count = args.tokens - first < kTokens ? args.tokens - first : kTokens;
@@ -227,8 +233,8 @@ void matmul(const Matmul& args) {
         values(row[b / kParts], b % kParts, &v);
         for (int t = 0; t < count; ++t) {
           const Activations x = args.x.from(first + t, args.k);
-          high[t] = absorb<kMin>(high[t], v, x.high, b);
-          if (x.fine[b / kFineWord] >> (b % kFineWord) & 1) low[t] = absorb<kMin>(low[t], v, x.low, b);
+          high[t] = absorb<kMin, kMinOf16>(high[t], v, x.high, b);
+          if (x.fine[b / kFineWord] >> (b % kFineWord) & 1) low[t] = absorb<kMin, kMinOf16>(low[t], v, x.low, b);
         }
       }
       for (int t = 0; t < count; ++t) args.y[(first + t) * args.y_stride + r] = high[t] + low[t];
