@@ -16,9 +16,9 @@ Number formula(const Number* q, const Number*, const Number* k, int d) {
 
 double scale(int d) { return 1.0 / std::sqrt(static_cast<double>(d)); }
 
-float prepare(const float* q, const float*, int d, float scale, float* vectors, int64_t) {
+double prepare(const float* q, const float*, int d, float* vectors, int64_t) {
   std::memcpy(vectors, q, sizeof(float) * static_cast<size_t>(d));
-  return scale;
+  return 1;
 }
 
 }  // namespace

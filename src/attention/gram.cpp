@@ -38,7 +38,7 @@ double product(const float* a, const float* b, int d) {
 // Floats that are parallel but for their own rounding have sin^2 below this: they span no plane.
 constexpr double kParallel = 0x1p-46;
 
-float prepare(const float* q, const float* r, int d, float scale, float* vectors, int64_t stride) {
+double prepare(const float* q, const float* r, int d, float* vectors, int64_t stride) {
   double qq = product(q, q, d), rr = product(r, r, d);
   // The pair in one order, whichever is called q: the score is symmetric to the bit.
   if (qq < rr || (qq == rr && std::lexicographical_compare(q, q + d, r, r + d))) {
@@ -61,7 +61,7 @@ float prepare(const float* q, const float* r, int d, float scale, float* vectors
     e1[i] = static_cast<float>(static_cast<double>(q[i]) * inverse_q);
     e2[i] = static_cast<float>((static_cast<double>(r[i]) - along * static_cast<double>(q[i])) * inverse_rest);
   }
-  return static_cast<float>(-qq * rest * static_cast<double>(scale));
+  return -qq * rest;
 }
 
 // The squared distance of each key from the plane; rounding must not make it negative.

@@ -3,7 +3,7 @@
 //
 // A query (with what else belongs to its position, r) becomes `vectors` vectors and a factor, once. For each tile of
 // keys the walk multiplies these vectors with the keys; combine() makes one number a key of the products, and the score
-// is that times the factor. Nothing of r is cached.
+// is that times the factor and the layer's scale. Nothing of r is cached.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,8 @@ struct AttentionKind {
   bool anchors;            // mixes in a second softmax, over anchor rows
   int vectors;             // 1 .. kMaxQueryVectors
   double (*scale)(int d);  // of the scores, where the file does not say
-  // q, r [d] -> vectors + v * stride [d] for each v. Returns the factor, `scale` included. r is nullptr where not
-  // wanted.
-  float (*prepare)(const float* q, const float* r, int d, float scale, float* vectors, int64_t stride);
+  // q, r [d] -> vectors + v * stride [d] for each v. Returns the factor. r is nullptr where not wanted.
+  double (*prepare)(const float* q, const float* r, int d, float* vectors, int64_t stride);
   // products [vectors][stride] -> products[0][j] for j < n; squares [n]. nullptr: the product itself.
   void (*combine)(float* products, int64_t stride, const float* squares, int n);
   // The score of q, r, k [d] before scaling, by the formula as it is published: what the reference evaluates.

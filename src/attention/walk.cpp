@@ -50,7 +50,8 @@ struct Space {
   float* total_o;   // [rows, d]
   TileSpace tile;
   int rows;
-  float factor[kMaxRows], scale[kMaxRows];
+  double of_kind[kMaxRows];                 // the kind's factor
+  float factor[kMaxRows], scale[kMaxRows];  // that with the layer's scale; what a tile's scores are yet to be scaled by
   int seen[kMaxRows];
   SoftmaxState split[kMaxRows], total[kMaxRows];
 
@@ -81,7 +82,8 @@ class Block {
         space_(memory, rows_, shape) {}
 
   void run(AttendScratch& scratch) {
-    prepare(args_.spec.scale);
+    prepare();
+    set_scale(args_.spec.scale);
     clear_total();
     const int end = sequence_.first_position + item_.t1;
     const bool shared = item_.partial >= 0;
@@ -97,6 +99,7 @@ class Block {
 
   // The states of splits that items have left in the scratch, in order.
   void merge_partials(const AttendScratch& scratch) {
+    if (args_.spec.share > 0) prepare();
     clear_total();
     for (int split = item_.split0; split < item_.split1; ++split) {
       const int64_t from = item_.partial + int64_t{split - item_.split0} * rows_;
@@ -113,14 +116,19 @@ class Block {
   }
 
   // The kind's vectors and factor of every row.
-  void prepare(float scale) {
+  void prepare() {
     const AttentionKind& kind = *args_.spec.kind;
     const int64_t d = shape_.d;
     for (int r = 0; r < rows_; ++r) {
       const int64_t at = row_offset(r);
-      space_.factor[r] = kind.prepare(sequence_.q + at, sequence_.r != nullptr ? sequence_.r + at : nullptr, shape_.d,
-                                      scale, space_.q + r * d, rows_ * d);
+      space_.of_kind[r] = kind.prepare(sequence_.q + at, sequence_.r != nullptr ? sequence_.r + at : nullptr, shape_.d,
+                                       space_.q + r * d, rows_ * d);
     }
+  }
+
+  void set_scale(float scale) {
+    for (int r = 0; r < rows_; ++r)
+      space_.factor[r] = static_cast<float>(space_.of_kind[r] * static_cast<double>(scale));
   }
 
   // Of row r within q, r and out.
@@ -300,33 +308,31 @@ class Block {
   // Writes the result of every row: total / l, mixed with the anchors where the layer has them.
   void finish() {
     const float share = args_.spec.share;
-    for (int r = 0; r < rows_; ++r) {
-      float* out = sequence_.out + row_offset(r);
-      const float weight = share > 0 ? 1 - share : 1;
-      store(out, weight, space_.total[r], space_.total_o + int64_t{r} * shape_.d);
+    if (share > 0) absorb_anchors();
+    for (int64_t r = 0; r < rows_; ++r) {
+      float* out = sequence_.out + row_offset(static_cast<int>(r));
+      const SoftmaxState& total = space_.total[r];
+      const float* o = space_.total_o + r * shape_.d;
+      const float inverse = total.empty() ? 0 : (1 - share) / total.l;
+      if (share > 0) {
+        const float* a = space_.split_o + r * shape_.d;
+        const float anchors = share / space_.split[r].l;
+        for (int i = 0; i < shape_.d; ++i) out[i] = o[i] * inverse + a[i] * anchors;
+      } else {
+        for (int i = 0; i < shape_.d; ++i) out[i] = o[i] * inverse;
+      }
     }
-    if (share > 0) mix_anchors();
   }
 
-  void store(float* out, float weight, const SoftmaxState& state, const float* o) const {
-    const float inverse = state.empty() ? 0 : weight / state.l;
-    for (int i = 0; i < shape_.d; ++i) out[i] = o[i] * inverse;
-  }
-
-  void mix_anchors() {
+  // Into the split states.
+  void absorb_anchors() {
     const AnchorRows& anchors = *args_.spec.anchors;
-    prepare(args_.spec.anchor_scale);
+    set_scale(args_.spec.anchor_scale);
     clear_split();
     during_scores_ = during_values_ = {};
     for (int i = 0; i < anchors.tiles(); ++i) {
       const Tile tile{.keys = anchors.key_tile(item_.kv_head, i), .values = anchors.value_tile(item_.kv_head, i)};
       absorb_tile(tile, kBeforeAll, std::min(kTile, anchors.count() - i * kTile), item_.t0, item_.t1);
-    }
-    for (int r = 0; r < rows_; ++r) {
-      float* out = sequence_.out + row_offset(r);
-      const float* o = space_.split_o + int64_t{r} * shape_.d;
-      const float inverse = args_.spec.share / space_.split[r].l;
-      for (int i = 0; i < shape_.d; ++i) out[i] += o[i] * inverse;
     }
   }
 

@@ -254,7 +254,7 @@ Scores scores(const std::vector<float>& q, const std::vector<float>& r, const st
   for (int i = 0; i < d; ++i) panel[static_cast<size_t>(i * kPanel)] = k[static_cast<size_t>(i)];
   const float square = std::inner_product(k.begin(), k.end(), k.begin(), 0.0f);
   const KernelTable& kernels = select_kernels("");
-  const float factor = gram.prepare(q.data(), r.data(), d, 1, vectors.data(), d);
+  const auto factor = static_cast<float>(gram.prepare(q.data(), r.data(), d, vectors.data(), d));
   kernels.accumulate_panels({.a = vectors.data(),
                              .a_stride = d,
                              .b = panel.data(),
