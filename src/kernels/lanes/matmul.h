@@ -124,6 +124,13 @@ void begin_runs(const int16_t* pairs, int64_t n, int16_t* starts) {
   }
 }
 
+// What the sums of a block's first or second half are multiplied with.
+template <class F, class V>
+inline __attribute__((always_inline)) typename V::Int half_factor(typename V::Int pair, bool second) {
+  if constexpr (F::kGroups == 1) return V::one_factor();
+  else return second ? V::second_factor(pair) : V::first_factor(pair);
+}
+
 // sum += four values of every row times the four bytes of `x`.
 template <class F, class V>
 inline void multiply_word(typename V::Int* sum, typename V::Int values, typename V::Int x, typename V::Int factor) {
@@ -163,8 +170,8 @@ inline void products(const typename V::Int* const* values, const typename V::Int
   };
   Int factor[G][2];
   for (int g = 0; g < G; ++g) {
-    factor[g][0] = F::kGroups == 2 ? V::first_factor(pair[g]) : V::one_factor();
-    factor[g][1] = F::kGroups == 2 ? V::second_factor(pair[g]) : V::one_factor();
+    factor[g][0] = half_factor<F, V>(pair[g], false);
+    factor[g][1] = half_factor<F, V>(pair[g], true);
   }
   if constexpr (kPacked<F, V>) {
     for (int t = 0; t < T; ++t) {
@@ -266,10 +273,7 @@ struct FewLow {
   inline __attribute__((always_inline)) void add_part(const OwnScales<V, F::kSuper>& scales, int first) {
     for (int s = 0; s < F::kShare; ++s) {
       const int b = first + s;
-      const auto factor = [&](bool second) __attribute__((always_inline)) {
-        if (F::kGroups == 1) return V::one_factor();
-        return second ? V::second_factor(scales.pair[b]) : V::first_factor(scales.pair[b]);
-      };
+      const auto factor = [&](bool second) { return half_factor<F, V>(scales.pair[b], second); };
       for (int t = 0; t < T; ++t) {
         if ((fine[t] >> b & 1) == 0) continue;
         const Quantized at = x[t].skip(b);
@@ -304,10 +308,7 @@ inline __attribute__((always_inline)) void few_part(const Rows<V>& rows, int64_t
       fetch<(kPartBytes + 63) / 64, C * F::kYield + Y, F::kChunks * F::kYield>(
           [&](int i) { return next + part * kPartBytes + 64 * i; });
       constexpr int kHalf = F::half(C, Y), kBlock = kHalf / 2;
-      const Int pair = scales.pair[first + kBlock];
-      const Int factor = F::kGroups == 1  ? V::one_factor()
-                         : kHalf % 2 == 0 ? V::first_factor(pair)
-                                          : V::second_factor(pair);
+      const Int factor = half_factor<F, V>(scales.pair[first + kBlock], kHalf % 2 == 1);
       Int values[4];
       repeat<4>([&]<int I>() __attribute__((always_inline)) { values[I] = F::template word<C, Y, I>(raw, head); });
       const int at = 2 * first + kHalf;  // of halves
