@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "kernels/lanes/matmul.h"
+#include "kernels/lanes/block.h"
 #include "quant/iq4_nl.h"
 #include "quant/iq4_xs.h"
 #include "quant/mxfp4.h"
@@ -21,7 +21,7 @@
 namespace fieldprint {
 namespace {
 
-// A format's shape: see matmul.h. Blocks of 32 in nibbles are one part of one chunk, which gives both halves.
+// A format's shape: see block.h. Blocks of 32 in nibbles are one part of one chunk, which gives both halves.
 template <class B, int kBlocks, int kSharing, int kColumns, int kHalves, int kWords, int kLargest>
 struct Format {
   using Block = B;

@@ -1,0 +1,239 @@
+// Many tokens: the bytes of two row groups are kept in a panel, which stays in L1 while all tokens pass in tiles, and
+// after them the low parts of the fine blocks.
+#pragma once
+
+#include "kernels/lanes/block.h"
+
+namespace fieldprint {
+namespace {
+
+constexpr int kPanelBlocks = kFineWord,
+              kNarrowPanel = kPanelBlocks / 2;  // narrow: leaves room in L1 for what comes next
+constexpr int kNarrowTokens = 8;                // up to here memory matters more
+constexpr int kPanelGroups = 2;                 // row groups of a panel: they share each load of an activation
+constexpr int kFineTile = 4;                    // tokens whose low parts of one block pass together
+constexpr int kSharedFine = 32;                 // from so many tokens on they often have a fine block in common
+
+// kPanelBlocks blocks of one row group, expanded.
+template <class V>
+struct alignas(64) Panel {
+  typename V::Int values[kPanelBlocks][kVectors];
+  OwnScales<V, kPanelBlocks> scales;
+};
+
+// Asks for a row group's blocks [first, first + count), a few lines a step, `count` steps in all; and for those of the
+// group after it into the second cache.
+template <class F, class V>
+struct RowsAhead {
+  const uint8_t* row;
+  int64_t stride;
+  int at = 0, count;
+
+  void step() {
+    constexpr int64_t kBytes = sizeof(typename F::Block);
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < V::kLanes * kBytes / F::kSuper; i += 64) {
+      const uint8_t* line = row + at * kBytes / F::kSuper + i;
+      __builtin_prefetch(line);
+      __builtin_prefetch(line + V::kLanes * stride, 0, 2);
+    }
+    at += V::kLanes;
+    if (at >= count) at -= count, row += stride;
+  }
+};
+
+// Blocks [first, first + count) of a row group.
+template <class F, class V>
+void fill_panel(const Rows<V>& rows, int first, int count, RowsAhead<F, V>* ahead, Panel<V>* panel) {
+  constexpr int64_t kBytes = sizeof(typename F::Block);
+  for (int b = 0; b < count; b += F::kSuper) {
+    const int64_t offset = (first + b) / F::kSuper * kBytes;
+    typename V::Int head[F::kHead + 1], raw[F::kRaw];
+    F::head(rows, offset, head);
+    F::scales(rows, offset, panel->scales.at(b));
+    for (int part = 0; part < F::kSuper / F::kShare; ++part) {
+      const int block = b + part * F::kShare;
+      repeat<F::kChunks>([&]<int C>() {
+        F::template read<C>(rows, offset, part, raw);
+        repeat<F::kYield>([&]<int Y>() {
+          if ((2 * block + C * F::kYield + Y) % 4 == 0) ahead->step();
+          constexpr int kHalf = F::half(C, Y);
+          typename V::Int* const to = panel->values[block + kHalf / 2] + kHalf % 2 * 4;
+          repeat<4>([&]<int I>() { to[I] = F::template word<C, Y, I>(raw, head); });
+        });
+      });
+      F::next_part(head);
+    }
+  }
+}
+
+// acc[g][t] + block b of a panel's row groups times that at x of T tokens, k numbers each.
+template <class F, class V, int T>
+inline __attribute__((always_inline)) void panel_block(const Panel<V>* panel, int b, const Quantized& x, int k,
+                                                       typename V::Float (*acc)[T]) {
+  constexpr int G = kPanelGroups;
+  const typename V::Int* const values[G] = {panel[0].values[b], panel[1].values[b]};
+  const typename V::Int pair[G] = {panel[0].scales.pair[b], panel[1].scales.pair[b]};
+  typename V::Int isum[G][T];
+  products<F, V, G, T>(values, pair, x, k, isum);
+  for (int t = 0; t < T; ++t) {
+    for (int g = 0; g < G; ++g) {
+      const auto& s = panel[g].scales;
+      acc[g][t] = absorb<F, V>(acc[g][t], isum[g][t], s.d[b], s.m[b], s.min_pair[b], x.from(t, k));
+    }
+  }
+}
+
+// T tokens, the first at x and its sums in y, times a panel of `count` blocks. `fresh`: y holds nothing yet.
+template <class F, class V, int T>
+inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int k, const Rows<V>* rows, bool fresh,
+                       float* y, int64_t y_stride, RowsAhead<F, V>* ahead) {
+  constexpr int G = kPanelGroups;
+  typename V::Float acc[G][T];
+  for (int g = 0; g < G; ++g) {
+    for (int t = 0; t < T; ++t)
+      acc[g][t] = fresh ? V::zero_float() : V::load(y + rows[g].first + t * y_stride, rows[g].skip);
+  }
+  for (int b = 0; b < count; ++b) {
+    if (ahead != nullptr) ahead->step();
+    panel_block<F, V, T>(panel, b, x.skip(b), k, acc);
+  }
+  for (int g = 0; g < G; ++g) {
+    for (int t = 0; t < T; ++t) V::store(y + rows[g].first + t * y_stride, acc[g][t], rows[g].skip);
+  }
+}
+
+// The low parts of a token group's fine blocks, block after block, `width` tokens at a time: copies, so that they are
+// one stream beside every panel. Where fewer tokens are left the last one is there again.
+template <class F, class V>
+struct FineTiles {
+  struct Tile {
+    int32_t block;
+    uint8_t token[kFineTile];
+  };
+  static constexpr int64_t kBytes = sizeof(Tile) + sizeof(int8_t) * 32 + sizeof(float) * 2 + sizeof(int16_t) * 6;
+  int width;
+  Tile* tiles;    // [tiles + 1]; the last is of no block
+  Quantized low;  // [tiles, width] blocks
+
+  // `memory` holds kBytes for each block of each token, these rounded up to whole tiles, and 64 more.
+  FineTiles(const Activations& x, int k, int tokens, std::byte* memory)
+      : width(tokens < kSharedFine ? 1 : kFineTile), tiles(reinterpret_cast<Tile*>(memory)) {
+    const int blocks = k / 32, words = Activations::fine_words(k);
+    const int64_t most = int64_t{blocks} * ((tokens + width - 1) / width * width);
+    low.d = reinterpret_cast<float*>(tiles + most + 1);
+    low.sum = low.d + most;
+    low.parts = reinterpret_cast<int16_t*>(low.sum + most);
+    low.pairs = low.parts + 2 * most;
+    low.q = reinterpret_cast<int8_t*>(low.pairs + 4 * most);
+    Tile* tile = tiles;
+    int64_t at = 0;
+    for (int b = 0; b < blocks; ++b) {
+      int filled = 0;
+      const auto add = [&](int token) {
+        tile->block = b;
+        tile->token[filled] = static_cast<uint8_t>(token);
+        copy(x.low.from(token, k).skip(b), low.skip(at++));
+        if (++filled == width) ++tile, filled = 0;
+      };
+      for (int t = 0; t < tokens; ++t) {
+        if ((x.fine[t * words + b / kFineWord] >> (b % kFineWord) & 1) != 0) add(t);
+      }
+      while (filled > 0) add(tile->token[filled - 1]);
+    }
+    tile->block = blocks;
+  }
+
+ private:
+  static void copy(const Quantized& from, const Quantized& to) {
+    __builtin_memcpy(to.q, from.q, 32);
+    __builtin_memcpy(to.parts, from.parts, sizeof(int16_t) * 2);
+    if constexpr (kBias<F, V> != 0) begin_runs<F, V>(from.pairs, 1, to.pairs);
+    *to.d = *from.d, *to.sum = *from.sum;
+  }
+};
+
+// The tiles from `at` on that lie in a panel of blocks [first, end): added to sums[token][row]. Returns the next one.
+template <class F, class V, int T>
+inline int64_t fine_pass(const Panel<V>* panel, int first, int end, const FineTiles<F, V>& fine, int64_t at,
+                         float* sums) {
+  constexpr int G = kPanelGroups;
+  for (; fine.tiles[at].block < end; ++at) {
+    const auto& tile = fine.tiles[at];
+    const auto sum = [&](int g, int t) { return sums + (tile.token[t] * G + g) * V::kLanes; };
+    typename V::Float acc[G][T];
+    for (int t = 0; t < T; ++t) {
+      for (int g = 0; g < G; ++g) acc[g][t] = V::load(sum(g, t), 0);
+    }
+    panel_block<F, V, T>(panel, tile.block - first, fine.low.skip(at * T), 32, acc);
+    for (int t = 0; t < T; ++t) {
+      for (int g = 0; g < G; ++g) V::store(sum(g, t), acc[g][t], 0);
+    }
+  }
+  return at;
+}
+
+template <class F, class V>
+void many_tokens(const Matmul& args) {
+  constexpr int G = kPanelGroups, kRows = G * V::kLanes;
+  static_assert(G == 2);
+  const int blocks = args.k / 32, width = args.tokens <= kNarrowTokens ? kNarrowPanel : kPanelBlocks;
+  auto* panel = reinterpret_cast<Panel<V>*>(args.scratch);
+  auto* low = reinterpret_cast<float*>(panel + G);  // [kTokenGroup][kRows]: sums
+  auto* memory = reinterpret_cast<std::byte*>(low + kTokenGroup * kRows);
+  constexpr int64_t kStarts = kBias<F, V> != 0 ? 2 * sizeof(uint32_t) : 0;  // of a block
+  const int64_t room = (args.scratch + kScratchBytes - memory - 64) / ((FineTiles<F, V>::kBytes + kStarts) * blocks);
+  const int most = room < kTokenGroup ? static_cast<int>(room / kFineTile * kFineTile) : kTokenGroup;
+
+  for (int group = 0; group < args.tokens; group += most) {
+    const int tokens = args.tokens - group < most ? args.tokens - group : most;
+    Activations x = args.x.from(group, args.k);
+    std::byte* free = memory;
+    if constexpr (kStarts > 0) {
+      auto* const starts = reinterpret_cast<int16_t*>(memory);
+      begin_runs<F, V>(x.high.pairs, int64_t{tokens} * blocks, starts);
+      x.high.pairs = starts;
+      free += int64_t{tokens} * blocks * kStarts;
+    }
+    float* const y = args.y + group * args.y_stride;
+    const FineTiles<F, V> fine(x, args.k, tokens, free);
+    for (int row = args.row_begin; row < args.row_end; row += kRows) {
+      const Rows<V> rows[G] = {{args, row}, {args, row + V::kLanes}};
+      for (int i = 0; i < tokens * G; ++i) V::store(low + i * V::kLanes, V::zero_float(), 0);
+      int64_t at = 0;
+      for (int b0 = 0; b0 < blocks; b0 += width) {
+        const int count = blocks - b0 < width ? blocks - b0 : width;
+        // The next rows' blocks are asked for meanwhile: half while the panel is filled, half while it is first used.
+        RowsAhead<F, V> ahead[G];
+        for (int g = 0; g < G; ++g) {
+          const int64_t offset = b0 / F::kSuper * static_cast<int64_t>(sizeof(typename F::Block));
+          ahead[g] = {rows_after<V>(args, rows[g], row + kRows) + offset + g * V::kLanes * args.row_bytes,
+                      args.row_bytes, 0, count};
+        }
+        for (int g = 0; g < G; ++g) fill_panel<F, V>(rows[g], b0, count, &ahead[0], panel + g);
+        int t = 0;
+        const auto tile = [&]<int T>() {
+          panel_tile<F, V, T>(panel, count, x.high.from(t, args.k).skip(b0), args.k, rows, b0 == 0,
+                              y + t * args.y_stride, args.y_stride, t == 0 ? &ahead[1] : nullptr);
+          t += T;
+        };
+        while (t + V::kTile <= tokens) tile.template operator()<V::kTile>();
+        if (V::kTile > 4 && t + 4 <= tokens) tile.template operator()<4>();
+        if (t + 3 == tokens) tile.template operator()<3>();
+        else if (t + 2 == tokens) tile.template operator()<2>();
+        else if (t + 1 == tokens) tile.template operator()<1>();
+        at = fine.width == 1 ? fine_pass<F, V, 1>(panel, b0, b0 + count, fine, at, low)
+                             : fine_pass<F, V, kFineTile>(panel, b0, b0 + count, fine, at, low);
+      }
+      for (int t = 0; t < tokens; ++t) {
+        for (int g = 0; g < G; ++g) {
+          float* const sum = y + t * args.y_stride + rows[g].first;
+          V::store(sum, V::add(V::load(sum, rows[g].skip), V::load(low + (t * G + g) * V::kLanes, 0)), rows[g].skip);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fieldprint
