@@ -1,6 +1,7 @@
 // The ladder of attention's products and softmax: scalar, AVX2, AVX-512, on one thread, for rows of a decoded token (4)
 // and of a prefill block (120). Each step is checked against scalar before it is timed, and shown as a share of what
-// its float32 units do at most. One tile of keys: 64 keys (values) of 64 or 128 dimensions.
+// its float32 units do at most, with Q8_0 of what its int8 units do. One tile of keys: 64 keys (values) of 64 or 128
+// dimensions.
 //   attention_bench --benchmark_filter='avx2/scores'
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -17,7 +18,7 @@
 namespace fieldprint {
 namespace {
 
-constexpr int kKeys = kSoftmaxKeys;
+constexpr int kKeys = kTileKeys;
 
 std::vector<float> normals(size_t count) {
   Rng rng(1);
@@ -28,7 +29,6 @@ std::vector<float> normals(size_t count) {
 
 uint16_t narrow(float x, uint16_t) { return float_to_half(x); }  // as BF16 these bits are numbers too
 float narrow(float x, float) { return x; }
-int8_t narrow(float x, int8_t) { return static_cast<int8_t>(x * 30); }
 
 // c [rows, n] = a [rows, inner] b [inner, n].
 template <class Number>
@@ -38,9 +38,7 @@ void product(benchmark::State& state, const KernelTable& kernels,
   std::vector<Number> b;
   for (const float x : normals(static_cast<size_t>(inner * n))) b.push_back(narrow(x, Number()));
   std::vector<float> expected(static_cast<size_t>(rows * n)), c(expected);
-  const std::vector<uint16_t> scales(b.size() / kKvBlock, float_to_half(1.0f / 30));
   Product<Number> args;
-  args.scales = scales.data();
   args.a = a.data(), args.a_stride = inner;
   args.b = b.data(), args.b_stride = sizeof(Number) == sizeof(float) ? inner * kPanel : n;
   args.c = expected.data(), args.c_stride = n;
@@ -57,6 +55,70 @@ void product(benchmark::State& state, const KernelTable& kernels,
   }
   const double operations = 2.0 * rows * inner * n * static_cast<double>(state.iterations());
   state.counters["of_f32"] = benchmark::Counter(operations / peak(kernels.burst_f32), benchmark::Counter::kIsRate);
+}
+
+// What a product of bytes takes and gives; `values`: of weights with values, for queries with keys.
+struct Bytes {
+  int rows, d;
+  bool values;
+  std::vector<float> a, q_scales;
+  std::vector<int32_t> q_sums;
+  std::vector<int8_t> q, b;
+  std::vector<uint16_t> scales;
+  std::vector<int> seen;
+
+  Bytes(const KernelTable& kernels, int row_count, int head_dim, bool of_values)
+      : rows(row_count),
+        d(head_dim),
+        values(of_values),
+        a(normals(static_cast<size_t>(rows * (values ? kKeys : d)))),
+        q_scales(a.size() / kKvBlock),
+        q_sums(q_scales.size()),
+        q(a.size()),
+        scales(static_cast<size_t>(d / kKvBlock * kKeys), float_to_half(1.0f / 30)),
+        seen(static_cast<size_t>(rows), kKeys) {
+    for (const float x : normals(static_cast<size_t>(d * kKeys))) b.push_back(static_cast<int8_t>(x * 30));
+    kernels.quantize_bytes(a.data(), static_cast<int64_t>(a.size()), q.data(), q_scales.data(), q_sums.data());
+  }
+
+  int outputs() const { return values ? d : kKeys; }
+  void run(const KernelTable& kernels, float* c) const {
+    if (values) {
+      kernels.add_byte_values({.weights = a.data(),
+                               .seen = seen.data(),
+                               .values = b.data(),
+                               .scales = scales.data(),
+                               .stride = kKeys,
+                               .c = c,
+                               .m = rows,
+                               .d = d});
+    } else {
+      kernels.score_bytes({.q = q.data(),
+                           .q_scales = q_scales.data(),
+                           .q_sums = q_sums.data(),
+                           .keys = b.data(),
+                           .key_scales = scales.data(),
+                           .stride = kKeys,
+                           .c = c,
+                           .m = rows,
+                           .d = d});
+    }
+  }
+};
+
+void byte_product(benchmark::State& state, const KernelTable& kernels, int rows, int d, bool values) {
+  const Bytes bytes(kernels, rows, d, values);
+  std::vector<float> expected(static_cast<size_t>(rows * bytes.outputs())), c(expected);
+  bytes.run(select_kernels("scalar"), expected.data());
+  bytes.run(kernels, c.data());
+  if (std::memcmp(expected.data(), c.data(), sizeof(float) * c.size()) != 0)
+    return state.SkipWithError("the bits differ from scalar's");
+  for (auto _ : state) {
+    bytes.run(kernels, c.data());
+    benchmark::ClobberMemory();
+  }
+  const double operations = 2.0 * rows * d * kKeys * static_cast<double>(state.iterations());
+  state.counters["of_int8"] = benchmark::Counter(operations / peak(kernels.burst_int8), benchmark::Counter::kIsRate);
 }
 
 void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int d) {
@@ -85,18 +147,25 @@ void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int 
 }
 
 template <class Number>
-using AccumulateSlot = void (*KernelTable::*)(const Product<Number>&);
-
-template <class Number>
-void add_products(const IsaRow& isa, const char* number, AccumulateSlot<Number> keys, AccumulateSlot<Number> values,
-                  int rows, int d) {
+void add_products(const IsaRow& isa, const char* number, void (*KernelTable::*slot)(const Product<Number>&), int rows,
+                  int d) {
   const KernelTable& kernels = select_kernels(isa.name);
   benchmark::RegisterBenchmark(
       fmt::format("{}/scores/{}/{}_rows/{}", isa.name, number, rows, d).c_str(),
-      [&kernels, keys, rows, d](benchmark::State& state) { product(state, kernels, keys, rows, d, kKeys); });
+      [&kernels, slot, rows, d](benchmark::State& state) { product(state, kernels, slot, rows, d, kKeys); });
   benchmark::RegisterBenchmark(
       fmt::format("{}/values/{}/{}_rows/{}", isa.name, number, rows, d).c_str(),
-      [&kernels, values, rows, d](benchmark::State& state) { product(state, kernels, values, rows, kKeys, d); });
+      [&kernels, slot, rows, d](benchmark::State& state) { product(state, kernels, slot, rows, kKeys, d); });
+}
+
+void add_byte_products(const IsaRow& isa, int rows, int d) {
+  for (const bool values : {false, true}) {
+    benchmark::RegisterBenchmark(
+        fmt::format("{}/{}/q8_0/{}_rows/{}", isa.name, values ? "values" : "scores", rows, d).c_str(),
+        [&kernels = select_kernels(isa.name), rows, d, values](benchmark::State& state) {
+          byte_product(state, kernels, rows, d, values);
+        });
+  }
 }
 
 void add_all() {
@@ -104,11 +173,10 @@ void add_all() {
     if (!isa.supported()) continue;
     for (const int rows : {4, 120}) {
       for (const int d : {64, 128}) {
-        const auto add = [&](const char* number, auto slot) { add_products(isa, number, slot, slot, rows, d); };
-        add("f16", &KernelTable::accumulate_f16);
-        add("bf16", &KernelTable::accumulate_bf16);
-        add("panels", &KernelTable::accumulate_panels);
-        add_products(isa, "q8_0", &KernelTable::accumulate_q8_keys, &KernelTable::accumulate_q8_values, rows, d);
+        add_products(isa, "f16", &KernelTable::accumulate_f16, rows, d);
+        add_products(isa, "bf16", &KernelTable::accumulate_bf16, rows, d);
+        add_products(isa, "panels", &KernelTable::accumulate_panels, rows, d);
+        add_byte_products(isa, rows, d);
         benchmark::RegisterBenchmark(fmt::format("{}/softmax/{}_rows/{}", isa.name, rows, d).c_str(),
                                      [&kernels = select_kernels(isa.name), rows, d](benchmark::State& state) {
                                        softmax(state, kernels, rows, d);

@@ -19,19 +19,42 @@ struct Numbers {
 
   const uint16_t* keys_16() const { return reinterpret_cast<const uint16_t*>(keys) + slot; }
   const uint16_t* values_16() const { return reinterpret_cast<const uint16_t*>(values) + int64_t{slot} * d; }
-  const int8_t* keys_8() const { return reinterpret_cast<const int8_t*>(keys) + slot; }
+  const int8_t* keys_8() const { return reinterpret_cast<const int8_t*>(keys) + int64_t{slot} * 4; }
+  // Where `slot` is the first of four.
   const int8_t* values_8() const { return reinterpret_cast<const int8_t*>(values) + int64_t{slot} * d; }
-  const uint16_t* key_scales() const { return reinterpret_cast<const uint16_t*>(keys + int64_t{d} * size) + slot; }
-  const uint16_t* value_scales() const {
-    return reinterpret_cast<const uint16_t*>(values + int64_t{d} * size) + int64_t{slot} * (d / kKvBlock);
+  const uint16_t* key_scales() const { return scales(keys); }
+  const uint16_t* value_scales() const { return scales(values); }
+
+ private:
+  const uint16_t* scales(const std::byte* block) const {
+    return reinterpret_cast<const uint16_t*>(block + int64_t{d} * size) + slot;
   }
 };
 
-// Rows of `count` numbers: [rows][from_stride] to [rows][kTile].
+// Rows of `count` numbers: [rows][from_stride] to [rows][to_stride].
 template <class Number>
-void copy_columns(const Number* from, int64_t from_stride, const void* to, int column, int rows, int count) {
-  auto* out = static_cast<Number*>(const_cast<void*>(to)) + column;
-  for (int i = 0; i < rows; ++i) std::memcpy(out + i * kTile, from + i * from_stride, sizeof(Number) * count);
+void copy_rows(const Number* from, int64_t from_stride, const Number* to, int64_t to_stride, int rows, int64_t count) {
+  auto* out = const_cast<Number*>(to);
+  for (int i = 0; i < rows; ++i)
+    std::memcpy(out + i * to_stride, from + i * from_stride, sizeof(Number) * static_cast<size_t>(count));
+}
+
+// `count` positions of Q8_0 values from slot to slot: what lies side by side in both as it is.
+void copy_q8_values(const Numbers& from, const Numbers& to, int count) {
+  const int64_t d = from.d;
+  const auto* in = reinterpret_cast<const int8_t*>(from.values);
+  auto* out = reinterpret_cast<int8_t*>(const_cast<std::byte*>(to.values));
+  const auto whole = [](const Numbers& at, int slot) { return slot % 4 == 0 && slot + 4 <= at.size; };
+  for (int p = 0; p < count;) {
+    const int a = from.slot + p, b = to.slot + p;
+    if (p + 4 <= count && whole(from, a) && whole(to, b)) {
+      std::memcpy(out + b * d, in + a * d, static_cast<size_t>(4 * d));
+      p += 4;
+    } else {
+      for (int64_t i = 0; i < d; ++i) out[q8_value(b, i, to.size, d)] = in[q8_value(a, i, from.size, d)];
+      ++p;
+    }
+  }
 }
 
 // Positions [begin, end) from the pages that they are scattered over to one of their own.
@@ -40,16 +63,17 @@ void gather(const KvSequence& kv, int layer, int kv_head, int begin, int end, co
   for (int p = begin; p < end;) {
     const Place place(kv, layer, kv_head, p);
     const Numbers at(place, d, kv.layout().page_size());
-    const int next = std::min(end, place.page_end), column = p - begin, count = next - p;
+    Numbers here = to;
+    here.slot = p - begin;
+    const int next = std::min(end, place.page_end), count = next - p;
     if (kv.layout().type() == KvType::kQ8_0) {
-      copy_columns(at.keys_8(), at.size, to.keys_8(), column, d, count);
-      copy_columns(at.key_scales(), at.size, to.key_scales(), column, blocks, count);
-      std::memcpy(const_cast<int8_t*>(to.values_8()) + column * d, at.values_8(), static_cast<size_t>(count) * d);
-      std::memcpy(const_cast<uint16_t*>(to.value_scales()) + column * blocks, at.value_scales(),
-                  sizeof(uint16_t) * count * blocks);
+      copy_rows(at.keys_8(), int64_t{4} * at.size, here.keys_8(), 4 * kTile, d / 4, int64_t{4} * count);
+      copy_rows(at.key_scales(), at.size, here.key_scales(), kTile, blocks, count);
+      copy_q8_values(at, here, count);
+      copy_rows(at.value_scales(), at.size, here.value_scales(), kTile, blocks, count);
     } else {
-      copy_columns(at.keys_16(), at.size, to.keys_16(), column, d, count);
-      std::memcpy(const_cast<uint16_t*>(to.values_16()) + column * d, at.values_16(), sizeof(uint16_t) * count * d);
+      copy_rows(at.keys_16(), at.size, here.keys_16(), kTile, d, count);
+      copy_rows(at.values_16(), d, here.values_16(), d, count, d);
     }
     p = next;
   }
@@ -83,8 +107,8 @@ Place::Place(const KvSequence& kv, int layer, int kv_head, int begin) {
   page_end = entry.end;
 }
 
-Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, const Place& place, int begin,
-               int end, bool many, const TileSpace& space) {
+Tile load_tile(const KvSequence& kv, int layer, int kv_head, const Place& place, int begin, int end, bool many,
+               const TileSpace& space) {
   const KvLayout& layout = kv.layout();
   const int d = layout.layer(layer).head_dim;
   Numbers at(place, d, layout.page_size());
@@ -94,13 +118,8 @@ Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int 
   }
   Tile tile;
   tile.type = layout.type();
-  tile.keys_stride = at.size;
-  if (tile.type == KvType::kQ8_0 && many) {
-    kernels.widen_q8_keys(at.keys_8(), at.key_scales(), at.size, space.keys, d, kTile);
-    kernels.widen_q8_values(at.values_8(), at.value_scales(), space.values, kTile, d);
-    tile.keys = space.keys;
-    tile.values = space.values;
-  } else if (tile.type == KvType::kQ8_0) {
+  tile.stride = at.size;
+  if (tile.type == KvType::kQ8_0) {
     tile.keys_8 = at.keys_8();
     tile.values_8 = at.values_8();
     tile.key_scales = at.key_scales();

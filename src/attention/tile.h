@@ -1,4 +1,4 @@
-// K and V of one tile as the products want them: float32 in panels, or where they lie.
+// K and V of one tile, where the products find them.
 #pragma once
 
 #include "attention/kind.h"
@@ -9,25 +9,23 @@ namespace fieldprint {
 
 struct Tile {
   KvType type = KvType::kF16;
-  const float* keys = nullptr;                                    // panels (kernels/table.h) of [d, kTile], or
-  const uint16_t* keys_16 = nullptr;                              // [d][keys_stride] in F16 or BF16, or
-  const int8_t* keys_8 = nullptr;                                 // [d][keys_stride] in Q8_0
-  const float* values = nullptr;                                  // panels of [kTile, d], or
+  const float* keys = nullptr;                                    // of anchors: panels (kernels/table.h) of [d, kTile]
+  const float* values = nullptr;                                  // and of [kTile, d]; otherwise
+  const uint16_t* keys_16 = nullptr;                              // [d][stride] in F16 or BF16, or
+  const int8_t* keys_8 = nullptr;                                 // [d / 4][stride][4] in Q8_0
   const uint16_t* values_16 = nullptr;                            // [kTile][d] in F16 or BF16, or
-  const int8_t* values_8 = nullptr;                               // [kTile][d] in Q8_0
-  const uint16_t *key_scales = nullptr, *value_scales = nullptr;  // of Q8_0: [d / 32][keys_stride], [kTile][d / 32]
+  const int8_t* values_8 = nullptr;                               // [kTile / 4][d][4] in Q8_0
+  const uint16_t *key_scales = nullptr, *value_scales = nullptr;  // of Q8_0: [d / 32][stride]
   const float* squares = nullptr;                                 // [kTile]: |k|^2, where the layer has them
-  int64_t keys_stride = 0;
+  int64_t stride = 0;
 };
 
-// Room for a tile of heads of d dimensions, in floats.
+// Floats of an anchors' tile of heads of d dimensions.
 inline constexpr int64_t key_panels(int d) { return int64_t{kTile} * d; }
 inline constexpr int64_t value_panels(int d) { return int64_t{kTile} * ((d + kPanel - 1) / kPanel * kPanel); }
 
-// Where load_tile() puts what it makes.
+// Where load_tile() puts what it copies.
 struct TileSpace {
-  float* keys;        // key_panels()
-  float* values;      // value_panels()
   float* squares;     // [kTile]
   std::byte* pieces;  // K and V of kTile positions, as a page of that size has them
 };
@@ -43,10 +41,9 @@ struct Place {
 };
 
 // Positions [begin, end) of one head, begin a multiple of kTile, end at most kTile later; `at` is that of begin. What
-// lies behind `end` in the tile is not to be looked at. It stays where it lies, or is copied where it is in pieces. For
-// `many` rows Q8_0 becomes panels, and F16 and BF16 are copied too where their rows lie so far apart that they would
-// share few sets of the first cache.
-Tile load_tile(const KernelTable& kernels, const KvSequence& kv, int layer, int kv_head, const Place& at, int begin,
-               int end, bool many, const TileSpace& space);
+// lies behind `end` in the tile is not to be looked at. It stays where it lies, or is copied where it is in pieces, and
+// for `many` rows where its own lie so far apart that they would share few sets of the first cache.
+Tile load_tile(const KvSequence& kv, int layer, int kv_head, const Place& at, int begin, int end, bool many,
+               const TileSpace& space);
 
 }  // namespace fieldprint

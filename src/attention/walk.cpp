@@ -23,6 +23,7 @@ struct Shape {
   int d, group, vectors;
   int64_t tile;      // bytes of K and V of a tile in a page
   int64_t key_tile;  // of the keys, with their squares
+  bool bytes;        // K and V are in Q8_0: their products are of integers
   bool pages_are_tiles;
   int max_rows;  // what the scratch holds, a multiple of group
 
@@ -34,11 +35,19 @@ struct Shape {
     vectors = args.spec.kind->vectors;
     tile = 2 * layout.head_bytes(args.layer) * kTile;
     key_tile = layout.key_bytes(args.layer) * kTile;
+    bytes = layout.type() == KvType::kQ8_0;
     pages_are_tiles = layout.page_size() == kTile;
-    const auto room = static_cast<int64_t>(kWorkBytes / sizeof(float)) - key_panels(d) - value_panels(d);
-    const auto fit = static_cast<int>(room / (int64_t{vectors} * (d + kTile) + 2 * d));
+    const auto room = static_cast<int64_t>(kWorkBytes) - 2 * tile;  // what is at work and what is asked for meanwhile
+    const int64_t floats = int64_t{vectors} * (d + kTile) + 2 * d;
+    const auto fit = static_cast<int>(room / (floats * static_cast<int64_t>(sizeof(float)) + byte_query()));
     max_rows = std::max(1, std::min(kMaxRows, fit) / group) * group;
     assert(group >= 1 && group <= kMaxRows && d % 8 == 0);
+  }
+
+  // Bytes of a row's vectors in 8 bits.
+  int64_t byte_query() const {
+    const auto block = static_cast<int64_t>(kKvBlock + sizeof(float) + sizeof(int32_t));
+    return bytes ? int64_t{vectors} * (d / kKvBlock) * block : 0;
   }
 };
 
@@ -48,6 +57,9 @@ struct Space {
   float* products;  // [vectors, rows, kTile]; the first become scores, then weights
   float* split_o;   // [rows, d]
   float* total_o;   // [rows, d]
+  float* q_scales;  // [vectors, rows, d / 32]  of the vectors in 8 bits, where these are wanted
+  int32_t* q_sums;  // the same
+  int8_t* q_bytes;  // [vectors, rows, d]
   TileSpace tile;
   int rows;
   double of_kind[kMaxRows];                 // the kind's factor
@@ -56,15 +68,16 @@ struct Space {
   SoftmaxState split[kMaxRows], total[kMaxRows];
 
   Space(std::byte* memory, int row_count, const Shape& shape) : rows(row_count) {
-    const int64_t wide = int64_t{rows} * shape.d;
-    tile.keys = reinterpret_cast<float*>(memory);
-    tile.values = tile.keys + key_panels(shape.d);
-    tile.squares = tile.values + value_panels(shape.d);
+    const int64_t wide = int64_t{rows} * shape.d, blocks = shape.bytes ? shape.vectors * wide / kKvBlock : 0;
+    tile.squares = reinterpret_cast<float*>(memory);
     q = tile.squares + kTile;
     products = q + shape.vectors * wide;
     split_o = products + int64_t{shape.vectors} * rows * kTile;
     total_o = split_o + wide;
-    tile.pieces = reinterpret_cast<std::byte*>(total_o + wide);
+    q_scales = total_o + wide;
+    q_sums = reinterpret_cast<int32_t*>(q_scales + blocks);
+    q_bytes = reinterpret_cast<int8_t*>(q_sums + blocks);
+    tile.pieces = reinterpret_cast<std::byte*>(q_bytes + blocks * kKvBlock);
     assert(tile.pieces + shape.tile <= memory + kScratchBytes);
   }
 };
@@ -124,6 +137,9 @@ class Block {
       space_.of_kind[r] = kind.prepare(sequence_.q + at, sequence_.r != nullptr ? sequence_.r + at : nullptr, shape_.d,
                                        space_.q + r * d, rows_ * d);
     }
+    if (shape_.bytes)
+      args_.kernels->quantize_bytes(space_.q, shape_.vectors * rows_ * d, space_.q_bytes, space_.q_scales,
+                                    space_.q_sums);
   }
 
   void set_scale(float scale) {
@@ -160,13 +176,12 @@ class Block {
     for (int tile_begin = begin; tile_begin < end; tile_begin += kTile) {
       places[0] = places[1], places[1] = places[2], places[2] = place(tile_begin + 2 * kTile);
       const int tile_end = std::min(end, tile_begin + kTile);
-      const Tile tile = load_tile(*args_.kernels, *sequence_.kv, args_.layer, item_.kv_head, places[0], tile_begin,
-                                  tile_end, many, space_.tile);
-      // What is read where it lies is asked for one product ahead, so that it is still in the first cache when its turn
-      // comes; what is widened, a tile ahead. Into the second cache, a tile earlier.
-      const bool in_place = tile.values == nullptr;
-      during_scores_ = in_place ? values_ahead(places) : keys_ahead(places + 1);
-      during_values_ = in_place ? keys_ahead(places + 1) : values_ahead(places + 1);
+      const Tile tile =
+          load_tile(*sequence_.kv, args_.layer, item_.kv_head, places[0], tile_begin, tile_end, many, space_.tile);
+      // Asked for one product ahead, so that it is still in the first cache when its turn comes; into the second cache,
+      // a tile earlier.
+      during_scores_ = values_ahead(places);
+      during_values_ = keys_ahead(places + 1);
       // Tokens before the tile see nothing of it, nor do those, the last ones, whose window begins behind it.
       const int first = std::max(item_.t0, tile_begin - sequence_.first_position);
       int last = item_.t1;
@@ -217,6 +232,7 @@ class Block {
                                  .o = space_.split_o + int64_t{row0} * shape_.d,
                                  .rows = rows,
                                  .d = shape_.d});
+    if (tile.values_8 != nullptr) return add_byte_values(tile, row0, rows);
     // Tokens that see only a part of the tile: each alone, the rest together.
     for (int keys; t0 < t1 && (keys = seen(begin, count, t0)) < count; ++t0) add_values(tile, keys, t0, t0 + 1);
     if (t0 < t1) add_values(tile, count, t0, t1);
@@ -224,28 +240,40 @@ class Block {
 
   // The products of the vectors of `rows` rows with the tile's first `columns` keys.
   void score(const Tile& tile, int row0, int rows, int columns) {
-    const int64_t stride = int64_t{rows_} * kTile;
     const bool all = rows == rows_;  // then the vectors' rows follow each other
     for (int v = 0; v < (all ? 1 : shape_.vectors); ++v) {
       const int m = all ? shape_.vectors * rows : rows;
-      float* products = space_.products + v * stride + row0 * kTile;
+      const int64_t row = int64_t{v} * rows_ + row0;
+      float* products = space_.products + row * kTile;
+      const Ahead ahead = v == 0 ? during_scores_ : Ahead();
+      if (tile.keys_8 != nullptr) {
+        const int64_t block = row * (shape_.d / kKvBlock);
+        args_.kernels->score_bytes({.q = space_.q_bytes + row * shape_.d,
+                                    .q_scales = space_.q_scales + block,
+                                    .q_sums = space_.q_sums + block,
+                                    .keys = tile.keys_8,
+                                    .key_scales = tile.key_scales,
+                                    .stride = tile.stride,
+                                    .c = products,
+                                    .m = m,
+                                    .d = shape_.d,
+                                    .ahead = ahead});
+        continue;
+      }
       const auto fill = [&](auto product, int64_t b_stride) {
-        product.a = space_.q + (int64_t{v} * rows_ + row0) * shape_.d;
+        product.a = space_.q + row * shape_.d;
         product.a_stride = shape_.d;
         product.b_stride = b_stride;
         product.c = products;
         product.c_stride = kTile;
         product.m = m, product.inner = shape_.d, product.n = columns;
         product.fresh = true;
-        product.ahead = v == 0 ? during_scores_ : Ahead();
+        product.ahead = ahead;
         return product;
       };
       if (tile.keys != nullptr)
         args_.kernels->accumulate_panels(fill(Product<float>{.b = tile.keys}, int64_t{shape_.d} * kPanel));
-      else if (tile.keys_8 != nullptr)
-        args_.kernels->accumulate_q8_keys(
-            fill(Product<int8_t>{.b = tile.keys_8, .scales = tile.key_scales}, tile.keys_stride));
-      else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.keys_16}, tile.keys_stride));
+      else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.keys_16}, tile.stride));
     }
   }
 
@@ -264,10 +292,20 @@ class Block {
     };
     if (tile.values != nullptr)
       args_.kernels->accumulate_panels(fill(Product<float>{.b = tile.values}, kTile * kPanel));
-    else if (tile.values_8 != nullptr)
-      args_.kernels->accumulate_q8_values(
-          fill(Product<int8_t>{.b = tile.values_8, .scales = tile.value_scales}, shape_.d));
     else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.values_16}, shape_.d));
+  }
+
+  // The same of a tile in Q8_0, for each row as many keys as it has seen.
+  void add_byte_values(const Tile& tile, int row0, int rows) {
+    args_.kernels->add_byte_values({.weights = space_.products + row0 * kTile,
+                                    .seen = space_.seen + row0,
+                                    .values = tile.values_8,
+                                    .scales = tile.value_scales,
+                                    .stride = tile.stride,
+                                    .c = space_.split_o + int64_t{row0} * shape_.d,
+                                    .m = rows,
+                                    .d = shape_.d,
+                                    .ahead = during_values_});
   }
 
   void accumulate_16(KvType type, const Product<uint16_t>& product) const {

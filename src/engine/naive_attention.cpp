@@ -42,8 +42,8 @@ float softmax_row(const KernelTable& kernels, float* row, int seen, int count) {
   SoftmaxState state;
   state.m = *std::max_element(lanes, lanes + kLanes);
   constexpr float kScale = 1;
-  for (j = 0; j < seen; j += kSoftmaxKeys) {
-    const int some = std::min(kSoftmaxKeys, seen - j);
+  for (j = 0; j < seen; j += kTileKeys) {
+    const int some = std::min(kTileKeys, seen - j);
     kernels.softmax_rows({.scores = row + j, .seen = &some, .scale = &kScale, .state = &state, .rows = 1});
   }
   std::fill(row + seen, row + count, 0.0f);

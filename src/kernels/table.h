@@ -119,12 +119,41 @@ struct Product {
   const float* a = nullptr;
   int64_t a_stride = 0;
   const Number* b = nullptr;
-  int64_t b_stride = 0;              // from row to row, of panels from panel to panel
-  const uint16_t* scales = nullptr;  // of Q8_0, see accumulate_q8_keys
+  int64_t b_stride = 0;  // from row to row, of panels from panel to panel
   float* c = nullptr;
   int64_t c_stride = 0;
   int m = 0, inner = 0, n = 0;
   bool fresh = false;  // c begins at 0, whatever it holds
+  Ahead ahead = {};
+};
+
+// Products of rows in 8 bits with the keys of a tile in Q8_0: c[i][j] = sum over blocks b of 32 dimensions, in order
+// and from 0, by c = fma(isum, q_scales[i][b] * key_scales[b][j], c), isum the block's exact integer sum.
+inline constexpr int kTileKeys = 64;
+struct ByteScores {
+  const int8_t* q = nullptr;             // [m, d]  as quantize_bytes makes them
+  const float* q_scales = nullptr;       // [m, d / 32]
+  const int32_t* q_sums = nullptr;       // [m, d / 32]
+  const int8_t* keys = nullptr;          // [d / 4, stride, 4]  four dimensions of a key side by side
+  const uint16_t* key_scales = nullptr;  // [d / 32, stride]  F16
+  int64_t stride = 0;                    // at least kTileKeys
+  float* c = nullptr;                    // [m, kTileKeys]
+  int m = 0, d = 0;                      // d a multiple of 32
+  Ahead ahead = {};
+};
+
+// Adds the weighted values of a tile in Q8_0. For each row i and block b of 32 dimensions the weights times the values'
+// scales, w = max(weights[i][j] * scales[b][j], 0) for j < seen[i], become 8 bits: u = round to even(w * (255 / top)),
+// top their largest; where it is below kLeastActivation, all are 0. Then c = fma(isum, top / 255, c), isum the exact
+// integer sum over the keys.
+struct ByteValues {
+  const float* weights = nullptr;    // [m, kTileKeys]
+  const int* seen = nullptr;         // [m]  at most kTileKeys
+  const int8_t* values = nullptr;    // [kTileKeys / 4, d, 4]  four keys' numbers of a dimension side by side
+  const uint16_t* scales = nullptr;  // [d / 32, stride]  F16
+  int64_t stride = 0;                // of the scales
+  float* c = nullptr;                // [m, d]
+  int m = 0, d = 0;                  // d a multiple of 32
   Ahead ahead = {};
 };
 
@@ -136,12 +165,11 @@ struct SoftmaxState {
   [[gnu::always_inline]] bool empty() const { return l == 0; }
 };
 
-// One tile of scores for each of some rows. s [seen], seen <= kSoftmaxKeys, of a row becomes its weights: s *= scale;
+// One tile of scores for each of some rows. s [seen], seen <= kTileKeys, of a row becomes its weights: s *= scale;
 // m' = max(m, max s); s = e^(s - m'); l' = fma(l, e^(m - m'), sum s); o *= e^(m - m') for what has been summed so far.
 // Scores of -inf are not there: where m' is -inf too, all s and l' are 0.
-inline constexpr int kSoftmaxKeys = 64;
 struct SoftmaxRows {
-  float* scores = nullptr;        // [rows, kSoftmaxKeys]
+  float* scores = nullptr;        // [rows, kTileKeys]
   const int* seen = nullptr;      // [rows]  how many of a row's scores are there
   const float* scale = nullptr;   // [rows]
   SoftmaxState* state = nullptr;  // [rows]
@@ -179,20 +207,16 @@ struct KernelTable {
   // y = gate / (1 + e^-gate) * up, all [n].
   void (*silu_mul)(const float* gate, const float* up, int n, float* y) = nullptr;
 
-  // Attention (src/attention/tile.h): Q8_0 of a page, [rows, columns], as float32 in panels (kPanel). columns % 8 == 0.
-  //   keys:    in[i * in_stride + j] * scales[i / 32 * in_stride + j]; row i is a dimension, column j a key
-  //   values:  in[i * columns + j] * scales[(i * columns + j) / 32]; columns % 32 == 0
-  void (*widen_q8_keys)(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows,
-                        int columns) = nullptr;
-  void (*widen_q8_values)(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) = nullptr;
+  // x [n] -> q [n], scales and sums [n / 32], the blocks in 8 bits as quantize() makes them; sums are of a block's q.
+  void (*quantize_bytes)(const float* x, int64_t n, int8_t* q, float* scales, int32_t* sums) = nullptr;
 
-  // Serve q.K^T (keys in columns) and p.V (value dimensions in columns).
+  // Attention (src/attention/tile.h): q.K^T (keys in columns) and p.V (value dimensions in columns).
   void (*accumulate_f16)(const Product<uint16_t>&) = nullptr;
   void (*accumulate_bf16)(const Product<uint16_t>&) = nullptr;
   void (*accumulate_panels)(const Product<float>&) = nullptr;
-  // The same of Q8_0 where it lies, b as widen_q8_keys and widen_q8_values make it: for few rows.
-  void (*accumulate_q8_keys)(const Product<int8_t>&) = nullptr;
-  void (*accumulate_q8_values)(const Product<int8_t>&) = nullptr;  // b_stride % 32 == 0
+  // The same in integers, of K and V in Q8_0.
+  void (*score_bytes)(const ByteScores&) = nullptr;
+  void (*add_byte_values)(const ByteValues&) = nullptr;
 
   // Absorbs a tile of scores into the online softmax of each row; see SoftmaxRows.
   void (*softmax_rows)(const SoftmaxRows&) = nullptr;

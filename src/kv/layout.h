@@ -1,11 +1,14 @@
 // How K and V lie inside a page. A page holds `page_size` positions of every layer, its offsets are in bytes:
 //   for each attention layer: for each head a block of keys, then one of values. Side by side: longer pieces are read
 //   faster.
-// A block of keys is [head_dim][page_size], one of values [page_size][head_dim]: with keys transposed a tile's scores
-// are computed with keys across the lanes, in decode and prefill alike. In Q8_0 a block's int8 numbers are followed by
-// its F16 scales, one for 32 dimensions of one position: [head_dim / 32][page_size] for keys, [page_size][head_dim /
-// 32] for values. Where a layer's kind of attention wants |k|^2, a block of keys ends with [page_size] float32 of
-// these, of the keys as they are stored; in Q8_0 they need not lie at a multiple of four bytes.
+// In F16 and BF16 a block of keys is [head_dim][page_size], one of values [page_size][head_dim]: with keys transposed a
+// tile's scores are computed with keys across the lanes, in decode and prefill alike.
+// In Q8_0 what an integer product adds up at once lies side by side: four dimensions of a key, four positions' numbers
+// of a value's dimension: keys [head_dim / 4][page_size][4], values [page_size / 4][head_dim][4], where the last
+// positions of a page may be fewer than four. A block's int8 numbers are followed by its F16 scales, one for 32
+// dimensions of one position: [head_dim / 32][page_size].
+// Where a layer's kind of attention wants |k|^2, a block of keys ends with [page_size] float32 of these, of the keys as
+// they are stored; in Q8_0 they need not lie at a multiple of four bytes.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +24,13 @@ KvType kv_type(std::string_view name);  // "f16", "bf16", "q8_0". Throws Error k
 std::string_view kv_type_name(KvType type);
 
 inline constexpr int kKvBlock = 32;  // dimensions that share a scale in Q8_0
+
+// Where dimension i of position `slot` is in a Q8_0 block, of pages of `size` positions and heads of d dimensions.
+inline int64_t q8_key(int64_t slot, int64_t i, int64_t size) { return (i / 4 * size + slot) * 4 + i % 4; }
+inline int64_t q8_value(int64_t slot, int64_t i, int64_t size, int64_t d) {
+  const int64_t first = slot / 4 * 4, side_by_side = size - first < 4 ? size - first : 4;
+  return first * d + i * side_by_side + slot % 4;
+}
 
 // What a layer keeps of the tokens it has seen: keys and values, or the last inputs of a short convolution.
 struct KvLayerShape {

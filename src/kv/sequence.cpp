@@ -15,18 +15,19 @@ void write_halves(uint16_t* at, int64_t stride, const float* x, int n, Round&& r
   for (int i = 0; i < n; ++i) at[i * stride] = round(x[i]);
 }
 
-// In 8 bits: a scale, rounded to F16 first, for every kKvBlock numbers.
-void write_q8_0(int8_t* at, int64_t stride, uint16_t* scales, int64_t scale_stride, const float* x, int n) {
-  for (int b = 0; b < n / kKvBlock; ++b, x += kKvBlock) {
+// In 8 bits, number i at place(i): a scale, rounded to F16 first, for every kKvBlock numbers. It stays finite, so that
+// products with zero weights are zero.
+template <class Place>
+void write_q8_0(int8_t* block, Place&& place, uint16_t* scales, int64_t scale_stride, const float* x, int n) {
+  constexpr float kLargestHalf = 65504;
+  for (int b = 0; b < n / kKvBlock; ++b) {
     float largest = 0;
-    for (int i = 0; i < kKvBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
-    const uint16_t scale = float_to_half(largest / 127.0f);
+    for (int i = b * kKvBlock; i < (b + 1) * kKvBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
+    const uint16_t scale = float_to_half(std::min(largest / 127.0f, kLargestHalf));
     const float inverse = half_to_float(scale) > 0 ? 1.0f / half_to_float(scale) : 0.0f;
     scales[b * scale_stride] = scale;
-    for (int i = 0; i < kKvBlock; ++i) {
-      at[(b * kKvBlock + i) * stride] =
-          static_cast<int8_t>(std::clamp(std::nearbyint(x[i] * inverse), -127.0f, 127.0f));
-    }
+    for (int i = b * kKvBlock; i < (b + 1) * kKvBlock; ++i)
+      block[place(i)] = static_cast<int8_t>(std::clamp(std::nearbyint(x[i] * inverse), -127.0f, 127.0f));
   }
 }
 
@@ -34,7 +35,7 @@ void write_q8_0(int8_t* at, int64_t stride, uint16_t* scales, int64_t scale_stri
 float square(const std::byte* keys, const KvLayout& layout, int layer, int slot) {
   const int size = layout.page_size(), d = layout.layer(layer).head_dim;
   const auto* halves = reinterpret_cast<const uint16_t*>(keys) + slot;
-  const auto* bytes = reinterpret_cast<const int8_t*>(keys) + slot;
+  const auto* bytes = reinterpret_cast<const int8_t*>(keys);
   const auto* scales = reinterpret_cast<const uint16_t*>(keys + layout.scales(layer)) + slot;
   double sum = 0;
   for (int64_t i = 0; i < d; ++i) {
@@ -47,7 +48,7 @@ float square(const std::byte* keys, const KvLayout& layout, int layer, int slot)
         x = bfloat16_to_float(halves[i * size]);
         break;
       case KvType::kQ8_0:
-        x = half_to_float(scales[i / kKvBlock * size]) * static_cast<float>(bytes[i * size]);
+        x = half_to_float(scales[i / kKvBlock * size]) * static_cast<float>(bytes[q8_key(slot, i, size)]);
         break;
     }
     sum += static_cast<double>(x) * static_cast<double>(x);
@@ -132,11 +133,14 @@ void KvSequence::write(int layer, int position, const float* k, const float* v) 
         write_halves(value_halves, 1, v, d, float_to_bfloat16);
         break;
       case KvType::kQ8_0: {
-        const int64_t scales = layout_->scales(layer);
-        write_q8_0(reinterpret_cast<int8_t*>(keys) + slot, size, reinterpret_cast<uint16_t*>(keys + scales) + slot,
-                   size, k, d);
-        write_q8_0(reinterpret_cast<int8_t*>(values) + int64_t{slot} * d, 1,
-                   reinterpret_cast<uint16_t*>(values + scales) + int64_t{slot} * (d / kKvBlock), 1, v, d);
+        const auto scales = [&](std::byte* block) {
+          return reinterpret_cast<uint16_t*>(block + layout_->scales(layer)) + slot;
+        };
+        write_q8_0(
+            reinterpret_cast<int8_t*>(keys), [&](int i) { return q8_key(slot, i, size); }, scales(keys), size, k, d);
+        write_q8_0(
+            reinterpret_cast<int8_t*>(values), [&](int i) { return q8_value(slot, i, size, d); }, scales(values), size,
+            v, d);
         break;
       }
     }
@@ -153,21 +157,29 @@ void KvSequence::visit(int position, Visit&& visit) const {
   const int64_t size = layout_->page_size(), slot = position % size;
   std::byte* page = data(position);
   const bool scaled = layout_->type() == KvType::kQ8_0;
-  const int64_t bytes = scaled ? 1 : 2;
   for (int layer = 0; layer < layout_->layers(); ++layer) {
-    const int64_t heads = layout_->layer(layer).kv_heads, d = layout_->layer(layer).head_dim,
-                  blocks = scaled ? d / kKvBlock : 0;
+    const int64_t heads = layout_->layer(layer).kv_heads, d = layout_->layer(layer).head_dim;
+    const auto visit_scales = [&](std::byte* block) {
+      for (int64_t b = 0; b < d / kKvBlock; ++b) visit(block + layout_->scales(layer) + (b * size + slot) * 2, 2);
+    };
     for (int head = 0; head < heads; ++head) {
       std::byte* keys = page + layout_->keys(layer, head);
-      for (int64_t i = 0; i < d; ++i) visit(keys + (i * size + slot) * bytes, bytes);
-      for (int64_t b = 0; b < blocks; ++b) visit(keys + layout_->scales(layer) + (b * size + slot) * 2, 2);
+      for (int64_t i = 0; i < d; ++i) {
+        if (scaled) visit(keys + q8_key(slot, i, size), 1);
+        else visit(keys + (i * size + slot) * 2, 2);
+      }
+      if (scaled) visit_scales(keys);
       if (layout_->layer(layer).key_squares)
         visit(page + layout_->squares(layer, head) + slot * 4, static_cast<int64_t>(sizeof(float)));
     }
     for (int head = 0; head < heads; ++head) {
       std::byte* values = page + layout_->values(layer, head);
-      visit(values + slot * d * bytes, d * bytes);
-      if (scaled) visit(values + layout_->scales(layer) + slot * blocks * 2, blocks * 2);
+      if (!scaled) {
+        visit(values + slot * d * 2, d * 2);
+        continue;
+      }
+      for (int64_t i = 0; i < d; ++i) visit(values + q8_value(slot, i, size, d), 1);
+      visit_scales(values);
     }
   }
 }

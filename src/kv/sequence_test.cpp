@@ -89,18 +89,23 @@ TEST(KvSequence, EightBitsKeepAScaleForThirtyTwoDimensions) {
   KvSequence kv(layout, pool);
   kv.reserve(0, 3);
   std::vector<float> k(64), v(64);
-  for (int i = 0; i < 64; ++i) k[static_cast<size_t>(i)] = std::sin(static_cast<float>(i)) * (i < 32 ? 1.0f : 1000.0f);
-  kv.write(0, 2, k.data(), v.data());
-  const std::byte* block = kv.entries()[0].page->data() + layout.keys(0, 0);
-  const auto* q = reinterpret_cast<const int8_t*>(block);
-  const auto* scales = reinterpret_cast<const uint16_t*>(block + layout.scales(0));
   for (int i = 0; i < 64; ++i) {
-    const float scale = half_to_float(scales[i / 32 * 4 + 2]);
-    EXPECT_NEAR(scale * static_cast<float>(q[i * 4 + 2]), k[static_cast<size_t>(i)], 0.51f * scale) << i;
+    k[static_cast<size_t>(i)] = std::sin(static_cast<float>(i)) * (i < 32 ? 1.0f : 1000.0f);
+    v[static_cast<size_t>(i)] = i < 32 ? 0.0f : 1e30f;
   }
-  EXPECT_EQ(half_to_float(reinterpret_cast<const uint16_t*>(kv.entries()[0].page->data() + layout.values(0, 0) +
-                                                            layout.scales(0))[2 * 2]),
-            0.0f);
+  kv.write(0, 2, k.data(), v.data());
+  const std::byte* page = kv.entries()[0].page->data();
+  const auto number = [&](int64_t block, int64_t at) { return reinterpret_cast<const int8_t*>(page + block)[at]; };
+  const auto scale = [&](int64_t block, int i) {
+    return half_to_float(reinterpret_cast<const uint16_t*>(page + block + layout.scales(0))[i / 32 * 4 + 2]);
+  };
+  const int64_t keys = layout.keys(0, 0), values = layout.values(0, 0);
+  for (int i = 0; i < 64; ++i) {
+    const float step = scale(keys, i);
+    EXPECT_NEAR(step * number(keys, (i / 4 * 4 + 2) * 4 + i % 4), k[static_cast<size_t>(i)], 0.51f * step) << i;
+    EXPECT_EQ(scale(values, i), i < 32 ? 0.0f : 65504.0f);  // what is too large stays finite
+    EXPECT_EQ(number(values, i * 4 + 2), i < 32 ? 0 : 127);
+  }
   EXPECT_THROW(KvLayout({{1, 48}}, 4, KvType::kQ8_0), Error);
 }
 

@@ -1,4 +1,4 @@
-// What attention does with a tile: K and V as float32, the two products, the softmax.
+// What attention does with a tile: the two products in float32, the softmax.
 #include "kernels/lanes/attention.h"
 
 #include "kernels/avx2/avx2.h"
@@ -16,44 +16,24 @@ inline __m256 load_bf16(const uint16_t* p) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
-inline __m256 load_int8(const int8_t* p) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
-}
 
-// How eight columns of b become float32, and where the columns and rows of a block lie. scale(): what row k of the
-// block's columns 8 * j on is multiplied with, from what row k - 1 was.
-struct F16 : Unscaled<uint16_t> {
-  static __m256 load(const uint16_t* p, Scale) { return load_f16(p); }
+// How eight columns of b become float32, and where the columns and rows of a block lie.
+struct F16 {
+  using Number = uint16_t;
+  static __m256 load(const uint16_t* p) { return load_f16(p); }
   static int64_t row(const Product<Number>& p) { return p.b_stride; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
   static constexpr bool kWide = true;  // columns lie side by side beyond 16
 };
 struct BF16 : F16 {
-  static __m256 load(const uint16_t* p, Scale) { return load_bf16(p); }
+  static __m256 load(const uint16_t* p) { return load_bf16(p); }
 };
-struct Panels : Unscaled<float> {
-  static __m256 load(const float* p, Scale) { return _mm256_loadu_ps(p); }
+struct Panels {
+  using Number = float;
+  static __m256 load(const float* p) { return _mm256_loadu_ps(p); }
   static int64_t row(const Product<Number>&) { return kPanel; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
   static constexpr bool kWide = false;
-};
-
-struct Q8Keys {
-  using Number = int8_t;
-  using Scale = __m256;
-  static void scale(const Product<Number>& p, int k, int column, int j, Scale* s) {
-    if (k % 32 == 0) s[j] = load_f16(p.scales + k / 32 * p.b_stride + column + 8 * j);
-  }
-  static __m256 load(const int8_t* p, Scale scale) { return _mm256_mul_ps(scale, load_int8(p)); }
-  static int64_t row(const Product<Number>& p) { return p.b_stride; }
-  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
-  static constexpr bool kWide = false;  // the scales take registers
-};
-struct Q8Values : Q8Keys {
-  static void scale(const Product<Number>& p, int k, int column, int j, Scale* s) {
-    const uint16_t half = p.scales[k * (p.b_stride / 32) + column / 32];
-    s[j] = j == 0 ? _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(half))) : s[0];
-  }
 };
 
 // M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
@@ -71,15 +51,11 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : load(c + i * c_stride + 8 * j);
   }
   Fetch ask = fetch;  // a copy: it stays in registers
-  typename B::Scale scale[C] = {};
   int at = 0;
   const auto step = [&](int k) __attribute__((always_inline)) {
     __m256 numbers[C];
 #pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) {
-      B::scale(p, at + k, column, j, scale);
-      numbers[j] = B::load(b + k * b_stride + 8 * j, scale[j]);
-    }
+    for (int j = 0; j < C; ++j) numbers[j] = B::load(b + k * b_stride + 8 * j);
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
       const __m256 factor = _mm256_broadcast_ss(a + i * a_stride + k);
@@ -101,15 +77,9 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   }
 }
 
-// All rows, cut evenly.
 template <int C, class B>
 inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
-  int row = 0;
-  for (int blocks = row_blocks(p.m); blocks > 0; --blocks) {
-    const int rows = (p.m - row + blocks - 1) / blocks;
-    with_rows(rows, [&]<int M>() { block<M, C, B>(p, row, column, fetch); });
-    row += rows;
-  }
+  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, B>(p, row, column, fetch); });
 }
 
 template <class B>
@@ -130,35 +100,9 @@ inline void accumulate(const Product<typename B::Number>& p) {
 
 }  // namespace
 
-void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns) {
-  for (int j = 0; j < columns; j += 8) {
-    float* to = panels + int64_t{j / kPanel} * rows * kPanel + j % kPanel;
-    for (int first = 0; first < rows; first += 32) {
-      const __m256 scale = load_f16(scales + first / 32 * in_stride + j);
-      for (int i = first; i < first + 32; ++i)
-        _mm256_storeu_ps(to + i * kPanel, _mm256_mul_ps(scale, load_int8(in + i * in_stride + j)));
-    }
-  }
-}
-
-void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) {
-  for (int i = 0; i < rows; ++i) {
-    float* to = panels + i * kPanel;
-    for (int j = 0; j < columns; j += 32, ++scales, in += 32) {
-      const __m256 scale = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(*scales)));
-      for (int v = 0; v < 32; v += kPanel, to += rows * kPanel) {
-        _mm256_storeu_ps(to, _mm256_mul_ps(scale, load_int8(in + v)));
-        _mm256_storeu_ps(to + 8, _mm256_mul_ps(scale, load_int8(in + v + 8)));
-      }
-    }
-  }
-}
-
 void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product); }
 void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product); }
 void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product); }
-void accumulate_q8_keys(const Product<int8_t>& product) { accumulate<Q8Keys>(product); }
-void accumulate_q8_values(const Product<int8_t>& product) { accumulate<Q8Values>(product); }
 
 namespace {
 
@@ -212,10 +156,10 @@ inline void softmax_eight(const SoftmaxRows& args, int row, int rows) {
   constexpr float kLargest = 3.40282347e38f;
   alignas(32) float before[8] = {}, top[8] = {}, sum[8] = {}, rescale[8];
   for (int r = 0; r < rows; ++r) {
-    const float* s = args.scores + (row + r) * kSoftmaxKeys;
+    const float* s = args.scores + (row + r) * kTileKeys;
     const int count = args.seen[row + r];
     const __m256 scale = _mm256_broadcast_ss(args.scale + row + r);
-    const float here = count == kSoftmaxKeys ? largest<true>(s, count, scale) : largest<false>(s, count, scale);
+    const float here = count == kTileKeys ? largest<true>(s, count, scale) : largest<false>(s, count, scale);
     SoftmaxState& state = args.state[row + r];
     before[r] = state.m;
     state.m = here > state.m ? here : state.m;
@@ -223,10 +167,10 @@ inline void softmax_eight(const SoftmaxRows& args, int row, int rows) {
   }
   _mm256_store_ps(rescale, exp(_mm256_sub_ps(_mm256_load_ps(before), _mm256_load_ps(top))));
   for (int r = 0; r < rows; ++r) {
-    float* s = args.scores + (row + r) * kSoftmaxKeys;
+    float* s = args.scores + (row + r) * kTileKeys;
     const int count = args.seen[row + r];
     const __m256 scale = _mm256_broadcast_ss(args.scale + row + r), shift = _mm256_broadcast_ss(top + r);
-    sum[r] = count == kSoftmaxKeys ? weights<true>(s, count, scale, shift) : weights<false>(s, count, scale, shift);
+    sum[r] = count == kTileKeys ? weights<true>(s, count, scale, shift) : weights<false>(s, count, scale, shift);
   }
   for (int r = 0; r < rows; ++r) {
     float& l = args.state[row + r].l;

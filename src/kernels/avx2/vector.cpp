@@ -7,14 +7,30 @@ namespace fieldprint::avx2 {
 
 namespace {
 
-// One block of numbers in steps of d.
-inline void quantize_block(const __m256* x, float inverse, float d, const Quantized& to, int b) {
+// The largest magnitude of a block; a NaN is passed over.
+inline float largest_magnitude(const __m256* x) {
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  __m256 top = _mm256_setzero_ps();
+  for (int i = 0; i < 4; ++i) top = _mm256_max_ps(_mm256_and_ps(x[i], magnitude), top);
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  const float largest = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+  return largest < kLeastActivation ? 0 : largest;
+}
+
+// x * inverse in bytes.
+inline __m256i to_bytes(const __m256* x, float inverse) {
   const __m256 steps = _mm256_set1_ps(inverse), most = _mm256_set1_ps(127.0f), least = _mm256_set1_ps(-127.0f);
   __m256i q[4];
   for (int i = 0; i < 4; ++i)
     q[i] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(_mm256_mul_ps(x[i], steps), least), most));
   const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
-  const __m256i bytes = _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+// One block of numbers in steps of d.
+inline void quantize_block(const __m256* x, float inverse, float d, const Quantized& to, int b) {
+  const __m256i bytes = to_bytes(x, inverse);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.q + b * 32), bytes);
   // In each half of the register two words, the sums of pairs, and from them the sum of 16.
   const __m256i fours = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
@@ -34,17 +50,11 @@ inline void quantize_block(const __m256* x, float inverse, float d, const Quanti
 
 void quantize(const float* x, int n, const Activations& out) {
   const int blocks = n / 32;
-  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   FineLimit fine;
   for (int b = 0; b < blocks; ++b) {
     __m256 v[4];
     for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + b * 32 + 8 * i);
-    __m256 top = _mm256_setzero_ps();
-    for (int i = 0; i < 4; ++i) top = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), top);  // a NaN is passed over
-    __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
-    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    float largest = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-    if (largest < kLeastActivation) largest = 0;
+    const float largest = largest_magnitude(v);
     const float d = largest / 127.0f;
     quantize_block(v, largest > 0 ? 127.0f / largest : 0.0f, d, out.high, b);
     fine.add(d);
@@ -62,6 +72,21 @@ void quantize(const float* x, int n, const Activations& out) {
                                  _mm256_loadu_ps(x + b * 32 + 8 * i));
     }
     quantize_block(rest, static_cast<float>(kFineSteps) / d, d / static_cast<float>(kFineSteps), out.low, b);
+  }
+}
+
+void quantize_bytes(const float* x, int64_t n, int8_t* q, float* scales, int32_t* sums) {
+  for (int64_t b = 0; b < n / 32; ++b) {
+    __m256 v[4];
+    for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + b * 32 + 8 * i);
+    const float largest = largest_magnitude(v);
+    const __m256i bytes = to_bytes(v, largest > 0 ? 127.0f / largest : 0.0f);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + b * 32), bytes);
+    scales[b] = largest / 127.0f;
+    const __m256i eights = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    sums[b] = _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
   }
 }
 

@@ -1,59 +1,33 @@
 // The products and the softmax of attention, 16 columns a register.
 #include "kernels/lanes/attention.h"
 
-#include "base/exp_constants.h"
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx512/avx512.h"
+#include "kernels/avx512/vec.h"
 
 namespace fieldprint::avx512 {
 namespace {
 
-// How 16 columns of b become float32, and where the columns and rows of a block lie. scale(): what row k of the block's
-// columns 16 * j on is multiplied with, from what row k - 1 was.
-struct F16 : Unscaled<uint16_t> {
-  static __m512 load(const uint16_t* p, Scale) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  }
+// How 16 columns of b become float32, and where the columns and rows of a block lie.
+struct F16 {
+  using Number = uint16_t;
+  static __m512 load(const uint16_t* p) { return load_f16(p); }
   static int64_t row(const Product<Number>& p) { return p.b_stride; }
   static int64_t next_columns(const Product<Number>&) { return 16; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
 };
 struct BF16 : F16 {
-  static __m512 load(const uint16_t* p, Scale) {
+  static __m512 load(const uint16_t* p) {
     const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
   }
 };
-struct Panels : Unscaled<float> {
-  static __m512 load(const float* p, Scale) { return _mm512_loadu_ps(p); }
+struct Panels {
+  using Number = float;
+  static __m512 load(const float* p) { return _mm512_loadu_ps(p); }
   static int64_t row(const Product<Number>&) { return kPanel; }
   static int64_t next_columns(const Product<Number>& p) { return p.b_stride; }
   static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
-};
-
-struct Q8Keys {
-  using Number = int8_t;
-  using Scale = __m512;
-  static void scale(const Product<Number>& p, int k, int column, int j, Scale* s) {
-    if (k % 32 == 0) s[j] = F16::load(p.scales + k / 32 * p.b_stride + column + 16 * j, {});
-  }
-  static __m512 load(const int8_t* p, Scale scale) {
-    return _mm512_mul_ps(
-        scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
-  }
-  static int64_t row(const Product<Number>& p) { return p.b_stride; }
-  static int64_t next_columns(const Product<Number>&) { return 16; }
-  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
-};
-struct Q8Values : Q8Keys {
-  static void scale(const Product<Number>& p, int k, int column, int j, Scale* s) {
-    if (j % 2 == 1) {
-      s[j] = s[j - 1];
-      return;
-    }
-    const uint16_t half = p.scales[k * (p.b_stride / 32) + column / 32 + j / 2];
-    s[j] = _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half)));
-  }
 };
 
 // M rows by 16 * C columns of c stay in registers while the inner index runs.
@@ -71,15 +45,11 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * c_stride + 16 * j);
   }
   Fetch ask = fetch;  // a copy: it stays in registers
-  typename B::Scale scale[C] = {};
   for (int k = 0; k < p.inner; ++k, ++a, b += b_stride) {
     ask();
     __m512 numbers[C];
 #pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) {
-      B::scale(p, k, column, j, scale);
-      numbers[j] = B::load(b + j * next_columns, scale[j]);
-    }
+    for (int j = 0; j < C; ++j) numbers[j] = B::load(b + j * next_columns);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       const __m512 factor = _mm512_set1_ps(a[i * a_stride]);
@@ -95,15 +65,9 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   }
 }
 
-// All rows, cut evenly.
 template <int C, class B>
 inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
-  int row = 0;
-  for (int blocks = row_blocks(p.m); blocks > 0; --blocks) {
-    const int rows = (p.m - row + blocks - 1) / blocks;
-    with_rows(rows, [&]<int M>() { block<M, C, B>(p, row, column, fetch); });
-    row += rows;
-  }
+  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, B>(p, row, column, fetch); });
 }
 
 template <class B>
@@ -124,7 +88,6 @@ inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const 
   last.b = B::column(p, j);
   last.c += j;
   last.n -= j;
-  if (p.scales != nullptr) last.scales += j;
   last.ahead = {};
   rest(last);
 }
@@ -134,51 +97,8 @@ inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const 
 void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product, avx2::accumulate_f16); }
 void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product, avx2::accumulate_bf16); }
 void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product, avx2::accumulate_panels); }
-void accumulate_q8_keys(const Product<int8_t>& product) { accumulate<Q8Keys>(product, avx2::accumulate_q8_keys); }
-void accumulate_q8_values(const Product<int8_t>& product) { accumulate<Q8Values>(product, avx2::accumulate_q8_values); }
 
 namespace {
-
-// exp_f32 of base/math.h, operation by operation, of N vectors in step.
-template <int N>
-inline void exp(__m512 (&x)[N]) {
-  using C = ExpConstants;
-  const auto each = [](auto&& step) __attribute__((always_inline)) {
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) step(i);
-  };
-  const auto all = [](float number) { return _mm512_set1_ps(number); };
-  __mmask16 there[N];
-  __m512 scale[N], p[N];
-  each([&](int i) { there[i] = _mm512_cmp_ps_mask(x[i], all(C::kLow), _CMP_NLT_UQ); });
-  each([&](int i) { x[i] = _mm512_min_ps(all(C::kHigh), x[i]); });  // in this order a NaN stays
-  each([&](int i) { scale[i] = _mm512_fmadd_ps(x[i], all(C::kLog2e), all(C::kRound)); });
-  each([&](int i) { p[i] = _mm512_sub_ps(scale[i], all(C::kRound)); });
-  each([&](int i) { x[i] = _mm512_fmadd_ps(p[i], all(-C::kLn2High), x[i]); });
-  each([&](int i) { x[i] = _mm512_fmadd_ps(p[i], all(-C::kLn2Low), x[i]); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(all(C::kC6), x[i], all(C::kC5)); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC4)); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC3)); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC2)); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], _mm512_mul_ps(x[i], x[i]), x[i]); });
-  each([&](int i) {
-    scale[i] = _mm512_castsi512_ps(
-        _mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(scale[i]), 23), _mm512_set1_epi32(0x3f800000)));
-  });
-  each([&](int i) { x[i] = _mm512_maskz_mov_ps(there[i], _mm512_fmadd_ps(p[i], scale[i], scale[i])); });
-}
-
-// Lanes j and j + 8, then + 4, + 2, + 1 of four vectors put together, a vector's result in all lanes of its quarter.
-template <class Operation>
-inline __m512 across(const __m512 (&v)[4], Operation&& operation) {
-  const auto halves = [&](__m512 a, __m512 b) {
-    return operation(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-  };
-  const __m512 x = halves(v[0], v[1]), y = halves(v[2], v[3]);
-  __m512 four = operation(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
-  four = operation(four, _mm512_permute_ps(four, 0x4e));
-  return operation(four, _mm512_permute_ps(four, 0xb1));
-}
 
 // Four rows of 64 scores, and their first `count`s, all of them where kFull: then nothing is masked. The other places
 // count as -inf: their exponentials are +0 and change no sum.
@@ -227,12 +147,6 @@ struct FourRows {
   }
 };
 
-// The first number of each quarter.
-inline __m128 quarters(__m512 v) {
-  return _mm512_castps512_ps128(
-      _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), v));
-}
-
 // Rows [row, row + 4).
 template <bool kFull>
 inline void softmax_four(const SoftmaxRows& args, int row) {
@@ -240,8 +154,8 @@ inline void softmax_four(const SoftmaxRows& args, int row) {
   FourRows<kFull> rows;
 #pragma GCC unroll 4
   for (int r = 0; r < 4; ++r) {
-    rows.scores[r] = args.scores + (row + r) * kSoftmaxKeys;
-    rows.seen[r] = args.seen[row + r] == 0 ? 0 : ~__mmask64{0} >> (kSoftmaxKeys - args.seen[row + r]);
+    rows.scores[r] = args.scores + (row + r) * kTileKeys;
+    rows.seen[r] = args.seen[row + r] == 0 ? 0 : ~__mmask64{0} >> (kTileKeys - args.seen[row + r]);
     rows.scale[r] = _mm512_set1_ps(args.scale[row + r]);
   }
   float* state = &args.state[row].m;  // m and l of each row in turn
@@ -273,13 +187,13 @@ void softmax_rows(const SoftmaxRows& args) {
   int row = 0;
   for (; row + 4 <= args.rows; row += 4) {
     bool full = true;
-    for (int r = 0; r < 4; ++r) full = full && args.seen[row + r] == kSoftmaxKeys;
+    for (int r = 0; r < 4; ++r) full = full && args.seen[row + r] == kTileKeys;
     if (full) softmax_four<true>(args, row);
     else softmax_four<false>(args, row);
   }
   if (row == args.rows) return;
   SoftmaxRows last = args;
-  last.scores += row * kSoftmaxKeys, last.seen += row, last.scale += row, last.state += row;
+  last.scores += row * kTileKeys, last.seen += row, last.scale += row, last.state += row;
   last.o += int64_t{row} * args.d;
   last.rows -= row;
   avx2::softmax_rows(last);

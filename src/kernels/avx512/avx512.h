@@ -18,8 +18,8 @@ namespace fieldprint::avx512 {
 void accumulate_f16(const Product<uint16_t>& product);
 void accumulate_bf16(const Product<uint16_t>& product);
 void accumulate_panels(const Product<float>& product);
-void accumulate_q8_keys(const Product<int8_t>& product);
-void accumulate_q8_values(const Product<int8_t>& product);
+void score_bytes(const ByteScores& product);
+void add_byte_values(const ByteValues& product);
 void softmax_rows(const SoftmaxRows& args);
 int64_t burst_int8(int64_t rounds, int64_t* sink);
 int64_t burst_f32(int64_t rounds, int64_t* sink);

@@ -34,15 +34,15 @@ inline __m512 cvtepi32_ps(__m512i v) {
   return join(_mm256_cvtepi32_ps(_mm512_castsi512_si256(v)), _mm256_cvtepi32_ps(_mm512_extracti64x4_epi64(v, 1)));
 }
 
+inline __m512i cvtps_epi32(__m512 v) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_cvtps_epi32(_mm512_castps512_ps256(v))),
+                            _mm256_cvtps_epi32(high_half(v)), 1);
+}
+
 inline __m512i cvtepu16_epi32(__m256i v) {
   const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)),
                 high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1));
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
-
-inline __m512i cvtepi8_epi32(__m128i v) {
-  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_cvtepi8_epi32(v)), _mm256_cvtepi8_epi32(_mm_srli_si128(v, 8)),
-                            1);
 }
 
 inline __m256i cvtepi32_epi16(__m512i v) {
@@ -81,12 +81,12 @@ inline void mask_storeu_ps(float* p, unsigned mask, __m512 v) {
 #define _mm512_madd_epi16 simde_mm512_madd_epi16
 #define _mm512_cvtph_ps emulated::cvtph_ps
 #define _mm512_cvtepi32_ps emulated::cvtepi32_ps
+#define _mm512_cvtps_epi32 emulated::cvtps_epi32
 #define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
 #define _mm512_srai_epi32 emulated::srai_epi32
 #undef _mm512_shuffle_f32x4
 #define _mm512_shuffle_f32x4(a, b, n) emulated::shuffle_f32x4<n>(a, b)
 #define _mm512_permute_ps(v, n) emulated::permute_ps<n>(v)
-#define _mm512_cvtepi8_epi32 emulated::cvtepi8_epi32
 #define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
 #define _mm512_maskz_loadu_ps emulated::maskz_loadu_ps
 #define _mm512_mask_storeu_ps emulated::mask_storeu_ps

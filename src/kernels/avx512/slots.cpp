@@ -9,8 +9,8 @@ void override_slots(KernelTable& table) {
   table.accumulate_f16 = accumulate_f16;
   table.accumulate_bf16 = accumulate_bf16;
   table.accumulate_panels = accumulate_panels;
-  table.accumulate_q8_keys = accumulate_q8_keys;
-  table.accumulate_q8_values = accumulate_q8_values;
+  table.score_bytes = score_bytes;
+  table.add_byte_values = add_byte_values;
   table.softmax_rows = softmax_rows;
   table.burst_int8 = burst_int8;
   table.burst_f32 = burst_f32;

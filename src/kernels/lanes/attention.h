@@ -8,7 +8,10 @@ namespace {
 
 constexpr int kBlockRows = 6;  // by as many columns as leave registers for what they are made of
 
-inline int row_blocks(int rows) { return (rows + kBlockRows - 1) / kBlockRows; }
+template <int M = kBlockRows>
+inline int row_blocks(int rows) {
+  return (rows + M - 1) / M;
+}
 
 // f.operator()<rows>(), rows in [1, M].
 template <int M = kBlockRows, class Function>
@@ -19,16 +22,18 @@ inline __attribute__((always_inline)) void with_rows(int rows, Function&& f) {
   f.template operator()<M>();
 }
 
-// Numbers that no scale goes with, for the readers of the ISAs.
-template <class T>
-struct Unscaled {
-  using Number = T;
-  struct Scale {};
-  static void scale(const Product<T>&, int, int, int, Scale*) {}
-};
+// f.operator()<rows>(row) for all rows, cut evenly.
+template <int M = kBlockRows, class Function>
+inline __attribute__((always_inline)) void for_row_blocks(int m, Function&& f) {
+  int row = 0;
+  for (int blocks = row_blocks<M>(m); blocks > 0; --blocks) {
+    const int rows = (m - row + blocks - 1) / blocks;
+    with_rows<M>(rows, [&]<int R>() { f.template operator()<R>(row); });
+    row += rows;
+  }
+}
 
-// Asks for what is ahead, evenly over `steps` calls, no more than two lines each: a head's keys of a tile are as many
-// steps as rows, each a line or two. One address and a distance: of two addresses GCC makes a vector.
+// Asks for what is ahead, evenly over `steps` calls. One address and a distance: of two addresses GCC makes a vector.
 struct Fetch {
   uintptr_t next;
   int64_t distance, step;  // bytes: to what the second cache is asked for, to the next call's
@@ -39,13 +44,11 @@ struct Fetch {
                                           : 0),
         step(steps > 0 ? ahead.bytes / steps : 0) {}
   inline __attribute__((always_inline)) void operator()() {
-    if (step == 0) return;
-    const auto ask = [&](int64_t offset) __attribute__((always_inline)) {
-      __builtin_prefetch(reinterpret_cast<const void*>(next + static_cast<uintptr_t>(offset)));
-      __builtin_prefetch(reinterpret_cast<const void*>(next + static_cast<uintptr_t>(offset + distance)), 0, 2);
-    };
-    ask(0);
-    if (step > 64) ask(64);
+    for (int64_t line = 0; line < step; line += 64) {
+      const uintptr_t at = next + static_cast<uintptr_t>(line);
+      __builtin_prefetch(reinterpret_cast<const void*>(at));
+      __builtin_prefetch(reinterpret_cast<const void*>(at + static_cast<uintptr_t>(distance)), 0, 2);
+    }
     next += static_cast<uintptr_t>(step);
   }
 };

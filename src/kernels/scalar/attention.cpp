@@ -1,4 +1,4 @@
-// What attention does with a tile: K and V as float32, the two products, the softmax.
+// What attention does with a tile: the two products, the softmax.
 #include <algorithm>
 #include <cmath>
 
@@ -29,27 +29,7 @@ void accumulate(const Product<Number>& p, Get&& number) {
   }
 }
 
-// number(i, j) to its place in a panel.
-template <class Get>
-void widen(float* panels, int rows, int columns, Get&& number) {
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < columns; ++j) panels[(int64_t{j / kPanel} * rows + i) * kPanel + j % kPanel] = number(i, j);
-  }
-}
-
 }  // namespace
-
-void widen_q8_keys(const int8_t* in, const uint16_t* scales, int64_t in_stride, float* panels, int rows, int columns) {
-  widen(panels, rows, columns, [&](int i, int j) {
-    return half_to_float(scales[i / 32 * in_stride + j]) * static_cast<float>(in[i * in_stride + j]);
-  });
-}
-
-void widen_q8_values(const int8_t* in, const uint16_t* scales, float* panels, int rows, int columns) {
-  widen(panels, rows, columns, [&](int i, int j) {
-    return half_to_float(scales[(i * columns + j) / 32]) * static_cast<float>(in[i * columns + j]);
-  });
-}
 
 void accumulate_f16(const Product<uint16_t>& p) {
   accumulate(p, [&](int i, int j) { return half_to_float(p.b[i * p.b_stride + j]); });
@@ -63,21 +43,50 @@ void accumulate_panels(const Product<float>& p) {
   accumulate(p, [&](int i, int j) { return p.b[j / kPanel * p.b_stride + i * kPanel + j % kPanel]; });
 }
 
-void accumulate_q8_keys(const Product<int8_t>& p) {
-  accumulate(p, [&](int i, int j) {
-    return half_to_float(p.scales[i / 32 * p.b_stride + j]) * static_cast<float>(p.b[i * p.b_stride + j]);
-  });
+void score_bytes(const ByteScores& p) {
+  const int blocks = p.d / 32;
+  for (int row = 0; row < p.m; ++row) {
+    const int8_t* q = p.q + int64_t{row} * p.d;
+    for (int j = 0; j < kTileKeys; ++j) {
+      float sum = 0;
+      for (int b = 0; b < blocks; ++b) {
+        int32_t isum = 0;
+        for (int i = b * 32; i < b * 32 + 32; ++i) isum += q[i] * p.keys[(i / 4 * p.stride + j) * 4 + i % 4];
+        const float scale = p.q_scales[row * blocks + b] * half_to_float(p.key_scales[b * p.stride + j]);
+        sum = std::fma(static_cast<float>(isum), scale, sum);
+      }
+      p.c[row * kTileKeys + j] = sum;
+    }
+  }
 }
 
-void accumulate_q8_values(const Product<int8_t>& p) {
-  accumulate(p, [&](int i, int j) {
-    return half_to_float(p.scales[i * (p.b_stride / 32) + j / 32]) * static_cast<float>(p.b[i * p.b_stride + j]);
-  });
+void add_byte_values(const ByteValues& p) {
+  for (int row = 0; row < p.m; ++row) {
+    const float* weights = p.weights + row * kTileKeys;
+    for (int b = 0; b < p.d / 32; ++b) {
+      float scaled[kTileKeys] = {}, top = 0;
+      for (int j = 0; j < p.seen[row]; ++j) {
+        scaled[j] = std::fmax(weights[j] * half_to_float(p.scales[b * p.stride + j]), 0.0f);
+        top = std::fmax(scaled[j], top);
+      }
+      if (top < kLeastActivation) top = 0;
+      const float inverse = top > 0 ? 255.0f / top : 0.0f;
+      int bytes[kTileKeys];
+      for (int j = 0; j < kTileKeys; ++j)
+        bytes[j] = static_cast<int>((scaled[j] * inverse + ExpConstants::kRound) - ExpConstants::kRound);
+      for (int i = b * 32; i < b * 32 + 32; ++i) {
+        int32_t isum = 0;
+        for (int j = 0; j < kTileKeys; ++j) isum += bytes[j] * p.values[(int64_t{j / 4} * p.d + i) * 4 + j % 4];
+        float& sum = p.c[int64_t{row} * p.d + i];
+        sum = std::fma(static_cast<float>(isum), top / 255.0f, sum);
+      }
+    }
+  }
 }
 
 void softmax_rows(const SoftmaxRows& args) {
   for (int row = 0; row < args.rows; ++row) {
-    float* s = args.scores + row * kSoftmaxKeys;
+    float* s = args.scores + row * kTileKeys;
     SoftmaxState& state = args.state[row];
     float largest = state.m;
     for (int i = 0; i < args.seen[row]; ++i) {

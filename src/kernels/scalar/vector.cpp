@@ -14,6 +14,17 @@ float tree(float* s) {
   return s[0];
 }
 
+float largest_magnitude(const float* x) {  // of a block; a NaN is passed over
+  float largest = 0;
+  for (int i = 0; i < 32; ++i) largest = std::fmax(std::fabs(x[i]), largest);
+  return largest < kLeastActivation ? 0 : largest;
+}
+
+int8_t to_byte(float steps) {
+  steps = std::fmin(std::fmax(steps, -127.0f), 127.0f);
+  return static_cast<int8_t>((steps + ExpConstants::kRound) - ExpConstants::kRound);  // half to even
+}
+
 }  // namespace
 
 void quantize(const float* x, int n, const Activations& out) {
@@ -22,8 +33,7 @@ void quantize(const float* x, int n, const Activations& out) {
   const auto block = [](const float* values, float inverse, float d, const Quantized& to, int b) {
     int pairs[4] = {};
     for (int i = 0; i < 32; ++i) {
-      const float steps = std::fmin(std::fmax(values[i] * inverse, -127.0f), 127.0f);
-      to.q[b * 32 + i] = static_cast<int8_t>((steps + ExpConstants::kRound) - ExpConstants::kRound);  // half to even
+      to.q[b * 32 + i] = to_byte(values[i] * inverse);
       pairs[i / 16 * 2 + i % 4 / 2] += to.q[b * 32 + i];
     }
     to.d[b] = d;
@@ -34,9 +44,7 @@ void quantize(const float* x, int n, const Activations& out) {
   };
   FineLimit fine;
   for (int b = 0; b < blocks; ++b) {
-    float largest = 0;
-    for (int i = b * 32; i < b * 32 + 32; ++i) largest = std::fmax(std::fabs(x[i]), largest);
-    if (largest < kLeastActivation) largest = 0;
+    const float largest = largest_magnitude(x + b * 32);
     const float d = largest / 127.0f;
     block(x + b * 32, largest > 0 ? 127.0f / largest : 0.0f, d, out.high, b);
     fine.add(d);
@@ -50,6 +58,18 @@ void quantize(const float* x, int n, const Activations& out) {
     float rest[32];
     for (int i = 0; i < 32; ++i) rest[i] = std::fma(-d, static_cast<float>(out.high.q[b * 32 + i]), x[b * 32 + i]);
     block(rest, static_cast<float>(kFineSteps) / d, d / static_cast<float>(kFineSteps), out.low, b);
+  }
+}
+
+void quantize_bytes(const float* x, int64_t n, int8_t* q, float* scales, int32_t* sums) {
+  for (int64_t b = 0; b < n / 32; ++b, x += 32, q += 32) {
+    const float largest = largest_magnitude(x), inverse = largest > 0 ? 127.0f / largest : 0.0f;
+    scales[b] = largest / 127.0f;
+    sums[b] = 0;
+    for (int i = 0; i < 32; ++i) {
+      q[i] = to_byte(x[i] * inverse);
+      sums[b] += q[i];
+    }
   }
 }
 
