@@ -70,7 +70,10 @@ struct Shown {
                        row.task.kv_heads, row.task.head_dim);
   }
   double bandwidth_share() const { return row.bytes / row.median / ceilings.read_bandwidth; }
-  double f32_share() const { return row.operations / row.median / ceilings.f32_rate; }
+  double operations() const { return row.int8_operations + row.float_operations; }
+  double peak_share() const {
+    return (row.int8_operations / ceilings.int8_rate + row.float_operations / ceilings.f32_rate) / row.median;
+  }
 };
 
 std::vector<Shown> shown(const std::vector<AttentionRow>& rows, const Ceilings& ceilings) {
@@ -84,7 +87,7 @@ std::vector<Shown> shown(const std::vector<AttentionRow>& rows, const Ceilings& 
   return all;
 }
 
-constexpr const char* kColumns[] = {"kind", "ms", "over first", "GB/s", "of the bus", "GFLOP/s", "of float32", "extra"};
+constexpr const char* kColumns[] = {"kind", "ms", "over first", "GB/s", "of the bus", "GOP/s", "of peak", "extra"};
 
 std::vector<std::string> cells(const Shown& s) {
   return {s.name(),
@@ -92,8 +95,8 @@ std::vector<std::string> cells(const Shown& s) {
           fmt::format("{:.3f}", s.ratio),
           fmt::format("{:.2f}", s.row.bytes / s.row.median / 1e9),
           fmt::format("{:.1f} %", s.bandwidth_share() * 100),
-          fmt::format("{:.1f}", s.row.operations / s.row.median / 1e9),
-          fmt::format("{:.1f} %", s.f32_share() * 100),
+          fmt::format("{:.1f}", s.operations() / s.row.median / 1e9),
+          fmt::format("{:.1f} %", s.peak_share() * 100),
           bytes_text(s.row.extra_bytes)};
 }
 
@@ -119,8 +122,9 @@ nlohmann::ordered_json to_json(const Shown& s) {
           {"over_first", s.ratio},
           {"bytes", s.row.bytes},
           {"share_of_bandwidth", s.bandwidth_share()},
-          {"operations", s.row.operations},
-          {"share_of_f32", s.f32_share()},
+          {"int8_operations", s.row.int8_operations},
+          {"float_operations", s.row.float_operations},
+          {"share_of_peak", s.peak_share()},
           {"extra_bytes", s.row.extra_bytes}};
 }
 
@@ -159,7 +163,8 @@ int AttentionBench::operator()() const {
   }
   const Ceilings ceilings = measure_ceilings(load);
   const std::string machine =
-      fmt::format("reads {:.1f} GB/s, float32 {:.0f} GFLOP/s", ceilings.read_bandwidth / 1e9, ceilings.f32_rate / 1e9);
+      fmt::format("reads {:.1f} GB/s, int8 {:.0f} GOP/s, float32 {:.0f} GFLOP/s", ceilings.read_bandwidth / 1e9,
+                  ceilings.int8_rate / 1e9, ceilings.f32_rate / 1e9);
   if (!quiet) note(machine);
   std::vector<std::vector<Shown>> done;
   if (format == "table") print_row({std::begin(kColumns), std::end(kColumns)});
@@ -177,6 +182,7 @@ int AttentionBench::operator()() const {
       for (const Shown& s : group) rows.push_back(to_json(s));
     const nlohmann::ordered_json object = {{"repeats", repeats},
                                            {"read_bandwidth", ceilings.read_bandwidth},
+                                           {"int8_rate", ceilings.int8_rate},
                                            {"f32_rate", ceilings.f32_rate},
                                            {"rows", rows}};
     write_out(object.dump() + "\n");

@@ -208,7 +208,8 @@ void add_executor(CLI::App& app, SessionOptions& options) {
       ->group(kEngineGroup);
   add_integer(app, "--page-size", options.page_size, 1, "Tokens a KV page (never changes the answer)")
       ->group(kEngineGroup);
-  add_choice(app, "--kv-type", options.kv_type, {"f16", "bf16", "q8_0"}, "How keys and values are kept")
+  add_choice(app, "--kv-type", options.kv_type, {"f16", "bf16", "q8_0"},
+             "How keys and values are kept: q8_0 takes half the memory and is the quickest in long contexts")
       ->group(kEngineGroup);
 }
 

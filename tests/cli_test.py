@@ -770,7 +770,7 @@ class Bench(Case):
         self.assertEqual([row["kind"] for row in rows], kinds.split(",") * 4)
         for row in rows:
             self.assertGreater(row["seconds"], 0)
-            self.assertGreater(row["share_of_f32"], 0)
+            self.assertGreater(row["share_of_peak"], 0)
         self.assertEqual(chart.read_text().count("<rect"), 17)
         for wrong, says in (("-k", "cosine"), "no attention of kind 'cosine'"), (("--heads", "3/2"), "cannot share"):
             self.refused("attention-bench", *wrong, "-N", "64", "--format", "json", says=says)

@@ -100,8 +100,8 @@ struct BenchRow {
   double decode_rate = 0;                  // kStreams: generated tokens/s of the steps alone
   // What follows is measured at the median; kStreams: of the steps alone.
   double bytes_per_second = 0;  // of weights (once a step, of experts those that were chosen), keys and values
-  double int8_operations_per_second = 0;   // in products with quantised weights
-  double float_operations_per_second = 0;  // in other products and in attention
+  double int8_operations_per_second = 0;   // in products with quantised weights, keys and values
+  double float_operations_per_second = 0;  // in other products
 };
 
 // Runs `task` once unmeasured and `repeats` times measured, on sequences of its own; a profile in `options` gets the
@@ -127,8 +127,9 @@ struct AttentionRow {
   double median = 0, least = 0, most = 0;  // seconds
   std::vector<double> seconds;             // of each repeat: the rows' i-th were measured side by side
   double bytes = 0;                        // of keys and values, each once a step
-  double operations = 0;                   // in products of queries, keys and values; a product and a sum are two
-  uint64_t extra_bytes = 0;                // memory beside queries, keys, values and output
+  // In products of queries, keys and values; a product and a sum are two.
+  double int8_operations = 0, float_operations = 0;
+  uint64_t extra_bytes = 0;  // memory beside queries, keys, values and output
 };
 
 bool has_naive_attention();  // OpenBLAS is installed

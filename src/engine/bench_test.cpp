@@ -37,6 +37,13 @@ TEST(Bench, CountsWhatASessionReadsAndComputes) {
   EXPECT_THROW(bench(model, {}, {}, 1, [](std::string_view, uint64_t, uint64_t) { return false; }), Error);
 }
 
+TEST(Bench, CountsAttentionInBytesAsIntegers) {
+  const TinyModelFile file({.width = 128, .type = "F32"});
+  const auto model = Model::load(file.path());
+  const BenchRow row = bench(model, {BenchTask::Kind::kDecode, 4, 100}, {.kv_type = "q8_0"}, 1);
+  EXPECT_NEAR(row.int8_operations_per_second / row.median / (2 * 4 * 32 * 4), 102.5, 1e-6);
+}
+
 TEST(Bench, StreamsShareEachPassOverTheWeights) {
   const TinyModelFile file({.type = "Q8_0"});
   const auto model = Model::load(file.path());

@@ -11,6 +11,7 @@
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4,
 //    2, 1].
 //  - accumulate(): one fma a step, in order of the inner index.
+//  - attention in bytes: see ByteScores and ByteValues.
 #pragma once
 
 #include <cstddef>

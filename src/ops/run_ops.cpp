@@ -359,7 +359,8 @@ class RunOpsImpl final : public RunOps {
     for (int t = 1; t <= count; ++t)
       keys += shape.window > 0 ? std::min(shape.window, first_position + t) : first_position + t;
     const int products = shape.spec.kind->vectors + 1;
-    float_operations_ += static_cast<uint64_t>(2 * products * keys * shape.heads * shape.head_dim);
+    (layout_.type() == KvType::kQ8_0 ? int8_operations_ : float_operations_) +=
+        static_cast<uint64_t>(2 * products * keys * shape.heads * shape.head_dim);
   }
 
   // Row-wise work: a few rows are not worth waking anybody.
