@@ -27,20 +27,15 @@ std::vector<float> normals(size_t count) {
   return x;
 }
 
-uint16_t narrow(float x, uint16_t) { return float_to_half(x); }  // as BF16 these bits are numbers too
-float narrow(float x, float) { return x; }
+using HalfSlot = void (*KernelTable::*)(const HalfProduct&);
 
 // c [rows, n] = a [rows, inner] b [inner, n].
-template <class Number>
-void product(benchmark::State& state, const KernelTable& kernels,
-             void (*KernelTable::*const slot)(const Product<Number>&), int rows, int inner, int n) {
+void product(benchmark::State& state, const KernelTable& kernels, HalfSlot slot, int rows, int inner, int n) {
   const std::vector<float> a = normals(static_cast<size_t>(rows * inner));
-  std::vector<Number> b;
-  for (const float x : normals(static_cast<size_t>(inner * n))) b.push_back(narrow(x, Number()));
+  std::vector<uint16_t> b;
+  for (const float x : normals(static_cast<size_t>(inner * n))) b.push_back(float_to_half(x));  // numbers as BF16 too
   std::vector<float> expected(static_cast<size_t>(rows * n)), c(expected);
-  Product<Number> args;
-  args.a = a.data(), args.a_stride = inner;
-  args.b = b.data(), args.b_stride = sizeof(Number) == sizeof(float) ? inner * kPanel : n;
+  HalfProduct args{.a = a.data(), .a_stride = inner, .b = b.data(), .b_stride = n};
   args.c = expected.data(), args.c_stride = n;
   args.m = rows, args.inner = inner, args.n = n;
   args.fresh = true;
@@ -146,9 +141,7 @@ void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int 
       benchmark::Counter(static_cast<double>(state.iterations()) * rows * kKeys, benchmark::Counter::kIsRate);
 }
 
-template <class Number>
-void add_products(const IsaRow& isa, const char* number, void (*KernelTable::*slot)(const Product<Number>&), int rows,
-                  int d) {
+void add_products(const IsaRow& isa, const char* number, HalfSlot slot, int rows, int d) {
   const KernelTable& kernels = select_kernels(isa.name);
   benchmark::RegisterBenchmark(
       fmt::format("{}/scores/{}/{}_rows/{}", isa.name, number, rows, d).c_str(),
@@ -175,7 +168,6 @@ void add_all() {
       for (const int d : {64, 128}) {
         add_products(isa, "f16", &KernelTable::accumulate_f16, rows, d);
         add_products(isa, "bf16", &KernelTable::accumulate_bf16, rows, d);
-        add_products(isa, "panels", &KernelTable::accumulate_panels, rows, d);
         add_byte_products(isa, rows, d);
         benchmark::RegisterBenchmark(fmt::format("{}/softmax/{}_rows/{}", isa.name, rows, d).c_str(),
                                      [&kernels = select_kernels(isa.name), rows, d](benchmark::State& state) {

@@ -8,9 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string_view>
 #include <vector>
+
+#include "kv/sequence.h"
 
 namespace fieldprint {
 
@@ -38,23 +41,28 @@ const AttentionKind* find_attention_kind(std::string_view name);  // nullptr: no
 const AttentionKind& dot_kind();                                  // what a model has that says nothing
 AttentionKind dot();  // to start from, for kinds that differ from it in a part
 
-// Keys and values that every query of a layer sees in a softmax of their own. Float32 as in the file, and in tiles.
+// Keys and values that every query of a layer sees in a softmax of their own. Float32 as in the file, and in pages as
+// keys and values of the context are kept.
 class AnchorRows {
  public:
   // keys, values [count, kv_heads, d]
   AnchorRows(std::vector<float> keys, std::vector<float> values, int kv_heads, int d);
+  ~AnchorRows();
 
   int count() const { return count_; }
   std::span<const float> keys() const { return keys_; }
   std::span<const float> values() const { return values_; }
 
-  int tiles() const { return (count_ + kTile - 1) / kTile; }
-  const float* key_tile(int kv_head, int tile) const;    // as Tile::keys
-  const float* value_tile(int kv_head, int tile) const;  // as Tile::values
+  // Positions [0, count) of one layer, in pages of kTile. Made when first asked for, by whichever thread.
+  const KvSequence& pages(KvType type) const;
 
  private:
-  int d_, count_;
-  std::vector<float> keys_, values_, key_tiles_, value_tiles_;
+  struct Pages;
+
+  int kv_heads_, d_, count_;
+  std::vector<float> keys_, values_;
+  mutable std::once_flag made_[kKvTypes];
+  mutable std::unique_ptr<Pages> pages_[kKvTypes];
 };
 
 // How one layer attends: its kind and the numbers that the kind takes.

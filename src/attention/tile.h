@@ -9,8 +9,6 @@ namespace fieldprint {
 
 struct Tile {
   KvType type = KvType::kF16;
-  const float* keys = nullptr;                                    // of anchors: panels (kernels/table.h) of [d, kTile]
-  const float* values = nullptr;                                  // and of [kTile, d]; otherwise
   const uint16_t* keys_16 = nullptr;                              // [d][stride] in F16 or BF16, or
   const int8_t* keys_8 = nullptr;                                 // [d / 4][stride][4] in Q8_0
   const uint16_t* values_16 = nullptr;                            // [kTile][d] in F16 or BF16, or
@@ -19,10 +17,6 @@ struct Tile {
   const float* squares = nullptr;                                 // [kTile]: |k|^2, where the layer has them
   int64_t stride = 0;
 };
-
-// Floats of an anchors' tile of heads of d dimensions.
-inline constexpr int64_t key_panels(int d) { return int64_t{kTile} * d; }
-inline constexpr int64_t value_panels(int d) { return int64_t{kTile} * ((d + kPanel - 1) / kPanel * kPanel); }
 
 // Where load_tile() puts what it copies.
 struct TileSpace {

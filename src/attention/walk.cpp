@@ -260,39 +260,33 @@ class Block {
                                     .ahead = ahead});
         continue;
       }
-      const auto fill = [&](auto product, int64_t b_stride) {
-        product.a = space_.q + row * shape_.d;
-        product.a_stride = shape_.d;
-        product.b_stride = b_stride;
-        product.c = products;
-        product.c_stride = kTile;
-        product.m = m, product.inner = shape_.d, product.n = columns;
-        product.fresh = true;
-        product.ahead = ahead;
-        return product;
-      };
-      if (tile.keys != nullptr)
-        args_.kernels->accumulate_panels(fill(Product<float>{.b = tile.keys}, int64_t{shape_.d} * kPanel));
-      else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.keys_16}, tile.stride));
+      accumulate(tile.type, {.a = space_.q + row * shape_.d,
+                             .a_stride = shape_.d,
+                             .b = tile.keys_16,
+                             .b_stride = tile.stride,
+                             .c = products,
+                             .c_stride = kTile,
+                             .m = m,
+                             .inner = shape_.d,
+                             .n = columns,
+                             .fresh = true,
+                             .ahead = ahead});
     }
   }
 
   // Adds the tile's first `keys` values, weighted, to the outputs of tokens [t0, t1).
   void add_values(const Tile& tile, int keys, int t0, int t1) {
     const int row0 = (t0 - item_.t0) * shape_.group;
-    const auto fill = [&](auto product, int64_t b_stride) {
-      product.a = space_.products + row0 * kTile;
-      product.a_stride = kTile;
-      product.b_stride = b_stride;
-      product.c = space_.split_o + int64_t{row0} * shape_.d;
-      product.c_stride = shape_.d;
-      product.m = (t1 - t0) * shape_.group, product.inner = keys, product.n = shape_.d;
-      product.ahead = during_values_;
-      return product;
-    };
-    if (tile.values != nullptr)
-      args_.kernels->accumulate_panels(fill(Product<float>{.b = tile.values}, kTile * kPanel));
-    else accumulate_16(tile.type, fill(Product<uint16_t>{.b = tile.values_16}, shape_.d));
+    accumulate(tile.type, {.a = space_.products + row0 * kTile,
+                           .a_stride = kTile,
+                           .b = tile.values_16,
+                           .b_stride = shape_.d,
+                           .c = space_.split_o + int64_t{row0} * shape_.d,
+                           .c_stride = shape_.d,
+                           .m = (t1 - t0) * shape_.group,
+                           .inner = keys,
+                           .n = shape_.d,
+                           .ahead = during_values_});
   }
 
   // The same of a tile in Q8_0, for each row as many keys as it has seen.
@@ -308,7 +302,7 @@ class Block {
                                     .ahead = during_values_});
   }
 
-  void accumulate_16(KvType type, const Product<uint16_t>& product) const {
+  void accumulate(KvType type, const HalfProduct& product) const {
     (type == KvType::kF16 ? args_.kernels->accumulate_f16 : args_.kernels->accumulate_bf16)(product);
   }
 
@@ -364,13 +358,16 @@ class Block {
 
   // Into the split states.
   void absorb_anchors() {
-    const AnchorRows& anchors = *args_.spec.anchors;
+    const KvSequence& pages = args_.spec.anchors->pages(sequence_.kv->layout().type());
+    const int count = args_.spec.anchors->count();
     set_scale(args_.spec.anchor_scale);
     clear_split();
     during_scores_ = during_values_ = {};
-    for (int i = 0; i < anchors.tiles(); ++i) {
-      const Tile tile{.keys = anchors.key_tile(item_.kv_head, i), .values = anchors.value_tile(item_.kv_head, i)};
-      absorb_tile(tile, kBeforeAll, std::min(kTile, anchors.count() - i * kTile), item_.t0, item_.t1);
+    for (int begin = 0; begin < count; begin += kTile) {
+      const int end = std::min(count, begin + kTile);
+      const Tile tile =
+          load_tile(pages, 0, item_.kv_head, Place(pages, 0, item_.kv_head, begin), begin, end, false, space_.tile);
+      absorb_tile(tile, kBeforeAll, end - begin, item_.t0, item_.t1);
     }
   }
 

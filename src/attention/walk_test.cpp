@@ -52,6 +52,10 @@ struct Problem {
       fill(anchor_keys, 70 * kv_heads);
       fill(anchor_values, 70 * kv_heads);
       for (float& x : anchor_keys) x *= 0.3f;
+      if (rounded) {
+        round(anchor_keys);
+        round(anchor_values);
+      }
       spec.anchors = std::make_shared<AnchorRows>(anchor_keys, anchor_values, kv_heads, d);
       spec.share = 0.3f;
     }
@@ -270,19 +274,26 @@ struct Scores {
 Scores scores(const std::vector<float>& q, const std::vector<float>& r, const std::vector<float>& k) {
   const int d = static_cast<int>(q.size());
   const AttentionKind& gram = *find_attention_kind("gram");
-  std::vector<float> vectors(static_cast<size_t>(2 * d)), panel(static_cast<size_t>(d * kPanel)), products(16);
-  for (int i = 0; i < d; ++i) panel[static_cast<size_t>(i * kPanel)] = k[static_cast<size_t>(i)];
-  const float square = std::inner_product(k.begin(), k.end(), k.begin(), 0.0f);
+  std::vector<float> vectors(static_cast<size_t>(2 * d)), products(16);
+  std::vector<uint16_t> keys(static_cast<size_t>(d * 8));
+  float square = 0;
+  for (int i = 0; i < d; ++i) {
+    uint16_t& half = keys[static_cast<size_t>(i * 8)];
+    half = float_to_half(k[static_cast<size_t>(i)]);
+    square += half_to_float(half) * half_to_float(half);
+  }
   const KernelTable& kernels = select_kernels("");
   const auto factor = static_cast<float>(gram.prepare(q.data(), r.data(), d, vectors.data(), d));
-  kernels.accumulate_panels({.a = vectors.data(),
-                             .a_stride = d,
-                             .b = panel.data(),
-                             .c = products.data(),
-                             .c_stride = 8,
-                             .m = 2,
-                             .inner = d,
-                             .n = 8});
+  kernels.accumulate_f16({.a = vectors.data(),
+                          .a_stride = d,
+                          .b = keys.data(),
+                          .b_stride = 8,
+                          .c = products.data(),
+                          .c_stride = 8,
+                          .m = 2,
+                          .inner = d,
+                          .n = 8,
+                          .fresh = true});
   gram.combine(products.data(), 8, &square, 1);
   return {dot_kind().formula_f32(q.data(), nullptr, k.data(), d), factor * products[0]};
 }

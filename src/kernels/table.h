@@ -110,17 +110,12 @@ struct Ahead {
   const std::byte* further = nullptr;  // nullptr: nothing
 };
 
-// A matrix in panels of 16 columns, each row by row: number (i, j) of [rows, columns] is at (j / 16 * rows + i) * 16 +
-// j % 16. What a block of sums walks over is then one stream.
-inline constexpr int kPanel = 16;
-
 // c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order. n is a multiple of 8.
-template <class Number>
-struct Product {
+struct HalfProduct {
   const float* a = nullptr;
   int64_t a_stride = 0;
-  const Number* b = nullptr;
-  int64_t b_stride = 0;  // from row to row, of panels from panel to panel
+  const uint16_t* b = nullptr;  // F16 or BF16
+  int64_t b_stride = 0;
   float* c = nullptr;
   int64_t c_stride = 0;
   int m = 0, inner = 0, n = 0;
@@ -212,9 +207,8 @@ struct KernelTable {
   void (*quantize_bytes)(const float* x, int64_t n, int8_t* q, float* scales, int32_t* sums) = nullptr;
 
   // Attention (src/attention/tile.h): q.K^T (keys in columns) and p.V (value dimensions in columns).
-  void (*accumulate_f16)(const Product<uint16_t>&) = nullptr;
-  void (*accumulate_bf16)(const Product<uint16_t>&) = nullptr;
-  void (*accumulate_panels)(const Product<float>&) = nullptr;
+  void (*accumulate_f16)(const HalfProduct&) = nullptr;
+  void (*accumulate_bf16)(const HalfProduct&) = nullptr;
   // The same in integers, of K and V in Q8_0.
   void (*score_bytes)(const ByteScores&) = nullptr;
   void (*add_byte_values)(const ByteValues&) = nullptr;

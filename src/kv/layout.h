@@ -19,6 +19,7 @@
 namespace fieldprint {
 
 enum class KvType { kF16, kBF16, kQ8_0 };
+inline constexpr int kKvTypes = 3;
 
 KvType kv_type(std::string_view name);  // "f16", "bf16", "q8_0". Throws Error kUsage
 std::string_view kv_type_name(KvType type);

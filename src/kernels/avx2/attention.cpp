@@ -9,41 +9,19 @@ namespace fieldprint::avx2 {
 namespace {
 
 inline __m256 load(const float* p) { return _mm256_loadu_ps(p); }
-inline __m256 load_f16(const uint16_t* p) {
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
 inline __m256 load_bf16(const uint16_t* p) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
 
-// How eight columns of b become float32, and where the columns and rows of a block lie.
-struct F16 {
-  using Number = uint16_t;
-  static __m256 load(const uint16_t* p) { return load_f16(p); }
-  static int64_t row(const Product<Number>& p) { return p.b_stride; }
-  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
-  static constexpr bool kWide = true;  // columns lie side by side beyond 16
-};
-struct BF16 : F16 {
-  static __m256 load(const uint16_t* p) { return load_bf16(p); }
-};
-struct Panels {
-  using Number = float;
-  static __m256 load(const float* p) { return _mm256_loadu_ps(p); }
-  static int64_t row(const Product<Number>&) { return kPanel; }
-  static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
-  static constexpr bool kWide = false;
-};
-
-// M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
-// memory: a quarter of the speed.
-template <int M, int C, class B>
-inline void block(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
+// M rows by 8 * C columns of c stay in registers while the inner index runs. kLoad makes eight numbers of b float32.
+// Without the pragmas GCC keeps the sums in memory: a quarter of the speed.
+template <int M, int C, auto kLoad>
+inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
-  const typename B::Number* b = B::column(p, column);
-  const int64_t a_stride = p.a_stride, b_stride = B::row(p), c_stride = p.c_stride;
+  const uint16_t* b = p.b + column;
+  const int64_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
   __m256 acc[M][C];
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
@@ -55,7 +33,7 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   const auto step = [&](int k) __attribute__((always_inline)) {
     __m256 numbers[C];
 #pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) numbers[j] = B::load(b + k * b_stride + 8 * j);
+    for (int j = 0; j < C; ++j) numbers[j] = kLoad(b + k * b_stride + 8 * j);
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
       const __m256 factor = _mm256_broadcast_ss(a + i * a_stride + k);
@@ -77,32 +55,31 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   }
 }
 
-template <int C, class B>
-inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
-  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, B>(p, row, column, fetch); });
+template <int C, auto kLoad>
+inline void columns(const HalfProduct& p, int column, Fetch& fetch) {
+  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, kLoad>(p, row, column, fetch); });
 }
 
-template <class B>
-inline void accumulate(const Product<typename B::Number>& p) {
-  const bool wide = B::kWide && p.m <= 3;  // few rows: more columns keep the multipliers busy
+template <auto kLoad>
+inline void accumulate(const HalfProduct& p) {
+  const bool wide = p.m <= 3;  // few rows: more columns keep the multipliers busy
   const int width = wide ? 32 : 16;
   const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
   Fetch fetch(p.ahead, steps);
   int j = 0;
   if (wide) {
-    for (; j + 32 <= p.n; j += 32) columns<4, B>(p, j, fetch);
+    for (; j + 32 <= p.n; j += 32) columns<4, kLoad>(p, j, fetch);
   }
   for (; j < p.n; j += 16) {
-    if (j + 16 <= p.n) columns<2, B>(p, j, fetch);
-    else columns<1, B>(p, j, fetch);
+    if (j + 16 <= p.n) columns<2, kLoad>(p, j, fetch);
+    else columns<1, kLoad>(p, j, fetch);
   }
 }
 
 }  // namespace
 
-void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product); }
-void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product); }
-void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product); }
+void accumulate_f16(const HalfProduct& product) { accumulate<load_f16>(product); }
+void accumulate_bf16(const HalfProduct& product) { accumulate<load_bf16>(product); }
 
 namespace {
 

@@ -10,9 +10,6 @@ namespace {
 constexpr int kRows = 4;      // a block, by two registers of columns: eight sums, and what they are made of
 constexpr int kColumns = 16;  // a block
 
-inline __m256 halves(const uint16_t* p) {
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
 inline __m256i bytes(const int8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 inline __m256i word(const void* four) {  // in every lane
   int32_t bits;
@@ -47,7 +44,7 @@ inline void score_rows(const ByteScores& p, int row, int column, Fetch& fetch) {
     }
 #pragma GCC unroll 2
     for (int j = 0; j < 2; ++j) {
-      const __m256 scale = halves(p.key_scales + b * p.stride + column + 8 * j);
+      const __m256 scale = load_f16(p.key_scales + b * p.stride + column + 8 * j);
 #pragma GCC unroll 4
       for (int i = 0; i < M; ++i) {
         float* to = p.c + (row + i) * kTileKeys + column + 8 * j;
@@ -75,7 +72,7 @@ struct ByteWeights {
       for (int i = 0; i < 8; ++i) {
         const __m256i seen = lane_mask(p.seen[row + r] - 8 * i);
         const __m256 product =
-            _mm256_mul_ps(_mm256_loadu_ps(weights + 8 * i), halves(p.scales + block * p.stride + 8 * i));
+            _mm256_mul_ps(_mm256_loadu_ps(weights + 8 * i), load_f16(p.scales + block * p.stride + 8 * i));
         w[i] = _mm256_and_ps(_mm256_max_ps(product, _mm256_setzero_ps()), _mm256_castsi256_ps(seen));
         top = _mm256_max_ps(top, w[i]);
       }

@@ -12,7 +12,6 @@ void override_slots(KernelTable& table) {
   table.silu_mul = silu_mul;
   table.accumulate_f16 = accumulate_f16;
   table.accumulate_bf16 = accumulate_bf16;
-  table.accumulate_panels = accumulate_panels;
   table.score_bytes = score_bytes;
   table.add_byte_values = add_byte_values;
   table.softmax_rows = softmax_rows;

@@ -8,6 +8,10 @@
 namespace fieldprint::avx2 {
 namespace {
 
+inline __m256 load_f16(const uint16_t* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+
 // The contract's tree over 16 partial sums: low = s[0..7], high = s[8..15].
 inline float tree16(__m256 low, __m256 high) {
   const __m256 v = _mm256_add_ps(low, high);

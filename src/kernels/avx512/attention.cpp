@@ -8,36 +8,18 @@
 namespace fieldprint::avx512 {
 namespace {
 
-// How 16 columns of b become float32, and where the columns and rows of a block lie.
-struct F16 {
-  using Number = uint16_t;
-  static __m512 load(const uint16_t* p) { return load_f16(p); }
-  static int64_t row(const Product<Number>& p) { return p.b_stride; }
-  static int64_t next_columns(const Product<Number>&) { return 16; }
-  static const Number* column(const Product<Number>& p, int j) { return p.b + j; }
-};
-struct BF16 : F16 {
-  static __m512 load(const uint16_t* p) {
-    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
-  }
-};
-struct Panels {
-  using Number = float;
-  static __m512 load(const float* p) { return _mm512_loadu_ps(p); }
-  static int64_t row(const Product<Number>&) { return kPanel; }
-  static int64_t next_columns(const Product<Number>& p) { return p.b_stride; }
-  static const Number* column(const Product<Number>& p, int j) { return p.b + j / kPanel * p.b_stride; }
-};
+inline __m512 load_bf16(const uint16_t* p) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
 
-// M rows by 16 * C columns of c stay in registers while the inner index runs.
-template <int M, int C, class B>
-inline void block(const Product<typename B::Number>& p, int row, int column, Fetch& fetch) {
+// M rows by 16 * C columns of c stay in registers while the inner index runs. kLoad makes 16 numbers of b float32.
+template <int M, int C, auto kLoad>
+inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
-  const typename B::Number* b = B::column(p, column);
-  const int64_t next_columns = B::next_columns(p);
-  const int64_t a_stride = p.a_stride, b_stride = B::row(p), c_stride = p.c_stride;
+  const uint16_t* b = p.b + column;
+  const int64_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
   __m512 acc[M][C];
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
@@ -49,7 +31,7 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
     ask();
     __m512 numbers[C];
 #pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) numbers[j] = B::load(b + j * next_columns);
+    for (int j = 0; j < C; ++j) numbers[j] = kLoad(b + 16 * j);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       const __m512 factor = _mm512_set1_ps(a[i * a_stride]);
@@ -65,27 +47,21 @@ inline void block(const Product<typename B::Number>& p, int row, int column, Fet
   }
 }
 
-template <int C, class B>
-inline void columns(const Product<typename B::Number>& p, int column, Fetch& fetch) {
-  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, B>(p, row, column, fetch); });
+template <int C, auto kLoad>
+inline void columns(const HalfProduct& p, int column, Fetch& fetch) {
+  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, kLoad>(p, row, column, fetch); });
 }
 
-template <class B>
-inline int whole_columns(const Product<typename B::Number>& p, Fetch& fetch) {
-  int j = 0;
-  for (; j + 64 <= p.n; j += 64) columns<4, B>(p, j, fetch);
-  for (; j + 16 <= p.n; j += 16) columns<1, B>(p, j, fetch);
-  return j;
-}
-
-template <class B>
-inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const Product<typename B::Number>&)) {
+template <auto kLoad>
+inline void accumulate(const HalfProduct& p, void (*rest)(const HalfProduct&)) {
   const int64_t steps = int64_t{(p.n + 63) / 64} * row_blocks(p.m) * p.inner;
   Fetch fetch(p.ahead, steps);
-  const int j = whole_columns<B>(p, fetch);
+  int j = 0;
+  for (; j + 64 <= p.n; j += 64) columns<4, kLoad>(p, j, fetch);
+  for (; j + 16 <= p.n; j += 16) columns<1, kLoad>(p, j, fetch);
   if (j == p.n) return;
-  Product<typename B::Number> last = p;
-  last.b = B::column(p, j);
+  HalfProduct last = p;
+  last.b += j;
   last.c += j;
   last.n -= j;
   last.ahead = {};
@@ -94,9 +70,8 @@ inline void accumulate(const Product<typename B::Number>& p, void (*rest)(const 
 
 }  // namespace
 
-void accumulate_f16(const Product<uint16_t>& product) { accumulate<F16>(product, avx2::accumulate_f16); }
-void accumulate_bf16(const Product<uint16_t>& product) { accumulate<BF16>(product, avx2::accumulate_bf16); }
-void accumulate_panels(const Product<float>& product) { accumulate<Panels>(product, avx2::accumulate_panels); }
+void accumulate_f16(const HalfProduct& product) { accumulate<load_f16>(product, avx2::accumulate_f16); }
+void accumulate_bf16(const HalfProduct& product) { accumulate<load_bf16>(product, avx2::accumulate_bf16); }
 
 namespace {
 

@@ -15,9 +15,8 @@ namespace fieldprint::avx512 {
 #define MATMUL_TYPE(name, stem) void matmul_##stem(const Matmul&);
 #include "kernels/matmul_types.def"
 #undef MATMUL_TYPE
-void accumulate_f16(const Product<uint16_t>& product);
-void accumulate_bf16(const Product<uint16_t>& product);
-void accumulate_panels(const Product<float>& product);
+void accumulate_f16(const HalfProduct& product);
+void accumulate_bf16(const HalfProduct& product);
 void score_bytes(const ByteScores& product);
 void add_byte_values(const ByteValues& product);
 void softmax_rows(const SoftmaxRows& args);

@@ -13,8 +13,8 @@ namespace {
 constexpr float kLargest = 3.40282347e38f;
 
 // number(i, j) is b's.
-template <class Number, class Get>
-void accumulate(const Product<Number>& p, Get&& number) {
+template <class Get>
+void accumulate(const HalfProduct& p, Get&& number) {
   if (p.fresh) {
     for (int row = 0; row < p.m; ++row) std::fill_n(p.c + row * p.c_stride, p.n, 0.0f);
   }
@@ -31,16 +31,12 @@ void accumulate(const Product<Number>& p, Get&& number) {
 
 }  // namespace
 
-void accumulate_f16(const Product<uint16_t>& p) {
+void accumulate_f16(const HalfProduct& p) {
   accumulate(p, [&](int i, int j) { return half_to_float(p.b[i * p.b_stride + j]); });
 }
 
-void accumulate_bf16(const Product<uint16_t>& p) {
+void accumulate_bf16(const HalfProduct& p) {
   accumulate(p, [&](int i, int j) { return bfloat16_to_float(p.b[i * p.b_stride + j]); });
-}
-
-void accumulate_panels(const Product<float>& p) {
-  accumulate(p, [&](int i, int j) { return p.b[j / kPanel * p.b_stride + i * kPanel + j % kPanel]; });
 }
 
 void score_bytes(const ByteScores& p) {
