@@ -27,7 +27,7 @@ void write_q8_0(int8_t* block, Place&& place, uint16_t* scales, int64_t scale_st
     const float inverse = half_to_float(scale) > 0 ? 1.0f / half_to_float(scale) : 0.0f;
     scales[b * scale_stride] = scale;
     for (int i = b * kKvBlock; i < (b + 1) * kKvBlock; ++i)
-      block[place(i)] = static_cast<int8_t>(std::clamp(std::nearbyint(x[i] * inverse), -127.0f, 127.0f));
+      block[place(i)] = static_cast<int8_t>(std::lrint(std::clamp(x[i] * inverse, -127.0f, 127.0f)));
   }
 }
 
