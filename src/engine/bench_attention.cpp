@@ -112,8 +112,7 @@ class Problem {
     AttentionRow row;
     row.task = task_;
     const bool in_bytes = layout_.type() == KvType::kQ8_0 && !task_.naive;
-    (in_bytes ? row.int8_operations : row.float_operations) = h * d * 2 * products * pairs;
-    row.float_operations += h * d * 2 * products * anchor_pairs * tokens_;
+    (in_bytes ? row.int8_operations : row.float_operations) = h * d * 2 * products * (pairs + anchor_pairs * tokens_);
     double keys_read = n;  // by decode; prefill reads all keys before it once a chunk
     if (!task_.decode) {
       keys_read = 0;
