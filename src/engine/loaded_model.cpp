@@ -61,14 +61,13 @@ const std::string& LoadedModel::fingerprint() const {
   return fingerprint_;
 }
 
-// A step's activations are written by one op and read by the next: with few tokens a thread they stay in its
-// second-level cache. Fewer than pass a panel together would pay for its unpacking more often, and so would experts,
-// which share a step's tokens among them.
+// Threads wait for each other after every op, so several want long ones, and experts share a step's tokens among them.
+// One thread alone, without experts, finds what an op has written in its second-level cache for the next one if the
+// step is short; fewer tokens than pass a panel together would pay for its unpacking more often.
 int LoadedModel::prefill_chunk(int asked) const {
-  constexpr int kMost = 512, kTokensAThread = 64;
+  constexpr int kLong = 512;
   if (asked > 0) return asked;
-  if (architecture_->hyperparameters().experts > 0) return kMost;
-  return std::clamp(kTokensAThread * threads(), kTokenGroup, kMost);
+  return threads() == 1 && architecture_->hyperparameters().experts == 0 ? kTokenGroup : kLong;
 }
 
 const Tokenizer& LoadedModel::tokenizer() const {

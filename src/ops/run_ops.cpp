@@ -435,18 +435,25 @@ class RunOpsImpl final : public RunOps {
         std::clamp(streamed / (threads * kStreamedPieces), kLeastStreamed, kMostStreamed), streamed / threads + 1);
     const int64_t finer = cached > 0 ? (threads * kPieces + cached - 1) / cached : 1;
     pieces_.clear();
-    for (size_t i = 0; i < products_.size(); ++i) {
-      const Product& p = products_[i];
-      if (p.tokens == 0) continue;
-      const int64_t count = p.tokens <= kStreamedTokens ? row_pieces(p.weight, streamed_bytes)
-                                                        : row_pieces(p.weight, kMostCached) * finer;
-      const int64_t rows = ((p.weight.rows + count - 1) / count + kRowAlign - 1) / kRowAlign * kRowAlign;
-      const int groups = static_cast<int>(token_pieces(p));
-      const int tokens = ((p.tokens + groups - 1) / groups + kTokenAlign - 1) / kTokenAlign * kTokenAlign;
-      for (int64_t r = 0; r < p.weight.rows; r += rows) {
-        for (int t = 0; t < p.tokens; t += tokens) {
+    // By tokens first: a thread goes through all rows for its share of them, which are the rows that for_rows() deals
+    // it.
+    int64_t most = 1;
+    for (int64_t group = 0; group < most; ++group) {
+      for (size_t i = 0; i < products_.size(); ++i) {
+        const Product& p = products_[i];
+        if (p.tokens == 0) continue;
+        const int64_t groups = token_pieces(p);
+        most = std::max(most, groups);
+        const int64_t tokens = ((p.tokens + groups - 1) / groups + kTokenAlign - 1) / kTokenAlign * kTokenAlign;
+        const int64_t first = group * tokens;
+        if (first >= p.tokens) continue;
+        const int64_t count = p.tokens <= kStreamedTokens ? row_pieces(p.weight, streamed_bytes)
+                                                          : row_pieces(p.weight, kMostCached) * finer;
+        const int64_t rows = ((p.weight.rows + count - 1) / count + kRowAlign - 1) / kRowAlign * kRowAlign;
+        for (int64_t r = 0; r < p.weight.rows; r += rows) {
           pieces_.push_back({static_cast<int>(i), static_cast<int>(r),
-                             static_cast<int>(std::min(p.weight.rows, r + rows)), t, std::min(tokens, p.tokens - t)});
+                             static_cast<int>(std::min(p.weight.rows, r + rows)), static_cast<int>(first),
+                             static_cast<int>(std::min(tokens, p.tokens - first))});
         }
       }
     }
