@@ -94,7 +94,8 @@ struct Problem {
     KvSequence kv(layout, pages);
     ThreadPool pool(how.threads);
     AttendScratch scratch(how.threads);
-    std::vector<float> out(q.size()), ignored(q.size());
+    std::vector<float> out(q.size());
+    std::vector<std::vector<float>> ignored(static_cast<size_t>(how.company), out);
     for (int p = 0; p < keys; p += how.chunk) {
       const int count = std::min(how.chunk, keys - p);
       kv.reserve(p, p + count);
@@ -108,8 +109,8 @@ struct Problem {
       std::vector<AttendSequence> sequences;
       for (int i = 0; i < how.company; ++i) {  // earlier tokens again, as another sequence would have them
         const int first = p * (i + 1) / (how.company + 1);
-        sequences.push_back({&kv, q.data() + first * heads * d, r.data() + first * heads * d, ignored.data(),
-                             std::min(count, 1 + 40 * i), first});
+        sequences.push_back({&kv, q.data() + first * heads * d, r.data() + first * heads * d,
+                             ignored[static_cast<size_t>(i)].data(), std::min(count, 1 + 40 * i), first});
       }
       sequences.push_back(
           {&kv, q.data() + p * heads * d, r.data() + p * heads * d, out.data() + p * heads * d, count, p});
