@@ -134,7 +134,8 @@ struct AttentionRow {
 
 bool has_naive_attention();  // OpenBLAS is installed
 
-// Throws Error kUsage for a shape or kind that there is not, kUnsupported for a naive one without OpenBLAS.
+// Throws Error kUsage for a shape or kind that there is not, kUnsupported for heads that kv_type cannot
+// keep and for a naive one without OpenBLAS.
 void check_attention(const AttentionTask& task);
 
 // Measures the tasks in turn, A B A B ..., `repeats` times after one that is not measured. Throws what check_attention

@@ -13,11 +13,12 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/table.h"
 #include "kv/sequence.h"
 
 namespace fieldprint {
 
-inline constexpr int kTile = 64;  // keys that are absorbed at once, cut at absolute positions
+inline constexpr int kTile = kTileKeys;  // keys that are absorbed at once, cut at absolute positions
 inline constexpr int kMaxQueryVectors = 2;
 
 struct AttentionKind {

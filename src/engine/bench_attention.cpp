@@ -34,6 +34,7 @@ void check_attention(const AttentionTask& task) {
       task.heads / task.kv_heads > 48)
     refuse(fmt::format("{} heads cannot share {} K/V heads", task.heads, task.kv_heads));
   if (task.anchors < 1 || task.anchors > kMaxKeys) refuse(fmt::format("{} anchors", task.anchors));
+  const KvLayout holds({{task.kv_heads, task.head_dim}}, kTile, kv_type(task.kv_type));  // or says why not
   if (!task.naive) return;
   if (kind != &dot_kind() && !kind->anchors) refuse(fmt::format("there is no naive form of {} here", task.kind));
   if (!has_blas())

@@ -101,9 +101,7 @@ inline float largest(const float* s, int count, __m256 scale) {
   for (int i = 0; i < 8; ++i) v[i] = scaled<kFull>(s, i, count, scale);
   const __m256 top = _mm256_max_ps(_mm256_max_ps(_mm256_max_ps(v[0], v[1]), _mm256_max_ps(v[2], v[3])),
                                    _mm256_max_ps(_mm256_max_ps(v[4], v[5]), _mm256_max_ps(v[6], v[7])));
-  __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
-  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+  return largest8(top);
 }
 
 // The scores become weights; returns their sum.

@@ -76,9 +76,7 @@ struct ByteWeights {
         w[i] = _mm256_and_ps(_mm256_max_ps(product, _mm256_setzero_ps()), _mm256_castsi256_ps(seen));
         top = _mm256_max_ps(top, w[i]);
       }
-      __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
-      four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-      float largest = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+      float largest = largest8(top);
       if (largest < kLeastActivation) largest = 0;
       scales[r] = largest / 255.0f;
       const __m256 inverse = _mm256_set1_ps(largest > 0 ? 255.0f / largest : 0.0f);

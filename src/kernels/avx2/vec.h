@@ -20,6 +20,12 @@ inline float tree16(__m256 low, __m256 high) {
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
+inline float largest8(__m256 v) {
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+
 // exp_f32 of base/math.h, operation by operation, of N vectors in step: one after the other they would fill the
 // scheduler with operations that wait for each other.
 template <int N>

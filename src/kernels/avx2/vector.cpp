@@ -12,9 +12,7 @@ inline float largest_magnitude(const __m256* x) {
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   __m256 top = _mm256_setzero_ps();
   for (int i = 0; i < 4; ++i) top = _mm256_max_ps(_mm256_and_ps(x[i], magnitude), top);
-  __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
-  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  const float largest = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+  const float largest = largest8(top);
   return largest < kLeastActivation ? 0 : largest;
 }
 
