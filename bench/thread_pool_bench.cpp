@@ -11,7 +11,7 @@ void loop(benchmark::State& state) {
   const int64_t count = state.range(1);
   for (auto _ : state) pool.run(count, [](int64_t i, int) { benchmark::DoNotOptimize(i); });
 }
-BENCHMARK(loop)->ArgsProduct({{1, 2, 4, 8, 64}, {2, 64}})->ArgNames({"threads", "indices"})->UseRealTime();
+BENCHMARK(loop)->ArgsProduct({{1, 2, 4, 8, 16, 64}, {2, 64}})->ArgNames({"threads", "indices"})->UseRealTime();
 
 // As between the products of a decode step: the workers spin while the caller works alone for some microseconds.
 void loop_after_serial_work(benchmark::State& state) {
@@ -21,7 +21,7 @@ void loop_after_serial_work(benchmark::State& state) {
     pool.run(16, [](int64_t i, int) { benchmark::DoNotOptimize(i); });
   }
 }
-BENCHMARK(loop_after_serial_work)->Arg(1)->Arg(2)->Arg(8)->Arg(64)->UseRealTime();
+BENCHMARK(loop_after_serial_work)->Arg(1)->Arg(2)->Arg(8)->Arg(16)->Arg(64)->UseRealTime();
 
 }  // namespace
 }  // namespace fieldprint

@@ -35,10 +35,7 @@ bool spin(Ready&& ready) {
   return ready();
 }
 
-constexpr uint32_t kTurn = 1u << 16;  // one opening or shutting of the gate
-constexpr uint32_t turn(uint32_t gate) { return gate / kTurn; }
-constexpr uint32_t inside(uint32_t gate) { return gate % kTurn; }
-constexpr bool is_open(uint32_t gate) { return turn(gate) % 2 == 1; }
+constexpr bool is_open(uint32_t gate) { return gate % 2 == 1; }
 
 constexpr uint64_t range(int64_t begin, int64_t end) {
   return static_cast<uint64_t>(begin) << 32 | static_cast<uint64_t>(end);
@@ -49,15 +46,18 @@ constexpr int64_t end_of(uint64_t range) { return static_cast<int64_t>(range & 0
 }  // namespace
 
 ThreadPool::ThreadPool(int threads)
-    : threads_(threads), cores_(hardware_threads()), shares_(std::min(threads, kMaxShares)) {
+    : threads_(threads),
+      cores_(hardware_threads()),
+      shares_(std::min(threads, kMaxShares)),
+      inside_(std::make_unique<Line[]>(static_cast<size_t>(threads))) {
   assert(threads >= 1);
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
 ThreadPool::~ThreadPool() {
   stop_.store(true);
-  jobs_.fetch_add(1);
-  jobs_.notify_all();
+  gate_.fetch_add(2);
+  gate_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -66,11 +66,11 @@ void ThreadPool::run_erased(int64_t count, Function function, void* context) {
   function_ = function;
   context_ = context;
   deal(count);
-  gate_.fetch_add(kTurn, std::memory_order_release);
+  const uint32_t turn = gate_.fetch_add(1) + 1;
   wake(count);
   drain(0);
-  gate_.fetch_add(kTurn, std::memory_order_relaxed);
-  wait_for_workers();
+  gate_.fetch_add(1);
+  wait_for_workers(turn);
 }
 
 void ThreadPool::rehearse_loop(int64_t count, Function function, void* context) {
@@ -90,18 +90,18 @@ void ThreadPool::rehearse_loop(int64_t count, Function function, void* context) 
 
 // Rouses sleepers, as many as have an index and a core to work on.
 void ThreadPool::wake(int64_t count) {
-  jobs_.fetch_add(1);
   const int sleeping = sleeping_.load();
   if (sleeping == 0) return;
   const auto wanted = static_cast<int>(std::min<int64_t>({count, cores_, threads_})) - 1;
   const int awake = threads_ - 1 - sleeping;
-  for (int i = awake; i < wanted; ++i) jobs_.notify_one();
+  for (int i = awake; i < wanted; ++i) gate_.notify_one();
 }
 
-void ThreadPool::wait_for_workers() {
-  while (!spin([this] { return inside(gate_.load(std::memory_order_acquire)) == 0; })) {
-    const uint32_t gate = gate_.load(std::memory_order_acquire);
-    if (inside(gate) > 0) gate_.wait(gate, std::memory_order_acquire);
+// Whoever went in on `turn` has said so before the gate was shut (see enter()).
+void ThreadPool::wait_for_workers(uint32_t turn) {
+  for (int i = 1; i < threads_; ++i) {
+    std::atomic<uint32_t>& inside = inside_[static_cast<size_t>(i)].turn;
+    while (!spin([&] { return inside.load() != turn; })) inside.wait(turn);
   }
 }
 
@@ -129,36 +129,47 @@ int64_t ThreadPool::claim(int thread) {
   return -1;
 }
 
-// Goes in where the gate is open and has been opened since `seen`.
-bool ThreadPool::enter(uint32_t* seen) {
-  uint32_t gate = gate_.load(std::memory_order_relaxed);
-  while (is_open(gate) && turn(gate) != *seen) {
-    if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
-      *seen = turn(gate);
+// Goes in where the gate is open and has been opened since `seen`. A worker says that it is inside and looks at the
+// gate again; the caller shuts the gate and looks who is inside: in one order of all four (sequential consistency) at
+// least one of them sees the other.
+bool ThreadPool::enter(int thread, uint32_t* seen) {
+  std::atomic<uint32_t>& inside = inside_[static_cast<size_t>(thread)].turn;
+  for (;;) {
+    const uint32_t gate = gate_.load();
+    if (!is_open(gate) || gate == *seen) return false;
+    inside.store(gate);
+    if (gate_.load() == gate) {
+      *seen = gate;
       return true;
     }
+    leave(thread);
   }
-  return false;
+}
+
+void ThreadPool::leave(int thread) {
+  std::atomic<uint32_t>& inside = inside_[static_cast<size_t>(thread)].turn;
+  inside.store(0);
+  inside.notify_one();
 }
 
 void ThreadPool::work(int thread) {
+  const bool crowded = threads_ > cores_;  // then no more spin than there are cores beside the caller's
   uint32_t seen = 0;
   for (;;) {
-    const uint32_t jobs = jobs_.load();
+    const uint32_t gate = gate_.load();
     if (stop_.load()) return;
-    bool entered = enter(&seen);
-    if (!entered) {  // no more spin than there are cores beside the caller's
-      if (spinning_.fetch_add(1, std::memory_order_relaxed) < cores_ - 1)
-        spin([&] { return (entered = enter(&seen)) || stop_.load(std::memory_order_relaxed); });
-      spinning_.fetch_sub(1, std::memory_order_relaxed);
+    bool entered = enter(thread, &seen);
+    if (!entered) {
+      if (!crowded || spinning_.fetch_add(1, std::memory_order_relaxed) < cores_ - 1)
+        spin([&] { return (entered = enter(thread, &seen)) || stop_.load(std::memory_order_relaxed); });
+      if (crowded) spinning_.fetch_sub(1, std::memory_order_relaxed);
     }
     if (entered) {
       drain(thread);
-      const uint32_t gate = gate_.fetch_sub(1, std::memory_order_release) - 1;
-      if (inside(gate) == 0 && !is_open(gate)) gate_.notify_all();
+      leave(thread);
     } else if (!stop_.load()) {
       sleeping_.fetch_add(1);
-      jobs_.wait(jobs);
+      gate_.wait(gate);
       sleeping_.fetch_sub(1);
     }
   }

@@ -55,29 +55,33 @@ class ThreadPool {
   void run_erased(int64_t count, Function function, void* context);
   void rehearse_loop(int64_t count, Function function, void* context);
   void wake(int64_t count);
-  void wait_for_workers();
+  void wait_for_workers(uint32_t turn);
   void work(int thread);
-  bool enter(uint32_t* seen);
+  bool enter(int thread, uint32_t* seen);
+  void leave(int thread);
   void drain(int thread);
   void deal(int64_t count);
   int64_t claim(int thread);
 
-  const int threads_, cores_;
+  // A line of its own each, so that threads that start or end together do not queue for one.
+  struct alignas(64) Line {
+    std::atomic<uint32_t> turn{0};  // of the gate when the worker went in; 0: it is outside
+  };
+  struct alignas(64) Share {
+    std::atomic<uint64_t> left{0};  // its end in the low half, its begin in the high
+  };
+  static constexpr int kMaxShares = 8;  // more threads than shares go together
+
+  const int threads_, cores_, shares_;
   std::vector<std::thread> workers_;
+  std::unique_ptr<Line[]> inside_;  // [threads_]
   // The job, its shares too: written while the gate is shut and nobody is inside, read by those who have entered.
   Function function_ = nullptr;
   void* context_ = nullptr;
-  // What is left of each share: its end in the low half, its begin in the high. More threads than shares go together.
-  struct alignas(64) Share {
-    std::atomic<uint64_t> left{0};
-  };
-  static constexpr int kMaxShares = 8;
-  const int shares_;
   Share share_[kMaxShares];
-  // Low half: workers inside. High half: counts openings and shuttings, so odd while the gate is open.
+  // Counts openings and shuttings, so odd while it is open; what sleeping workers wait on.
   alignas(64) std::atomic<uint32_t> gate_{0};
-  alignas(64) std::atomic<uint32_t> jobs_{0};  // what sleeping workers wait on
-  std::atomic<int> sleeping_{0}, spinning_{0};
+  alignas(64) std::atomic<int> sleeping_{0}, spinning_{0};
   std::atomic<bool> stop_{false};
   Rehearsal rehearsal_;
 };

@@ -19,8 +19,8 @@ namespace {
 // Where many do, a piece begins with their fine blocks (lanes/many_tokens.h), as long as a few rows take.
 constexpr int kStreamedTokens = 4, kStreamedPieces = 16, kPieces = 4;
 constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 128 << 10, kMostCached = 512 << 10;  // bytes
-constexpr int kRowAlign = 32;   // pieces begin at whole panels of every ISA
-constexpr int kTokenAlign = 8;  // and so do groups of tokens
+constexpr int kRowAlign = 32, kFloatRowAlign = 4;  // pieces begin at whole panels of every ISA, rows of float types
+constexpr int kTokenAlign = 8;                     // at whole tiles, and so do groups of tokens
 
 constexpr int kRowsAtOnce = 4;  // of row-wise work: about as long as a parallel loop takes to begin and end
 
@@ -449,7 +449,8 @@ class RunOpsImpl final : public RunOps {
         if (first >= p.tokens) continue;
         const int64_t count = p.tokens <= kStreamedTokens ? row_pieces(p.weight, streamed_bytes)
                                                           : row_pieces(p.weight, kMostCached) * finer;
-        const int64_t rows = ((p.weight.rows + count - 1) / count + kRowAlign - 1) / kRowAlign * kRowAlign;
+        const int64_t align = p.weight.type->block_elements > 1 ? kRowAlign : kFloatRowAlign;
+        const int64_t rows = ((p.weight.rows + count - 1) / count + align - 1) / align * align;
         for (int64_t r = 0; r < p.weight.rows; r += rows) {
           pieces_.push_back({static_cast<int>(i), static_cast<int>(r),
                              static_cast<int>(std::min(p.weight.rows, r + rows)), static_cast<int>(first),
