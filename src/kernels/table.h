@@ -7,7 +7,8 @@
 //    acc = fma(d_w * d_x, isum, acc), and where the type has a minimum acc = fma(m_w, d_x * sum_x, acc); blocks in
 //    order, for low the fine ones only. Integer scales of 16 values (Q6_K, Q3_K, Q2_K) are within isum; one of 32 is
 //    within d_w. Where 16 values have a minimum too (Q2_K), and msum is the exact sum of these times the sums of x,
-//    acc = fma(d_x, fma(m_w, msum, d_w * isum), acc).
+//    acc = fma(d_x, fma(m_w, msum, d_w * isum), acc). Where they have none (Q6_K, Q3_K, IQ2_XS, IQ2_S, IQ1_M), high
+//    takes d_w last: part = fma(d_x, isum, part) from 0 over the eight blocks of 256, then acc = fma(d_w, part, acc).
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4,
 //    2, 1].
 //  - accumulate(): one fma a step, in order of the inner index.

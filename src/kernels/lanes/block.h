@@ -89,6 +89,10 @@ constexpr int kAboveBits = 14, kAbove = 1 << kAboveBits;
 template <class F, class V>
 constexpr bool kPacked = F::kGroups == 2 && !F::kSigned && V::kPacks && 16 * 127 * kLargest<F> < kAbove;
 
+// The float scale is the whole Block's, so it is multiplied with the sum over its blocks (the contract: d_w last).
+template <class F>
+constexpr bool kScaleLast = F::kGroups == 2 && !F::kMin;
+
 // What the sum of a half's four words begins with.
 template <class F, class V>
 inline typename V::Int begin_half(const int16_t* pairs) {
@@ -202,6 +206,14 @@ inline typename V::Float absorb(typename V::Float acc, typename V::Int isum, typ
   acc = V::fma(V::mul(d, dx), V::to_float(isum), acc);
   if constexpr (F::kMin) acc = V::fma(m, V::broadcast(x.sum), acc);
   return acc;
+}
+
+// The same, less a scale that comes last.
+template <class F, class V>
+inline typename V::Float absorb_unscaled(typename V::Float acc, typename V::Int isum, typename V::Float d,
+                                         typename V::Float m, typename V::Int min_pair, const Quantized& x) {
+  if constexpr (kScaleLast<F>) return V::fma(V::broadcast(x.d), V::to_float(isum), acc);
+  else return absorb<F, V>(acc, isum, d, m, min_pair, x);
 }
 
 // f.operator()<0>(), <1> ...

@@ -102,7 +102,8 @@ inline __attribute__((always_inline)) void few_part(const Rows<V>& rows, int64_t
   for (int s = 0; s < F::kShare; ++s) {
     const int b = first + s;
     for (int t = 0; t < T; ++t)
-      sums[t] = absorb<F, V>(sums[t], isum[s][t], scales.d[b], scales.m[b], scales.min_pair[b], high[t].skip(b));
+      sums[t] =
+          absorb_unscaled<F, V>(sums[t], isum[s][t], scales.d[b], scales.m[b], scales.min_pair[b], high[t].skip(b));
   }
   if (fine) low.add_part(scales, first);
 }
@@ -134,11 +135,14 @@ void few_tokens_of(const Matmul& args) {
       OwnScales<V, F::kSuper> scales;
       F::head(rows, at * kBytes, head);
       F::scales(rows, at * kBytes, scales.at(0));
+      typename V::Float block_sums[T];
+      for (int t = 0; t < T; ++t) block_sums[t] = kScaleLast<F> ? V::zero_float() : sums[t];
 #pragma GCC unroll 1
       for (int part = 0; part < F::kSuper / F::kShare; ++part) {
-        few_part<F, V, T>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, high, low, sums);
+        few_part<F, V, T>(rows, at * kBytes, part, next + at * kBytes * V::kLanes, head, scales, high, low, block_sums);
         F::next_part(head);
       }
+      for (int t = 0; t < T; ++t) sums[t] = kScaleLast<F> ? V::fma(scales.d[0], block_sums[t], sums[t]) : block_sums[t];
     }
     for (int t = 0; t < T; ++t)
       V::store(args.y + t * args.y_stride + rows.first, V::add(sums[t], low.sums[t]), rows.skip);

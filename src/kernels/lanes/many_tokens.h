@@ -67,8 +67,9 @@ void fill_panel(const Rows<V>& rows, int first, int count, RowsAhead<F, V>* ahea
   }
 }
 
-// acc[g][t] + block b of a panel's row groups times that at x of T tokens, k numbers each.
-template <class F, class V, int T>
+// acc[g][t] + block b of a panel's row groups times that at x of T tokens, k numbers each; where not `kScaled`, less
+// the scale that comes last.
+template <class F, class V, int T, bool kScaled>
 inline __attribute__((always_inline)) void panel_block(const Panel<V>* panel, int b, const Quantized& x, int k,
                                                        typename V::Float (*acc)[T]) {
   constexpr int G = kPanelGroups;
@@ -79,7 +80,9 @@ inline __attribute__((always_inline)) void panel_block(const Panel<V>* panel, in
   for (int t = 0; t < T; ++t) {
     for (int g = 0; g < G; ++g) {
       const auto& s = panel[g].scales;
-      acc[g][t] = absorb<F, V>(acc[g][t], isum[g][t], s.d[b], s.m[b], s.min_pair[b], x.from(t, k));
+      const Quantized at = x.from(t, k);
+      acc[g][t] = kScaled ? absorb<F, V>(acc[g][t], isum[g][t], s.d[b], s.m[b], s.min_pair[b], at)
+                          : absorb_unscaled<F, V>(acc[g][t], isum[g][t], s.d[b], s.m[b], s.min_pair[b], at);
     }
   }
 }
@@ -94,9 +97,26 @@ inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int
     for (int t = 0; t < T; ++t)
       acc[g][t] = fresh ? V::zero_float() : V::load(y + rows[g].first + t * y_stride, rows[g].skip);
   }
-  for (int b = 0; b < count; ++b) {
-    if (ahead != nullptr) ahead->step();
-    panel_block<F, V, T>(panel, b, x.skip(b), k, acc);
+  const auto blocks = [&](int first, int end, typename V::Float (*sum)[T]) __attribute__((always_inline)) {
+#pragma GCC unroll 1
+    for (int b = first; b < end; ++b) {
+      if (ahead != nullptr) ahead->step();
+      panel_block<F, V, T, !kScaleLast<F>>(panel, b, x.skip(b), k, sum);
+    }
+  };
+  if constexpr (kScaleLast<F>) {
+    for (int b = 0; b < count; b += F::kSuper) {
+      typename V::Float sum[G][T];
+      for (int g = 0; g < G; ++g) {
+        for (int t = 0; t < T; ++t) sum[g][t] = V::zero_float();
+      }
+      blocks(b, b + F::kSuper, sum);
+      for (int g = 0; g < G; ++g) {
+        for (int t = 0; t < T; ++t) acc[g][t] = V::fma(panel[g].scales.d[b], sum[g][t], acc[g][t]);
+      }
+    }
+  } else {
+    blocks(0, count, acc);
   }
   for (int g = 0; g < G; ++g) {
     for (int t = 0; t < T; ++t) V::store(y + rows[g].first + t * y_stride, acc[g][t], rows[g].skip);
@@ -165,7 +185,7 @@ inline int64_t fine_pass(const Panel<V>* panel, int first, int end, const FineTi
     for (int t = 0; t < T; ++t) {
       for (int g = 0; g < G; ++g) acc[g][t] = V::load(sum(g, t), 0);
     }
-    panel_block<F, V, T>(panel, tile.block - first, fine.low.skip(at * T), 32, acc);
+    panel_block<F, V, T, true>(panel, tile.block - first, fine.low.skip(at * T), 32, acc);
     for (int t = 0; t < T; ++t) {
       for (int g = 0; g < G; ++g) V::store(sum(g, t), acc[g][t], 0);
     }
@@ -217,8 +237,9 @@ void many_tokens(const Matmul& args) {
                               y + t * args.y_stride, args.y_stride, t == 0 ? &ahead[1] : nullptr);
           t += T;
         };
-        while (t + V::kTile <= tokens) tile.template operator()<V::kTile>();
-        if (V::kTile > 4 && t + 4 <= tokens) tile.template operator()<4>();
+        constexpr int kTile = kScaleLast<F> ? 4 : V::kTile;  // these have half as many sums again
+        while (t + kTile <= tokens) tile.template operator()<kTile>();
+        if (kTile > 4 && t + 4 <= tokens) tile.template operator()<4>();
         if (t + 3 == tokens) tile.template operator()<3>();
         else if (t + 2 == tokens) tile.template operator()<2>();
         else if (t + 1 == tokens) tile.template operator()<1>();

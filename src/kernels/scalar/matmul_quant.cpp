@@ -202,39 +202,57 @@ void values(const BlockTQ2_0& b, int part, Values* v) {
   for (int i = 0; i < 32; ++i) v->w[i] = (b.quants[part / 4 * 32 + i] >> (part % 4 * 2) & 3) - 1;
 }
 
-// acc + one block's contribution.
-template <bool kMin, bool kMinOf16>
-float absorb(float acc, const Values& v, const Quantized& x, int b) {
-  const int8_t* q = x.q + b * 32;
+// What a type's sums are made of.
+template <class Block>
+struct Kind {
+  static constexpr int kParts = sizeof(Block) > 40 ? 8 : 1;  // of 32 values
+  static constexpr bool kMin = requires(Block b) { b.minimum; };
+  static constexpr bool kMinOf16 = std::is_same_v<Block, BlockQ2_K>;
+  template <class... Blocks>
+  static constexpr bool kOneOf = (std::is_same_v<Block, Blocks> || ...);
+  static constexpr bool kScaleLast = kOneOf<BlockQ6_K, BlockQ3_K, BlockIQ2_XS, BlockIQ2_S, BlockIQ1_M>;
+};
+
+int32_t integer_sum(const Values& v, const int8_t* q) {
   uint32_t isum = 0;
   for (int i = 0; i < 32; ++i) isum += static_cast<uint32_t>(v.s[i / 16] * v.w[i]) * static_cast<uint32_t>(q[i]);
-  const auto sum = static_cast<float>(static_cast<int32_t>(isum));
-  if constexpr (kMinOf16) {
+  return static_cast<int32_t>(isum);
+}
+
+// acc + one block's contribution.
+template <class Block>
+float absorb(float acc, const Values& v, const Quantized& x, int b) {
+  const auto sum = static_cast<float>(integer_sum(v, x.q + b * 32));
+  if constexpr (Kind<Block>::kMinOf16) {
     const auto least = static_cast<float>(v.ms[0] * x.parts[2 * b] + v.ms[1] * x.parts[2 * b + 1]);
     return std::fma(x.d[b], std::fma(v.m, least, v.d * sum), acc);
   }
   acc = std::fma(v.d * x.d[b], sum, acc);
-  return kMin ? std::fma(v.m, x.sum[b], acc) : acc;
+  return Kind<Block>::kMin ? std::fma(v.m, x.sum[b], acc) : acc;
 }
 
 template <class Block>
 void matmul(const Matmul& args) {
-  constexpr int kParts = sizeof(Block) > 40 ? 8 : 1;  // of 32 values
-  constexpr bool kMin = requires(Block b) { b.minimum; };
-  constexpr bool kMinOf16 = std::is_same_v<Block, BlockQ2_K>;
+  constexpr int kParts = Kind<Block>::kParts;
   constexpr int kTokens = 64;  // that share the reading of a row
   for (int first = 0; first < args.tokens; first += kTokens) {
     const int count = args.tokens - first < kTokens ? args.tokens - first : kTokens;
     for (int r = args.row_begin; r < args.row_end; ++r) {
       const auto* row = reinterpret_cast<const Block*>(args.weights + r * args.row_bytes);
-      float high[kTokens] = {}, low[kTokens] = {};
+      float high[kTokens] = {}, low[kTokens] = {}, unscaled[kTokens] = {};
       for (int b = 0; b < args.k / 32; ++b) {
         Values v;
         values(row[b / kParts], b % kParts, &v);
         for (int t = 0; t < count; ++t) {
           const Activations x = args.x.from(first + t, args.k);
-          high[t] = absorb<kMin, kMinOf16>(high[t], v, x.high, b);
-          if (x.fine[b / kFineWord] >> (b % kFineWord) & 1) low[t] = absorb<kMin, kMinOf16>(low[t], v, x.low, b);
+          if constexpr (Kind<Block>::kScaleLast) {
+            const auto sum = static_cast<float>(integer_sum(v, x.high.q + b * 32));
+            unscaled[t] = std::fma(x.high.d[b], sum, unscaled[t]);
+            if (b % kParts == kParts - 1) high[t] = std::fma(v.d, unscaled[t], high[t]), unscaled[t] = 0;
+          } else {
+            high[t] = absorb<Block>(high[t], v, x.high, b);
+          }
+          if (x.fine[b / kFineWord] >> (b % kFineWord) & 1) low[t] = absorb<Block>(low[t], v, x.low, b);
         }
       }
       for (int t = 0; t < count; ++t) args.y[(first + t) * args.y_stride + r] = high[t] + low[t];
