@@ -48,7 +48,7 @@ constexpr int64_t end_of(uint64_t range) { return static_cast<int64_t>(range & 0
 ThreadPool::ThreadPool(int threads)
     : threads_(threads),
       cores_(hardware_threads()),
-      shares_(std::min(threads, kMaxShares)),
+      shares_(std::min({threads, cores_, kMaxShares})),
       inside_(std::make_unique<Line[]>(static_cast<size_t>(threads))) {
   assert(threads >= 1);
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });

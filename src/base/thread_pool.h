@@ -70,7 +70,7 @@ class ThreadPool {
   struct alignas(64) Share {
     std::atomic<uint64_t> left{0};  // its end in the low half, its begin in the high
   };
-  static constexpr int kMaxShares = 8;  // more threads than shares go together
+  static constexpr int kMaxShares = 64;  // more threads than shares go together
 
   const int threads_, cores_, shares_;
   std::vector<std::thread> workers_;
