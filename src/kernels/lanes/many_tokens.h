@@ -14,6 +14,10 @@ constexpr int kPanelGroups = 2;                 // row groups of a panel: they s
 constexpr int kFineTile = 4;                    // tokens whose low parts of one block pass together
 constexpr int kSharedFine = 32;                 // from so many tokens on they often have a fine block in common
 
+// Tokens of a tile: a scale that comes last wants sums of its own.
+template <class F, class V>
+constexpr int kTile = kScaleLast<F> ? 4 : V::kTile;
+
 // kPanelBlocks blocks of one row group, expanded.
 template <class V>
 struct alignas(64) Panel {
@@ -21,7 +25,7 @@ struct alignas(64) Panel {
   OwnScales<V, kPanelBlocks> scales;
 };
 
-// Asks for a row group's blocks [first, first + count), a few lines a step, `count` steps in all; and for those of the
+// Asks for a row group's blocks [first, first + count), those of a row in count / kBlocks steps; and for those of the
 // group after it into the second cache.
 template <class F, class V>
 struct RowsAhead {
@@ -29,15 +33,16 @@ struct RowsAhead {
   int64_t stride;
   int at = 0, count;
 
+  template <int kBlocks>
   void step() {
     constexpr int64_t kBytes = sizeof(typename F::Block);
 #pragma GCC unroll 8
-    for (int64_t i = 0; i < V::kLanes * kBytes / F::kSuper; i += 64) {
+    for (int64_t i = 0; i < kBlocks * kBytes / F::kSuper; i += 64) {
       const uint8_t* line = row + at * kBytes / F::kSuper + i;
       __builtin_prefetch(line);
       __builtin_prefetch(line + V::kLanes * stride, 0, 2);
     }
-    at += V::kLanes;
+    at += kBlocks;
     if (at >= count) at -= count, row += stride;
   }
 };
@@ -56,7 +61,7 @@ void fill_panel(const Rows<V>& rows, int first, int count, RowsAhead<F, V>* ahea
       repeat<F::kChunks>([&]<int C>() {
         F::template read<C>(rows, offset, part, raw);
         repeat<F::kYield>([&]<int Y>() {
-          if ((2 * block + C * F::kYield + Y) % 4 == 0) ahead->step();
+          if ((2 * block + C * F::kYield + Y) % 4 == 0) ahead->template step<V::kLanes>();
           constexpr int kHalf = F::half(C, Y);
           typename V::Int* const to = panel->values[block + kHalf / 2] + kHalf % 2 * 4;
           repeat<4>([&]<int I>() { to[I] = F::template word<C, Y, I>(raw, head); });
@@ -97,10 +102,11 @@ inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int
     for (int t = 0; t < T; ++t)
       acc[g][t] = fresh ? V::zero_float() : V::load(y + rows[g].first + t * y_stride, rows[g].skip);
   }
-  const auto blocks = [&](int first, int end, typename V::Float (*sum)[T]) __attribute__((always_inline)) {
+  constexpr int kAsked = V::kLanes * kTile<F, V> / V::kTile;  // what V::kTile tokens ask for, kLanes rows, is the same
+  const auto blocks = [&](int first, int end, typename V::Float(*sum)[T]) __attribute__((always_inline)) {
 #pragma GCC unroll 1
     for (int b = first; b < end; ++b) {
-      if (ahead != nullptr) ahead->step();
+      if (ahead != nullptr) ahead->template step<kAsked>();
       panel_block<F, V, T, !kScaleLast<F>>(panel, b, x.skip(b), k, sum);
     }
   };
@@ -132,7 +138,7 @@ struct FineTiles {
     uint8_t token[kFineTile];
   };
   static constexpr int64_t kBytes = sizeof(Tile) + sizeof(int8_t) * 32 + sizeof(float) * 2 + sizeof(int16_t) * 6;
-  int width;
+  uint32_t width;
   Tile* tiles;    // [tiles + 1]; the last is of no block
   Quantized low;  // [tiles, width] blocks
 
@@ -140,28 +146,41 @@ struct FineTiles {
   FineTiles(const Activations& x, int k, int tokens, std::byte* memory)
       : width(tokens < kSharedFine ? 1 : kFineTile), tiles(reinterpret_cast<Tile*>(memory)) {
     const int blocks = k / 32, words = Activations::fine_words(k);
-    const int64_t most = int64_t{blocks} * ((tokens + width - 1) / width * width);
+    const int64_t most = int64_t{blocks} * ((static_cast<uint32_t>(tokens) + width - 1) / width * width);
     low.d = reinterpret_cast<float*>(tiles + most + 1);
     low.sum = low.d + most;
     low.parts = reinterpret_cast<int16_t*>(low.sum + most);
     low.pairs = low.parts + 2 * most;
     low.q = reinterpret_cast<int8_t*>(low.pairs + 4 * most);
-    Tile* tile = tiles;
-    int64_t at = 0;
-    for (int b = 0; b < blocks; ++b) {
-      int filled = 0;
-      const auto add = [&](int token) {
-        tile->block = b;
-        tile->token[filled] = static_cast<uint8_t>(token);
-        copy(x.low.from(token, k).skip(b), low.skip(at++));
-        if (++filled == width) ++tile, filled = 0;
-      };
+    const auto for_fine = [&](auto&& task) {
       for (int t = 0; t < tokens; ++t) {
-        if ((x.fine[t * words + b / kFineWord] >> (b % kFineWord) & 1) != 0) add(t);
+        for (int w = 0; w < words; ++w) {
+          const int there = blocks - w * kFineWord < kFineWord ? blocks - w * kFineWord : kFineWord;
+          for (uint32_t bits = x.fine[t * words + w] & (~0u >> (kFineWord - there)); bits != 0; bits &= bits - 1)
+            task(t, w * kFineWord + __builtin_ctz(bits));
+        }
       }
-      while (filled > 0) add(tile->token[filled - 1]);
+    };
+    uint32_t slot[kMaxRow / 32];  // where a block's next token goes; first how many it has
+    for (int b = 0; b < blocks; ++b) slot[b] = 0;
+    for_fine([&](int, int b) { ++slot[b]; });
+    Tile* tile = tiles;
+    for (int b = 0; b < blocks; ++b) {
+      const uint32_t count = slot[b];
+      slot[b] = static_cast<uint32_t>(tile - tiles) * width;
+      for (uint32_t i = 0; i < count; i += width) tile++->block = b;
     }
     tile->block = blocks;
+    const auto token = [&](uint32_t at) -> uint8_t& { return tiles[at / width].token[at % width]; };
+    const auto add = [&](int t, int b) {
+      const uint32_t at = slot[b]++;
+      token(at) = static_cast<uint8_t>(t);
+      copy(x.low.from(t, k).skip(b), low.skip(at));
+    };
+    for_fine(add);
+    for (int b = 0; b < blocks; ++b) {
+      while (slot[b] % width != 0) add(token(slot[b] - 1), b);
+    }
   }
 
  private:
@@ -196,6 +215,7 @@ inline int64_t fine_pass(const Panel<V>* panel, int first, int end, const FineTi
 template <class F, class V>
 void many_tokens(const Matmul& args) {
   constexpr int G = kPanelGroups, kRows = G * V::kLanes;
+  constexpr int kWide = kTile<F, V>;
   static_assert(G == 2);
   const int blocks = args.k / 32, width = args.tokens <= kNarrowTokens ? kNarrowPanel : kPanelBlocks;
   auto* panel = reinterpret_cast<Panel<V>*>(args.scratch);
@@ -234,12 +254,11 @@ void many_tokens(const Matmul& args) {
         int t = 0;
         const auto tile = [&]<int T>() {
           panel_tile<F, V, T>(panel, count, x.high.from(t, args.k).skip(b0), args.k, rows, b0 == 0,
-                              y + t * args.y_stride, args.y_stride, t == 0 ? &ahead[1] : nullptr);
+                              y + t * args.y_stride, args.y_stride, t < V::kTile ? &ahead[1] : nullptr);
           t += T;
         };
-        constexpr int kTile = kScaleLast<F> ? 4 : V::kTile;  // these have half as many sums again
-        while (t + kTile <= tokens) tile.template operator()<kTile>();
-        if (kTile > 4 && t + 4 <= tokens) tile.template operator()<4>();
+        while (t + kWide <= tokens) tile.template operator()<kWide>();
+        if (kWide > 4 && t + 4 <= tokens) tile.template operator()<4>();
         if (t + 3 == tokens) tile.template operator()<3>();
         else if (t + 2 == tokens) tile.template operator()<2>();
         else if (t + 1 == tokens) tile.template operator()<1>();
