@@ -95,9 +95,11 @@ struct Vec {
   static Int without(Int pairs) {
     return _mm256_mullo_epi16(pairs, words(-N));
   }
-  template <int N>
-  static uint32_t start(int first, int second) {  // of one lane
-    return static_cast<uint16_t>(-N * first) | static_cast<uint32_t>(static_cast<uint16_t>(-N * second)) << 16;
+  static Int upper_words(Int a) { return _mm256_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
+  // A sum where it is written: GCC would first make all products of a block and spill them.
+  static Int now(Int sum) {
+    asm("" : "+x"(sum));
+    return sum;
   }
   static Int multiply(Int sum, Int values, Int x) {
     return now(_mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)));
@@ -163,11 +165,6 @@ struct Vec {
   }
 
  private:
-  // A sum where it is written: GCC would first make all products of a block and spill them.
-  static Int now(Int sum) {
-    asm("" : "+x"(sum));
-    return sum;
-  }
   static void transpose(const Int* v, Int* out) {
     const Int a = _mm256_unpacklo_epi32(v[0], v[1]), b = _mm256_unpacklo_epi32(v[2], v[3]);
     const Int c = _mm256_unpackhi_epi32(v[0], v[1]), d = _mm256_unpackhi_epi32(v[2], v[3]);

@@ -96,9 +96,11 @@ struct Vec {
   static Int without(Int pairs) {
     return _mm512_madd_epi16(pairs, words(-N));
   }
-  template <int N>
-  static uint32_t start(int first, int second) {  // of one lane
-    return static_cast<uint32_t>(-N * (first + second));
+  static Int upper_words(Int a) { return _mm512_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
+  // A value where it is written: GCC would first load what all tokens begin with, and spill it.
+  static Int now(Int value) {
+    asm volatile("" : "+v"(value));
+    return value;
   }
   static Int multiply(Int sum, Int values, Int x) { return _mm512_dpbusd_epi32(sum, values, x); }
   static Int add_sums(Int a, Int b) { return add_32(a, b); }

@@ -83,6 +83,9 @@ constexpr int run_length() {
   return kLimit < kGroup ? kLimit : kGroup;
 }
 
+template <class F, class V>
+constexpr bool kWholeRuns = run_length<F, V>() == kVectors;
+
 // Two sums of 16 that fit in 15 bits can be multiplied with their scales at once: the second half's in the upper 16
 // bits, the first's, above kAbove so that it borrows nothing, in the lower.
 constexpr int kAboveBits = 14, kAbove = 1 << kAboveBits;
@@ -93,24 +96,21 @@ constexpr bool kPacked = F::kGroups == 2 && !F::kSigned && V::kPacks && 16 * 127
 template <class F>
 constexpr bool kScaleLast = F::kGroups == 2 && !F::kMin;
 
-// What the sum of a half's four words begins with.
-template <class F, class V>
-inline typename V::Int begin_half(const int16_t* pairs) {
-  return V::template without<kBias<F, V>>(V::broadcast(pairs));
-}
-
-// What the runs of n blocks begin with, made once for all rows of a panel: two words a block, as `pairs` has them, of
-// which the first alone counts where a block is one run.
-template <class F, class V>
+// What the sums of n blocks' halves begin with, made once for all rows: two words a block, as `pairs` has them; where
+// `kWhole`, the first is of the block's sum. `starts` may be `pairs`.
+template <class F, class V, bool kWhole>
 void begin_runs(const int16_t* pairs, int64_t n, int16_t* starts) {
-  constexpr bool kWhole = run_length<F, V>() == kVectors;
-  for (int64_t b = 0; b < n; ++b, pairs += 4, starts += 4) {
-    const uint32_t first = V::template start<kBias<F, V>>(pairs[0] + (kWhole ? pairs[2] : 0),
-                                                          pairs[1] + (kWhole ? pairs[3] : 0)),
-                   second = V::template start<kBias<F, V>>(pairs[2], pairs[3]);
-    __builtin_memcpy(starts, &first, sizeof first);
-    __builtin_memcpy(starts + 2, &second, sizeof second);
-  }
+  constexpr int64_t kAtOnce = sizeof(typename V::Int) / (4 * sizeof(int16_t));
+  const auto begin = [](const void* from, void* to, size_t bytes) __attribute__((always_inline)) {
+    typename V::Int sums = V::zero();
+    __builtin_memcpy(&sums, from, bytes);
+    sums = V::template without<kBias<F, V>>(sums);
+    if constexpr (kWhole) sums = V::add_sums(sums, V::upper_words(sums));
+    __builtin_memcpy(to, &sums, bytes);
+  };
+  int64_t b = 0;
+  for (; b + kAtOnce <= n; b += kAtOnce) begin(pairs + 4 * b, starts + 4 * b, sizeof(typename V::Int));
+  if (b < n) begin(pairs + 4 * b, starts + 4 * b, static_cast<size_t>(n - b) * 4 * sizeof(int16_t));
 }
 
 // What the sums of a block's first or second half are multiplied with.

@@ -19,18 +19,16 @@ inline __attribute__((always_inline)) void fetch(Line&& line) {
   }
 }
 
-// isum += the integer sum of a half's four words with 16 numbers x; `pairs` are theirs. What the run begins with comes
-// last: GCC would keep it waiting in a register.
+// isum += the integer sum of a half's four words with 16 numbers x; `starts` are theirs (begin_runs).
 template <class F, class V>
 inline __attribute__((always_inline)) void half_products(const typename V::Int* values, typename V::Int factor,
-                                                         const int8_t* x, const int16_t* pairs, typename V::Int* isum) {
-  using Int = typename V::Int;
+                                                         const int8_t* x, const int16_t* starts,
+                                                         typename V::Int* isum) {
   constexpr int kRun = run_length<F, V>() < 4 ? run_length<F, V>() : 4;
-  Int sum = V::zero();
+  typename V::Int sum = kBias<F, V> != 0 ? V::now(V::broadcast(starts)) : V::zero();
   repeat<4>([&]<int I>() __attribute__((always_inline)) {
     multiply_word<F, V>(&sum, values[I], V::broadcast(x + 4 * I), factor);
     if constexpr ((I + 1) % kRun == 0) {
-      if constexpr (kBias<F, V> != 0) sum = V::add_sums(sum, begin_half<F, V>(pairs));
       add_run<F, V>(isum, sum, factor);
       sum = V::zero();
     }
@@ -113,7 +111,15 @@ inline __attribute__((always_inline)) void few_part(const Rows<V>& rows, int64_t
 template <class F, class V, int T>
 void few_tokens_of(const Matmul& args) {
   constexpr int64_t kBytes = sizeof(typename F::Block);
-  const int count = args.k / 32 / F::kSuper;
+  const int blocks = args.k / 32, count = blocks / F::kSuper;
+  auto* const starts = reinterpret_cast<int16_t*>(args.scratch);  // [T, 2, blocks, 4]: of high, of low
+  if constexpr (kBias<F, V> != 0) {
+    for (int t = 0; t < T; ++t) {
+      const Activations x = args.x.from(t, args.k);
+      begin_runs<F, V, false>(x.high.pairs, blocks, starts + 8 * t * blocks);
+      begin_runs<F, V, false>(x.low.pairs, blocks, starts + (8 * t + 4) * blocks);
+    }
+  }
   const Rows<V> first(args, args.row_begin);
   for (int64_t i = 0; i < V::kLanes * first.stride; i += 64) __builtin_prefetch(first.base + i);
   for (int begin = args.row_begin; begin < args.row_end; begin += V::kLanes) {
@@ -129,6 +135,10 @@ void few_tokens_of(const Matmul& args) {
       for (int t = 0; t < T; ++t) {
         const Activations x = args.x.from(t, args.k);
         high[t] = x.high.skip(block), low.x[t] = x.low.skip(block);
+        if constexpr (kBias<F, V> != 0) {
+          high[t].pairs = starts + 4 * (2 * t * blocks + block);
+          low.x[t].pairs = high[t].pairs + 4 * blocks;
+        }
         low.any |= low.fine[t] = x.fine[block / kFineWord] >> (block % kFineWord);
       }
       typename V::Int head[F::kHead + 1];

@@ -181,13 +181,14 @@ struct FineTiles {
     for (int b = 0; b < blocks; ++b) {
       while (slot[b] % width != 0) add(token(slot[b] - 1), b);
     }
+    if constexpr (kBias<F, V> != 0) begin_runs<F, V, kWholeRuns<F, V>>(low.pairs, (tile - tiles) * width, low.pairs);
   }
 
  private:
   static void copy(const Quantized& from, const Quantized& to) {
     __builtin_memcpy(to.q, from.q, 32);
     __builtin_memcpy(to.parts, from.parts, sizeof(int16_t) * 2);
-    if constexpr (kBias<F, V> != 0) begin_runs<F, V>(from.pairs, 1, to.pairs);
+    if constexpr (kBias<F, V> != 0) __builtin_memcpy(to.pairs, from.pairs, sizeof(int16_t) * 4);
     *to.d = *from.d, *to.sum = *from.sum;
   }
 };
@@ -231,7 +232,7 @@ void many_tokens(const Matmul& args) {
     std::byte* free = memory;
     if constexpr (kStarts > 0) {
       auto* const starts = reinterpret_cast<int16_t*>(memory);
-      begin_runs<F, V>(x.high.pairs, int64_t{tokens} * blocks, starts);
+      begin_runs<F, V, kWholeRuns<F, V>>(x.high.pairs, int64_t{tokens} * blocks, starts);
       x.high.pairs = starts;
       free += int64_t{tokens} * blocks * kStarts;
     }
