@@ -105,14 +105,19 @@ void rms_norm(const float* x, const float* weight, int n, float eps, float* y) {
 }
 
 void silu_mul(const float* gate, const float* up, int n, float* y) {
-  const int whole = n & ~7;
-  for (int i = 0; i < whole; i += 8) {
-    const __m256 g = _mm256_loadu_ps(gate + i);
-    const __m256 e = exp(_mm256_xor_ps(g, _mm256_set1_ps(-0.0f)));
-    const __m256 s = _mm256_div_ps(g, _mm256_add_ps(_mm256_set1_ps(1.0f), e));
-    _mm256_storeu_ps(y + i, _mm256_mul_ps(s, _mm256_loadu_ps(up + i)));
+  constexpr int kVectors = 2;
+  int i = 0;
+  for (; i + 8 * kVectors <= n; i += 8 * kVectors) {
+    __m256 e[kVectors];
+    for (int v = 0; v < kVectors; ++v) e[v] = _mm256_xor_ps(_mm256_loadu_ps(gate + i + 8 * v), _mm256_set1_ps(-0.0f));
+    exp(e);
+    for (int v = 0; v < kVectors; ++v) {
+      const int at = i + 8 * v;
+      const __m256 s = _mm256_div_ps(_mm256_loadu_ps(gate + at), _mm256_add_ps(_mm256_set1_ps(1.0f), e[v]));
+      _mm256_storeu_ps(y + at, _mm256_mul_ps(s, _mm256_loadu_ps(up + at)));
+    }
   }
-  scalar::silu_mul(gate + whole, up + whole, n - whole, y + whole);
+  scalar::silu_mul(gate + i, up + i, n - i, y + i);
 }
 
 }  // namespace fieldprint::avx2

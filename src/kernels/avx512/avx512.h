@@ -20,6 +20,7 @@ void accumulate_bf16(const HalfProduct& product);
 void score_bytes(const ByteScores& product);
 void add_byte_values(const ByteValues& product);
 void softmax_rows(const SoftmaxRows& args);
+void silu_mul(const float* gate, const float* up, int n, float* y);
 int64_t burst_int8(int64_t rounds, int64_t* sink);
 int64_t burst_f32(int64_t rounds, int64_t* sink);
 

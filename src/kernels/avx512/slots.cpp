@@ -11,6 +11,7 @@ void override_slots(KernelTable& table) {
   table.score_bytes = score_bytes;
   table.add_byte_values = add_byte_values;
   table.softmax_rows = softmax_rows;
+  table.silu_mul = silu_mul;
   table.burst_int8 = burst_int8;
   table.burst_f32 = burst_f32;
 }
