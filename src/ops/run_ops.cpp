@@ -18,7 +18,7 @@ namespace {
 // the weights stream from memory, and a thread asks for the next piece's while it does one, so pieces may be small.
 // Where many do, a piece begins with their fine blocks (lanes/many_tokens.h), as long as a few rows take.
 constexpr int kStreamedTokens = 4, kStreamedPieces = 16, kPieces = 4;
-constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 128 << 10, kMostCached = 512 << 10;  // bytes
+constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 128 << 10, kMostCached = 1024 << 10;  // bytes
 constexpr int kRowAlign = 32, kFloatRowAlign = 4;  // pieces begin at whole panels of every ISA, rows of float types
 constexpr int kTokenAlign = 8;                     // at whole tiles, and so do groups of tokens
 
