@@ -13,12 +13,8 @@ inline __m512i word(const void* four) {  // in every lane
   return _mm512_set1_epi32(bytes);
 }
 
-// A sum where it is written: GCC would keep those of a loop in memory.
 inline void add_products(__m512i& sum, __m512i unsigned_bytes, __m512i signed_bytes) {
-  sum = _mm512_dpbusd_epi32(sum, unsigned_bytes, signed_bytes);
-#if !defined(FIELDPRINT_EMULATE_AVX512)  // there it is two registers
-  asm("" : "+v"(sum));
-#endif
+  sum = now(_mm512_dpbusd_epi32(sum, unsigned_bytes, signed_bytes));
 }
 
 // M rows by all keys. Keys become unsigned by an offset of 128, and the sums begin at what it adds, below zero.

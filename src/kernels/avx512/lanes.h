@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/avx512/avx512.h"
+#include "kernels/avx512/vec.h"
 #include "kernels/lanes/matmul.h"
 
 namespace fieldprint::avx512 {
@@ -97,11 +98,7 @@ struct Vec {
     return _mm512_madd_epi16(pairs, words(-N));
   }
   static Int upper_words(Int a) { return _mm512_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
-  // A value where it is written: GCC would first load what all tokens begin with, and spill it.
-  static Int now(Int value) {
-    asm volatile("" : "+v"(value));
-    return value;
-  }
+  static Int now(Int value) { return avx512::now(value); }
   static Int multiply(Int sum, Int values, Int x) { return _mm512_dpbusd_epi32(sum, values, x); }
   static Int add_sums(Int a, Int b) { return add_32(a, b); }
   template <int kGroups>

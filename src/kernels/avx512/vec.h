@@ -11,6 +11,14 @@ inline __m512 load_f16(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
+// A value where it is written: GCC would first load what many sums begin with, or store sums at every step.
+inline __m512i now(__m512i value) {
+#if !defined(FIELDPRINT_EMULATE_AVX512)  // there it is two registers
+  asm("" : "+v"(value));
+#endif
+  return value;
+}
+
 // exp_f32 of base/math.h, operation by operation, of N vectors in step.
 template <int N>
 inline void exp(__m512 (&x)[N]) {
