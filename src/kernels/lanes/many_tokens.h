@@ -11,8 +11,7 @@ constexpr int kPanelBlocks = kFineWord,
               kNarrowPanel = kPanelBlocks / 2;  // narrow: leaves room in L1 for what comes next
 constexpr int kNarrowTokens = 8;                // up to here memory matters more
 constexpr int kPanelGroups = 2;                 // row groups of a panel: they share each load of an activation
-constexpr int kFineTile = 4;                    // tokens whose low parts of one block pass together
-constexpr int kSharedFine = 32;                 // from so many tokens on they often have a fine block in common
+constexpr int kFineTile = 4;                    // tokens whose low parts of one block pass together, at most
 
 // Tokens of a tile: a scale that comes last wants sums of its own.
 template <class F, class V>
@@ -129,29 +128,28 @@ inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int
   }
 }
 
-// The low parts of a token group's fine blocks, block after block, `width` tokens at a time: copies, so that they are
-// one stream beside every panel. Where fewer tokens are left the last one is there again.
+// The low parts of a token group's fine blocks, block after block, copies, so that they are one stream beside every
+// panel; up to kFineTile tokens of a block are a tile.
 template <class F, class V>
 struct FineTiles {
   struct Tile {
-    int32_t block;
-    uint8_t token[kFineTile];
+    int32_t block, first, count;  // [first, first + count) of low and token
   };
-  static constexpr int64_t kBytes = sizeof(Tile) + sizeof(int8_t) * 32 + sizeof(float) * 2 + sizeof(int16_t) * 6;
-  uint32_t width;
-  Tile* tiles;    // [tiles + 1]; the last is of no block
-  Quantized low;  // [tiles, width] blocks
+  static constexpr int64_t kBytes = sizeof(Tile) + sizeof(float) * 2 + sizeof(int16_t) * 6 + 32 + sizeof(uint8_t);
+  Tile* tiles;     // [tiles + 1]; the last is of no block
+  Quantized low;   // blocks
+  uint8_t* token;  // whose they are
 
-  // `memory` holds kBytes for each block of each token, these rounded up to whole tiles, and 64 more.
-  FineTiles(const Activations& x, int k, int tokens, std::byte* memory)
-      : width(tokens < kSharedFine ? 1 : kFineTile), tiles(reinterpret_cast<Tile*>(memory)) {
+  // `memory` holds kBytes for each block of each token and 64 more.
+  FineTiles(const Activations& x, int k, int tokens, std::byte* memory) : tiles(reinterpret_cast<Tile*>(memory)) {
     const int blocks = k / 32, words = Activations::fine_words(k);
-    const int64_t most = int64_t{blocks} * ((static_cast<uint32_t>(tokens) + width - 1) / width * width);
+    const int64_t most = int64_t{blocks} * tokens;
     low.d = reinterpret_cast<float*>(tiles + most + 1);
     low.sum = low.d + most;
     low.parts = reinterpret_cast<int16_t*>(low.sum + most);
     low.pairs = low.parts + 2 * most;
     low.q = reinterpret_cast<int8_t*>(low.pairs + 4 * most);
+    token = reinterpret_cast<uint8_t*>(low.q + 32 * most);
     const auto for_fine = [&](auto&& task) {
       for (int t = 0; t < tokens; ++t) {
         for (int w = 0; w < words; ++w) {
@@ -161,27 +159,23 @@ struct FineTiles {
         }
       }
     };
-    uint32_t slot[kMaxRow / 32];  // where a block's next token goes; first how many it has
+    int32_t slot[kMaxRow / 32];  // where a block's next token goes; first how many it has
     for (int b = 0; b < blocks; ++b) slot[b] = 0;
     for_fine([&](int, int b) { ++slot[b]; });
     Tile* tile = tiles;
+    int32_t at = 0;
     for (int b = 0; b < blocks; ++b) {
-      const uint32_t count = slot[b];
-      slot[b] = static_cast<uint32_t>(tile - tiles) * width;
-      for (uint32_t i = 0; i < count; i += width) tile++->block = b;
+      const int32_t end = at + slot[b];
+      slot[b] = at;
+      for (; at < end; at += tile++->count) *tile = {b, at, end - at < kFineTile ? end - at : kFineTile};
     }
     tile->block = blocks;
-    const auto token = [&](uint32_t at) -> uint8_t& { return tiles[at / width].token[at % width]; };
-    const auto add = [&](int t, int b) {
-      const uint32_t at = slot[b]++;
-      token(at) = static_cast<uint8_t>(t);
-      copy(x.low.from(t, k).skip(b), low.skip(at));
-    };
-    for_fine(add);
-    for (int b = 0; b < blocks; ++b) {
-      while (slot[b] % width != 0) add(token(slot[b] - 1), b);
-    }
-    if constexpr (kBias<F, V> != 0) begin_runs<F, V, kWholeRuns<F, V>>(low.pairs, (tile - tiles) * width, low.pairs);
+    for_fine([&](int t, int b) {
+      const int32_t to = slot[b]++;
+      token[to] = static_cast<uint8_t>(t);
+      copy(x.low.from(t, k).skip(b), low.skip(to));
+    });
+    if constexpr (kBias<F, V> != 0) begin_runs<F, V, kWholeRuns<F, V>>(low.pairs, at, low.pairs);
   }
 
  private:
@@ -193,24 +187,35 @@ struct FineTiles {
   }
 };
 
-// The tiles from `at` on that lie in a panel of blocks [first, end): added to sums[token][row]. Returns the next one.
+// A tile of T tokens, added to sums[token][row], for a panel that begins with block `first`.
 template <class F, class V, int T>
-inline int64_t fine_pass(const Panel<V>* panel, int first, int end, const FineTiles<F, V>& fine, int64_t at,
-                         float* sums) {
+inline __attribute__((always_inline)) void fine_tile(const Panel<V>* panel, int first, const FineTiles<F, V>& fine,
+                                                     const typename FineTiles<F, V>::Tile& tile, float* sums) {
   constexpr int G = kPanelGroups;
-  for (; fine.tiles[at].block < end; ++at) {
-    const auto& tile = fine.tiles[at];
-    const auto sum = [&](int g, int t) { return sums + (tile.token[t] * G + g) * V::kLanes; };
-    typename V::Float acc[G][T];
-    for (int t = 0; t < T; ++t) {
-      for (int g = 0; g < G; ++g) acc[g][t] = V::load(sum(g, t), 0);
-    }
-    panel_block<F, V, T, true>(panel, tile.block - first, fine.low.skip(at * T), 32, acc);
-    for (int t = 0; t < T; ++t) {
-      for (int g = 0; g < G; ++g) V::store(sum(g, t), acc[g][t], 0);
-    }
+  const auto sum = [&](int g, int t) { return sums + (fine.token[tile.first + t] * G + g) * V::kLanes; };
+  typename V::Float acc[G][T];
+  for (int t = 0; t < T; ++t) {
+    for (int g = 0; g < G; ++g) acc[g][t] = V::load(sum(g, t), 0);
   }
-  return at;
+  panel_block<F, V, T, true>(panel, tile.block - first, fine.low.skip(tile.first), 32, acc);
+  for (int t = 0; t < T; ++t) {
+    for (int g = 0; g < G; ++g) V::store(sum(g, t), acc[g][t], 0);
+  }
+}
+
+// The tiles from `tile` on that lie in a panel of blocks [first, end). Returns the next one.
+template <class F, class V>
+inline const typename FineTiles<F, V>::Tile* fine_pass(const Panel<V>* panel, int first, int end,
+                                                       const FineTiles<F, V>& fine,
+                                                       const typename FineTiles<F, V>::Tile* tile, float* sums) {
+  static_assert(kFineTile == 4);
+  for (; tile->block < end; ++tile) {
+    if (tile->count == 1) fine_tile<F, V, 1>(panel, first, fine, *tile, sums);
+    else if (tile->count == 2) fine_tile<F, V, 2>(panel, first, fine, *tile, sums);
+    else if (tile->count == 3) fine_tile<F, V, 3>(panel, first, fine, *tile, sums);
+    else fine_tile<F, V, 4>(panel, first, fine, *tile, sums);
+  }
+  return tile;
 }
 
 template <class F, class V>
@@ -241,7 +246,7 @@ void many_tokens(const Matmul& args) {
     for (int row = args.row_begin; row < args.row_end; row += kRows) {
       const Rows<V> rows[G] = {{args, row}, {args, row + V::kLanes}};
       for (int i = 0; i < tokens * G; ++i) V::store(low + i * V::kLanes, V::zero_float(), 0);
-      int64_t at = 0;
+      const auto* tile_at = fine.tiles;
       for (int b0 = 0; b0 < blocks; b0 += width) {
         const int count = blocks - b0 < width ? blocks - b0 : width;
         // The next rows' blocks are asked for meanwhile: half while the panel is filled, half while it is first used.
@@ -263,8 +268,7 @@ void many_tokens(const Matmul& args) {
         if (t + 3 == tokens) tile.template operator()<3>();
         else if (t + 2 == tokens) tile.template operator()<2>();
         else if (t + 1 == tokens) tile.template operator()<1>();
-        at = fine.width == 1 ? fine_pass<F, V, 1>(panel, b0, b0 + count, fine, at, low)
-                             : fine_pass<F, V, kFineTile>(panel, b0, b0 + count, fine, at, low);
+        tile_at = fine_pass<F, V>(panel, b0, b0 + count, fine, tile_at, low);
       }
       for (int t = 0; t < tokens; ++t) {
         for (int g = 0; g < G; ++g) {
