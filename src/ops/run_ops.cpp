@@ -14,11 +14,13 @@
 namespace fieldprint {
 namespace {
 
-// Matrices are dealt to threads in pieces: rows for a group of tokens, kPieces a thread or more. Where few tokens pass,
-// the weights stream from memory, and a thread asks for the next piece's while it does one, so pieces may be small.
-// Where many do, a piece begins with their fine blocks (lanes/many_tokens.h), as long as a few rows take.
-constexpr int kStreamedTokens = 4, kStreamedPieces = 16, kPieces = 4;
-constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 128 << 10, kMostCached = 1024 << 10;  // bytes
+// Matrices are dealt to threads in pieces: rows for a group of tokens, kPieces a thread as far as their sizes allow.
+// Where few tokens pass, the weights stream from memory, and a thread asks for the next piece's while it does one, so
+// pieces may be small. Where many do, a piece begins with their fine blocks (lanes/many_tokens.h), as long as a few
+// rows take; these are cut finer only for kLeastPieces a thread.
+constexpr int kStreamedTokens = 4, kPieces = 16, kLeastPieces = 4;
+constexpr int64_t kLeastStreamed = 64 << 10, kMostStreamed = 128 << 10;  // bytes
+constexpr int64_t kLeastCached = 512 << 10, kMostCached = 2048 << 10;
 constexpr int kRowAlign = 32, kFloatRowAlign = 4;  // pieces begin at whole panels of every ISA, rows of float types
 constexpr int kTokenAlign = 8;                     // at whole tiles, and so do groups of tokens
 
@@ -425,15 +427,20 @@ class RunOpsImpl final : public RunOps {
   // Makes pieces_ of products_.
   void cut_products() {
     const int64_t threads = pool_.threads();
-    int64_t streamed = 0, cached = 0;  // bytes, pieces
+    int64_t streamed = 0, cached = 0;  // bytes
     for (const Product& p : products_) {
       if (p.tokens <= kStreamedTokens) streamed += p.tokens > 0 ? p.weight.bytes() : 0;
-      else cached += row_pieces(p.weight, kMostCached) * token_pieces(p);
+      else cached += p.weight.bytes() * token_pieces(p);
     }
     // Rather small pieces than threads without any.
-    const int64_t streamed_bytes = std::min(
-        std::clamp(streamed / (threads * kStreamedPieces), kLeastStreamed, kMostStreamed), streamed / threads + 1);
-    const int64_t finer = cached > 0 ? (threads * kPieces + cached - 1) / cached : 1;
+    const int64_t streamed_bytes =
+        std::min(std::clamp(streamed / (threads * kPieces), kLeastStreamed, kMostStreamed), streamed / threads + 1);
+    const int64_t cached_bytes = std::clamp(cached / (threads * kPieces), kLeastCached, kMostCached);
+    int64_t cached_pieces = 0;
+    for (const Product& p : products_) {
+      if (p.tokens > kStreamedTokens) cached_pieces += row_pieces(p.weight, cached_bytes) * token_pieces(p);
+    }
+    const int64_t finer = cached_pieces > 0 ? (threads * kLeastPieces + cached_pieces - 1) / cached_pieces : 1;
     pieces_.clear();
     // By tokens first: a thread goes through all rows for its share of them, which are the rows that for_rows() deals
     // it.
@@ -448,7 +455,7 @@ class RunOpsImpl final : public RunOps {
         const int64_t first = group * tokens;
         if (first >= p.tokens) continue;
         const int64_t count = p.tokens <= kStreamedTokens ? row_pieces(p.weight, streamed_bytes)
-                                                          : row_pieces(p.weight, kMostCached) * finer;
+                                                          : row_pieces(p.weight, cached_bytes) * finer;
         const int64_t align = p.weight.type->block_elements > 1 ? kRowAlign : kFloatRowAlign;
         const int64_t rows = ((p.weight.rows + count - 1) / count + align - 1) / align * align;
         for (int64_t r = 0; r < p.weight.rows; r += rows) {
