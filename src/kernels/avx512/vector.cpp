@@ -1,3 +1,4 @@
+// Row-wise work that gains by sixteen lanes; the rest is avx2/'s.
 #include "kernels/avx512/avx512.h"
 #include "kernels/avx512/vec.h"
 #include "kernels/scalar/scalar.h"

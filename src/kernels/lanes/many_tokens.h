@@ -106,7 +106,7 @@ inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int
 #pragma GCC unroll 1
     for (int b = first; b < end; ++b) {
       if (ahead != nullptr) ahead->template step<kAsked>();
-      panel_block<F, V, T, !kScaleLast<F>>(panel, b, x.skip(b), k, sum);
+      panel_block<F, V, T, false>(panel, b, x.skip(b), k, sum);
     }
   };
   if constexpr (kScaleLast<F>) {
@@ -229,7 +229,7 @@ void many_tokens(const Matmul& args) {
   auto* memory = reinterpret_cast<std::byte*>(low + kTokenGroup * kRows);
   constexpr int64_t kStarts = kBias<F, V> != 0 ? 2 * sizeof(uint32_t) : 0;  // of a block
   const int64_t room = (args.scratch + kScratchBytes - memory - 64) / ((FineTiles<F, V>::kBytes + kStarts) * blocks);
-  const int most = room < kTokenGroup ? static_cast<int>(room / kFineTile * kFineTile) : kTokenGroup;
+  const int most = room < kTokenGroup ? static_cast<int>(room / kWide * kWide) : kTokenGroup;
 
   for (int group = 0; group < args.tokens; group += most) {
     const int tokens = args.tokens - group < most ? args.tokens - group : most;
