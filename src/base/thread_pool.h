@@ -1,7 +1,7 @@
 // A fixed team of threads for short parallel loops: a decode step has some hundred of them, so a start and its barrier
-// cost about a microsecond on two cores, three on sixteen (bench/thread_pool_bench.cpp). The caller works too. A loop ends when its indices are done:
-// a worker that wakes late finds the gate closed and is not waited for, so more threads than cores cost next to
-// nothing.
+// cost about a microsecond on two cores, three on sixteen (bench/thread_pool_bench.cpp). The caller works too. A loop
+// ends when its indices are done: a worker that wakes late finds the gate closed and is not waited for, so more threads
+// than cores cost next to nothing.
 #pragma once
 
 #include <atomic>
