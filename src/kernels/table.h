@@ -28,7 +28,7 @@ inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above
 inline constexpr int kMaxGgmlTypes = 48;
 inline constexpr int kTokenGroup = 128;           // tokens that pass a matrix's bytes together: work is cut there
 inline constexpr int kMaxRow = 1 << 16;           // numbers in a row of a matrix
-inline constexpr size_t kScratchBytes = 2 << 20;  // what every thread lends to a kernel, 64-byte aligned
+inline constexpr size_t kScratchBytes = 4 << 20;  // what every thread lends to a kernel, 64-byte aligned
 
 // Matmul slots: kSlotQ4_1 and so on, the GGML type numbers.
 enum Slot : uint32_t {

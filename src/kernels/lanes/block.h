@@ -133,29 +133,29 @@ inline void add_run(typename V::Int* isum, typename V::Int sum, typename V::Int 
   else *isum = V::template add<F::kGroups>(*isum, sum, factor);
 }
 
-// sum[g][t] += words [first, first + kCount) of a block of G row groups with those at x of T tokens, k numbers each.
+// sum[g][t] += words [first, first + kCount) of a block of G row groups with those at x of T tokens side by side.
 template <class F, class V, int G, int T, int kCount>
 inline __attribute__((always_inline)) void multiply_words(const typename V::Int* const* values, int first,
                                                           const typename V::Int (*factor)[2], const Quantized& x,
-                                                          int64_t k, typename V::Int (*sum)[T]) {
+                                                          typename V::Int (*sum)[T]) {
 #pragma GCC unroll 8
   for (int i = first; i < first + kCount; ++i) {
     for (int t = 0; t < T; ++t) {
-      const typename V::Int word = V::broadcast(x.q + t * k + 4 * i);
+      const typename V::Int word = V::broadcast(x.skip(t).q + 4 * i);
       for (int g = 0; g < G; ++g) multiply_word<F, V>(&sum[g][t], values[g][i], word, factor[g][i / 4]);
     }
   }
 }
 
-// isum[g][t] = the integer sum of one block of G row groups with that at x of T tokens, k numbers each; x.pairs are
+// isum[g][t] = the integer sum of one block of G row groups with that at x of T tokens side by side; x.pairs are
 // begin_runs().
 template <class F, class V, int G, int T>
-inline void products(const typename V::Int* const* values, const typename V::Int* pair, const Quantized& x, int64_t k,
+inline void products(const typename V::Int* const* values, const typename V::Int* pair, const Quantized& x,
                      typename V::Int (*isum)[T]) {
   using Int = typename V::Int;
   constexpr int kRun = run_length<F, V>();
   const auto start = [&](int t, int i0) __attribute__((always_inline)) {
-    return kBias<F, V> == 0 ? V::zero() : V::broadcast(x.pairs + t * (k / 8) + i0 / 2);
+    return kBias<F, V> == 0 ? V::zero() : V::broadcast(x.skip(t).pairs + i0 / 2);
   };
   Int factor[G][2];
   for (int g = 0; g < G; ++g) {
@@ -166,12 +166,12 @@ inline void products(const typename V::Int* const* values, const typename V::Int
     for (int t = 0; t < T; ++t) {
       for (int g = 0; g < G; ++g) isum[g][t] = start(t, 4);
     }
-    multiply_words<F, V, G, T, 4>(values, 4, factor, x, k, isum);
+    multiply_words<F, V, G, T, 4>(values, 4, factor, x, isum);
     for (int t = 0; t < T; ++t) {
       const Int begin = V::add_32(V::dwords(kAbove), start(t, 0));
       for (int g = 0; g < G; ++g) isum[g][t] = V::add_32(V::template shift_left_32<16>(isum[g][t]), begin);
     }
-    multiply_words<F, V, G, T, 4>(values, 0, factor, x, k, isum);
+    multiply_words<F, V, G, T, 4>(values, 0, factor, x, isum);
     for (int g = 0; g < G; ++g) {
       const Int above = V::sub(V::zero(), V::template shift_left_32<kAboveBits>(factor[g][0]));
       for (int t = 0; t < T; ++t) isum[g][t] = V::madd_add(above, isum[g][t], pair[g]);
@@ -187,7 +187,7 @@ inline void products(const typename V::Int* const* values, const typename V::Int
     for (int t = 0; t < T; ++t) {
       for (int g = 0; g < G; ++g) sum[g][t] = start(t, i0);
     }
-    multiply_words<F, V, G, T, kRun>(values, i0, factor, x, k, sum);
+    multiply_words<F, V, G, T, kRun>(values, i0, factor, x, sum);
     for (int g = 0; g < G; ++g) {
       for (int t = 0; t < T; ++t) add_run<F, V>(&isum[g][t], sum[g][t], factor[g][i0 / 4]);
     }

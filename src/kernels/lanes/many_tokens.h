@@ -71,30 +71,30 @@ void fill_panel(const Rows<V>& rows, int first, int count, RowsAhead<F, V>* ahea
   }
 }
 
-// acc[g][t] + block b of a panel's row groups times that at x of T tokens, k numbers each; where not `kScaled`, less
-// the scale that comes last.
+// acc[g][t] + block b of a panel's row groups times that at x of T tokens side by side; where not `kScaled`, less the
+// scale that comes last.
 template <class F, class V, int T, bool kScaled>
-inline __attribute__((always_inline)) void panel_block(const Panel<V>* panel, int b, const Quantized& x, int k,
+inline __attribute__((always_inline)) void panel_block(const Panel<V>* panel, int b, const Quantized& x,
                                                        typename V::Float (*acc)[T]) {
   constexpr int G = kPanelGroups;
   const typename V::Int* const values[G] = {panel[0].values[b], panel[1].values[b]};
   const typename V::Int pair[G] = {panel[0].scales.pair[b], panel[1].scales.pair[b]};
   typename V::Int isum[G][T];
-  products<F, V, G, T>(values, pair, x, k, isum);
+  products<F, V, G, T>(values, pair, x, isum);
   for (int t = 0; t < T; ++t) {
     for (int g = 0; g < G; ++g) {
       const auto& s = panel[g].scales;
-      const Quantized at = x.from(t, k);
+      const Quantized at = x.skip(t);
       acc[g][t] = kScaled ? absorb<F, V>(acc[g][t], isum[g][t], s.d[b], s.m[b], s.min_pair[b], at)
                           : absorb_unscaled<F, V>(acc[g][t], isum[g][t], s.d[b], s.m[b], s.min_pair[b], at);
     }
   }
 }
 
-// T tokens, the first at x and its sums in y, times a panel of `count` blocks. `fresh`: y holds nothing yet.
+// A tile of T tokens, its blocks at x and its sums in y, times a panel of `count` blocks. `fresh`: y holds nothing yet.
 template <class F, class V, int T>
-inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int k, const Rows<V>* rows, bool fresh,
-                       float* y, int64_t y_stride, RowsAhead<F, V>* ahead) {
+inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, const Rows<V>* rows, bool fresh, float* y,
+                       int64_t y_stride, RowsAhead<F, V>* ahead) {
   constexpr int G = kPanelGroups;
   typename V::Float acc[G][T];
   for (int g = 0; g < G; ++g) {
@@ -106,7 +106,7 @@ inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int
 #pragma GCC unroll 1
     for (int b = first; b < end; ++b) {
       if (ahead != nullptr) ahead->template step<kAsked>();
-      panel_block<F, V, T, false>(panel, b, x.skip(b), k, sum);
+      panel_block<F, V, T, false>(panel, b, x.skip(b * T), sum);
     }
   };
   if constexpr (kScaleLast<F>) {
@@ -128,6 +128,58 @@ inline void panel_tile(const Panel<V>* panel, int count, const Quantized& x, int
   }
 }
 
+constexpr int64_t kCopyBytes = 32 + sizeof(float) * 2 + sizeof(int16_t) * 6;  // of a block
+
+// Room for `blocks` blocks at *memory, which moves on.
+inline Quantized take_blocks(std::byte** memory, int64_t blocks) {
+  Quantized to;
+  to.q = reinterpret_cast<int8_t*>(*memory);
+  to.d = reinterpret_cast<float*>(to.q + 32 * blocks);
+  to.sum = to.d + blocks;
+  to.pairs = reinterpret_cast<int16_t*>(to.sum + blocks);
+  to.parts = to.pairs + 4 * blocks;
+  *memory += kCopyBytes * blocks;
+  return to;
+}
+
+// What F reads of a block.
+template <class F, class V>
+inline void copy_block(const Quantized& from, const Quantized& to) {
+  __builtin_memcpy(to.q, from.q, 32);
+  *to.d = *from.d;
+  if constexpr (kBias<F, V> != 0) __builtin_memcpy(to.pairs, from.pairs, sizeof(int16_t) * 4);
+  if constexpr (F::kMin && F::kGroups == 2) __builtin_memcpy(to.parts, from.parts, sizeof(int16_t) * 2);
+  if constexpr (F::kMin && F::kGroups == 1) *to.sum = *from.sum;
+}
+
+// f<T>(t) for each tile of a token group: T tokens from t on.
+template <class F, class V, class Function>
+inline __attribute__((always_inline)) void for_tiles(int tokens, Function&& f) {
+  constexpr int kWide = kTile<F, V>;
+  int t = 0;
+  for (; t + kWide <= tokens; t += kWide) f.template operator()<kWide>(t);
+  if (kWide > 4 && t + 4 <= tokens) f.template operator()<4>(t), t += 4;
+  if (t + 3 == tokens) f.template operator()<3>(t);
+  else if (t + 2 == tokens) f.template operator()<2>(t);
+  else if (t + 1 == tokens) f.template operator()<1>(t);
+}
+
+// A token group's blocks in the order in which tiles read them, so that all is one stream whatever a row's length: tile
+// after tile, block after block, its tokens side by side.
+template <class F, class V>
+Quantized pack_tiles(const Quantized& x, int k, int tokens, std::byte** memory) {
+  const int64_t blocks = k / 32;
+  const Quantized tiles = take_blocks(memory, blocks * tokens);
+  for_tiles<F, V>(tokens, [&]<int T>(int first) {
+    Quantized to = tiles.skip(first * blocks);
+    for (int64_t b = 0; b < blocks; ++b, to = to.skip(T)) {
+      for (int t = 0; t < T; ++t) copy_block<F, V>(x.from(first + t, k).skip(b), to.skip(t));
+    }
+  });
+  if constexpr (kBias<F, V> != 0) begin_runs<F, V, kWholeRuns<F, V>>(tiles.pairs, blocks * tokens, tiles.pairs);
+  return tiles;
+}
+
 // The low parts of a token group's fine blocks, block after block, copies, so that they are one stream beside every
 // panel; up to kFineTile tokens of a block are a tile.
 template <class F, class V>
@@ -135,7 +187,7 @@ struct FineTiles {
   struct Tile {
     int32_t block, first, count;  // [first, first + count) of low and token
   };
-  static constexpr int64_t kBytes = sizeof(Tile) + sizeof(float) * 2 + sizeof(int16_t) * 6 + 32 + sizeof(uint8_t);
+  static constexpr int64_t kBytes = sizeof(Tile) + kCopyBytes + sizeof(uint8_t);
   Tile* tiles;     // [tiles + 1]; the last is of no block
   Quantized low;   // blocks
   uint8_t* token;  // whose they are
@@ -144,12 +196,9 @@ struct FineTiles {
   FineTiles(const Activations& x, int k, int tokens, std::byte* memory) : tiles(reinterpret_cast<Tile*>(memory)) {
     const int blocks = k / 32, words = Activations::fine_words(k);
     const int64_t most = int64_t{blocks} * tokens;
-    low.d = reinterpret_cast<float*>(tiles + most + 1);
-    low.sum = low.d + most;
-    low.parts = reinterpret_cast<int16_t*>(low.sum + most);
-    low.pairs = low.parts + 2 * most;
-    low.q = reinterpret_cast<int8_t*>(low.pairs + 4 * most);
-    token = reinterpret_cast<uint8_t*>(low.q + 32 * most);
+    memory += (most + 1) * static_cast<int64_t>(sizeof(Tile));
+    low = take_blocks(&memory, most);
+    token = reinterpret_cast<uint8_t*>(memory);
     const auto for_fine = [&](auto&& task) {
       for (int t = 0; t < tokens; ++t) {
         for (int w = 0; w < words; ++w) {
@@ -173,17 +222,9 @@ struct FineTiles {
     for_fine([&](int t, int b) {
       const int32_t to = slot[b]++;
       token[to] = static_cast<uint8_t>(t);
-      copy(x.low.from(t, k).skip(b), low.skip(to));
+      copy_block<F, V>(x.low.from(t, k).skip(b), low.skip(to));
     });
     if constexpr (kBias<F, V> != 0) begin_runs<F, V, kWholeRuns<F, V>>(low.pairs, at, low.pairs);
-  }
-
- private:
-  static void copy(const Quantized& from, const Quantized& to) {
-    __builtin_memcpy(to.q, from.q, 32);
-    __builtin_memcpy(to.parts, from.parts, sizeof(int16_t) * 2);
-    if constexpr (kBias<F, V> != 0) __builtin_memcpy(to.pairs, from.pairs, sizeof(int16_t) * 4);
-    *to.d = *from.d, *to.sum = *from.sum;
   }
 };
 
@@ -197,7 +238,7 @@ inline __attribute__((always_inline)) void fine_tile(const Panel<V>* panel, int 
   for (int t = 0; t < T; ++t) {
     for (int g = 0; g < G; ++g) acc[g][t] = V::load(sum(g, t), 0);
   }
-  panel_block<F, V, T, true>(panel, tile.block - first, fine.low.skip(tile.first), 32, acc);
+  panel_block<F, V, T, true>(panel, tile.block - first, fine.low.skip(tile.first), acc);
   for (int t = 0; t < T; ++t) {
     for (int g = 0; g < G; ++g) V::store(sum(g, t), acc[g][t], 0);
   }
@@ -227,20 +268,14 @@ void many_tokens(const Matmul& args) {
   auto* panel = reinterpret_cast<Panel<V>*>(args.scratch);
   auto* low = reinterpret_cast<float*>(panel + G);  // [kTokenGroup][kRows]: sums
   auto* memory = reinterpret_cast<std::byte*>(low + kTokenGroup * kRows);
-  constexpr int64_t kStarts = kBias<F, V> != 0 ? 2 * sizeof(uint32_t) : 0;  // of a block
-  const int64_t room = (args.scratch + kScratchBytes - memory - 64) / ((FineTiles<F, V>::kBytes + kStarts) * blocks);
+  const int64_t room = (args.scratch + kScratchBytes - memory - 64) / ((kCopyBytes + FineTiles<F, V>::kBytes) * blocks);
   const int most = room < kTokenGroup ? static_cast<int>(room / kWide * kWide) : kTokenGroup;
 
   for (int group = 0; group < args.tokens; group += most) {
     const int tokens = args.tokens - group < most ? args.tokens - group : most;
-    Activations x = args.x.from(group, args.k);
+    const Activations x = args.x.from(group, args.k);
     std::byte* free = memory;
-    if constexpr (kStarts > 0) {
-      auto* const starts = reinterpret_cast<int16_t*>(memory);
-      begin_runs<F, V, kWholeRuns<F, V>>(x.high.pairs, int64_t{tokens} * blocks, starts);
-      x.high.pairs = starts;
-      free += int64_t{tokens} * blocks * kStarts;
-    }
+    const Quantized tiles = pack_tiles<F, V>(x.high, args.k, tokens, &free);
     float* const y = args.y + group * args.y_stride;
     const FineTiles<F, V> fine(x, args.k, tokens, free);
     for (int row = args.row_begin; row < args.row_end; row += kRows) {
@@ -257,17 +292,10 @@ void many_tokens(const Matmul& args) {
                       args.row_bytes, 0, count};
         }
         for (int g = 0; g < G; ++g) fill_panel<F, V>(rows[g], b0, count, &ahead[0], panel + g);
-        int t = 0;
-        const auto tile = [&]<int T>() {
-          panel_tile<F, V, T>(panel, count, x.high.from(t, args.k).skip(b0), args.k, rows, b0 == 0,
-                              y + t * args.y_stride, args.y_stride, t < V::kTile ? &ahead[1] : nullptr);
-          t += T;
-        };
-        while (t + kWide <= tokens) tile.template operator()<kWide>();
-        if (kWide > 4 && t + 4 <= tokens) tile.template operator()<4>();
-        if (t + 3 == tokens) tile.template operator()<3>();
-        else if (t + 2 == tokens) tile.template operator()<2>();
-        else if (t + 1 == tokens) tile.template operator()<1>();
+        for_tiles<F, V>(tokens, [&]<int T>(int t) {
+          panel_tile<F, V, T>(panel, count, tiles.skip(t * blocks + b0 * T), rows, b0 == 0, y + t * args.y_stride,
+                              args.y_stride, t < V::kTile ? &ahead[1] : nullptr);
+        });
         tile_at = fine_pass<F, V>(panel, b0, b0 + count, fine, tile_at, low);
       }
       for (int t = 0; t < tokens; ++t) {
