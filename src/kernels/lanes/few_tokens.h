@@ -6,15 +6,15 @@
 namespace fieldprint {
 namespace {
 
-constexpr int64_t kFurther = 13 << 10;  // bytes from what the first cache is asked for to what the second is
+constexpr int64_t kFurther = 18 << 10;  // bytes from the next rows' lines to others that are asked for with them
 
 // The lines of a part that half kSlot of kSlots has fetched: a prefetch is lost where too many are under way, so every
 // half asks for a few. Lines further on come into the second cache, which keeps more of them under way.
-template <int kLines, int kSlot, int kSlots, class Line>
+template <class V, int kLines, int kSlot, int kSlots, class Line>
 inline __attribute__((always_inline)) void fetch(Line&& line) {
 #pragma GCC unroll 16
   for (int i = kLines * kSlot / kSlots; i < kLines * (kSlot + 1) / kSlots; ++i) {
-    __builtin_prefetch(line(i));
+    __builtin_prefetch(line(i), 0, V::kNextRows);
     __builtin_prefetch(line(i) + kFurther, 0, 2);
   }
 }
@@ -83,7 +83,7 @@ inline __attribute__((always_inline)) void few_part(const Rows<V>& rows, int64_t
   repeat<F::kChunks>([&]<int C>() __attribute__((always_inline)) {
     F::template read<C>(rows, offset, part, raw);
     repeat<F::kYield>([&]<int Y>() __attribute__((always_inline)) {
-      fetch<(kPartBytes + 63) / 64, C * F::kYield + Y, F::kChunks * F::kYield>(
+      fetch<V, (kPartBytes + 63) / 64, C * F::kYield + Y, F::kChunks * F::kYield>(
           [&](int i) { return next + part * kPartBytes + 64 * i; });
       constexpr int kHalf = F::half(C, Y), kBlock = kHalf / 2;
       const Int factor = half_factor<F, V>(scales.pair[first + kBlock], kHalf % 2 == 1);
