@@ -112,7 +112,7 @@ void ThreadPool::drain(int thread) {
 void ThreadPool::deal(int64_t count) {
   assert(count < int64_t{1} << 32);
   for (int64_t s = 0; s < shares_; ++s)
-    share_[s].left.store(range(count * s / shares_, count * (s + 1) / shares_), std::memory_order_relaxed);
+    share_[s].left.store(range(first_of(s, count), first_of(s + 1, count)), std::memory_order_relaxed);
 }
 
 // An index nobody has, the first of the thread's own share or the last of another's; -1: there is none.

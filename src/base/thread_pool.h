@@ -33,6 +33,14 @@ class ThreadPool {
   void rehearse(int threads) { rehearsal_ = {.threads = threads}; }
   const Rehearsal& rehearsal() const { return rehearsal_; }
 
+  // What `thread` will most likely do after index i of `count`; -1: nobody knows.
+  int64_t after(int64_t i, int64_t count, int thread) const {
+    if (threads() == 1 || rehearsal_.threads > 0) return i + 1 < count ? i + 1 : -1;
+    const int64_t share = ((i + 1) * shares_ + count - 1) / count - 1;  // that i is of
+    if (share == thread % shares_) return i + 1 < first_of(share + 1, count) ? i + 1 : -1;
+    return i > first_of(share, count) ? i - 1 : -1;
+  }
+
   // Calls task(i, thread) once for every i in [0, count) and returns when all are done. Indices are dealt one by one: a
   // thread goes through a share of its own in order, so that what it will do next is likely the index after, and then
   // takes from the ends of the others'. One caller at a time. `thread` is in [0, threads()). The task must not throw.
@@ -62,6 +70,7 @@ class ThreadPool {
   void drain(int thread);
   void deal(int64_t count);
   int64_t claim(int thread);
+  int64_t first_of(int64_t share, int64_t count) const { return count * share / shares_; }
 
   // A line of its own each, so that threads that start or end together do not queue for one.
   struct alignas(64) Line {

@@ -54,6 +54,30 @@ TEST(ThreadPool, EveryThreadGetsWorkWhereThereAreCores) {
   EXPECT_EQ(met.load(), threads);
 }
 
+// What a thread was foreseen to do next it did, unless another was faster.
+TEST(ThreadPool, AThreadKnowsWhatComesAfter) {
+  constexpr int64_t kCount = 100;
+  for (const int threads : {1, 2, 3, 16}) {
+    ThreadPool pool(threads);
+    std::vector<int> who(kCount);
+    std::vector<std::vector<int64_t>> done(static_cast<size_t>(threads));
+    pool.run(kCount, [&](int64_t i, int thread) {
+      who[static_cast<size_t>(i)] = thread;
+      done[static_cast<size_t>(thread)].push_back(i);
+    });
+    for (int t = 0; t < threads; ++t) {
+      const std::vector<int64_t>& mine = done[static_cast<size_t>(t)];
+      for (size_t n = 0; n < mine.size(); ++n) {
+        const int64_t after = pool.after(mine[n], kCount, t);
+        ASSERT_LT(after, kCount);
+        if (after < 0 || (n + 1 < mine.size() && mine[n + 1] == after)) continue;
+        EXPECT_NE(who[static_cast<size_t>(after)], t) << mine[n] << " of " << threads;
+      }
+    }
+    EXPECT_EQ(pool.after(0, kCount, 0), 1);
+  }
+}
+
 TEST(ThreadPool, ARehearsalDealsToThreadsThatAreNotThere) {
   ThreadPool pool(1);
   pool.rehearse(4);
