@@ -15,7 +15,7 @@ struct Vec {
   static constexpr int kLanes = 8;
   static constexpr int kTile = 4;  // tokens: with two row groups, eight sums in registers
   static constexpr int few(int groups) { return groups == 1 ? 3 : 2; }  // see few_tokens()
-  static constexpr int kNextRows = 3;                                   // prefetched into the first cache
+  static constexpr int kNextRows = 3;                                   // into the first cache; see fetch()
   static constexpr int kSignedBias = 0;
   static constexpr int kSignedRun = 8;
   // How many pairs of products of numbers up to `most` with bytes up to 127 the 16 bits of a sum hold: 8, 4, 2.

@@ -16,7 +16,7 @@ struct Vec {
   static constexpr int kLanes = 16;
   static constexpr int kTile = 8;                  // tokens: with two row groups, sixteen sums in registers
   static constexpr int few(int) { return kTile; }  // see few_tokens()
-  static constexpr int kNextRows = 2;              // prefetched into the second cache: they would fill the first
+  static constexpr int kNextRows = 2;              // into the second cache: they would fill the first; see fetch()
   static constexpr int kSignedBias = 128;
   static constexpr int kSignedRun = 8;
   static constexpr int run(int) { return 8; }

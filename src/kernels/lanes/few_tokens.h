@@ -9,7 +9,8 @@ namespace {
 constexpr int64_t kFurther = 18 << 10;  // bytes from the next rows' lines to others that are asked for with them
 
 // The lines of a part that half kSlot of kSlots has fetched: a prefetch is lost where too many are under way, so every
-// half asks for a few. Lines further on come into the second cache, which keeps more of them under way.
+// half asks for a few. Lines further on come into the second cache, which keeps more of them under way; the next rows'
+// where V says (V::kNextRows, a locality of __builtin_prefetch).
 template <class V, int kLines, int kSlot, int kSlots, class Line>
 inline __attribute__((always_inline)) void fetch(Line&& line) {
 #pragma GCC unroll 16

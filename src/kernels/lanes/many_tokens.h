@@ -1,5 +1,5 @@
-// Many tokens: the bytes of two row groups are kept in a panel, which stays in L1 while all tokens pass in tiles, and
-// after them the low parts of the fine blocks.
+// Many tokens: the bytes of two row groups are kept in a panel, which stays in the nearest caches while all tokens pass
+// in tiles, and after them the low parts of the fine blocks.
 #pragma once
 
 #include "kernels/lanes/block.h"
