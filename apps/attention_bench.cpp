@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "command.h"
+#include "fieldprint/bench.h"
 #include "fieldprint/error.h"
-#include "fieldprint/evaluate.h"
 #include "options.h"
 #include "output.h"
 #include "signals.h"

@@ -1,4 +1,6 @@
 // `fieldprint bench`: how fast a model runs, and what share that is of what the machine could do.
+#include "fieldprint/bench.h"
+
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -6,8 +8,7 @@
 
 #include "command.h"
 #include "fieldprint/error.h"
-#include "fieldprint/evaluate.h"
-#include "fieldprint/quantize.h"
+#include "fieldprint/synth.h"
 #include "options.h"
 #include "output.h"
 #include "profile.h"

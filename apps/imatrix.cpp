@@ -6,7 +6,7 @@
 
 #include "command.h"
 #include "fieldprint/error.h"
-#include "fieldprint/evaluate.h"
+#include "fieldprint/importance.h"
 #include "files.h"
 #include "options.h"
 #include "output.h"

@@ -1,5 +1,7 @@
 // `fieldprint observe`: what one layer does with a text, as a picture: the attention of every head side by side, or the
 // experts that each token chose.
+#include "fieldprint/observe.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 
 #include "command.h"
 #include "fieldprint/error.h"
-#include "fieldprint/evaluate.h"
 #include "files.h"
 #include "options.h"
 #include "output.h"

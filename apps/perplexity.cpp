@@ -1,11 +1,12 @@
 // `fieldprint perplexity`: how well a model predicts a text.
+#include "fieldprint/perplexity.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
 #include "command.h"
 #include "fieldprint/error.h"
-#include "fieldprint/evaluate.h"
 #include "files.h"
 #include "options.h"
 #include "output.h"

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "fieldprint/evaluate.h"
+#include "fieldprint/bench.h"
 #include "fieldprint/session.h"
 
 namespace fieldprint::cli {

@@ -1,4 +1,6 @@
 // `fieldprint synth`: a model of a known shape with random weights.
+#include "fieldprint/synth.h"
+
 #include <fmt/format.h>
 
 #include <chrono>
@@ -6,7 +8,6 @@
 
 #include "command.h"
 #include "fieldprint/error.h"
-#include "fieldprint/quantize.h"
 #include "options.h"
 #include "output.h"
 #include "signals.h"

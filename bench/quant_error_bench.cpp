@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "engine/importance.h"
 #include "gguf/gguf.h"
+#include "make/importance.h"
 #include "quant/type.h"
 
 using namespace fieldprint;

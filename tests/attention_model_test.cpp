@@ -9,8 +9,8 @@
 #include "attention/kind.h"
 #include "fieldprint/error.h"
 #include "fieldprint/model.h"
-#include "fieldprint/quantize.h"
 #include "fieldprint/session.h"
+#include "fieldprint/synth.h"
 
 namespace fieldprint {
 namespace {

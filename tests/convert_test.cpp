@@ -13,6 +13,7 @@
 #include "fieldprint/model.h"
 #include "fieldprint/quantize.h"
 #include "fieldprint/session.h"
+#include "fieldprint/synth.h"
 #include "gguf/gguf.h"
 
 namespace fieldprint {

@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "engine/loaded_model.h"
-#include "fieldprint/quantize.h"
 #include "fieldprint/session.h"
+#include "fieldprint/synth.h"
 #include "ops/run_ops.h"
 
 namespace fieldprint {

@@ -1,5 +1,4 @@
-// Sequences of tokens on a model. Session: one, fed, continued, cut back; one thread at a time. Scheduler: many that
-// share each pass over the weights; any thread may submit.
+// One sequence of tokens on a model: fed, continued, cut back, saved. A session belongs to one thread at a time.
 #pragma once
 
 #include <atomic>
@@ -11,7 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "fieldprint/labels.h"
 #include "fieldprint/model.h"
+#include "fieldprint/profile.h"
 #include "fieldprint/sampling.h"
 
 namespace fieldprint {
@@ -19,52 +20,6 @@ namespace fieldprint {
 enum class Executor {
   kRun,        // the fast path
   kReference,  // float64, slow and obvious: the oracle
-};
-
-// Where the time of steps went. An op's own time, bytes and operations: those of ops inside it are their own rows.
-struct ProfileRow {
-  std::string phase;  // "prefill": steps that carried more than one token of a sequence; "decode": the others
-  std::string op;     // "linear ffn_down", "attend" ...; "step" is what no op accounts for
-  int layer = -1;     // -1: of none, or of all in by_op()
-  uint64_t calls = 0;
-  double seconds = 0;
-  uint64_t bytes = 0;                                  // weights, keys and values read
-  uint64_t int8_operations = 0, float_operations = 0;  // a product and a sum are two
-};
-
-// Given to sessions by their options; one step at a time may write to it.
-class Profile {
- public:
-  static std::shared_ptr<Profile> create();
-  virtual ~Profile() = default;
-  virtual void clear() = 0;
-  virtual std::vector<ProfileRow> by_op() const = 0;     // phase by phase, the longest first
-  virtual std::vector<ProfileRow> by_layer() const = 0;  // phase by phase, op is empty
-  virtual std::string trace() const = 0;                 // every op in Chrome's trace event format (JSON)
-};
-
-// Whose words a part of the context is.
-enum class SpanKind { kText, kSystem, kUser, kTool, kRetrieved, kGenerated, kAnchor };
-std::string_view span_kind_name(SpanKind kind);  // "text" (nothing was said of it), "system", "user" ...
-
-struct SpanLabel {
-  SpanKind kind = SpanKind::kText;
-  std::string source = {};  // what tells it apart: a file, a function, a URL
-  int clearance = 0;        // sessions of a lower one are as if it did not exist
-  bool operator==(const SpanLabel&) const = default;
-};
-
-struct LabelledTokens {
-  SpanLabel label;
-  std::vector<TokenId> tokens;
-};
-
-// A page of keys and values. It holds positions of one span only.
-struct PageInfo {
-  int begin = 0, end = 0;  // positions
-  SpanLabel label;
-  bool pinned = false, shared = false;  // never evicted; held by other sessions too
-  std::string hash;                     // content hash chain, 64 hex digits (docs/labels.md)
 };
 
 struct SessionOptions {
@@ -179,66 +134,6 @@ class Session {
   Generation answer(bool prompt_empty, const std::function<int(const Progress&)>& assign,
                     const SamplingOptions& sampling, const std::function<void(std::string_view)>& on_text,
                     const std::atomic<bool>* cancel, const Progress& progress);
-  std::unique_ptr<State> state_;
-};
-
-// ---- Many sequences in one step
-
-struct SchedulerOptions {
-  SessionOptions session;      // of every stream; chunk: prefill tokens a step, of all streams together
-  int streams = 16;            // at most in a step; the others wait, first come first served
-  int waiting = 256;           // requests at most that wait; more are refused
-  int chunk_with_decode = 64;  // prefill tokens of a step that others' decode tokens wait for
-  int kept = 4;                // ended sequences that stay, for prompts that begin like one of them
-};
-
-struct Request {
-  std::vector<TokenId> prompt;
-  SamplingOptions sampling;
-  // Called on the scheduler's thread, which all streams wait for. What it throws ends this stream alone.
-  std::function<void(std::string_view)> on_text;
-  std::function<void()> on_done;  // called last, once; must not throw
-};
-
-// A request under way; copies are the same one. It may outlive the scheduler.
-class Stream {
- public:
-  void cancel();  // before the next step; the answer so far stands
-  bool done() const;
-  // Waits until it is done. Throws what ended the stream, where that was an exception.
-  Generation wait() const;
-
- private:
-  friend class Scheduler;
-  struct State;
-  explicit Stream(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  std::shared_ptr<State> state_;
-};
-
-struct SchedulerStats {
-  int running = 0, waiting = 0;
-  uint64_t steps = 0, prefill_tokens = 0, decode_tokens = 0, reused_tokens = 0, bytes_read = 0;
-};
-
-// Every step carries the next token of each stream that decodes and a bounded chunk of the prompts that wait, dealt
-// evenly: a long prompt holds up neither answers nor short prompts. A stream's tokens, text and logits are bit by bit
-// those that Session::generate gives alone, whoever else runs. A prompt that begins like another stream's shares its
-// pages. A thread of its own does the steps; sessions of the same model may run beside it.
-class Scheduler {
- public:
-  // Throws Error kUsage.
-  explicit Scheduler(std::shared_ptr<const Model> model, const SchedulerOptions& options = {});
-  ~Scheduler();  // cancels what runs or waits
-  Scheduler(const Scheduler&) = delete;
-  Scheduler& operator=(const Scheduler&) = delete;
-
-  // From any thread. Throws Error kBadInput (empty prompt, id outside the vocabulary), kUsage (sampling), kLimit
-  // (prompt longer than the context, too many waiting); the other streams do not notice.
-  Stream submit(Request request);
-  SchedulerStats stats() const;
-
- private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -9,8 +9,8 @@
 #include "base/rng.h"
 #include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
-#include "fieldprint/quantize.h"
 #include "fieldprint/session.h"
+#include "fieldprint/synth.h"
 #include "support/tiny_model.h"
 
 namespace fieldprint {

@@ -1,3 +1,5 @@
+#include "fieldprint/scheduler.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -5,8 +7,8 @@
 #include <future>
 
 #include "fieldprint/error.h"
-#include "fieldprint/quantize.h"
 #include "fieldprint/session.h"
+#include "fieldprint/synth.h"
 #include "support/tiny_model.h"
 
 namespace fieldprint {

@@ -37,11 +37,6 @@ struct VisibleTokens {
 
 }  // namespace
 
-std::string_view span_kind_name(SpanKind kind) {
-  constexpr std::string_view kNames[] = {"text", "system", "user", "tool", "retrieved", "generated", "anchor"};
-  return kNames[static_cast<size_t>(kind)];
-}
-
 struct Session::State {
   // A session and its forks: the anchor is theirs in common.
   struct Family {

@@ -4,6 +4,11 @@
 
 namespace fieldprint {
 
+std::string_view span_kind_name(SpanKind kind) {
+  constexpr std::string_view kNames[] = {"text", "system", "user", "tool", "retrieved", "generated", "anchor"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
 void Spans::set(int begin, const SpanLabel& label) {
   truncate(begin);
   if (spans_.back().label == label) return;

@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "fieldprint/session.h"
+#include "fieldprint/labels.h"
 
 namespace fieldprint {
 

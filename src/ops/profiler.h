@@ -8,7 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include "fieldprint/session.h"
+#include "fieldprint/profile.h"
 
 namespace fieldprint {
 

@@ -1,0 +1,94 @@
+#include "make/json_file.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/mapped_file.h"
+#include "fieldprint/error.h"
+
+namespace fieldprint {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr size_t kLargest = 256 << 20;  // bytes; the largest tokenizer.json of this year has 33 MB
+
+}  // namespace
+
+JsonFile::JsonFile(const std::string& path) : path_(path) {
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  if (bytes.size() > kLargest) refuse("is too large to be what it should be");
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  try {
+    root_ = json::parse(text, text + bytes.size());
+  } catch (const json::exception&) {
+    refuse("is no JSON");
+  }
+  if (!root_.is_object()) refuse("is no JSON object");
+}
+
+JsonFile JsonFile::if_there(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) return JsonFile(path);
+  JsonFile none;
+  none.path_ = path;
+  return none;
+}
+
+void JsonFile::refuse(const std::string& what) const { throw Error(ErrorKind::kBadFile, what, path_); }
+void JsonFile::unsupported(const std::string& what) const { throw Error(ErrorKind::kUnsupported, what, path_); }
+
+const json* JsonFile::find(std::string_view key) const {
+  const json* at = &root_;
+  for (size_t begin = 0; begin <= key.size();) {
+    const size_t end = std::min(key.find('/', begin), key.size());
+    if (!at->is_object()) return nullptr;
+    const auto found = at->find(std::string(key.substr(begin, end - begin)));
+    if (found == at->end() || found->is_null()) return nullptr;
+    at = &*found;
+    begin = end + 1;
+  }
+  return at;
+}
+
+int64_t JsonFile::integer(std::string_view key, int64_t least, int64_t most) const {
+  if (find(key) == nullptr) refuse(fmt::format("has no {}", key));
+  return integer(key, least, most, 0);
+}
+
+int64_t JsonFile::integer(std::string_view key, int64_t least, int64_t most, int64_t fallback) const {
+  const json* value = find(key);
+  if (value == nullptr) return fallback;
+  const bool fits = value->is_number_unsigned() ? value->get<uint64_t>() <= static_cast<uint64_t>(most)
+                                                : value->is_number_integer() && value->get<int64_t>() <= most;
+  if (!fits || value->get<int64_t>() < least)
+    refuse(fmt::format("{} should be an integer of {} to {}", key, least, most));
+  return value->get<int64_t>();
+}
+
+double JsonFile::number(std::string_view key, std::optional<double> fallback) const {
+  const json* value = find(key);
+  if (value == nullptr && fallback) return *fallback;
+  if (value == nullptr) refuse(fmt::format("has no {}", key));
+  if (!value->is_number()) refuse(fmt::format("{} should be a number", key));
+  return value->get<double>();
+}
+
+bool JsonFile::boolean(std::string_view key, bool fallback) const {
+  const json* value = find(key);
+  if (value == nullptr) return fallback;
+  if (!value->is_boolean()) refuse(fmt::format("{} should be true or false", key));
+  return value->get<bool>();
+}
+
+std::string JsonFile::string(std::string_view key, std::string_view fallback) const {
+  const json* value = find(key);
+  if (value == nullptr) return std::string(fallback);
+  if (!value->is_string()) refuse(fmt::format("{} should be a string", key));
+  return value->get<std::string>();
+}
+
+}  // namespace fieldprint
