@@ -13,6 +13,7 @@
 #include "engine/answer.h"
 #include "engine/stepper.h"
 #include "fieldprint/error.h"
+#include "fieldprint/scheduler.h"
 
 namespace fieldprint {
 namespace {
