@@ -157,6 +157,9 @@ for document in DOCUMENTS:
     check_commands(document, text)
     check_transcripts(document, text)
     check_programs(document, text)
+tables = subprocess.run([ROOT / "tools/performance_table", "--check"], capture_output=True, text=True)
+if tables.returncode != 0:
+    faults.append(tables.stderr.strip())
 if commands_seen < 5 or paths_seen < 20:
     faults.append(f"only {commands_seen} commands and {paths_seen} paths were found: the documents or this test changed their form")
 
