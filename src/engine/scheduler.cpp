@@ -1,5 +1,7 @@
 // Continuous batching: streams join and leave between steps, and each step is one pass over the weights for all of
 // them.
+#include "fieldprint/scheduler.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,7 +15,6 @@
 #include "engine/answer.h"
 #include "engine/stepper.h"
 #include "fieldprint/error.h"
-#include "fieldprint/scheduler.h"
 
 namespace fieldprint {
 namespace {
