@@ -15,6 +15,10 @@ namespace {
 constexpr std::string_view kMagic = "FPSESS02";
 constexpr size_t kDigestBytes = 64;  // hex
 
+// A page belongs to one span, so a file of many short spans asks for many pages that are nearly empty. With pages of
+// kMaxMemoryPerByte tokens or fewer no file asks for more than this; kMemoryAlways is what nobody minds.
+constexpr uint64_t kMaxMemoryPerByte = 64, kMemoryAlways = uint64_t{256} << 20;
+
 // All numbers are little-endian, as every machine that this runs on.
 struct Header {
   char magic[8];
@@ -69,6 +73,16 @@ bool read_labels(std::span<const std::byte> bytes, int tokens, Spans* spans) {
   return tokens == 0 || last >= 0;
 }
 
+// What fill() takes.
+int64_t page_count(const Spans& spans, int tokens, int page_size) {
+  int64_t pages = 0;
+  for (const Spans::Span& span : spans.all()) {
+    if (span.begin >= tokens) break;
+    pages += (std::min(span.end, tokens) - 1) / page_size - span.begin / page_size + 1;
+  }
+  return pages;
+}
+
 }  // namespace
 
 void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens,
@@ -109,10 +123,14 @@ SavedSession::SavedSession(const std::string& path) : path_(path), file_(path) {
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (std::string_view(header.magic, sizeof(header.magic)) != kMagic) refuse("this is no saved session");
   uint64_t room = bytes.size() - sizeof(header) - kDigestBytes;
-  const uint64_t each = sizeof(TokenId) + header.token_bytes;
   if (header.label_bytes > room || header.label_bytes % 4 != 0) refuse("the saved session is damaged: its labels");
   room -= header.label_bytes;
-  if (header.token_bytes > room || room / each != header.tokens || room % each != 0) {
+  // An empty session says what a token would take, too.
+  const bool whole = header.tokens == 0
+                         ? room == 0
+                         : header.token_bytes <= room && room / header.tokens == sizeof(TokenId) + header.token_bytes &&
+                               room % header.tokens == 0;
+  if (!whole) {
     refuse("the saved session is cut short or damaged: its size is not what it says");
   }
   const auto content = bytes.first(bytes.size() - kDigestBytes);
@@ -122,7 +140,8 @@ SavedSession::SavedSession(const std::string& path) : path_(path), file_(path) {
   fingerprint_.assign(header.fingerprint, sizeof(header.fingerprint));
   kv_type_.assign(header.kv_type, strnlen(header.kv_type, sizeof(header.kv_type)));
   tokens_.resize(header.tokens);
-  std::memcpy(tokens_.data(), content.data() + sizeof(header), header.tokens * sizeof(TokenId));
+  std::copy_n(content.data() + sizeof(header), header.tokens * sizeof(TokenId),
+              reinterpret_cast<std::byte*>(tokens_.data()));
   token_bytes_ = header.token_bytes;
   const auto rest = content.subspan(sizeof(header) + header.tokens * sizeof(TokenId));
   if (!read_labels(rest.first(header.label_bytes), static_cast<int>(header.tokens), &spans_))
@@ -145,6 +164,15 @@ void SavedSession::check(const std::string& fingerprint, const KvLayout& layout)
                 fmt::format("the session has {} bytes of keys and values a token, this version keeps {}", token_bytes_,
                             layout.bytes_per_token()),
                 path_);
+  }
+  const int64_t pages = page_count(spans_, static_cast<int>(tokens_.size()), layout.page_size());
+  const auto allowed = static_cast<int64_t>(kMaxMemoryPerByte * file_.bytes().size() + kMemoryAlways);
+  if (pages > allowed / std::max<int64_t>(layout.page_bytes(), 1)) {
+    throw Error(ErrorKind::kLimit,
+                fmt::format("the session's {} tokens would take {} pages of {} tokens, too much memory for a file of "
+                            "{} bytes: a page holds tokens of one label only",
+                            tokens_.size(), pages, layout.page_size(), file_.bytes().size()),
+                path_, fmt::format("a smaller --page-size, such as {}", kMaxMemoryPerByte));
   }
 }
 

@@ -289,6 +289,45 @@ TEST_F(SessionFile, DamageIsFoundWhereverItIs) {
   expect_refusal(victim, path_, ErrorKind::kBadFile, "saved session");
 }
 
+// save() of a session without tokens wrote what load() called damaged.
+TEST_F(SessionFile, OfNoTokensIsTakenUp) {
+  const auto model = tiny();
+  Session empty(model), fresh(model), filled(model);
+  empty.save(path_);
+  filled.append(some_tokens(5));
+  filled.load(path_);
+  EXPECT_TRUE(filled.tokens().empty());
+  EXPECT_TRUE(filled.logits().empty());
+  filled.append(some_tokens(9));
+  fresh.append(some_tokens(9));
+  EXPECT_TRUE(same_bits(filled.logits(), fresh.logits()));
+}
+
+// One token a span, each in a page of its own: a file of 3 MB once took 12 GB.
+TEST_F(SessionFile, OfManyShortSpansTakesMemoryByItsSize) {
+  const auto model = tiny();
+  Session session(model, {.page_size = 1});
+  for (const TokenId token : some_tokens(2000)) {
+    const SpanLabel label = {session.tokens().size() % 2 == 0 ? SpanKind::kTool : SpanKind::kRetrieved, "s", 0};
+    session.append(std::vector<LabelledTokens>{{label, {token}}});
+  }
+  session.save(path_);
+  Session large(model, {.page_size = 4096});
+  large.append(some_tokens(2));
+  expect_refusal(large, path_, ErrorKind::kLimit, "too much memory for a file of");
+  EXPECT_LT(large.kv_bytes(), 4u << 20);
+  for (const int page_size : {1, 7, 64}) {
+    Session any(model, {.page_size = page_size});
+    any.load(path_);
+    EXPECT_EQ(any.tokens().size(), 2000u);
+    EXPECT_LE(any.kv_bytes(), 64 * std::filesystem::file_size(path_));
+  }
+  session.truncate(100);  // what costs little is taken up with pages of any size
+  session.save(path_);
+  large.load(path_);
+  EXPECT_EQ(large.spans().size(), 100u);
+}
+
 // As versions wrote it that kept no square of a key.
 TEST_F(SessionFile, WithOtherBytesATokenIsRefused) {
   const KvLayout before({{1, 8}}, 4), now({{1, 8, true}}, 4);
