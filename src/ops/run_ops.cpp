@@ -240,7 +240,7 @@ class RunOpsImpl final : public RunOps {
       const int64_t input_row = tokens > 1 ? row : 0;
       for (const auto& [weight, out] : {std::pair(&moe.gate, data(gate)), std::pair(&moe.up, data(up))}) {
         products_.push_back({weight->slice(e * ffn, ffn),
-                             activations(inputs, *weight).from(input_row, static_cast<int>(width)), count,
+                             rows_from(activations(inputs, *weight), input_row, static_cast<int>(width)), count,
                              out + row * ffn});
       }
     });
@@ -249,8 +249,9 @@ class RunOpsImpl final : public RunOps {
     Tensor outputs = make(rows, width);
     products_.clear();
     for_experts(experts, [&](int e, int64_t row, int count) {
-      products_.push_back({moe.down.slice(e * width, width), activations(h, moe.down).from(row, static_cast<int>(ffn)),
-                           count, data(outputs) + row * width});
+      products_.push_back({moe.down.slice(e * width, width),
+                           rows_from(activations(h, moe.down), row, static_cast<int>(ffn)), count,
+                           data(outputs) + row * width});
     });
     multiply();
     Tensor y = make(tokens, width);
@@ -383,6 +384,14 @@ class RunOpsImpl final : public RunOps {
     return a;
   }
 
+  // Those of the rows from `row` on. What was not quantised has null pointers, which stay null.
+  static Activations rows_from(const Activations& x, int64_t row, int k) {
+    if (x.fine != nullptr) return x.from(row, k);
+    Activations a;
+    a.f32 = x.f32 + row * k;
+    return a;
+  }
+
   // Runs products_: their rows are cut into pieces and dealt to the threads.
   void multiply() {
     if (observer_ != nullptr) {
@@ -406,7 +415,7 @@ class RunOpsImpl final : public RunOps {
       args.k = static_cast<int>(w.cols);
       args.row_begin = piece.row;
       args.row_end = piece.row_end;
-      args.x = product.x.from(piece.token, args.k);
+      args.x = rows_from(product.x, piece.token, args.k);
       args.tokens = piece.tokens;
       args.y = product.y + piece.token * w.rows;
       args.y_stride = w.rows;
@@ -528,7 +537,7 @@ class RunOpsImpl final : public RunOps {
       part.pairs = part.parts + size / kActivationBlock * 2;
       return part;
     };
-    return {nullptr, lay(memory), lay(memory + half), reinterpret_cast<uint32_t*>(memory + 2 * half)};
+    return {data(x), lay(memory), lay(memory + half), reinterpret_cast<uint32_t*>(memory + 2 * half)};
   }
 
   static void copy_blocks(const Quantized& from, const Quantized& to, int count) {
