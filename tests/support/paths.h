@@ -7,7 +7,7 @@
 
 namespace fieldprint {
 
-inline std::filesystem::path source_dir() { return FIELDPRINT_SOURCE_DIR; }
+std::filesystem::path source_dir();  // of the checkout
 inline std::filesystem::path golden_dir() { return source_dir() / "tests" / "golden"; }
 
 // ../shared of the checkout, or an empty path where there is none: such tests say GTEST_SKIP.
