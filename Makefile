@@ -38,6 +38,7 @@ check: dev-setup  ## floors, format and tests: what a change must pass
 bench: build/release/build.ninja  ## run the benchmarks
 	@$(call build_preset,release,benchmarks)
 	@for bench in build/release/*_bench; do [ ! -x "$$bench" ] || "$$bench"; done
+	@build/release/attention_bench --kernels
 
 format: dev-setup  ## put every source file into form
 	@clang-format -i $(sources)

@@ -29,7 +29,6 @@ Action add_logits(CLI::App& app);
 Action add_perplexity(CLI::App& app);
 Action add_observe(CLI::App& app);
 Action add_bench(CLI::App& app);
-Action add_attention_bench(CLI::App& app);
 Action add_completion(CLI::App& app);
 
 }  // namespace fieldprint::cli

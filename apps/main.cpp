@@ -47,7 +47,6 @@ constexpr Row kCommands[] = {
     {"perplexity", "Measure", "How well a model predicts a text", add_perplexity},
     {"observe", "Measure", "Draw what a layer does with a text: attention maps, expert choices", add_observe},
     {"bench", "Measure", "How fast a model runs, and what share of the machine's limits that is", add_bench},
-    {"attention-bench", "Measure", "How fast attention alone runs, kind beside kind", add_attention_bench},
     {"completion", "Shell", "Print a completion script for bash, zsh or fish", add_completion},
 };
 

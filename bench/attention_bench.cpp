@@ -1,184 +1,251 @@
-// The ladder of attention's products and softmax: scalar, AVX2, AVX-512, on one thread, for rows of a decoded token (4)
-// and of a prefill block (120). Each step is checked against scalar before it is timed, and shown as a share of what
-// its float32 units do at most, with Q8_0 of what its int8 units do. One tile of keys: 64 keys (values) of 64 or 128
-// dimensions.
-//   attention_bench --benchmark_filter='avx2/scores'
-#include <benchmark/benchmark.h>
+// Attention alone: its kinds beside each other, the form that keeps all scores, and the machine's limits; --kernels:
+// the products and the softmax that it is made of.
+//   attention_bench -N 4096,8192 --naive --svg attention.svg
+//   attention_bench -k dot,gram -N 32768 --form decode --kv-type q8_0
+//   attention_bench --kernels --benchmark_filter='avx2/scores'
 #include <fmt/format.h>
 
-#include <cstring>
-#include <vector>
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
-#include "base/float16.h"
-#include "base/rng.h"
+#include "attention/kernels.h"
+#include "attention/problem.h"
+#include "fieldprint/error.h"
 #include "kernels/select.h"
-#include "kv/layout.h"
-#include "ladder.h"
+#include "measure/ceilings.h"
 
 namespace fieldprint {
 namespace {
 
-constexpr int kKeys = kTileKeys;
-
-std::vector<float> normals(size_t count) {
-  Rng rng(1);
-  std::vector<float> x(count);
-  for (float& v : x) v = static_cast<float>(rng.normal());
-  return x;
-}
-
-using HalfSlot = void (*KernelTable::*)(const HalfProduct&);
-
-// c [rows, n] = a [rows, inner] b [inner, n].
-void product(benchmark::State& state, const KernelTable& kernels, HalfSlot slot, int rows, int inner, int n) {
-  const std::vector<float> a = normals(static_cast<size_t>(rows * inner));
-  std::vector<uint16_t> b;
-  for (const float x : normals(static_cast<size_t>(inner * n))) b.push_back(float_to_half(x));  // numbers as BF16 too
-  std::vector<float> expected(static_cast<size_t>(rows * n)), c(expected);
-  HalfProduct args{.a = a.data(), .a_stride = inner, .b = b.data(), .b_stride = n};
-  args.c = expected.data(), args.c_stride = n;
-  args.m = rows, args.inner = inner, args.n = n;
-  args.fresh = true;
-  (select_kernels("scalar").*slot)(args);
-  args.c = c.data();
-  (kernels.*slot)(args);
-  if (std::memcmp(expected.data(), c.data(), sizeof(float) * c.size()) != 0)
-    return state.SkipWithError("the bits differ from scalar's");
-  for (auto _ : state) {
-    (kernels.*slot)(args);
-    benchmark::ClobberMemory();
-  }
-  const double operations = 2.0 * rows * inner * n * static_cast<double>(state.iterations());
-  state.counters["of_f32"] = benchmark::Counter(operations / peak(kernels.burst_f32), benchmark::Counter::kIsRate);
-}
-
-// What a product of bytes takes and gives; `values`: of weights with values, for queries with keys.
-struct Bytes {
-  int rows, d;
-  bool values;
-  std::vector<float> a, q_scales;
-  std::vector<int32_t> q_sums;
-  std::vector<int8_t> q, b;
-  std::vector<uint16_t> scales;
-  std::vector<int> seen;
-
-  Bytes(const KernelTable& kernels, int row_count, int head_dim, bool of_values)
-      : rows(row_count),
-        d(head_dim),
-        values(of_values),
-        a(normals(static_cast<size_t>(rows * (values ? kKeys : d)))),
-        q_scales(a.size() / kKvBlock),
-        q_sums(q_scales.size()),
-        q(a.size()),
-        scales(static_cast<size_t>(d / kKvBlock * kKeys), float_to_half(1.0f / 30)),
-        seen(static_cast<size_t>(rows), kKeys) {
-    for (const float x : normals(static_cast<size_t>(d * kKeys))) b.push_back(static_cast<int8_t>(x * 30));
-    kernels.quantize_bytes(a.data(), static_cast<int64_t>(a.size()), q.data(), q_scales.data(), q_sums.data());
-  }
-
-  int outputs() const { return values ? d : kKeys; }
-  void run(const KernelTable& kernels, float* c) const {
-    if (values) {
-      kernels.add_byte_values({.weights = a.data(),
-                               .seen = seen.data(),
-                               .values = b.data(),
-                               .scales = scales.data(),
-                               .stride = kKeys,
-                               .c = c,
-                               .m = rows,
-                               .d = d});
-    } else {
-      kernels.score_bytes({.q = q.data(),
-                           .q_scales = q_scales.data(),
-                           .q_sums = q_sums.data(),
-                           .keys = b.data(),
-                           .key_scales = scales.data(),
-                           .stride = kKeys,
-                           .c = c,
-                           .m = rows,
-                           .d = d});
-    }
-  }
+struct AttentionBench {
+  std::string isa;
+  int threads = 0;
+  std::vector<std::string> kinds = {"dot", "gram", "anchored"};
+  std::vector<int> keys = {4096}, head_dims = {128};
+  std::string heads = "32/8", form = "both", format = "table", svg, kv_type = "f16";
+  int anchors = 128, repeats = 5;
+  bool naive = false, quiet = false;
+  void run() const;
+  std::vector<std::vector<AttentionTask>> groups() const;
 };
 
-void byte_product(benchmark::State& state, const KernelTable& kernels, int rows, int d, bool values) {
-  const Bytes bytes(kernels, rows, d, values);
-  std::vector<float> expected(static_cast<size_t>(rows * bytes.outputs())), c(expected);
-  bytes.run(select_kernels("scalar"), expected.data());
-  bytes.run(kernels, c.data());
-  if (std::memcmp(expected.data(), c.data(), sizeof(float) * c.size()) != 0)
-    return state.SkipWithError("the bits differ from scalar's");
-  for (auto _ : state) {
-    bytes.run(kernels, c.data());
-    benchmark::ClobberMemory();
-  }
-  const double operations = 2.0 * rows * d * kKeys * static_cast<double>(state.iterations());
-  state.counters["of_int8"] = benchmark::Counter(operations / peak(kernels.burst_int8), benchmark::Counter::kIsRate);
+// A whole number of at least 1 and at most 4096.
+int head_count(const std::string& text) {
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > 4096)
+    throw Error(ErrorKind::kUsage, fmt::format("--heads is a number, or two as in 32/8, not '{}'", text));
+  return count;
 }
 
-void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int d) {
-  const std::vector<float> scores = normals(static_cast<size_t>(rows * kKeys));
-  const std::vector<int> seen(static_cast<size_t>(rows), kKeys);
-  const std::vector<float> scale(static_cast<size_t>(rows), 0.125f);
-  const auto run = [&](const KernelTable& table, std::vector<float>* s) {
-    *s = scores;
-    std::vector<SoftmaxState> states(static_cast<size_t>(rows));
-    std::vector<float> o(static_cast<size_t>(rows * d));
-    table.softmax_rows({s->data(), seen.data(), scale.data(), states.data(), o.data(), rows, d});
-  };
-  std::vector<float> expected, s;
-  run(select_kernels("scalar"), &expected);
-  run(kernels, &s);
-  if (std::memcmp(expected.data(), s.data(), sizeof(float) * s.size()) != 0)
-    return state.SkipWithError("the bits differ from scalar's");
-  std::vector<SoftmaxState> states(static_cast<size_t>(rows));
-  std::vector<float> o(static_cast<size_t>(rows * d));
-  for (auto _ : state) {  // of what are weights already, after the first time: as many operations
-    kernels.softmax_rows({s.data(), seen.data(), scale.data(), states.data(), o.data(), rows, d});
-    benchmark::ClobberMemory();
-  }
-  state.counters["scores"] =
-      benchmark::Counter(static_cast<double>(state.iterations()) * rows * kKeys, benchmark::Counter::kIsRate);
-}
-
-void add_products(const IsaRow& isa, const char* number, HalfSlot slot, int rows, int d) {
-  const KernelTable& kernels = select_kernels(isa.name);
-  benchmark::RegisterBenchmark(
-      fmt::format("{}/scores/{}/{}_rows/{}", isa.name, number, rows, d).c_str(),
-      [&kernels, slot, rows, d](benchmark::State& state) { product(state, kernels, slot, rows, d, kKeys); });
-  benchmark::RegisterBenchmark(
-      fmt::format("{}/values/{}/{}_rows/{}", isa.name, number, rows, d).c_str(),
-      [&kernels, slot, rows, d](benchmark::State& state) { product(state, kernels, slot, rows, kKeys, d); });
-}
-
-void add_byte_products(const IsaRow& isa, int rows, int d) {
-  for (const bool values : {false, true}) {
-    benchmark::RegisterBenchmark(
-        fmt::format("{}/{}/q8_0/{}_rows/{}", isa.name, values ? "values" : "scores", rows, d).c_str(),
-        [&kernels = select_kernels(isa.name), rows, d, values](benchmark::State& state) {
-          byte_product(state, kernels, rows, d, values);
-        });
-  }
-}
-
-void add_all() {
-  for (const IsaRow& isa : isa_rows()) {
-    if (!isa.supported()) continue;
-    for (const int rows : {4, 120}) {
-      for (const int d : {64, 128}) {
-        add_products(isa, "f16", &KernelTable::accumulate_f16, rows, d);
-        add_products(isa, "bf16", &KernelTable::accumulate_bf16, rows, d);
-        add_byte_products(isa, rows, d);
-        benchmark::RegisterBenchmark(fmt::format("{}/softmax/{}_rows/{}", isa.name, rows, d).c_str(),
-                                     [&kernels = select_kernels(isa.name), rows, d](benchmark::State& state) {
-                                       softmax(state, kernels, rows, d);
-                                     });
+// What is measured side by side: all kinds of one shape, dot first.
+std::vector<std::vector<AttentionTask>> AttentionBench::groups() const {
+  const size_t slash = heads.find('/');
+  AttentionTask base;
+  base.heads = head_count(heads.substr(0, slash));
+  base.kv_heads = slash == heads.npos ? base.heads : head_count(heads.substr(slash + 1));
+  base.anchors = anchors;
+  base.kv_type = kv_type;
+  std::vector<std::vector<AttentionTask>> all;
+  for (const bool decode : {false, true}) {
+    if (form == (decode ? "prefill" : "decode")) continue;
+    for (const int dim : head_dims) {
+      for (const int n : keys) {
+        auto& group = all.emplace_back();
+        base.decode = decode;
+        base.head_dim = dim;
+        base.keys = n;
+        for (const std::string& kind : kinds) {
+          base.kind = kind;
+          base.naive = false;
+          group.push_back(base);
+          base.naive = naive && (kind == "dot" || kind == "anchored");
+          if (base.naive) group.push_back(base);
+        }
       }
     }
   }
+  return all;
+}
+
+struct Shown {
+  AttentionRow row;
+  double ratio = 0;  // of the time to that of the group's first, pair by pair: the median
+  Ceilings ceilings;
+  std::string name() const { return row.task.kind + (row.task.naive ? " naive" : ""); }
+  std::string shape() const {
+    return fmt::format("{} N={} H={}/{} d={}", row.task.decode ? "decode" : "prefill", row.task.keys, row.task.heads,
+                       row.task.kv_heads, row.task.head_dim);
+  }
+  double bandwidth_share() const { return row.bytes / row.median / ceilings.read_bandwidth; }
+  double operations() const { return row.int8_operations + row.float_operations; }
+  double peak_share() const {
+    return (row.int8_operations / ceilings.int8_rate + row.float_operations / ceilings.f32_rate) / row.median;
+  }
+};
+
+std::vector<Shown> shown(const std::vector<AttentionRow>& rows, const Ceilings& ceilings) {
+  std::vector<Shown> all;
+  for (const AttentionRow& row : rows) {
+    std::vector<double> ratios;
+    for (size_t i = 0; i < row.seconds.size(); ++i) ratios.push_back(row.seconds[i] / rows[0].seconds[i]);
+    std::sort(ratios.begin(), ratios.end());
+    all.push_back({row, ratios[ratios.size() / 2], ceilings});
+  }
+  return all;
+}
+
+constexpr const char* kColumns[] = {"kind", "ms", "over first", "GB/s", "of the bus", "GOP/s", "of peak", "extra"};
+
+std::vector<std::string> cells(const Shown& s) {
+  return {s.name(),
+          fmt::format("{:.3f}", s.row.median * 1e3),
+          fmt::format("{:.3f}", s.ratio),
+          fmt::format("{:.2f}", s.row.bytes / s.row.median / 1e9),
+          fmt::format("{:.1f} %", s.bandwidth_share() * 100),
+          fmt::format("{:.1f}", s.operations() / s.row.median / 1e9),
+          fmt::format("{:.1f} %", s.peak_share() * 100),
+          fmt::format("{:.2f} MiB", static_cast<double>(s.row.extra_bytes) / (1 << 20))};
+}
+
+void print_row(const std::vector<std::string>& row) {
+  std::string line = fmt::format("{:<18}", row[0]);
+  for (size_t i = 1; i < row.size(); ++i) line += fmt::format("{:>12}", row[i]);
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+nlohmann::ordered_json to_json(const Shown& s) {
+  return {{"kind", s.row.task.kind},
+          {"naive", s.row.task.naive},
+          {"form", s.row.task.decode ? "decode" : "prefill"},
+          {"keys", s.row.task.keys},
+          {"heads", s.row.task.heads},
+          {"kv_heads", s.row.task.kv_heads},
+          {"head_dim", s.row.task.head_dim},
+          {"kv_type", s.row.task.kv_type},
+          {"seconds", s.row.median},
+          {"least", s.row.least},
+          {"most", s.row.most},
+          {"over_first", s.ratio},
+          {"bytes", s.row.bytes},
+          {"share_of_bandwidth", s.bandwidth_share()},
+          {"int8_operations", s.row.int8_operations},
+          {"float_operations", s.row.float_operations},
+          {"share_of_peak", s.peak_share()},
+          {"extra_bytes", s.row.extra_bytes}};
+}
+
+// A bar for each row, as long as its time is beside the longest of its group.
+std::string svg_chart(const std::vector<std::vector<Shown>>& groups, const std::string& title) {
+  constexpr int kBar = 18, kHead = 30, kLeft = 130, kWide = 420, kRight = 210;
+  std::string body;
+  int y = kHead + 16;
+  for (const auto& group : groups) {
+    body += fmt::format("<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}</text>\n", y, group[0].shape());
+    double longest = 0;
+    for (const Shown& s : group) longest = std::max(longest, s.row.median);
+    for (const Shown& s : group) {
+      y += kBar + 4;
+      body += fmt::format(
+          "<text x=\"10\" y=\"{0}\">{1}</text><rect x=\"{2}\" y=\"{3}\" width=\"{4:.1f}\" height=\"{5}\" fill=\"{6}\"/>"
+          "<text x=\"{7:.1f}\" y=\"{0}\">{8:.3f} ms, {9:.3f} of the first</text>\n",
+          y, s.name(), kLeft, y - kBar + 5, s.row.median / longest * kWide, kBar - 2,
+          s.row.task.naive ? "#c8553d" : "#2f6690", kLeft + s.row.median / longest * kWide + 6, s.row.median * 1e3,
+          s.ratio);
+    }
+    y += kBar + 16;
+  }
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" "
+      "font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"10\" y=\"20\">{}</text>\n{}"
+      "</svg>\n",
+      kLeft + kWide + kRight, y, title, body);
+}
+
+void AttentionBench::run() const {
+  const auto all = groups();
+  for (const auto& group : all) {
+    for (const AttentionTask& task : group) check_attention(task);
+  }
+  ThreadPool pool(threads > 0 ? threads : hardware_threads());
+  const Ceilings ceilings = measure_ceilings(pool, select_kernels(isa));
+  const std::string machine =
+      fmt::format("reads {:.1f} GB/s, int8 {:.0f} GOP/s, float32 {:.0f} GFLOP/s", ceilings.read_bandwidth / 1e9,
+                  ceilings.int8_rate / 1e9, ceilings.f32_rate / 1e9);
+  if (!quiet) fmt::print(stderr, "{}\n", machine);
+  std::vector<std::vector<Shown>> done;
+  if (format == "table") print_row({std::begin(kColumns), std::end(kColumns)});
+  for (const auto& group : all) {
+    done.push_back(shown(measure_attention(group, isa, pool, repeats), ceilings));
+    if (format != "table") continue;
+    fmt::print("{}\n", done.back()[0].shape());
+    for (const Shown& s : done.back()) print_row(cells(s));
+  }
+  if (format == "json") {
+    nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+    for (const auto& group : done)
+      for (const Shown& s : group) rows.push_back(to_json(s));
+    const nlohmann::ordered_json object = {{"repeats", repeats},
+                                           {"read_bandwidth", ceilings.read_bandwidth},
+                                           {"int8_rate", ceilings.int8_rate},
+                                           {"f32_rate", ceilings.f32_rate},
+                                           {"rows", rows}};
+    fmt::print("{}\n", object.dump());
+  }
+  if (!svg.empty()) {
+    std::ofstream file(svg);
+    file << svg_chart(done, "Attention alone: " + machine);
+    if (!file.flush()) throw Error(ErrorKind::kIo, "cannot write the chart", svg);
+  }
+}
+
+void add_flags(CLI::App& app, AttentionBench& bench) {
+  app.add_option(
+      "-k,--kinds", bench.kinds,
+      "Kinds of attention: dot, gram, anchored, expressive; the first is what the others are measured beside");
+  app.add_option("-N,--keys", bench.keys, "Lengths of the context");
+  app.add_option("--heads", bench.heads, "Heads of queries / of keys and values");
+  app.add_option("--head-dim", bench.head_dims, "Sizes of a head");
+  for (const char* list : {"--kinds", "--keys", "--head-dim"})
+    app.get_option(list)->delimiter(',')->take_all()->allow_extra_args(false)->type_name("X,...");
+  app.add_option("--anchors", bench.anchors, "Anchor rows of kind anchored");
+  app.add_option("--form", bench.form, "A whole causal prompt, or one token that sees the context")
+      ->check(CLI::IsMember({"prefill", "decode", "both"}));
+  app.add_option("--kv-type", bench.kv_type, "How keys and values are kept")
+      ->check(CLI::IsMember({"f16", "bf16", "q8_0"}));
+  app.add_flag("--naive", bench.naive, "Beside it the form that keeps all scores, its products by OpenBLAS");
+  app.add_option("-r,--repeats", bench.repeats, "Measured rounds of all kinds in turn: medians are shown")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--format", bench.format, "How to print")->check(CLI::IsMember({"table", "json"}));
+  app.add_option("--svg", bench.svg, "Draw a chart too");
+  app.add_flag("-q,--quiet", bench.quiet, "Do not tell the machine's limits");
+  app.add_option("-t,--threads", bench.threads, "Threads; 0 = one a core")->check(CLI::Range(0, 1024));
+  app.add_option("--isa", bench.isa, "Instruction set, if not the best")
+      ->check(CLI::IsMember({"scalar", "avx2", "avx512"}));
 }
 
 }  // namespace
 }  // namespace fieldprint
 
-int main(int argc, char** argv) { return fieldprint::run_ladder(argc, argv, fieldprint::add_all); }
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--kernels")
+    return fieldprint::run_attention_kernels(argc - 1, argv + 1);
+  CLI::App app(
+      "Attention alone: its kinds beside each other, and the machine's limits. --kernels measures its kernels.");
+  app.option_defaults()->always_capture_default()->take_last();
+  fieldprint::AttentionBench bench;
+  fieldprint::add_flags(app, bench);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    bench.run();
+  } catch (const fieldprint::Error& error) {
+    fmt::print(stderr, "attention_bench: {}\n", error.what());
+    if (!error.hint().empty()) fmt::print(stderr, "hint: {}\n", error.hint());
+    return 2;
+  }
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PyTorch's scaled_dot_product_attention beside `fieldprint attention-bench`: the same shapes, the best of some runs;
+"""PyTorch's scaled_dot_product_attention beside attention_bench: the same shapes, the best of some runs;
    fused, and as the plain form that keeps all scores.
    bench/attention_torch.py [KEYS ...]"""
 import sys

@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "attention-bench", "observe", "completion"]
+COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
@@ -759,21 +759,6 @@ class Bench(Case):
         self.call(*options, XDG_CACHE_HOME=str(cache))
         self.assertEqual(made.stat().st_mtime_ns, before)
         self.refused("bench", "--synth", "no-such:q4_k", says="no-such")
-
-    def test_attention_bench_measures_every_kind_and_draws(self):
-        chart = folder / "chart.svg"
-        kinds = "dot,gram,anchored,expressive"
-        out, err = self.call("attention-bench", "-k", kinds, "-N", "70,130", "--heads", "4/2", "--head-dim", "32",
-                             "-r", "2", "--format", "json", "--svg", str(chart), "-q")
-        self.assertEqual(err, "")
-        rows = json.loads(out)["rows"]
-        self.assertEqual([row["kind"] for row in rows], kinds.split(",") * 4)
-        for row in rows:
-            self.assertGreater(row["seconds"], 0)
-            self.assertGreater(row["share_of_peak"], 0)
-        self.assertEqual(chart.read_text().count("<rect"), 17)
-        for wrong, says in (("-k", "cosine"), "no attention of kind 'cosine'"), (("--heads", "3/2"), "cannot share"):
-            self.refused("attention-bench", *wrong, "-N", "64", "--format", "json", says=says)
 
     def test_bench_refuses(self):
         self.refused("bench", "--synth", "no-such:q4_k", says="no-such")

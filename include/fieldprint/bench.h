@@ -20,7 +20,6 @@ struct Ceilings {
   double f32_rate = 0;
 };
 Ceilings measure_ceilings(const Model& model);
-Ceilings measure_ceilings(const LoadOptions& options);  // the same without a model
 
 struct BenchTask {
   enum class Kind { kPrefill, kDecode, kStreams };
@@ -46,38 +45,5 @@ struct BenchRow {
 // of the reference executor.
 BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const SessionOptions& options, int repeats,
                const Progress& progress = {});
-
-// ---- Attention alone: one layer on random keys and values, without a model.
-
-struct AttentionTask {
-  std::string kind = "dot";  // as files say it (docs/formats/attention.md)
-  bool naive = false;        // the form that materialises a head's scores, products by OpenBLAS; dot and anchored only
-  bool decode = false;       // one token that sees `keys` keys; else all tokens of a prompt of `keys`, causal
-  int keys = 4096;
-  int heads = 32, kv_heads = 8, head_dim = 128;
-  int anchors = 128;  // of kind anchored
-  std::string kv_type = "f16";
-};
-
-struct AttentionRow {
-  AttentionTask task;
-  double median = 0, least = 0, most = 0;  // seconds
-  std::vector<double> seconds;             // of each repeat: the rows' i-th were measured side by side
-  double bytes = 0;                        // of keys and values, each once a step
-  // In products of queries, keys and values; a product and a sum are two.
-  double int8_operations = 0, float_operations = 0;
-  uint64_t extra_bytes = 0;  // memory beside queries, keys, values and output
-};
-
-bool has_naive_attention();  // OpenBLAS is installed
-
-// Throws Error kUsage for a shape or kind that there is not, kUnsupported for heads that kv_type cannot
-// keep and for a naive one without OpenBLAS.
-void check_attention(const AttentionTask& task);
-
-// Measures the tasks in turn, A B A B ..., `repeats` times after one that is not measured. Throws what check_attention
-// does, and kLimit where `progress` said stop.
-std::vector<AttentionRow> bench_attention(std::span<const AttentionTask> tasks, const LoadOptions& options, int repeats,
-                                          const Progress& progress = {});
 
 }  // namespace fieldprint

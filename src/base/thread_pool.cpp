@@ -62,7 +62,6 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::run_erased(int64_t count, Function function, void* context) {
-  if (rehearsal_.threads > 0) return rehearse_loop(count, function, context);
   function_ = function;
   context_ = context;
   deal(count);
@@ -71,21 +70,6 @@ void ThreadPool::run_erased(int64_t count, Function function, void* context) {
   drain(0);
   gate_.fetch_add(1);
   wait_for_workers(turn);
-}
-
-void ThreadPool::rehearse_loop(int64_t count, Function function, void* context) {
-  using Clock = std::chrono::steady_clock;
-  std::vector<double> busy(static_cast<size_t>(rehearsal_.threads));
-  for (int64_t i = 0; i < count; ++i) {
-    const auto first = std::min_element(busy.begin(), busy.end());
-    const auto start = Clock::now();
-    function(context, i, static_cast<int>(first - busy.begin()));
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    *first += seconds;
-    rehearsal_.alone += seconds;
-  }
-  rehearsal_.together += *std::max_element(busy.begin(), busy.end());
-  ++rehearsal_.loops;
 }
 
 // Rouses sleepers, as many as have an index and a core to work on.

@@ -20,22 +20,10 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return rehearsal_.threads > 0 ? rehearsal_.threads : threads_; }
-
-  // How loops would go on threads that are not there: from here on the caller alone does each index, for whichever of
-  // `threads` would be free first, and the time is kept that all loops took so and that their longest threads took.
-  // What threads do to each other (memory, barriers) is not in it.
-  struct Rehearsal {
-    int threads = 0;
-    int64_t loops = 0;
-    double alone = 0, together = 0;  // seconds
-  };
-  void rehearse(int threads) { rehearsal_ = {.threads = threads}; }
-  const Rehearsal& rehearsal() const { return rehearsal_; }
+  int threads() const { return threads_; }
 
   // What `thread` will most likely do after index i of `count`; -1: nobody knows.
   int64_t after(int64_t i, int64_t count, int thread) const {
-    if (threads() == 1 || rehearsal_.threads > 0) return i + 1 < count ? i + 1 : -1;
     const int64_t share = ((i + 1) * shares_ + count - 1) / count - 1;  // that i is of
     if (share == thread % shares_) return i + 1 < first_of(share + 1, count) ? i + 1 : -1;
     return i > first_of(share, count) ? i - 1 : -1;
@@ -61,7 +49,6 @@ class ThreadPool {
  private:
   using Function = void (*)(void* context, int64_t index, int thread);
   void run_erased(int64_t count, Function function, void* context);
-  void rehearse_loop(int64_t count, Function function, void* context);
   void wake(int64_t count);
   void wait_for_workers(uint32_t turn);
   void work(int thread);
@@ -92,7 +79,6 @@ class ThreadPool {
   alignas(64) std::atomic<uint32_t> gate_{0};
   alignas(64) std::atomic<int> sleeping_{0}, spinning_{0};
   std::atomic<bool> stop_{false};
-  Rehearsal rehearsal_;
 };
 
 int hardware_threads();  // cores this process may use (affinity respected)

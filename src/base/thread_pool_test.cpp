@@ -78,23 +78,5 @@ TEST(ThreadPool, AThreadKnowsWhatComesAfter) {
   }
 }
 
-TEST(ThreadPool, ARehearsalDealsToThreadsThatAreNotThere) {
-  ThreadPool pool(1);
-  pool.rehearse(4);
-  EXPECT_EQ(pool.threads(), 4);
-  std::vector<int> times(8), of_thread(4);
-  pool.run(8, [&](int64_t i, int thread) {
-    ++times[static_cast<size_t>(i)], ++of_thread[static_cast<size_t>(thread)];
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  });
-  EXPECT_EQ(times, std::vector<int>(8, 1));
-  for (const int count : of_thread) EXPECT_GE(count, 1);
-  const ThreadPool::Rehearsal& r = pool.rehearsal();
-  EXPECT_EQ(r.loops, 1);
-  EXPECT_GE(r.alone, 0.016);
-  EXPECT_GE(r.together, r.alone / 4);
-  EXPECT_LT(r.together, r.alone);
-}
-
 }  // namespace
 }  // namespace fieldprint

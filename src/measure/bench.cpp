@@ -5,11 +5,10 @@
 #include <chrono>
 #include <memory>
 
-#include "base/huge_memory.h"
 #include "base/rng.h"
 #include "engine/stepper.h"
 #include "fieldprint/error.h"
-#include "kernels/select.h"
+#include "measure/ceilings.h"
 
 namespace fieldprint {
 namespace {
@@ -17,68 +16,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-constexpr size_t kReadBytes = 512 << 20;  // far beyond any cache; first touched by the threads that read it
-constexpr size_t kReadPiece = 1 << 20;
-constexpr int kCeilingRepeats = 3;
-constexpr int64_t kBurstRounds = 2'000'000;
-
-double read_bandwidth(ThreadPool& pool) {
-  const HugeMemory huge(kReadBytes);
-  auto* const memory = reinterpret_cast<uint64_t*>(huge.data());
-  constexpr size_t kWords = kReadPiece / sizeof(uint64_t);
-  const auto pieces = static_cast<int64_t>(kReadBytes / kReadPiece);
-  pool.run(pieces, [&](int64_t i, int) { std::fill_n(memory + static_cast<size_t>(i) * kWords, kWords, 1); });
-  double best = 0;
-  std::vector<uint64_t> sums(static_cast<size_t>(pieces));
-  for (int repeat = 0; repeat < kCeilingRepeats; ++repeat) {
-    const auto start = Clock::now();
-    pool.run(pieces, [&](int64_t i, int) {
-      const uint64_t* words = memory + static_cast<size_t>(i) * kWords;
-      uint64_t sum[8] = {};
-      for (size_t w = 0; w < kWords; w += 8) {
-        for (size_t j = 0; j < 8; ++j) sum[j] += words[w + j];
-      }
-      for (const uint64_t s : sum) sums[static_cast<size_t>(i)] += s;
-    });
-    best = std::max(best, static_cast<double>(kReadBytes) / seconds_since(start));
-  }
-  return best;
-}
-
-double burst_rate(ThreadPool& pool, int64_t (*burst)(int64_t, int64_t*)) {
-  double best = 0;
-  std::vector<int64_t> sinks(static_cast<size_t>(pool.threads())), done(sinks.size());
-  for (int repeat = 0; repeat < kCeilingRepeats; ++repeat) {
-    const auto start = Clock::now();
-    pool.run(pool.threads(), [&](int64_t i, int) {
-      done[static_cast<size_t>(i)] = burst(kBurstRounds, &sinks[static_cast<size_t>(i)]);
-    });
-    double operations = 0;
-    for (const int64_t d : done) operations += static_cast<double>(d);
-    best = std::max(best, operations / seconds_since(start));
-  }
-  return best;
-}
-
-Ceilings ceilings(ThreadPool& pool, const KernelTable& kernels) {
-  return {read_bandwidth(pool), burst_rate(pool, kernels.burst_int8), burst_rate(pool, kernels.burst_f32)};
-}
-
-}  // namespace
-
-Ceilings measure_ceilings(const Model& model) {
-  const auto& loaded = static_cast<const LoadedModel&>(model);
-  const std::lock_guard lock(loaded.step_mutex());
-  return ceilings(loaded.pool(), loaded.kernels());
-}
-
-Ceilings measure_ceilings(const LoadOptions& options) {
-  ThreadPool pool(options.threads > 0 ? options.threads : hardware_threads());
-  return ceilings(pool, select_kernels(options.isa));
-}
-
-namespace {
 
 // One measured run: what it took and did. Of streams, `seconds` is of both phases, the rest of the steps alone.
 struct Measured {
@@ -177,6 +114,12 @@ class Runner {
 };
 
 }  // namespace
+
+Ceilings measure_ceilings(const Model& model) {
+  const auto& loaded = static_cast<const LoadedModel&>(model);
+  const std::lock_guard lock(loaded.step_mutex());
+  return measure_ceilings(loaded.pool(), loaded.kernels());
+}
 
 BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const SessionOptions& options, int repeats,
                const Progress& progress) {

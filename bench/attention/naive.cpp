@@ -1,4 +1,4 @@
-#include "measure/naive_attention.h"
+#include "naive.h"
 
 #include <dlfcn.h>
 

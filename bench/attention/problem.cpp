@@ -1,16 +1,17 @@
-// Attention alone, by its kinds and shapes: the walk as a step of a model would call it, and the naive form beside it.
+#include "problem.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "attention/walk.h"
 #include "base/rng.h"
-#include "fieldprint/bench.h"
 #include "fieldprint/error.h"
 #include "kernels/select.h"
-#include "measure/naive_attention.h"
+#include "naive.h"
 
 namespace fieldprint {
 namespace {
@@ -46,9 +47,9 @@ namespace {
 // One task, ready to be run again and again.
 class Problem {
  public:
-  Problem(const AttentionTask& task, const LoadOptions& options, ThreadPool& pool)
+  Problem(const AttentionTask& task, std::string_view isa, ThreadPool& pool)
       : task_(task),
-        kernels_(select_kernels(options.isa)),
+        kernels_(select_kernels(isa)),
         pool_(pool),
         layout_({{.kv_heads = task.kv_heads,
                   .head_dim = task.head_dim,
@@ -106,6 +107,9 @@ class Problem {
     }
   }
 
+  // [tokens, heads, head_dim]
+  const std::vector<float>& output() const { return out_; }
+
   AttentionRow row() const {
     const double h = task_.heads, d = task_.head_dim, n = task_.keys;
     const double pairs = task_.decode ? n : n * (n + 1) / 2, anchor_pairs = spec_.kind->anchors ? task_.anchors : 0;
@@ -155,28 +159,38 @@ class Problem {
   std::vector<float> q_, r_, k_, v_, out_, scores_;
 };
 
+// A naive form has to compute what the walk beside it does, but for the rounding of its keys and values.
+void check_alike(const AttentionTask& task, const Problem& naive, const Problem& walk) {
+  const double tolerance = task.kv_type == "f16" ? 0.01 : 0.05;
+  double most = 0, furthest = 0;
+  for (size_t i = 0; i < naive.output().size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(naive.output()[i])));
+    furthest = std::max(furthest, std::abs(static_cast<double>(naive.output()[i]) - walk.output()[i]));
+  }
+  if (!(furthest <= tolerance * most))
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("naive {} attention differs from the walk by {:.3g} of {:.3g}", task.kind, furthest, most));
+}
+
 }  // namespace
 
-bool has_naive_attention() { return has_blas(); }
-
-std::vector<AttentionRow> bench_attention(std::span<const AttentionTask> tasks, const LoadOptions& options, int repeats,
-                                          const Progress& progress) {
+std::vector<AttentionRow> measure_attention(std::span<const AttentionTask> tasks, std::string_view isa,
+                                            ThreadPool& pool, int repeats) {
   if (repeats < 1) throw Error(ErrorKind::kUsage, "a benchmark wants at least one repeat");
   for (const AttentionTask& task : tasks) check_attention(task);
-  ThreadPool pool(options.threads > 0 ? options.threads : hardware_threads());
   std::vector<std::unique_ptr<Problem>> problems;
-  for (const AttentionTask& task : tasks) problems.push_back(std::make_unique<Problem>(task, options, pool));
+  for (const AttentionTask& task : tasks) problems.push_back(std::make_unique<Problem>(task, isa, pool));
   std::vector<std::vector<double>> seconds(tasks.size());
-  const uint64_t total = tasks.size() * (static_cast<uint64_t>(repeats) + 1);
   for (int repeat = 0; repeat <= repeats; ++repeat) {  // the first warms up
     for (size_t i = 0; i < tasks.size(); ++i) {
-      const uint64_t done = static_cast<uint64_t>(repeat) * tasks.size() + i;
-      if (progress && !progress("benchmark", done, total)) throw Error(ErrorKind::kLimit, "stopped");
       const auto start = std::chrono::steady_clock::now();
       problems[i]->run();
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
       if (repeat > 0) seconds[i].push_back(taken.count());
     }
+  }
+  for (size_t i = 1; i < tasks.size(); ++i) {
+    if (tasks[i].naive && !tasks[i - 1].naive) check_alike(tasks[i], *problems[i], *problems[i - 1]);
   }
   std::vector<AttentionRow> rows;
   for (size_t i = 0; i < tasks.size(); ++i) {
