@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fieldprint/error.h"
+#include "fieldprint/json.h"
 #include "files.h"
 
 namespace fieldprint::cli {
@@ -30,7 +31,9 @@ static ordered_json message_list(const std::vector<Message>& messages) {
 }
 
 static std::string read_tools(const std::string& file) {
-  const auto tools = ordered_json::parse(read_file(file), nullptr, false);
+  const std::string text = read_file(file);
+  check_json(text, file);
+  const auto tools = ordered_json::parse(text);
   bool good = tools.is_array() && !tools.empty();
   for (size_t i = 0; good && i < tools.size(); ++i) {
     const auto& function = tools[i].is_object() && tools[i].contains("function") ? tools[i]["function"] : tools[i];
@@ -153,9 +156,9 @@ std::string to_json(const std::vector<Message>& messages) {
 std::vector<Message> messages_from_json(const std::string& text, const std::string& where) {
   const Error refusal(ErrorKind::kBadInput, "this is no saved conversation", where,
                       "it should look like {\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}");
-  const auto json = ordered_json::parse(text, nullptr, false);
-  if (json.is_discarded() || !json.is_object() || !json.contains("messages") || !json["messages"].is_array())
-    throw refusal;
+  check_json(text, where);
+  const auto json = ordered_json::parse(text);
+  if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array()) throw refusal;
   std::vector<Message> messages;
   for (const auto& entry : json["messages"]) {
     if (!entry.is_object() || !entry.contains("role") || !entry.contains("content")) throw refusal;

@@ -8,6 +8,7 @@
 #include "conversation.h"
 #include "fieldprint/chat_template.h"
 #include "fieldprint/error.h"
+#include "fieldprint/json.h"
 #include "files.h"
 #include "options.h"
 #include "output.h"
@@ -41,10 +42,10 @@ struct Template {
 // model are put in front where it names none.
 std::string Template::render(const ChatTemplate& chat_template, const TemplateSource& source, const std::string& text,
                              const RenderOptions& options) const {
-  const json variables = json::parse(text, nullptr, false);
+  check_json(text, "the template's variables");
+  const json variables = json::parse(text);
   if (!variables.is_object())
-    throw Error(ErrorKind::kBadInput,
-                variables.is_discarded() ? "the variables are no JSON" : "the variables are no JSON object", {},
+    throw Error(ErrorKind::kBadInput, "the template's variables are not a JSON object", {},
                 "they should look like {\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}], "
                 "\"add_generation_prompt\": true}");
   std::string added;

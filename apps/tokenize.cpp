@@ -6,6 +6,7 @@
 #include "command.h"
 #include "conversation.h"
 #include "fieldprint/error.h"
+#include "fieldprint/json.h"
 #include "files.h"
 #include "options.h"
 #include "output.h"
@@ -17,11 +18,8 @@ namespace {
 using nlohmann::json;
 
 json parsed_line(const std::string& line, int number) {
-  json value = json::parse(line, nullptr, false);
-  if (value.is_discarded())
-    throw Error(ErrorKind::kBadInput, "this is no JSON", fmt::format("standard input, line {}", number),
-                "with --jsonl each line is one JSON value");
-  return value;
+  check_json(line, fmt::format("standard input, line {}", number));
+  return json::parse(line);
 }
 
 // A program that feeds us line by line waits for each answer.

@@ -340,7 +340,7 @@ class Template(Case):
 
     def test_mistakes(self):
         self.assertIn("some.jinja", self.render_error("{% if %}", "{}"))
-        self.assertIn("no JSON", self.render_error("x", "{"))
+        self.assertIn("not valid JSON", self.render_error("x", "{"))
         self.assertIn("Dear me", self.render_error("{{ raise_exception('Dear me') }}", "{}"))
 
     def render_error(self, source, variables):

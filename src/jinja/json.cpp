@@ -6,14 +6,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "jinja/operators.h"
 #include "jinja/repr.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint::jinja {
 namespace {
-
-constexpr size_t kMaxDepth = 500;
 
 class JsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
  public:
@@ -64,7 +63,7 @@ class JsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
   };
 
   bool open(bool is_array) {
-    if (open_.size() >= kMaxDepth) fail("the template's variables are nested too deeply");
+    if (open_.size() >= kMaxJsonDepth) fail("the template's variables are nested too deeply");
     open_.push_back({is_array, {}, is_array ? nullptr : heap_.make<Dict>(heap_), {}});
     return true;
   }

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 
+#include "base/json.h"
 #include "base/mapped_file.h"
 #include "fieldprint/error.h"
 
@@ -11,23 +13,12 @@ namespace fieldprint {
 
 using nlohmann::json;
 
-namespace {
-
-constexpr size_t kLargest = 256 << 20;  // bytes; the largest tokenizer.json of this year has 33 MB
-
-}  // namespace
-
 JsonFile::JsonFile(const std::string& path) : path_(path) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  if (bytes.size() > kLargest) refuse("is too large to be what it should be");
-  const auto* text = reinterpret_cast<const char*>(bytes.data());
-  try {
-    root_ = json::parse(text, text + bytes.size());
-  } catch (const json::exception&) {
-    refuse("is no JSON");
-  }
-  if (!root_.is_object()) refuse("is no JSON object");
+  root_ = parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path_,
+                     {.kind = ErrorKind::kBadFile, .python = true});
+  if (!root_.is_object()) refuse("this is not a JSON object");
 }
 
 JsonFile JsonFile::if_there(const std::string& path) {
@@ -73,7 +64,8 @@ double JsonFile::number(std::string_view key, std::optional<double> fallback) co
   const json* value = find(key);
   if (value == nullptr && fallback) return *fallback;
   if (value == nullptr) refuse(fmt::format("has no {}", key));
-  if (!value->is_number()) refuse(fmt::format("{} should be a number", key));
+  if (!value->is_number() || !std::isfinite(value->get<double>()))
+    refuse(fmt::format("{} should be a finite number", key));
   return value->get<double>();
 }
 

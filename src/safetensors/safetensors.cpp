@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <set>
 
+#include "base/json.h"
 #include "base/mapped_file.h"
 #include "fieldprint/error.h"
 
@@ -67,25 +66,9 @@ class Parser {
  private:
   [[noreturn]] void refuse(const std::string& what) const { throw Error(ErrorKind::kBadFile, what, name_); }
 
-  // The library keeps the last of two equal keys; here they are a fault.
   json parse_header(std::string_view text) const {
-    std::set<std::string> names;
-    std::optional<std::string> twice;
-    const auto watch = [&](int depth, json::parse_event_t event, json& value) {
-      if (event == json::parse_event_t::key && depth == 1 &&
-          !names.insert(value.get_ref<const std::string&>()).second) {
-        twice = value.get_ref<const std::string&>();
-      }
-      return true;
-    };
-    json header;
-    try {
-      header = json::parse(text, watch);
-    } catch (const json::exception& error) {
-      refuse("its header is no JSON");
-    }
-    if (twice) refuse(fmt::format("tensor {} is there twice", shown(*twice)));
-    if (!header.is_object()) refuse("its header is no JSON object");
+    const json header = parse_json(text, name_ + ": header", {.kind = ErrorKind::kBadFile, .unique_names = true});
+    if (!header.is_object()) refuse("its header is not a JSON object");
     return header;
   }
 
