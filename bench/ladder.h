@@ -9,13 +9,13 @@
 
 namespace fieldprint {
 
-// Operations a second of a burst of the kernel table (burst_int8, burst_f32), on one thread.
-inline double peak(int64_t (*burst)(int64_t rounds, int64_t* sink)) {
+// Operations a second of a peak probe of the kernel table (peak_int8, peak_f32), on one thread.
+inline double peak(int64_t (*probe)(int64_t rounds, int64_t* sink)) {
   double best = 0;
   for (int i = 0; i < 3; ++i) {
     int64_t sink = 0;
     const auto start = std::chrono::steady_clock::now();
-    const auto done = static_cast<double>(burst(2'000'000, &sink));
+    const auto done = static_cast<double>(probe(2'000'000, &sink));
     benchmark::DoNotOptimize(sink);
     best = std::max(best, done / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }

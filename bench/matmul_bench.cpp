@@ -43,17 +43,17 @@ void run(benchmark::State& state, const KernelTable& kernels, const QuantType& t
   const auto numbers = static_cast<size_t>(tokens * kWidth);
   std::vector<float> x(numbers), d[2], sum[2];
   std::vector<int8_t> q[2];
-  std::vector<int16_t> parts[2], pairs[2];
+  std::vector<int16_t> half_sums[2], pair_sums[2];
   for (float& v : x) v = static_cast<float>(rng.normal());
   for (int i = 0; i < 2; ++i) {
     q[i].resize(numbers), d[i].resize(numbers / 32), sum[i].resize(numbers / 32);
-    parts[i].resize(numbers / 16), pairs[i].resize(numbers / 8);
+    half_sums[i].resize(numbers / 16), pair_sums[i].resize(numbers / 8);
   }
-  std::vector<uint32_t> fine(static_cast<size_t>(tokens * Activations::fine_words(kWidth)));
+  std::vector<uint32_t> outliers(static_cast<size_t>(tokens * Activations::outlier_words(kWidth)));
   const Activations in{x.data(),
-                       {q[0].data(), d[0].data(), parts[0].data(), pairs[0].data(), sum[0].data()},
-                       {q[1].data(), d[1].data(), parts[1].data(), pairs[1].data(), sum[1].data()},
-                       fine.data()};
+                       {q[0].data(), d[0].data(), half_sums[0].data(), pair_sums[0].data(), sum[0].data()},
+                       {q[1].data(), d[1].data(), half_sums[1].data(), pair_sums[1].data(), sum[1].data()},
+                       outliers.data()};
   for (int t = 0; t < tokens; ++t) kernels.quantize(x.data() + t * kWidth, kWidth, in.from(t, kWidth));
 
   const Memory scratch = allocate(kScratchBytes);
@@ -81,7 +81,7 @@ void run(benchmark::State& state, const KernelTable& kernels, const QuantType& t
   }
   static std::map<const KernelTable*, double> peaks;  // of each instruction set
   double& most = peaks[&kernels];
-  if (most == 0) most = peak(kernels.burst_int8);
+  if (most == 0) most = peak(kernels.peak_int8);
   const auto products = static_cast<double>(state.iterations()) * rows * kWidth * tokens;
   state.counters["GB/s"] =
       benchmark::Counter(static_cast<double>(state.iterations()) * static_cast<double>(rows * row_bytes) / 1e9,

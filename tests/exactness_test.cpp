@@ -110,23 +110,23 @@ struct QuantizedRows {
   struct Part {
     std::vector<int8_t> q;
     std::vector<float> d, sum;
-    std::vector<int16_t> parts, pairs;
-    explicit Part(size_t n) : q(n), d(n / 32), sum(n / 32), parts(n / 16), pairs(n / 8) {}
-    Quantized view() { return {q.data(), d.data(), parts.data(), pairs.data(), sum.data()}; }
-    void add_to(Hash& hash) const { hash.add(q).add(d).add(sum).add(parts).add(pairs); }
+    std::vector<int16_t> half_sums, pair_sums;
+    explicit Part(size_t n) : q(n), d(n / 32), sum(n / 32), half_sums(n / 16), pair_sums(n / 8) {}
+    Quantized view() { return {q.data(), d.data(), half_sums.data(), pair_sums.data(), sum.data()}; }
+    void add_to(Hash& hash) const { hash.add(q).add(d).add(sum).add(half_sums).add(pair_sums); }
   };
 
   std::vector<float> x;
-  Part high, low;
-  std::vector<uint32_t> fine;
+  Part high, residual;
+  std::vector<uint32_t> outliers;
 
   QuantizedRows(const KernelTable& kernels, std::vector<float> values, int k)
-      : x(std::move(values)), high(x.size()), low(x.size()) {
+      : x(std::move(values)), high(x.size()), residual(x.size()) {
     const auto tokens = static_cast<int>(x.size()) / k;
-    fine.resize(static_cast<size_t>(tokens * Activations::fine_words(k)));
+    outliers.resize(static_cast<size_t>(tokens * Activations::outlier_words(k)));
     for (int t = 0; t < tokens; ++t) kernels.quantize(x.data() + t * k, k, view().from(t, k));
   }
-  Activations view() { return {x.data(), high.view(), low.view(), fine.data()}; }
+  Activations view() { return {x.data(), high.view(), residual.view(), outliers.data()}; }
 };
 
 // ---- Weight types
@@ -196,7 +196,7 @@ TEST_F(Exactness, Vectors) {
       const QuantizedRows rows(kernels, x, n);
       Hash quantized;
       rows.high.add_to(quantized);
-      rows.low.add_to(quantized.add(rows.fine));  // blocks without outliers stay zeros
+      rows.residual.add_to(quantized.add(rows.outliers));  // blocks without outliers stay zeros
       check(fmt::format("quantize/{}", n), quantized, kernels.name);
 
       std::vector<int8_t> q(x.size());

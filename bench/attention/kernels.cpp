@@ -51,7 +51,7 @@ void product(benchmark::State& state, const KernelTable& kernels, HalfSlot slot,
     benchmark::ClobberMemory();
   }
   const double operations = 2.0 * rows * inner * n * static_cast<double>(state.iterations());
-  state.counters["of_f32"] = benchmark::Counter(operations / peak(kernels.burst_f32), benchmark::Counter::kIsRate);
+  state.counters["of_f32"] = benchmark::Counter(operations / peak(kernels.peak_f32), benchmark::Counter::kIsRate);
 }
 
 // What a product of bytes takes and gives; `values`: of weights with values, for queries with keys.
@@ -115,7 +115,7 @@ void byte_product(benchmark::State& state, const KernelTable& kernels, int rows,
     benchmark::ClobberMemory();
   }
   const double operations = 2.0 * rows * d * kKeys * static_cast<double>(state.iterations());
-  state.counters["of_int8"] = benchmark::Counter(operations / peak(kernels.burst_int8), benchmark::Counter::kIsRate);
+  state.counters["of_int8"] = benchmark::Counter(operations / peak(kernels.peak_int8), benchmark::Counter::kIsRate);
 }
 
 void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int d) {

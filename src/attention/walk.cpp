@@ -180,8 +180,8 @@ class Block {
           load_tile(*sequence_.kv, args_.layer, item_.kv_head, places[0], tile_begin, tile_end, many, space_.tile);
       // Asked for one product ahead, so that it is still in the first cache when its turn comes; into the second cache,
       // a tile earlier.
-      during_scores_ = values_ahead(places);
-      during_values_ = keys_ahead(places + 1);
+      during_scores_ = prefetch_values(places);
+      during_values_ = prefetch_keys(places + 1);
       // Tokens before the tile see nothing of it, nor do those, the last ones, whose window begins behind it.
       const int first = std::max(item_.t0, tile_begin - sequence_.first_position);
       int last = item_.t1;
@@ -199,11 +199,11 @@ class Block {
   }
 
   // The keys or the values of a tile, and further on those of the next one; nothing where pages are not tiles.
-  Ahead keys_ahead(const Place* tile) const {
-    return shape_.pages_are_tiles ? Ahead{tile[0].keys, shape_.key_tile, tile[1].keys} : Ahead();
+  Prefetch prefetch_keys(const Place* tile) const {
+    return shape_.pages_are_tiles ? Prefetch{tile[0].keys, shape_.key_tile, tile[1].keys} : Prefetch();
   }
-  Ahead values_ahead(const Place* tile) const {
-    return shape_.pages_are_tiles ? Ahead{tile[0].values, shape_.tile / 2, tile[1].values} : Ahead();
+  Prefetch prefetch_values(const Place* tile) const {
+    return shape_.pages_are_tiles ? Prefetch{tile[0].values, shape_.tile / 2, tile[1].values} : Prefetch();
   }
 
   // How many of the `count` keys from position `begin` on token t sees.
@@ -245,7 +245,7 @@ class Block {
       const int m = all ? shape_.vectors * rows : rows;
       const int64_t row = int64_t{v} * rows_ + row0;
       float* products = space_.products + row * kTile;
-      const Ahead ahead = v == 0 ? during_scores_ : Ahead();
+      const Prefetch prefetch = v == 0 ? during_scores_ : Prefetch();
       if (tile.keys_8 != nullptr) {
         const int64_t block = row * (shape_.d / kKvBlock);
         args_.kernels->score_bytes({.q = space_.q_bytes + row * shape_.d,
@@ -257,7 +257,7 @@ class Block {
                                     .c = products,
                                     .m = m,
                                     .d = shape_.d,
-                                    .ahead = ahead});
+                                    .prefetch = prefetch});
         continue;
       }
       accumulate(tile.type, {.a = space_.q + row * shape_.d,
@@ -270,7 +270,7 @@ class Block {
                              .inner = shape_.d,
                              .n = columns,
                              .fresh = true,
-                             .ahead = ahead});
+                             .prefetch = prefetch});
     }
   }
 
@@ -286,7 +286,7 @@ class Block {
                            .m = (t1 - t0) * shape_.group,
                            .inner = keys,
                            .n = shape_.d,
-                           .ahead = during_values_});
+                           .prefetch = during_values_});
   }
 
   // The same of a tile in Q8_0, for each row as many keys as it has seen.
@@ -299,7 +299,7 @@ class Block {
                                     .c = space_.split_o + int64_t{row0} * shape_.d,
                                     .m = rows,
                                     .d = shape_.d,
-                                    .ahead = during_values_});
+                                    .prefetch = during_values_});
   }
 
   void accumulate(KvType type, const HalfProduct& product) const {
@@ -377,7 +377,7 @@ class Block {
   const AttendItem& item_;
   const int rows_;
   Space space_;
-  Ahead during_scores_, during_values_;  // what the two products ask for meanwhile
+  Prefetch during_scores_, during_values_;  // what the two products ask for meanwhile
 };
 
 int splits_of(const Attend& args, const AttendSequence& sequence, int t1) {

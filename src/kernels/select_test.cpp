@@ -91,22 +91,22 @@ struct Inputs {
   struct Part {
     std::vector<int8_t> q;
     std::vector<float> d, sum;
-    std::vector<int16_t> parts, pairs;
-    explicit Part(size_t n) : q(n), d(n / 32), sum(n / 32), parts(n / 16), pairs(n / 8) {}
-    Quantized quantized() { return {q.data(), d.data(), parts.data(), pairs.data(), sum.data()}; }
+    std::vector<int16_t> half_sums, pair_sums;
+    explicit Part(size_t n) : q(n), d(n / 32), sum(n / 32), half_sums(n / 16), pair_sums(n / 8) {}
+    Quantized quantized() { return {q.data(), d.data(), half_sums.data(), pair_sums.data(), sum.data()}; }
     bool operator==(const Part&) const = default;
   };
 
   int k;
   std::vector<float> x;
-  mutable Part high, low;
-  mutable std::vector<uint32_t> fine;
+  mutable Part high, residual;
+  mutable std::vector<uint32_t> outliers;
 
   Inputs(const KernelTable& kernels, std::vector<float> values, int width)
-      : k(width), x(std::move(values)), high(x.size()), low(x.size()) {
+      : k(width), x(std::move(values)), high(x.size()), residual(x.size()) {
     if (k % 32 != 0) return;
     const int tokens = static_cast<int>(x.size()) / k;
-    fine.resize(static_cast<size_t>(tokens * Activations::fine_words(k)));
+    outliers.resize(static_cast<size_t>(tokens * Activations::outlier_words(k)));
     for (int t = 0; t < tokens; ++t) kernels.quantize(x.data() + t * k, k, activations().from(t, k));
   }
   Inputs(Rng& rng, const KernelTable& kernels, int tokens, int width)
@@ -116,15 +116,15 @@ struct Inputs {
     for (size_t i = 0; i < x.size(); i += 131) x[i] *= 20;
     return x;
   }
-  Activations activations() const { return {x.data(), high.quantized(), low.quantized(), fine.data()}; }
-  bool is_fine(size_t block) const {
+  Activations activations() const { return {x.data(), high.quantized(), residual.quantized(), outliers.data()}; }
+  bool has_outliers(size_t block) const {
     const size_t blocks = static_cast<size_t>(k) / 32,
-                 word = block / blocks * static_cast<size_t>(Activations::fine_words(k));
-    return (fine[word + block % blocks / 32] >> (block % blocks % 32) & 1) != 0;
+                 word = block / blocks * static_cast<size_t>(Activations::outlier_words(k));
+    return (outliers[word + block % blocks / 32] >> (block % blocks % 32) & 1) != 0;
   }
   // What a quantised product takes x[i] for.
   double value(size_t i) const {
-    const double rest = is_fine(i / 32) ? static_cast<double>(low.d[i / 32]) * low.q[i] : 0;
+    const double rest = has_outliers(i / 32) ? static_cast<double>(residual.d[i / 32]) * residual.q[i] : 0;
     return static_cast<double>(high.d[i / 32]) * high.q[i] + rest;
   }
 };
@@ -210,13 +210,15 @@ TEST(Kernels, MatmulDoesNotSaturate) {
       }
       Rng rng(1);
       Inputs in(rng, scalar, tokens, k);
-      for (Inputs::Part* part : {&in.high, &in.low}) {
+      for (Inputs::Part* part : {&in.high, &in.residual}) {
         for (size_t i = 0; i < part->q.size(); ++i) part->q[i] = static_cast<int8_t>(i / k % 2 == 0 ? 127 : -127);
-        for (size_t p = 0; p < part->parts.size(); ++p) part->parts[p] = static_cast<int16_t>(part->q[p * 16] * 16);
-        for (size_t p = 0; p < part->pairs.size(); ++p) part->pairs[p] = static_cast<int16_t>(part->q[p * 8] * 8);
+        for (size_t p = 0; p < part->half_sums.size(); ++p)
+          part->half_sums[p] = static_cast<int16_t>(part->q[p * 16] * 16);
+        for (size_t p = 0; p < part->pair_sums.size(); ++p)
+          part->pair_sums[p] = static_cast<int16_t>(part->q[p * 8] * 8);
         for (size_t b = 0; b < part->d.size(); ++b) part->d[b] = 1, part->sum[b] = part->q[b * 32] * 32.0f;
       }
-      std::fill(in.fine.begin(), in.fine.end(), 0x2u);
+      std::fill(in.outliers.begin(), in.outliers.end(), 0x2u);
       const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
       for_each_isa([&](const KernelTable& kernels) {
         for (int few = 1; few <= tokens; ++few) {
@@ -228,9 +230,9 @@ TEST(Kernels, MatmulDoesNotSaturate) {
   }
 }
 
-// The scratch holds the low parts of all, and where weights are offset what their sums begin with; of the longest rows
-// it holds fewer tokens at a time. A kernel passes more than kTokenGroup in groups too.
-TEST(Kernels, MatmulWhereEveryBlockIsFine) {
+// The scratch holds all residuals and, where weights are offset, the corrections that their sums begin with; of the
+// longest rows it holds fewer tokens at a time. A kernel passes more than kTokenGroup in groups too.
+TEST(Kernels, MatmulWhereEveryBlockHasOutliers) {
   const KernelTable& scalar = select_kernels("scalar");
   Rng rng(7);
   const int rows = 16;
@@ -239,8 +241,8 @@ TEST(Kernels, MatmulWhereEveryBlockIsFine) {
     for (const auto& [k, tokens] : {std::pair(512, 41), {512, kTokenGroup + 3}, {kMaxRow, 41}}) {
       const auto w = random_weights(rng, type, rows, k);
       Inputs in(rng, scalar, tokens, k);
-      in.low = in.high;
-      std::fill(in.fine.begin(), in.fine.end(), 0xffffffffu);
+      in.residual = in.high;
+      std::fill(in.outliers.begin(), in.outliers.end(), 0xffffffffu);
       const auto expected = multiply(scalar, type, w, rows, k, in, tokens, 0, rows);
       for_each_isa([&](const KernelTable& kernels) {
         EXPECT_TRUE(same_bits(multiply(kernels, type, w, rows, k, in, tokens, 0, rows), expected))
@@ -307,32 +309,32 @@ TEST(Kernels, TypesWithoutAKernelRunDecoded) {
   }
 }
 
-TEST(Kernels, ActivationsAreWithinHalfAStepAndOutliersAreFine) {
+TEST(Kernels, ActivationsAreWithinHalfAStepAndOutliersHaveResiduals) {
   Rng rng(9);
   const Inputs in(rng, select_kernels(""), 1, 4096);
-  size_t fine = 0;
+  size_t outliers = 0;
   for (size_t b = 0; b < in.high.d.size(); ++b) {
-    const bool is_fine = in.is_fine(b);
-    const auto step = static_cast<double>(is_fine ? in.low.d[b] : in.high.d[b]);
-    int parts[2] = {}, low_parts[2] = {}, pairs[4] = {}, low_pairs[4] = {};
+    const bool has_outliers = in.has_outliers(b);
+    const auto step = static_cast<double>(has_outliers ? in.residual.d[b] : in.high.d[b]);
+    int half_sums[2] = {}, residual_half_sums[2] = {}, pair_sums[4] = {}, residual_pair_sums[4] = {};
     for (size_t i = b * 32; i < b * 32 + 32; ++i) {
       ASSERT_LE(std::abs(static_cast<double>(in.x[i]) - in.value(i)), 0.51 * step) << i;
-      parts[i / 16 % 2] += in.high.q[i];
-      low_parts[i / 16 % 2] += in.low.q[i];
-      pairs[i / 16 % 2 * 2 + i % 4 / 2] += in.high.q[i];
-      low_pairs[i / 16 % 2 * 2 + i % 4 / 2] += in.low.q[i];
+      half_sums[i / 16 % 2] += in.high.q[i];
+      residual_half_sums[i / 16 % 2] += in.residual.q[i];
+      pair_sums[i / 16 % 2 * 2 + i % 4 / 2] += in.high.q[i];
+      residual_pair_sums[i / 16 % 2 * 2 + i % 4 / 2] += in.residual.q[i];
     }
-    for (size_t p = 0; p < 2; ++p) ASSERT_EQ(parts[p], in.high.parts[2 * b + p]);
-    for (size_t p = 0; p < 4; ++p) ASSERT_EQ(pairs[p], in.high.pairs[4 * b + p]);
-    ASSERT_EQ(in.high.sum[b], in.high.d[b] * static_cast<float>(parts[0] + parts[1]));
-    if (!is_fine) continue;
-    for (size_t p = 0; p < 2; ++p) ASSERT_EQ(low_parts[p], in.low.parts[2 * b + p]);
-    for (size_t p = 0; p < 4; ++p) ASSERT_EQ(low_pairs[p], in.low.pairs[4 * b + p]);
-    ASSERT_EQ(in.low.sum[b], in.low.d[b] * static_cast<float>(low_parts[0] + low_parts[1]));
-    ++fine;
+    for (size_t p = 0; p < 2; ++p) ASSERT_EQ(half_sums[p], in.high.half_sums[2 * b + p]);
+    for (size_t p = 0; p < 4; ++p) ASSERT_EQ(pair_sums[p], in.high.pair_sums[4 * b + p]);
+    ASSERT_EQ(in.high.sum[b], in.high.d[b] * static_cast<float>(half_sums[0] + half_sums[1]));
+    if (!has_outliers) continue;
+    for (size_t p = 0; p < 2; ++p) ASSERT_EQ(residual_half_sums[p], in.residual.half_sums[2 * b + p]);
+    for (size_t p = 0; p < 4; ++p) ASSERT_EQ(residual_pair_sums[p], in.residual.pair_sums[4 * b + p]);
+    ASSERT_EQ(in.residual.sum[b], in.residual.d[b] * static_cast<float>(residual_half_sums[0] + residual_half_sums[1]));
+    ++outliers;
   }
-  EXPECT_GT(fine, 0u);
-  EXPECT_LT(fine, in.high.d.size() / 2);
+  EXPECT_GT(outliers, 0u);
+  EXPECT_LT(outliers, in.high.d.size() / 2);
 }
 
 TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
@@ -358,12 +360,12 @@ TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
       x[5] = NAN, x[n / 2 + 8] = INFINITY, x[n - 1] = 1e-38f;
       const Inputs left(scalar, x, n), right(kernels, x, n);
       EXPECT_EQ(left.high.q, right.high.q) << n;
-      EXPECT_EQ(left.high.parts, right.high.parts) << n;
-      EXPECT_EQ(left.high.pairs, right.high.pairs) << n;
+      EXPECT_EQ(left.high.half_sums, right.high.half_sums) << n;
+      EXPECT_EQ(left.high.pair_sums, right.high.pair_sums) << n;
       EXPECT_TRUE(same_bits(left.high.d, right.high.d)) << n;
       EXPECT_TRUE(same_bits(left.high.sum, right.high.sum)) << n;
-      EXPECT_EQ(left.fine, right.fine) << n;
-      EXPECT_TRUE(left.low == right.low) << n;
+      EXPECT_EQ(left.outliers, right.outliers) << n;
+      EXPECT_TRUE(left.residual == right.residual) << n;
     }
   });
 }
@@ -409,7 +411,7 @@ struct ByteTile {
                          .c = c.data(),
                          .m = m,
                          .d = d,
-                         .ahead = ahead()});
+                         .prefetch = prefetch()});
     return c;
   }
 
@@ -423,11 +425,11 @@ struct ByteTile {
                              .c = c.data(),
                              .m = m,
                              .d = d,
-                             .ahead = ahead()});
+                             .prefetch = prefetch()});
     return c;
   }
 
-  Ahead ahead() const {
+  Prefetch prefetch() const {
     const auto* somewhere = reinterpret_cast<const std::byte*>(bytes.data());
     return {somewhere, static_cast<int64_t>(bytes.size()), m % 2 == 0 ? somewhere : nullptr};
   }
@@ -506,7 +508,7 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
             (scalar.*slot)(product);
             product.c = d.data();
             const auto* somewhere = reinterpret_cast<const std::byte*>(a.data());
-            product.ahead = {somewhere, static_cast<int64_t>(a.size() * 4), m % 2 == 0 ? somewhere : nullptr};
+            product.prefetch = {somewhere, static_cast<int64_t>(a.size() * 4), m % 2 == 0 ? somewhere : nullptr};
             (kernels.*slot)(product);
             EXPECT_TRUE(same_bits(c, d)) << m << " x " << n << " " << what << fresh;
             EXPECT_NE(c, start);

@@ -1,14 +1,15 @@
-// The kernel table: what an instruction set provides. One folder an ISA; each starts from the table of the floor below
-// it (avx512 <- avx2 <- scalar) and overrides slots. Every slot gives the same bits on every ISA; scalar/ is the
-// oracle.
+// The kernel table: the functions that an instruction set provides (docs/kernels.md says how to add one). One folder an
+// ISA; each starts from the table of the ISA below it (avx512 <- avx2 <- scalar) and overrides slots. Every slot gives
+// the same bits on every ISA; scalar/ is the oracle.
 //
-// The order of every sum, which all ISAs keep (docs: ARCHITECTURE.md, the determinism contract):
-//  - quantised dot: y = high + low, the sums over q and over q_low. Each: per block of 32 an exact integer sum, then
-//    acc = fma(d_w * d_x, isum, acc), and where the type has a minimum acc = fma(m_w, d_x * sum_x, acc); blocks in
-//    order, for low the fine ones only. Integer scales of 16 values (Q6_K, Q3_K, Q2_K) are within isum; one of 32 is
-//    within d_w. Where 16 values have a minimum too (Q2_K), and msum is the exact sum of these times the sums of x,
-//    acc = fma(d_x, fma(m_w, msum, d_w * isum), acc). Where they have none (Q6_K, Q3_K, IQ2_XS, IQ2_S, IQ1_M), high
-//    takes d_w last: part = fma(d_x, isum, part) from 0 over the eight blocks of 256, then acc = fma(d_w, part, acc).
+// The order of every sum, which all ISAs keep (ARCHITECTURE.md, the determinism contract):
+//  - quantised dot: y = high + residual, the sums over the high bytes and over the residual bytes of outlier blocks.
+//    Each: per block of 32 an exact integer sum, then acc = fma(d_w * d_x, isum, acc), and where the type has a minimum
+//    acc = fma(m_w, d_x * sum_x, acc); blocks in order, for the residual the outlier blocks only. Integer scales of 16
+//    values (Q6_K, Q3_K, Q2_K) are within isum; one of 32 is within d_w. Where 16 values have a minimum too (Q2_K), and
+//    msum is the exact sum of these times the sums of x, acc = fma(d_x, fma(m_w, msum, d_w * isum), acc). Where they
+//    have none (Q6_K, Q3_K, IQ2_XS, IQ2_S, IQ1_M), high takes d_w last: part = fma(d_x, isum, part) from 0 over the
+//    eight blocks of 256, then acc = fma(d_w, part, acc).
 //  - float dot and float reductions: element i goes to partial sum i mod 16 by fma; then the tree s[j] += s[j + 8, 4,
 //    2, 1].
 //  - accumulate(): one fma a step, in order of the inner index.
@@ -21,14 +22,14 @@
 namespace fieldprint {
 
 inline constexpr int kActivationBlock = 32;        // activations share one scale per 32 values
-inline constexpr int kFineSteps = 254;             // steps of q_low in one step of q
-inline constexpr int kFineWord = 32;               // blocks whose fine bits share a word
-inline constexpr float kFineRatio = 1.95f;         // see FineLimit
+inline constexpr int kResidualSteps = 254;         // steps of the residual byte in one step of the high byte
+inline constexpr int kOutlierWord = 32;            // blocks whose outlier bits share a word
+inline constexpr float kOutlierRatio = 1.95f;      // see OutlierLimit
 inline constexpr float kLeastActivation = 1e-30f;  // a block with nothing above it is zero
 inline constexpr int kMaxGgmlTypes = 48;
-inline constexpr int kTokenGroup = 128;           // tokens that pass a matrix's bytes together: work is cut there
+inline constexpr int kTokenGroup = 128;           // tokens that share one pass over a matrix: work is cut there
 inline constexpr int kMaxRow = 1 << 16;           // numbers in a row of a matrix
-inline constexpr size_t kScratchBytes = 4 << 20;  // what every thread lends to a kernel, 64-byte aligned
+inline constexpr size_t kScratchBytes = 4 << 20;  // of every thread, for a kernel's use, 64-byte aligned
 
 // Matmul slots: kSlotQ4_1 and so on, the GGML type numbers.
 enum Slot : uint32_t {
@@ -39,23 +40,23 @@ enum Slot : uint32_t {
 
 // Numbers in 8 bits: x ~ d * q, with one step d for each block of 32.
 struct Quantized {
-  int8_t* q = nullptr;       // [tokens, k]  in [-127, 127]
-  float* d = nullptr;        // [tokens, k / 32]
-  int16_t* parts = nullptr;  // [tokens, k / 16]  sums of 16 q
-  int16_t* pairs = nullptr;  // [tokens, k / 16, 2]  the same of every first two of four, of every last two
-  float* sum = nullptr;      // [tokens, k / 32]  d * sum of the block's q
+  int8_t* q = nullptr;           // [tokens, k]  in [-127, 127]
+  float* d = nullptr;            // [tokens, k / 32]
+  int16_t* half_sums = nullptr;  // [tokens, k / 16]  sums of 16 q
+  int16_t* pair_sums = nullptr;  // [tokens, k / 16, 2]  of 16 q: the sums of i % 4 < 2 and of i % 4 >= 2
+  float* sum = nullptr;          // [tokens, k / 32]  d * sum of the block's q
 
-  // Always inlined, so that there is no copy of one ISA that the linker could keep for all.
+  // Always inlined: the linker might keep the copy of one ISA for all of them.
   [[gnu::always_inline]] Quantized skip(int64_t blocks) const {
-    return {q + blocks * 32, d + blocks, parts + blocks * 2, pairs + blocks * 4, sum + blocks};
+    return {q + blocks * 32, d + blocks, half_sums + blocks * 2, pair_sums + blocks * 4, sum + blocks};
   }
   [[gnu::always_inline]] Quantized from(int64_t token, int k) const { return skip(token * (k / 32)); }
 };
 
-// Which blocks of a row are fine: those whose step is above kFineRatio times the row's typical one. Typical is what has
-// the mean of the steps' bit patterns: these are logarithms to within a tenth of an octave, so it is about the
-// geometric mean, which a few large steps do not raise much. Blocks of nothing but zeros do not count.
-struct FineLimit {
+// The step above which a block of a row has outliers: kOutlierRatio times the row's typical step. Typical is the step
+// with the mean of the steps' bit patterns. These are logarithms to within a tenth of an octave, so it is about the
+// geometric mean, which a few large steps do not raise much. Blocks of zeros do not count.
+struct OutlierLimit {
   int64_t sum = 0;
   int32_t count = 0;
 
@@ -68,23 +69,24 @@ struct FineLimit {
     const auto bits = static_cast<int32_t>(count > 0 ? sum / count : 0);
     float typical;
     __builtin_memcpy(&typical, &bits, sizeof typical);
-    return kFineRatio * typical;
+    return kOutlierRatio * typical;
   }
 };
 
-// Activation rows in the forms a matmul may want. Rows are contiguous: row t of f32 begins at t * k. Blocks whose step
-// is coarse are fine: what 8 bits leave over is quantised once more, in steps of d / kFineSteps, and x ~ high + low.
+// Activation rows in the forms that kernels take. Rows are contiguous: row t of f32 begins at t * k. In blocks with
+// outliers 8 bits are too coarse: their rounding error, the residual, is quantised too, in steps of d / kResidualSteps,
+// and x ~ high + residual. Elsewhere x ~ high.
 struct Activations {
   const float* f32 = nullptr;  // [tokens, k]
   Quantized high;
-  Quantized low;             // of fine blocks; what others hold means nothing
-  uint32_t* fine = nullptr;  // [tokens, fine_words(k)]  bit b % 32 of word b / 32: block b is fine
+  Quantized residual;            // of blocks with outliers; undefined elsewhere
+  uint32_t* outliers = nullptr;  // [tokens, outlier_words(k)]  bit b % 32 of word b / 32: block b has outliers
 
-  [[gnu::always_inline]] static constexpr int fine_words(int k) {
-    return (k / kActivationBlock + kFineWord - 1) / kFineWord;
+  [[gnu::always_inline]] static constexpr int outlier_words(int k) {
+    return (k / kActivationBlock + kOutlierWord - 1) / kOutlierWord;
   }
   [[gnu::always_inline]] Activations from(int64_t token, int k) const {
-    return {f32 + token * k, high.from(token, k), low.from(token, k), fine + token * fine_words(k)};
+    return {f32 + token * k, high.from(token, k), residual.from(token, k), outliers + token * outlier_words(k)};
   }
 };
 
@@ -99,16 +101,15 @@ struct Matmul {
   float* y = nullptr;  // y[t * y_stride + r]
   int64_t y_stride = 0;
   std::byte* scratch = nullptr;     // kScratchBytes
-  const std::byte* next = nullptr;  // what the thread may read after these rows; nullptr: nobody knows
+  const std::byte* next = nullptr;  // the rows that the thread multiplies next, to prefetch; nullptr: not known
 };
 
-// Memory that will be wanted soon, and as much that will be after it. A kernel asks for both evenly while it computes,
-// the first into the first cache and the other into the second: a request for more lines than the CPU keeps open would
-// stand in the way of the computing.
-struct Ahead {
-  const std::byte* from = nullptr;
-  int64_t bytes = 0;
-  const std::byte* further = nullptr;  // nullptr: nothing
+// Memory that a kernel prefetches evenly while it computes: more requests at once than the CPU has buffers for would
+// stall it.
+struct Prefetch {
+  const std::byte* l1 = nullptr;  // into the first-level cache
+  int64_t bytes = 0;              // of each of the two
+  const std::byte* l2 = nullptr;  // into the second; nullptr: nothing
 };
 
 // c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order. n is a multiple of 8.
@@ -120,8 +121,8 @@ struct HalfProduct {
   float* c = nullptr;
   int64_t c_stride = 0;
   int m = 0, inner = 0, n = 0;
-  bool fresh = false;  // c begins at 0, whatever it holds
-  Ahead ahead = {};
+  bool fresh = false;  // c is taken for 0
+  Prefetch prefetch = {};
 };
 
 // Products of rows in 8 bits with the keys of a tile in Q8_0: c[i][j] = sum over blocks b of 32 dimensions, in order
@@ -136,7 +137,7 @@ struct ByteScores {
   int64_t stride = 0;                    // at least kTileKeys
   float* c = nullptr;                    // [m, kTileKeys]
   int m = 0, d = 0;                      // d a multiple of 32
-  Ahead ahead = {};
+  Prefetch prefetch = {};
 };
 
 // Adds the weighted values of a tile in Q8_0. For each row i and block b of 32 dimensions the weights times the values'
@@ -151,10 +152,10 @@ struct ByteValues {
   int64_t stride = 0;                // of the scales
   float* c = nullptr;                // [m, d]
   int m = 0, d = 0;                  // d a multiple of 32
-  Ahead ahead = {};
+  Prefetch prefetch = {};
 };
 
-// The online softmax of one query: running maximum and denominator of what it has seen.
+// The online softmax of one query: maximum and denominator of the scores so far.
 struct SoftmaxState {
   float m = -__builtin_inff();
   float l = 0;
@@ -163,11 +164,11 @@ struct SoftmaxState {
 };
 
 // One tile of scores for each of some rows. s [seen], seen <= kTileKeys, of a row becomes its weights: s *= scale;
-// m' = max(m, max s); s = e^(s - m'); l' = fma(l, e^(m - m'), sum s); o *= e^(m - m') for what has been summed so far.
-// Scores of -inf are not there: where m' is -inf too, all s and l' are 0.
+// m' = max(m, max s); s = e^(s - m'); l' = fma(l, e^(m - m'), sum s); o *= e^(m - m') for the sums so far.
+// A score of -inf counts as masked: where m' is -inf too, all s and l' are 0.
 struct SoftmaxRows {
   float* scores = nullptr;        // [rows, kTileKeys]
-  const int* seen = nullptr;      // [rows]  how many of a row's scores are there
+  const int* seen = nullptr;      // [rows]  of the kTileKeys scores of a row
   const float* scale = nullptr;   // [rows]
   SoftmaxState* state = nullptr;  // [rows]
   float* o = nullptr;             // [rows, d], d a multiple of 8
@@ -194,8 +195,8 @@ struct KernelTable {
   MatmulKernel matmul[kMaxGgmlTypes] = {};
 
   // x [n] -> `out`, n a multiple of 32: all blocks in 8 bits, d = max|x| / 127, q = round to even(x * 127 / max|x|);
-  // and the fine ones (FineLimit: those with outliers, in SmolLM2 about one in eight) in 16
-  // (docs/decisions/0004-fine-activation-blocks.md).
+  // those with outliers (OutlierLimit; in SmolLM2 about one in eight) in 16, with a residual byte
+  // (docs/decisions/0004-outlier-blocks.md).
   void (*quantize)(const float* x, int n, const Activations& out) = nullptr;
 
   // y = x / sqrt(mean(x^2) + eps) * weight, all [n].
@@ -219,10 +220,10 @@ struct KernelTable {
 
   void (*merge_rows)(const MergeRows&) = nullptr;
 
-  // Multiplies and adds without touching memory; returns the number of operations (a product and a sum are two). `sink`
-  // takes what keeps the work from being left out. For ceilings.
-  int64_t (*burst_int8)(int64_t rounds, int64_t* sink) = nullptr;
-  int64_t (*burst_f32)(int64_t rounds, int64_t* sink) = nullptr;
+  // Peak probes: multiply and add without touching memory, for the ceiling in a benchmark. They return the number of
+  // operations (a product and a sum are two). `sink` takes a result, so that the compiler keeps the work.
+  int64_t (*peak_int8)(int64_t rounds, int64_t* sink) = nullptr;
+  int64_t (*peak_f32)(int64_t rounds, int64_t* sink) = nullptr;
 };
 
 }  // namespace fieldprint

@@ -16,7 +16,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 constexpr size_t kReadBytes = 512 << 20;  // far beyond any cache; first touched by the threads that read it
 constexpr size_t kReadPiece = 1 << 20;
 constexpr int kCeilingRepeats = 3;
-constexpr int64_t kBurstRounds = 2'000'000;
+constexpr int64_t kProbeRounds = 2'000'000;
 
 double read_bandwidth(ThreadPool& pool) {
   const HugeMemory huge(kReadBytes);
@@ -41,13 +41,13 @@ double read_bandwidth(ThreadPool& pool) {
   return best;
 }
 
-double burst_rate(ThreadPool& pool, int64_t (*burst)(int64_t, int64_t*)) {
+double peak_rate(ThreadPool& pool, int64_t (*probe)(int64_t, int64_t*)) {
   double best = 0;
   std::vector<int64_t> sinks(static_cast<size_t>(pool.threads())), done(sinks.size());
   for (int repeat = 0; repeat < kCeilingRepeats; ++repeat) {
     const auto start = Clock::now();
     pool.run(pool.threads(), [&](int64_t i, int) {
-      done[static_cast<size_t>(i)] = burst(kBurstRounds, &sinks[static_cast<size_t>(i)]);
+      done[static_cast<size_t>(i)] = probe(kProbeRounds, &sinks[static_cast<size_t>(i)]);
     });
     double operations = 0;
     for (const int64_t d : done) operations += static_cast<double>(d);
@@ -59,7 +59,7 @@ double burst_rate(ThreadPool& pool, int64_t (*burst)(int64_t, int64_t*)) {
 }  // namespace
 
 Ceilings measure_ceilings(ThreadPool& pool, const KernelTable& kernels) {
-  return {read_bandwidth(pool), burst_rate(pool, kernels.burst_int8), burst_rate(pool, kernels.burst_f32)};
+  return {read_bandwidth(pool), peak_rate(pool, kernels.peak_int8), peak_rate(pool, kernels.peak_f32)};
 }
 
 }  // namespace fieldprint

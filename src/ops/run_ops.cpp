@@ -129,12 +129,12 @@ class RunOpsImpl final : public RunOps {
   void rope(Tensor& x, const Rope& rope, int heads) override {
     const Scope scope(profiler_, *this, "rope");
     const auto pairs = static_cast<int>(rope.inverse_frequency.size());
-    if (rope_for_ != &rope) compute_turns(rope);
+    if (rope_for_ != &rope) compute_rope_table(rope);
     const int64_t d = x.cols() / heads;
     float* values = data(x);
     arena_.slot(x).quantized_valid = false;
     for_rows(x.rows(), [&](int row) {
-      const float* cosine = turns_.data() + int64_t{row} * 2 * pairs;
+      const float* cosine = rope_table_.data() + int64_t{row} * 2 * pairs;
       const float* sine = cosine + pairs;
       for (int h = 0; h < heads; ++h) {
         float* v = values + row * x.cols() + h * d;
@@ -386,7 +386,7 @@ class RunOpsImpl final : public RunOps {
 
   // Those of the rows from `row` on. What was not quantised has null pointers, which stay null.
   static Activations rows_from(const Activations& x, int64_t row, int k) {
-    if (x.fine != nullptr) return x.from(row, k);
+    if (x.outliers != nullptr) return x.from(row, k);
     Activations a;
     a.f32 = x.f32 + row * k;
     return a;
@@ -524,7 +524,7 @@ class RunOpsImpl final : public RunOps {
   Activations quantized_memory(const Tensor& x) {
     const int k = static_cast<int>(x.cols());
     const auto size = static_cast<size_t>(x.rows()) * static_cast<size_t>(k);
-    const auto words = static_cast<size_t>(x.rows()) * static_cast<size_t>(Activations::fine_words(k));
+    const auto words = static_cast<size_t>(x.rows()) * static_cast<size_t>(Activations::outlier_words(k));
     // A block of 32: the integers, d, sum, two parts and four pairs.
     const size_t half = size + size / kActivationBlock * (2 * sizeof(float) + 6 * sizeof(int16_t));
     std::byte* memory = arena_.slot(x).quantized.require(2 * half + words * sizeof(uint32_t));
@@ -533,8 +533,8 @@ class RunOpsImpl final : public RunOps {
       part.q = reinterpret_cast<int8_t*>(at);
       part.d = reinterpret_cast<float*>(at + size);
       part.sum = part.d + size / kActivationBlock;
-      part.parts = reinterpret_cast<int16_t*>(part.sum + size / kActivationBlock);
-      part.pairs = part.parts + size / kActivationBlock * 2;
+      part.half_sums = reinterpret_cast<int16_t*>(part.sum + size / kActivationBlock);
+      part.pair_sums = part.half_sums + size / kActivationBlock * 2;
       return part;
     };
     return {data(x), lay(memory), lay(memory + half), reinterpret_cast<uint32_t*>(memory + 2 * half)};
@@ -544,26 +544,26 @@ class RunOpsImpl final : public RunOps {
     std::copy_n(from.q, count * kActivationBlock, to.q);
     std::copy_n(from.d, count, to.d);
     std::copy_n(from.sum, count, to.sum);
-    std::copy_n(from.parts, count * 2, to.parts);
-    std::copy_n(from.pairs, count * 4, to.pairs);
+    std::copy_n(from.half_sums, count * 2, to.half_sums);
+    std::copy_n(from.pair_sums, count * 4, to.pair_sums);
   }
   static void copy_row(const Activations& from, const Activations& to, int k) {
     copy_blocks(from.high, to.high, k / kActivationBlock);
-    for (int w = 0; w < Activations::fine_words(k); ++w) {
-      to.fine[w] = from.fine[w];
-      for (uint32_t left = from.fine[w]; left != 0; left &= left - 1) {
-        const int b = w * kFineWord + std::countr_zero(left);
-        copy_blocks(from.low.skip(b), to.low.skip(b), 1);
+    for (int w = 0; w < Activations::outlier_words(k); ++w) {
+      to.outliers[w] = from.outliers[w];
+      for (uint32_t left = from.outliers[w]; left != 0; left &= left - 1) {
+        const int b = w * kOutlierWord + std::countr_zero(left);
+        copy_blocks(from.residual.skip(b), to.residual.skip(b), 1);
       }
     }
   }
 
-  // cos and sin of this step's positions: turns_[row] = {cos [pairs], sin [pairs]}. One table serves all layers.
-  void compute_turns(const Rope& rope) {
+  // cos and sin of this step's positions: rope_table_[row] = {cos [pairs], sin [pairs]}. One table serves all layers.
+  void compute_rope_table(const Rope& rope) {
     const auto pairs = static_cast<int>(rope.inverse_frequency.size());
-    turns_.resize(positions_.size() * 2 * static_cast<size_t>(pairs));
+    rope_table_.resize(positions_.size() * 2 * static_cast<size_t>(pairs));
     for_rows(rows(), [&](int row) {
-      float* cosine = turns_.data() + int64_t{row} * 2 * pairs;
+      float* cosine = rope_table_.data() + int64_t{row} * 2 * pairs;
       for (int i = 0; i < pairs; ++i) {
         double s = 0, c = 0;
         sincos_f64(positions_[static_cast<size_t>(row)] * rope.inverse_frequency[static_cast<size_t>(i)], &s, &c);
@@ -588,7 +588,7 @@ class RunOpsImpl final : public RunOps {
   std::vector<int> chosen_, first_row_, next_row_, row_of_;  // moe: expert of each choice; rows by expert
   std::vector<float> shares_;
   const Rope* rope_for_ = nullptr;
-  std::vector<float> turns_;
+  std::vector<float> rope_table_;
   Tensor result_;  // held back until the next step
   uint64_t bytes_read_ = 0, int8_operations_ = 0, float_operations_ = 0;
   Profiler* profiler_ = nullptr;

@@ -17,7 +17,7 @@ inline __m256 load_bf16(const uint16_t* p) {
 // M rows by 8 * C columns of c stay in registers while the inner index runs. kLoad makes eight numbers of b float32.
 // Without the pragmas GCC keeps the sums in memory: a quarter of the speed.
 template <int M, int C, auto kLoad>
-inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
+inline void block(const HalfProduct& p, int row, int column, Prefetcher& prefetcher) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
   const uint16_t* b = p.b + column;
@@ -28,7 +28,7 @@ inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : load(c + i * c_stride + 8 * j);
   }
-  Fetch ask = fetch;  // a copy: it stays in registers
+  Prefetcher prefetch = prefetcher;  // a copy: it stays in registers
   int at = 0;
   const auto step = [&](int k) __attribute__((always_inline)) {
     __m256 numbers[C];
@@ -42,12 +42,12 @@ inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
     }
   };
   for (; at + 2 <= p.inner; at += 2, a += 2, b += 2 * b_stride) {
-    ask();
+    prefetch();
     step(0);
     step(1);
   }
   if (at < p.inner) step(0);
-  fetch = ask;
+  prefetcher = prefetch;
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
@@ -56,8 +56,8 @@ inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
 }
 
 template <int C, auto kLoad>
-inline void columns(const HalfProduct& p, int column, Fetch& fetch) {
-  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, kLoad>(p, row, column, fetch); });
+inline void columns(const HalfProduct& p, int column, Prefetcher& prefetcher) {
+  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, kLoad>(p, row, column, prefetcher); });
 }
 
 template <auto kLoad>
@@ -65,14 +65,14 @@ inline void accumulate(const HalfProduct& p) {
   const bool wide = p.m <= 3;  // few rows: more columns keep the multipliers busy
   const int width = wide ? 32 : 16;
   const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
-  Fetch fetch(p.ahead, steps);
+  Prefetcher prefetcher(p.prefetch, steps);
   int j = 0;
   if (wide) {
-    for (; j + 32 <= p.n; j += 32) columns<4, kLoad>(p, j, fetch);
+    for (; j + 32 <= p.n; j += 32) columns<4, kLoad>(p, j, prefetcher);
   }
   for (; j < p.n; j += 16) {
-    if (j + 16 <= p.n) columns<2, kLoad>(p, j, fetch);
-    else columns<1, kLoad>(p, j, fetch);
+    if (j + 16 <= p.n) columns<2, kLoad>(p, j, prefetcher);
+    else columns<1, kLoad>(p, j, prefetcher);
   }
 }
 

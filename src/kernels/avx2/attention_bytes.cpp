@@ -19,19 +19,19 @@ inline __m256i word(const void* four) {  // in every lane
 
 // M rows by kColumns keys from `column` on. Products of bytes take one of them unsigned: keys give their sign to q.
 template <int M>
-inline void score_rows(const ByteScores& p, int row, int column, Fetch& fetch) {
+inline void score_rows(const ByteScores& p, int row, int column, Prefetcher& prefetcher) {
   const __m256i ones = _mm256_set1_epi16(1);
   const int blocks = p.d / 32;
   const int8_t *q = p.q + int64_t{row} * p.d, *keys = p.keys + 4 * column;
   const int64_t q_stride = p.d, keys_stride = 4 * p.stride;
-  Fetch ask = fetch;  // a copy: it stays in registers
+  Prefetcher prefetch = prefetcher;  // a copy: it stays in registers
   for (int b = 0; b < blocks; ++b) {
     __m256i sums[M][2];
 #pragma GCC unroll 4
     for (int i = 0; i < M; ++i) sums[i][0] = sums[i][1] = _mm256_setzero_si256();
 #pragma GCC unroll 1
     for (int w = 0; w < 8; ++w, q += 4, keys += keys_stride) {
-      ask();
+      prefetch();
 #pragma GCC unroll 2
       for (int j = 0; j < 2; ++j) {
         const __m256i k = bytes(keys + 32 * j), magnitude = _mm256_abs_epi8(k);
@@ -54,7 +54,7 @@ inline void score_rows(const ByteScores& p, int row, int column, Fetch& fetch) {
       }
     }
   }
-  fetch = ask;
+  prefetcher = prefetch;
 }
 
 // Weights in 8 bits for a block of 32 dimensions, widened: four keys as 0, 2 and 1, 3.
@@ -93,16 +93,16 @@ struct ByteWeights {
 // M rows by kColumns dimensions from `column` on.
 template <int M>
 inline void value_rows(const ByteValues& p, const ByteWeights<M>& weights, int row, int column, int keys,
-                       Fetch& fetch) {
+                       Prefetcher& prefetcher) {
   __m256i sums[M][2];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i) sums[i][0] = sums[i][1] = _mm256_setzero_si256();
   const int8_t* values = p.values + 4 * column;
   const int64_t values_stride = 4 * p.d;
-  Fetch ask = fetch;
+  Prefetcher prefetch = prefetcher;
 #pragma GCC unroll 1
   for (int key = 0; key < keys; key += 4, values += values_stride) {
-    ask();
+    prefetch();
 #pragma GCC unroll 2
     for (int j = 0; j < 2; ++j) {
       const __m256i v = bytes(values + 32 * j);
@@ -115,7 +115,7 @@ inline void value_rows(const ByteValues& p, const ByteWeights<M>& weights, int r
       }
     }
   }
-  fetch = ask;
+  prefetcher = prefetch;
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 2
@@ -130,19 +130,19 @@ inline void value_rows(const ByteValues& p, const ByteWeights<M>& weights, int r
 }  // namespace
 
 void score_bytes(const ByteScores& p) {
-  Fetch fetch(p.ahead, int64_t{kTileKeys / kColumns} * row_blocks<kRows>(p.m) * (p.d / 4));
+  Prefetcher prefetcher(p.prefetch, int64_t{kTileKeys / kColumns} * row_blocks<kRows>(p.m) * (p.d / 4));
   for (int j = 0; j < kTileKeys; j += kColumns)
-    for_row_blocks<kRows>(p.m, [&]<int M>(int row) { score_rows<M>(p, row, j, fetch); });
+    for_row_blocks<kRows>(p.m, [&]<int M>(int row) { score_rows<M>(p, row, j, prefetcher); });
 }
 
 void add_byte_values(const ByteValues& p) {
-  Fetch fetch(p.ahead, int64_t{p.d / kColumns} * row_blocks<kRows>(p.m) * (kTileKeys / 4));
+  Prefetcher prefetcher(p.prefetch, int64_t{p.d / kColumns} * row_blocks<kRows>(p.m) * (kTileKeys / 4));
   for_row_blocks<kRows>(p.m, [&]<int M>(int row) {
     int keys = 0;
     for (int i = 0; i < M; ++i) keys = p.seen[row + i] > keys ? p.seen[row + i] : keys;
     for (int b = 0; b < p.d / 32; ++b) {
       const ByteWeights<M> weights(p, row, b);
-      for (int j = 0; j < 32; j += kColumns) value_rows<M>(p, weights, row, b * 32 + j, keys, fetch);
+      for (int j = 0; j < 32; j += kColumns) value_rows<M>(p, weights, row, b * 32 + j, keys, prefetcher);
     }
   });
 }

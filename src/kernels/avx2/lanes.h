@@ -13,25 +13,25 @@ struct Vec {
   using Int = __m256i;
   using Float = __m256;
   static constexpr int kLanes = 8;
-  static constexpr int kTile = 4;  // tokens: with two row groups, eight sums in registers
-  static constexpr int few(int groups) { return groups == 1 ? 3 : 2; }  // see few_tokens()
-  static constexpr int kNextRows = 3;                                   // into the first cache; see fetch()
-  static constexpr int kSignedBias = 0;
+  static constexpr int kTileTokens = 4;  // tokens: with two row groups, eight sums in registers
+  static constexpr int few_tokens(int groups) { return groups == 1 ? 3 : 2; }  // see few_tokens()
+  static constexpr int kNextRowsLocality = 3;                                  // into the first cache; see fetch()
+  static constexpr int kSignedOffset = 0;
   static constexpr int kSignedRun = 8;
   // How many pairs of products of numbers up to `most` with bytes up to 127 the 16 bits of a sum hold: 8, 4, 2.
   static constexpr int run(int most) { return most <= 16 ? 8 : most <= 32 ? 4 : 2; }
 
   static Int zero() { return _mm256_setzero_si256(); }
   static Float zero_float() { return _mm256_setzero_ps(); }
-  static Float floats(float x) { return _mm256_set1_ps(x); }
-  static Int bytes(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
-  static Int words(int x) { return _mm256_set1_epi16(static_cast<short>(x)); }
-  static Int dwords(int x) { return _mm256_set1_epi32(x); }
+  static Float splat_float(float x) { return _mm256_set1_ps(x); }
+  static Int splat_8(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+  static Int splat_16(int x) { return _mm256_set1_epi16(static_cast<short>(x)); }
+  static Int splat_32(int x) { return _mm256_set1_epi32(x); }
   // x, and within every 16 bytes `step` more from lane to lane.
-  static Int dwords(int x, int step) {
+  static Int ramp_32(int x, int step) {
     return _mm256_setr_epi32(x, x + step, x + 2 * step, x + 3 * step, x, x + step, x + 2 * step, x + 3 * step);
   }
-  static Int table(const int8_t* sixteen) {
+  static Int byte_table(const int8_t* sixteen) {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen)));
   }
 
@@ -39,11 +39,11 @@ struct Vec {
   static Int bit_or(Int a, Int b) { return _mm256_or_si256(a, b); }
   static Int bit_xor(Int a, Int b) { return _mm256_xor_si256(a, b); }
   template <int N>
-  static Int shift_left(Int a) {
+  static Int shift_left_16(Int a) {
     return N == 0 ? a : _mm256_slli_epi16(a, N);
   }
   template <int N>
-  static Int shift_right(Int a) {
+  static Int shift_right_16(Int a) {
     return N == 0 ? a : _mm256_srli_epi16(a, N);
   }
   template <int N>
@@ -57,14 +57,14 @@ struct Vec {
   static Int add_8(Int a, Int b) { return _mm256_add_epi8(a, b); }
   static Int sub_8(Int a, Int b) { return _mm256_sub_epi8(a, b); }
   static Int add_32(Int a, Int b) { return _mm256_add_epi32(a, b); }
-  static Int sub(Int a, Int b) { return _mm256_sub_epi32(a, b); }
-  static constexpr bool kPacks = false;  // sums of bytes are in 16 bits already
-  static Int madd(Int a, Int b) { return _mm256_madd_epi16(a, b); }
-  static Int shuffle(Int table, Int index) { return _mm256_shuffle_epi8(table, index); }
-  static Int at_most(Int a, Int b) { return _mm256_min_epu8(a, b); }
-  static Int above(Int a, Int b) { return _mm256_subs_epu8(a, b); }  // a - b, or 0
+  static Int sub_32(Int a, Int b) { return _mm256_sub_epi32(a, b); }
+  static constexpr bool kDotIn32 = false;  // sums of bytes are in 16 bits already
+  static Int madd_16(Int a, Int b) { return _mm256_madd_epi16(a, b); }
+  static Int shuffle_bytes(Int table, Int index) { return _mm256_shuffle_epi8(table, index); }
+  static Int min_u8(Int a, Int b) { return _mm256_min_epu8(a, b); }
+  static Int saturating_sub_u8(Int a, Int b) { return _mm256_subs_epu8(a, b); }  // a - b, or 0
   // The bytes of `a` negated where those of `bits` have the bit of `one`.
-  static Int negate_where(Int a, Int bits, Int one) {
+  static Int negate_bytes_where(Int a, Int bits, Int one) {
     const Int minus = _mm256_cmpeq_epi8(_mm256_and_si256(bits, one), one);
     return _mm256_sub_epi8(_mm256_xor_si256(a, minus), minus);
   }
@@ -75,47 +75,47 @@ struct Vec {
   static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
   static Float negate(Float a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
   static Float to_float(Int a) { return _mm256_cvtepi32_ps(a); }
-  static Float as_float(Int a) { return _mm256_castsi256_ps(a); }
-  static Float half_low(Int a) { return halves(_mm256_and_si256(a, _mm256_set1_epi32(0xffff))); }
-  static Float half_high(Int a) { return halves(_mm256_srli_epi32(a, 16)); }
+  static Float float_of_bits(Int a) { return _mm256_castsi256_ps(a); }
+  static Float f16_low(Int a) { return halves(_mm256_and_si256(a, _mm256_set1_epi32(0xffff))); }
+  static Float f16_high(Int a) { return halves(_mm256_srli_epi32(a, 16)); }
 
   // Bytes 0, 1 (2, 3) of every lane as two 16-bit words.
   static Int low_pair(Int a) { return pairs(a, 0x01000000); }
   static Int high_pair(Int a) { return pairs(a, 0x03000200); }
   template <int I>
   static Int byte(Int a) {  // of every lane
-    return _mm256_shuffle_epi8(a, dwords(static_cast<int>(0x80808000u + I), 4));
+    return _mm256_shuffle_epi8(a, ramp_32(static_cast<int>(0x80808000u + I), 4));
   }
   // What sums of a group are multiplied with: its scale in both words.
-  static Int first_factor(Int pair) { return _mm256_shuffle_epi8(pair, dwords(0x01000100, 0x04040404)); }
-  static Int second_factor(Int pair) { return _mm256_shuffle_epi8(pair, dwords(0x03020302, 0x04040404)); }
-  static Int one_factor() { return words(1); }
+  static Int first_factor(Int pair) { return _mm256_shuffle_epi8(pair, ramp_32(0x01000100, 0x04040404)); }
+  static Int second_factor(Int pair) { return _mm256_shuffle_epi8(pair, ramp_32(0x03020302, 0x04040404)); }
+  static Int one_factor() { return splat_16(1); }
 
   // What a sum of bytes that have N too much begins with: `pairs`, the sums of x in its words, times -N.
   template <int N>
-  static Int without(Int pairs) {
-    return _mm256_mullo_epi16(pairs, words(-N));
+  static Int offset_correction(Int pairs) {
+    return _mm256_mullo_epi16(pairs, splat_16(-N));
   }
-  static Int upper_words(Int a) { return _mm256_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
+  static Int upper_32(Int a) { return _mm256_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
   // A sum where it is written: GCC would first make all products of a block and spill them.
-  static Int now(Int sum) {
+  static Int keep_in_register(Int sum) {
     asm("" : "+x"(sum));
     return sum;
   }
-  static Int multiply(Int sum, Int values, Int x) {
-    return now(_mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)));
+  static Int dot(Int sum, Int values, Int x) {
+    return keep_in_register(_mm256_add_epi16(sum, _mm256_maddubs_epi16(values, x)));
   }
-  static Int add_sums(Int a, Int b) { return _mm256_add_epi16(a, b); }
+  static Int add_dots(Int a, Int b) { return _mm256_add_epi16(a, b); }
   template <int>
-  static Int add(Int isum, Int sum, Int factor) {
-    return now(_mm256_add_epi32(isum, _mm256_madd_epi16(sum, factor)));
+  static Int add_run(Int isum, Int sum, Int factor) {
+    return keep_in_register(_mm256_add_epi32(isum, _mm256_madd_epi16(sum, factor)));
   }
-  static Int multiply_signed(Int sum, Int values, Int x, Int factor) {
+  static Int dot_signed(Int sum, Int values, Int x, Int factor) {
     const __m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(x, values));
-    return now(_mm256_add_epi32(sum, _mm256_madd_epi16(p, factor)));
+    return keep_in_register(_mm256_add_epi32(sum, _mm256_madd_epi16(p, factor)));
   }
   template <int>
-  static Int add_signed(Int isum, Int sum, Int) {
+  static Int add_run_signed(Int isum, Int sum, Int) {
     return _mm256_add_epi32(isum, sum);
   }
 
@@ -128,7 +128,7 @@ struct Vec {
   static Float broadcast(const float* at) { return _mm256_broadcast_ss(at); }
 
   // 16 bytes of every row -> word i of row r in lane r of out[i].
-  static void transpose(const uint8_t* base, int64_t stride, Int* out) {
+  static void load_transposed(const uint8_t* base, int64_t stride, Int* out) {
     Int v[4];
     sixteen(base, stride, v);
     transpose(v, out);
@@ -136,7 +136,7 @@ struct Vec {
   // The same with eight(r, 0) and eight(r, 1) as row r's 16 bytes. Through memory, loads of 16 bytes would wait for the
   // stores of 8.
   template <class Eight>
-  static void transpose_eights(Eight&& eight, Int* out) {
+  static void transpose_rows(Eight&& eight, Int* out) {
     const auto row = [&](int r) {
       return _mm_set_epi64x(static_cast<int64_t>(eight(r, 1)), static_cast<int64_t>(eight(r, 0)));
     };
@@ -145,12 +145,12 @@ struct Vec {
     transpose(v, out);
   }
   // The first (last) four of 16 bytes of every row.
-  static Int first_words(const uint8_t* base, int64_t stride) {
+  static Int load_first_words(const uint8_t* base, int64_t stride) {
     Int v[4];
     sixteen(base, stride, v);
     return _mm256_unpacklo_epi64(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpacklo_epi32(v[2], v[3]));
   }
-  static Int last_words(const uint8_t* base, int64_t stride) {
+  static Int load_last_words(const uint8_t* base, int64_t stride) {
     Int v[4];
     sixteen(base, stride, v);
     return _mm256_unpackhi_epi64(_mm256_unpackhi_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[2], v[3]));
@@ -175,7 +175,7 @@ struct Vec {
   static Int mask(int skip) {
     return _mm256_cmpgt_epi32(_mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 8), _mm256_set1_epi32(skip));
   }
-  static Int pairs(Int a, int pick) { return _mm256_srai_epi16(_mm256_shuffle_epi8(a, dwords(pick, 0x04040404)), 8); }
+  static Int pairs(Int a, int pick) { return _mm256_srai_epi16(_mm256_shuffle_epi8(a, ramp_32(pick, 0x04040404)), 8); }
   static Float halves(Int dwords) {
     const Int packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(dwords, dwords), 0xd8);
     return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));

@@ -1,4 +1,4 @@
-// What happens to activations between the products.
+// The row-wise slots: norms, activation functions, quantising.
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
 #include "kernels/scalar/scalar.h"
@@ -35,12 +35,12 @@ inline void quantize_block(const __m256* x, float inverse, float d, const Quanti
   const __m256i twos = _mm256_add_epi16(fours, _mm256_shuffle_epi32(fours, 0x4e));
   const __m256i pairs = _mm256_add_epi16(twos, _mm256_shuffle_epi32(twos, 0xb1));
   const __m256i sums = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-  _mm_storeu_si32(to.pairs + 4 * b, _mm256_castsi256_si128(pairs));
-  _mm_storeu_si32(to.pairs + 4 * b + 2, _mm256_extracti128_si256(pairs, 1));
+  _mm_storeu_si32(to.pair_sums + 4 * b, _mm256_castsi256_si128(pairs));
+  _mm_storeu_si32(to.pair_sums + 4 * b + 2, _mm256_extracti128_si256(pairs, 1));
   const int first = _mm_cvtsi128_si32(_mm256_castsi256_si128(sums)),
             second = _mm_cvtsi128_si32(_mm256_extracti128_si256(sums, 1));
   to.d[b] = d;
-  to.parts[2 * b] = static_cast<int16_t>(first), to.parts[2 * b + 1] = static_cast<int16_t>(second);
+  to.half_sums[2 * b] = static_cast<int16_t>(first), to.half_sums[2 * b + 1] = static_cast<int16_t>(second);
   to.sum[b] = d * static_cast<float>(first + second);
 }
 
@@ -48,28 +48,29 @@ inline void quantize_block(const __m256* x, float inverse, float d, const Quanti
 
 void quantize(const float* x, int n, const Activations& out) {
   const int blocks = n / 32;
-  FineLimit fine;
+  OutlierLimit limit;
   for (int b = 0; b < blocks; ++b) {
     __m256 v[4];
     for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + b * 32 + 8 * i);
     const float largest = largest_magnitude(v);
     const float d = largest / 127.0f;
     quantize_block(v, largest > 0 ? 127.0f / largest : 0.0f, d, out.high, b);
-    fine.add(d);
+    limit.add(d);
   }
-  const float limit = fine.value();
-  for (int w = 0; w < Activations::fine_words(n); ++w) out.fine[w] = 0;
+  const float coarse = limit.value();
+  for (int w = 0; w < Activations::outlier_words(n); ++w) out.outliers[w] = 0;
   for (int b = 0; b < blocks; ++b) {
     const float d = out.high.d[b];
-    if (!(d > limit)) continue;
-    out.fine[b / kFineWord] |= 1u << (b % kFineWord);
+    if (!(d > coarse)) continue;
+    out.outliers[b / kOutlierWord] |= 1u << (b % kOutlierWord);
     __m256 rest[4];
     for (int i = 0; i < 4; ++i) {
       const auto* q = reinterpret_cast<const __m128i*>(out.high.q + b * 32 + 8 * i);
       rest[i] = _mm256_fnmadd_ps(_mm256_set1_ps(d), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(q))),
                                  _mm256_loadu_ps(x + b * 32 + 8 * i));
     }
-    quantize_block(rest, static_cast<float>(kFineSteps) / d, d / static_cast<float>(kFineSteps), out.low, b);
+    quantize_block(rest, static_cast<float>(kResidualSteps) / d, d / static_cast<float>(kResidualSteps), out.residual,
+                   b);
   }
 }
 

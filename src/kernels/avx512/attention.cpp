@@ -15,7 +15,7 @@ inline __m512 load_bf16(const uint16_t* p) {
 
 // M rows by 16 * C columns of c stay in registers while the inner index runs. kLoad makes 16 numbers of b float32.
 template <int M, int C, auto kLoad>
-inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
+inline void block(const HalfProduct& p, int row, int column, Prefetcher& prefetcher) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
   const uint16_t* b = p.b + column;
@@ -26,9 +26,9 @@ inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * c_stride + 16 * j);
   }
-  Fetch ask = fetch;  // a copy: it stays in registers
+  Prefetcher prefetch = prefetcher;  // a copy: it stays in registers
   for (int k = 0; k < p.inner; ++k, ++a, b += b_stride) {
-    ask();
+    prefetch();
     __m512 numbers[C];
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) numbers[j] = kLoad(b + 16 * j);
@@ -39,7 +39,7 @@ inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
       for (int j = 0; j < C; ++j) acc[i][j] = _mm512_fmadd_ps(factor, numbers[j], acc[i][j]);
     }
   }
-  fetch = ask;
+  prefetcher = prefetch;
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 16
@@ -48,23 +48,23 @@ inline void block(const HalfProduct& p, int row, int column, Fetch& fetch) {
 }
 
 template <int C, auto kLoad>
-inline void columns(const HalfProduct& p, int column, Fetch& fetch) {
-  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, kLoad>(p, row, column, fetch); });
+inline void columns(const HalfProduct& p, int column, Prefetcher& prefetcher) {
+  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, kLoad>(p, row, column, prefetcher); });
 }
 
 template <auto kLoad>
 inline void accumulate(const HalfProduct& p, void (*rest)(const HalfProduct&)) {
   const int64_t steps = int64_t{(p.n + 63) / 64} * row_blocks(p.m) * p.inner;
-  Fetch fetch(p.ahead, steps);
+  Prefetcher prefetcher(p.prefetch, steps);
   int j = 0;
-  for (; j + 64 <= p.n; j += 64) columns<4, kLoad>(p, j, fetch);
-  for (; j + 16 <= p.n; j += 16) columns<1, kLoad>(p, j, fetch);
+  for (; j + 64 <= p.n; j += 64) columns<4, kLoad>(p, j, prefetcher);
+  for (; j + 16 <= p.n; j += 16) columns<1, kLoad>(p, j, prefetcher);
   if (j == p.n) return;
   HalfProduct last = p;
   last.b += j;
   last.c += j;
   last.n -= j;
-  last.ahead = {};
+  last.prefetch = {};
   rest(last);
 }
 

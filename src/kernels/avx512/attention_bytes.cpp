@@ -19,7 +19,7 @@ inline void add_products(__m512i& sum, __m512i unsigned_bytes, __m512i signed_by
 
 // M rows by all keys. Keys become unsigned by an offset of 128, and the sums begin at what it adds, below zero.
 template <int M>
-inline void score_rows(const ByteScores& p, int row, Fetch& fetch) {
+inline void score_rows(const ByteScores& p, int row, Prefetcher& prefetcher) {
   constexpr int kColumns = kTileKeys / 16;
   const __m512i offset = _mm512_set1_epi8(-128);
   const int blocks = p.d / 32;
@@ -27,7 +27,7 @@ inline void score_rows(const ByteScores& p, int row, Fetch& fetch) {
   const int8_t* keys = p.keys;
   const int64_t q_stride = p.d, keys_stride = 4 * p.stride;
   float* c = p.c + row * kTileKeys;
-  Fetch ask = fetch;  // a copy: it stays in registers
+  Prefetcher prefetch = prefetcher;  // a copy: it stays in registers
   for (int b = 0; b < blocks; ++b) {
     __m512i sums[M][kColumns];
 #pragma GCC unroll 8
@@ -37,7 +37,7 @@ inline void score_rows(const ByteScores& p, int row, Fetch& fetch) {
     }
 #pragma GCC unroll 1
     for (int w = 0; w < 8; ++w, q += 4, keys += keys_stride) {
-      ask();
+      prefetch();
       __m512i k[kColumns];
 #pragma GCC unroll 4
       for (int j = 0; j < kColumns; ++j) k[j] = _mm512_xor_si512(_mm512_loadu_si512(keys + 64 * j), offset);
@@ -61,7 +61,7 @@ inline void score_rows(const ByteScores& p, int row, Fetch& fetch) {
       }
     }
   }
-  fetch = ask;
+  prefetcher = prefetch;
 }
 
 // Weights in 8 bits for the next B blocks of 32 dimensions.
@@ -122,7 +122,7 @@ struct ByteWeights {
 
 // M rows by 32 * B dimensions from block `block` on.
 template <int M, int B>
-inline void value_rows(const ByteValues& p, int row, int block, int keys, Fetch& fetch) {
+inline void value_rows(const ByteValues& p, int row, int block, int keys, Prefetcher& prefetcher) {
   const ByteWeights<M, B> weights(p, row, block);
   __m512i sums[M][2 * B];
 #pragma GCC unroll 8
@@ -132,10 +132,10 @@ inline void value_rows(const ByteValues& p, int row, int block, int keys, Fetch&
   }
   const int8_t* values = p.values + block * 128;
   const int64_t values_stride = 4 * p.d;
-  Fetch ask = fetch;
+  Prefetcher prefetch = prefetcher;
 #pragma GCC unroll 1
   for (int j0 = 0; j0 < keys; j0 += 4, values += values_stride) {
-    ask();
+    prefetch();
     __m512i v[2 * B];
 #pragma GCC unroll 4
     for (int j = 0; j < 2 * B; ++j) v[j] = _mm512_loadu_si512(values + 64 * j);
@@ -149,7 +149,7 @@ inline void value_rows(const ByteValues& p, int row, int block, int keys, Fetch&
       }
     }
   }
-  fetch = ask;
+  prefetcher = prefetch;
 #pragma GCC unroll 8
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 4
@@ -164,19 +164,19 @@ inline void value_rows(const ByteValues& p, int row, int block, int keys, Fetch&
 }  // namespace
 
 void score_bytes(const ByteScores& p) {
-  Fetch fetch(p.ahead, int64_t{row_blocks(p.m)} * (p.d / 4));
-  for_row_blocks(p.m, [&]<int M>(int row) { score_rows<M>(p, row, fetch); });
+  Prefetcher prefetcher(p.prefetch, int64_t{row_blocks(p.m)} * (p.d / 4));
+  for_row_blocks(p.m, [&]<int M>(int row) { score_rows<M>(p, row, prefetcher); });
 }
 
 void add_byte_values(const ByteValues& p) {
   const int blocks = p.d / 32;
-  Fetch fetch(p.ahead, int64_t{row_blocks(p.m)} * ((blocks + 1) / 2) * (kTileKeys / 4));
+  Prefetcher prefetcher(p.prefetch, int64_t{row_blocks(p.m)} * ((blocks + 1) / 2) * (kTileKeys / 4));
   for_row_blocks(p.m, [&]<int M>(int row) {
     int keys = 0;
     for (int i = 0; i < M; ++i) keys = p.seen[row + i] > keys ? p.seen[row + i] : keys;
     int b = 0;
-    for (; b + 2 <= blocks; b += 2) value_rows<M, 2>(p, row, b, keys, fetch);
-    if (b < blocks) value_rows<M, 1>(p, row, b, keys, fetch);
+    for (; b + 2 <= blocks; b += 2) value_rows<M, 2>(p, row, b, keys, prefetcher);
+    if (b < blocks) value_rows<M, 1>(p, row, b, keys, prefetcher);
   });
 }
 

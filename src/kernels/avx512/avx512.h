@@ -21,7 +21,7 @@ void score_bytes(const ByteScores& product);
 void add_byte_values(const ByteValues& product);
 void softmax_rows(const SoftmaxRows& args);
 void silu_mul(const float* gate, const float* up, int n, float* y);
-int64_t burst_int8(int64_t rounds, int64_t* sink);
-int64_t burst_f32(int64_t rounds, int64_t* sink);
+int64_t peak_int8(int64_t rounds, int64_t* sink);
+int64_t peak_f32(int64_t rounds, int64_t* sink);
 
 }  // namespace fieldprint::avx512

@@ -14,24 +14,24 @@ struct Vec {
   using Int = __m512i;
   using Float = __m512;
   static constexpr int kLanes = 16;
-  static constexpr int kTile = 8;                  // tokens: with two row groups, sixteen sums in registers
-  static constexpr int few(int) { return kTile; }  // see few_tokens()
-  static constexpr int kNextRows = 2;              // into the second cache: they would fill the first; see fetch()
-  static constexpr int kSignedBias = 128;
+  static constexpr int kTileTokens = 8;  // tokens: with two row groups, sixteen sums in registers
+  static constexpr int few_tokens(int) { return kTileTokens; }  // see few_tokens()
+  static constexpr int kNextRowsLocality = 2;  // into the second cache: they would fill the first; see fetch()
+  static constexpr int kSignedOffset = 128;
   static constexpr int kSignedRun = 8;
   static constexpr int run(int) { return 8; }
 
   static Int zero() { return _mm512_setzero_si512(); }
   static Float zero_float() { return _mm512_setzero_ps(); }
-  static Float floats(float x) { return _mm512_set1_ps(x); }
-  static Int bytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
-  static Int words(int x) { return _mm512_set1_epi16(static_cast<short>(x)); }
-  static Int dwords(int x) { return _mm512_set1_epi32(x); }
+  static Float splat_float(float x) { return _mm512_set1_ps(x); }
+  static Int splat_8(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
+  static Int splat_16(int x) { return _mm512_set1_epi16(static_cast<short>(x)); }
+  static Int splat_32(int x) { return _mm512_set1_epi32(x); }
   // x, and within every 16 bytes `step` more from lane to lane.
-  static Int dwords(int x, int step) {
+  static Int ramp_32(int x, int step) {
     return _mm512_broadcast_i32x4(_mm_setr_epi32(x, x + step, x + 2 * step, x + 3 * step));
   }
-  static Int table(const int8_t* sixteen) {
+  static Int byte_table(const int8_t* sixteen) {
     return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen)));
   }
 
@@ -39,11 +39,11 @@ struct Vec {
   static Int bit_or(Int a, Int b) { return _mm512_or_si512(a, b); }
   static Int bit_xor(Int a, Int b) { return _mm512_xor_si512(a, b); }
   template <int N>
-  static Int shift_left(Int a) {
+  static Int shift_left_16(Int a) {
     return N == 0 ? a : _mm512_slli_epi16(a, N);
   }
   template <int N>
-  static Int shift_right(Int a) {
+  static Int shift_right_16(Int a) {
     return N == 0 ? a : _mm512_srli_epi16(a, N);
   }
   template <int N>
@@ -57,36 +57,36 @@ struct Vec {
   static Int add_8(Int a, Int b) { return _mm512_add_epi8(a, b); }
   static Int sub_8(Int a, Int b) { return _mm512_sub_epi8(a, b); }
   static Int add_32(Int a, Int b) { return _mm512_add_epi32(a, b); }
-  static Int sub(Int a, Int b) { return _mm512_sub_epi32(a, b); }
-  static constexpr bool kPacks = true;  // see kPacked
-  static Int madd_add(Int sum, Int a, Int b) { return _mm512_dpwssd_epi32(sum, a, b); }
-  static Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }
-  static Int shuffle(Int table, Int index) { return _mm512_shuffle_epi8(table, index); }
-  static Int at_most(Int a, Int b) { return _mm512_min_epu8(a, b); }
-  static Int above(Int a, Int b) { return _mm512_subs_epu8(a, b); }  // a - b, or 0
+  static Int sub_32(Int a, Int b) { return _mm512_sub_epi32(a, b); }
+  static constexpr bool kDotIn32 = true;  // see kPacked
+  static Int madd_16_add(Int sum, Int a, Int b) { return _mm512_dpwssd_epi32(sum, a, b); }
+  static Int madd_16(Int a, Int b) { return _mm512_madd_epi16(a, b); }
+  static Int shuffle_bytes(Int table, Int index) { return _mm512_shuffle_epi8(table, index); }
+  static Int min_u8(Int a, Int b) { return _mm512_min_epu8(a, b); }
+  static Int saturating_sub_u8(Int a, Int b) { return _mm512_subs_epu8(a, b); }  // a - b, or 0
   // The bytes of `a` negated where those of `bits` have the bit of `one`.
-  static Int negate_where(Int a, Int bits, Int one) {
+  static Int negate_bytes_where(Int a, Int bits, Int one) {
     return _mm512_mask_sub_epi8(a, _mm512_test_epi8_mask(bits, one), zero(), a);
   }
-  static Int from_signed(Int a) { return _mm512_xor_si512(a, bytes(-128)); }
+  static Int from_signed(Int a) { return _mm512_xor_si512(a, splat_8(-128)); }
 
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
   static Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
   static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
   static Float negate(Float a) {
-    return as_float(_mm512_xor_si512(_mm512_castps_si512(a), dwords(static_cast<int>(0x80000000))));
+    return float_of_bits(_mm512_xor_si512(_mm512_castps_si512(a), splat_32(static_cast<int>(0x80000000))));
   }
   static Float to_float(Int a) { return _mm512_cvtepi32_ps(a); }
-  static Float as_float(Int a) { return _mm512_castsi512_ps(a); }
-  static Float half_low(Int a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
-  static Float half_high(Int a) { return half_low(_mm512_srli_epi32(a, 16)); }
+  static Float float_of_bits(Int a) { return _mm512_castsi512_ps(a); }
+  static Float f16_low(Int a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
+  static Float f16_high(Int a) { return f16_low(_mm512_srli_epi32(a, 16)); }
 
   // Bytes 0, 1 (2, 3) of every lane as two 16-bit words.
   static Int low_pair(Int a) { return pairs(a, 0x01000000); }
   static Int high_pair(Int a) { return pairs(a, 0x03000200); }
   template <int I>
   static Int byte(Int a) {  // of every lane
-    return _mm512_and_si512(_mm512_srli_epi32(a, 8 * I), dwords(255));
+    return _mm512_and_si512(_mm512_srli_epi32(a, 8 * I), splat_32(255));
   }
   // What sums of a group are multiplied with: its scale in 32 bits.
   static Int first_factor(Int pair) { return _mm512_srai_epi32(_mm512_slli_epi32(pair, 16), 16); }
@@ -95,21 +95,21 @@ struct Vec {
 
   // What a sum of bytes that have N too much begins with: `pairs`, the sums of x in two words, times -N.
   template <int N>
-  static Int without(Int pairs) {
-    return _mm512_madd_epi16(pairs, words(-N));
+  static Int offset_correction(Int pairs) {
+    return _mm512_madd_epi16(pairs, splat_16(-N));
   }
-  static Int upper_words(Int a) { return _mm512_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
-  static Int now(Int value) { return avx512::now(value); }
-  static Int multiply(Int sum, Int values, Int x) { return _mm512_dpbusd_epi32(sum, values, x); }
-  static Int add_sums(Int a, Int b) { return add_32(a, b); }
+  static Int upper_32(Int a) { return _mm512_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
+  static Int keep_in_register(Int value) { return avx512::now(value); }
+  static Int dot(Int sum, Int values, Int x) { return _mm512_dpbusd_epi32(sum, values, x); }
+  static Int add_dots(Int a, Int b) { return add_32(a, b); }
   template <int kGroups>
-  static Int add(Int isum, Int sum, Int factor) {
+  static Int add_run(Int isum, Int sum, Int factor) {
     return _mm512_add_epi32(isum, kGroups == 2 ? _mm512_mullo_epi32(sum, factor) : sum);
   }
-  static Int multiply_signed(Int sum, Int values, Int x, Int) { return multiply(sum, values, x); }
+  static Int dot_signed(Int sum, Int values, Int x, Int) { return dot(sum, values, x); }
   template <int kGroups>
-  static Int add_signed(Int isum, Int sum, Int factor) {
-    return add<kGroups>(isum, sum, factor);
+  static Int add_run_signed(Int isum, Int sum, Int factor) {
+    return add_run<kGroups>(isum, sum, factor);
   }
 
   template <class T>
@@ -121,7 +121,7 @@ struct Vec {
   static Float broadcast(const float* at) { return _mm512_set1_ps(*at); }
 
   // 16 bytes of every row -> word i of row r in lane r of out[i].
-  static void transpose(const uint8_t* base, int64_t stride, Int* out) {
+  static void load_transposed(const uint8_t* base, int64_t stride, Int* out) {
     Int v[4];
     sixteen(base, stride, v);
     transpose(v, out);
@@ -129,19 +129,19 @@ struct Vec {
   // The same with eight(r, 0) and eight(r, 1) as row r's 16 bytes. Through memory, loads of 16 bytes would wait for the
   // stores of 8.
   template <class Eight>
-  static void transpose_eights(Eight&& eight, Int* out) {
+  static void transpose_rows(Eight&& eight, Int* out) {
     Int v[4];
     four_parts(
         [&](int r) { return _mm_set_epi64x(static_cast<int64_t>(eight(r, 1)), static_cast<int64_t>(eight(r, 0))); }, v);
     transpose(v, out);
   }
   // The first (last) four of 16 bytes of every row.
-  static Int first_words(const uint8_t* base, int64_t stride) {
+  static Int load_first_words(const uint8_t* base, int64_t stride) {
     Int v[4];
     sixteen(base, stride, v);
     return _mm512_unpacklo_epi64(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpacklo_epi32(v[2], v[3]));
   }
-  static Int last_words(const uint8_t* base, int64_t stride) {
+  static Int load_last_words(const uint8_t* base, int64_t stride) {
     Int v[4];
     sixteen(base, stride, v);
     return _mm512_unpackhi_epi64(_mm512_unpackhi_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[2], v[3]));
@@ -159,7 +159,7 @@ struct Vec {
     out[2] = _mm512_unpacklo_epi64(c, d), out[3] = _mm512_unpackhi_epi64(c, d);
   }
   static __mmask16 mask(int skip) { return static_cast<__mmask16>(skip >= kLanes ? 0 : 0xffffu << skip); }
-  static Int pairs(Int a, int pick) { return _mm512_srai_epi16(_mm512_shuffle_epi8(a, dwords(pick, 0x04040404)), 8); }
+  static Int pairs(Int a, int pick) { return _mm512_srai_epi16(_mm512_shuffle_epi8(a, ramp_32(pick, 0x04040404)), 8); }
   static void sixteen(const uint8_t* base, int64_t stride, Int* v) {
     four_parts([&](int64_t r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride)); }, v);
   }

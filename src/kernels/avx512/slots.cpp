@@ -12,8 +12,8 @@ void override_slots(KernelTable& table) {
   table.add_byte_values = add_byte_values;
   table.softmax_rows = softmax_rows;
   table.silu_mul = silu_mul;
-  table.burst_int8 = burst_int8;
-  table.burst_f32 = burst_f32;
+  table.peak_int8 = peak_int8;
+  table.peak_f32 = peak_f32;
 }
 
 }  // namespace fieldprint::avx512

@@ -1,4 +1,5 @@
-// What the products of attention have in common on every ISA; internal linkage and no standard library, as in matmul.h.
+// Shared by the attention products of every ISA: how rows are cut into blocks, and prefetching. Internal linkage and no
+// standard library, as in matmul.h.
 #pragma once
 
 #include "kernels/table.h"
@@ -6,7 +7,7 @@
 namespace fieldprint {
 namespace {
 
-constexpr int kBlockRows = 6;  // by as many columns as leave registers for what they are made of
+constexpr int kBlockRows = 6;  // sums of so many rows and a few columns fit in registers, with their operands
 
 template <int M = kBlockRows>
 inline int row_blocks(int rows) {
@@ -33,21 +34,21 @@ inline __attribute__((always_inline)) void for_row_blocks(int m, Function&& f) {
   }
 }
 
-// Asks for what is ahead, evenly over `steps` calls. One address and a distance: of two addresses GCC makes a vector.
-struct Fetch {
+// Issues a Prefetch evenly over `steps` calls. It holds one address and a distance: of two addresses GCC makes a
+// vector.
+struct Prefetcher {
   uintptr_t next;
-  int64_t distance, step;  // bytes: to what the second cache is asked for, to the next call's
+  int64_t l2_distance, step;  // bytes, from the lines for L1 to those for L2 and to the next call's
 
-  Fetch(const Ahead& ahead, int64_t steps)
-      : next(reinterpret_cast<uintptr_t>(ahead.from)),
-        distance(ahead.further != nullptr ? static_cast<int64_t>(reinterpret_cast<uintptr_t>(ahead.further) - next)
-                                          : 0),
-        step(steps > 0 ? ahead.bytes / steps : 0) {}
+  Prefetcher(const Prefetch& memory, int64_t steps)
+      : next(reinterpret_cast<uintptr_t>(memory.l1)),
+        l2_distance(memory.l2 != nullptr ? static_cast<int64_t>(reinterpret_cast<uintptr_t>(memory.l2) - next) : 0),
+        step(steps > 0 ? memory.bytes / steps : 0) {}
   inline __attribute__((always_inline)) void operator()() {
     for (int64_t line = 0; line < step; line += 64) {
       const uintptr_t at = next + static_cast<uintptr_t>(line);
       __builtin_prefetch(reinterpret_cast<const void*>(at));
-      __builtin_prefetch(reinterpret_cast<const void*>(at + static_cast<uintptr_t>(distance)), 0, 2);
+      __builtin_prefetch(reinterpret_cast<const void*>(at + static_cast<uintptr_t>(l2_distance)), 0, 2);
     }
     next += static_cast<uintptr_t>(step);
   }

@@ -1,6 +1,6 @@
 // How the blocks of the codebook types (IQ1 to IQ3) and of ternary digits (TQ) become the bytes that are multiplied,
-// for any V: formats as in formats.h. A row's numbers name rows of the codebook, eight or four bytes each, which are
-// looked up one by one and laid across the lanes; signs and shifts follow there, for all rows at once.
+// for any vector V: formats as in formats.h. The numbers in a weight row are indices of codebook rows of eight or four
+// bytes. These are looked up one by one and laid across the lanes; signs and shifts then follow for all lanes at once.
 #pragma once
 
 #include "kernels/lanes/formats.h"
@@ -19,15 +19,15 @@ namespace fieldprint {
 namespace {
 
 // A chunk is a block of 32: the codebook's bytes in 8 words, then one of signs. kScaled: Scales::pair is used.
-template <class B, class V, int kSharing, int kScaled>
-struct CodebookFormat : Format<B, 8, kSharing, kSharing, 2, 9, 255>, NoHead<V> {
+template <class B, class V, int kPart, int kScaled>
+struct CodebookFormat : Format<B, 8, kPart, kPart, 2, 9, 255>, NoHead<V> {
   static constexpr bool kSigned = true;
   static constexpr int kGroups = kScaled;
-  static constexpr int half(int chunk, int yield) { return 2 * chunk + yield; }
+  static constexpr int half(int chunk, int y) { return 2 * chunk + y; }
 };
 
-// 32 bytes for every lane from a codebook whose rows have kWidth bytes; number(k) is the number of the lane's row k.
-// Numbers are made for all lanes at once, and then looked up one by one.
+// 32 bytes for every lane from a codebook whose rows have kWidth bytes; number(k) is the index of a lane's k-th row.
+// Indices are computed for all lanes at once, and then looked up one by one.
 template <int kWidth, class V, class Number>
 inline void look_up(const void* book, Number&& number, typename V::Int* words) {
   constexpr int kCount = 32 / kWidth;
@@ -38,7 +38,7 @@ inline void look_up(const void* book, Number&& number, typename V::Int* words) {
   });
   const auto* bytes = static_cast<const uint8_t*>(book);
   repeat<2>([&]<int H>() {
-    V::transpose_eights(
+    V::transpose_rows(
         [&](int r, int j) {
           if constexpr (kWidth == 8) {
             uint64_t eight;
@@ -58,16 +58,17 @@ inline void look_up(const void* book, Number&& number, typename V::Int* words) {
 // The bits that begin at `kFrom` of every lane, moved to `kTo`, under kMask.
 template <class V, int kFrom, int kTo, int kMask>
 inline typename V::Int field(typename V::Int x) {
-  if constexpr (kFrom <= kTo) return V::bit_and(V::template shift_left_32<kTo - kFrom>(x), V::dwords(kMask));
-  else return V::bit_and(V::template shift_right_32<kFrom - kTo>(x), V::dwords(kMask));
+  if constexpr (kFrom <= kTo) return V::bit_and(V::template shift_left_32<kTo - kFrom>(x), V::splat_32(kMask));
+  else return V::bit_and(V::template shift_right_32<kFrom - kTo>(x), V::splat_32(kMask));
 }
 
 // Every lane's four bytes of 7 bits, with the eighth that makes the number of ones even.
 template <class V>
 inline typename V::Int even_bytes(typename V::Int seven) {
   static constexpr int8_t kOdd[16] = {0, -128, -128, 0, -128, 0, 0, -128, -128, 0, 0, -128, 0, -128, -128, 0};
-  const typename V::Int table = V::table(kOdd);
-  const typename V::Int low = V::shuffle(table, bits<V, 0, 15>(seven)), high = V::shuffle(table, bits<V, 4, 7>(seven));
+  const typename V::Int table = V::byte_table(kOdd);
+  const typename V::Int low = V::shuffle_bytes(table, bits<V, 0, 15>(seven)),
+                        high = V::shuffle_bytes(table, bits<V, 4, 7>(seven));
   return V::bit_or(seven, V::bit_xor(low, high));
 }
 
@@ -81,9 +82,9 @@ inline typename V::Int even_bytes_of_28(typename V::Int x) {
 // Word I of half Y of a block with the signs in raw[8]: bit i of a lane is the sign of its value i.
 template <class V, int Y, int I>
 inline typename V::Int signed_word(const typename V::Int* raw) {
-  const typename V::Int ones = V::dwords(static_cast<int>(I % 2 == 0 ? 0x08040201 : 0x80402010));
-  const typename V::Int byte = V::shuffle(raw[8], V::dwords(0x01010101 * (2 * Y + I / 2), 0x04040404));
-  return V::from_signed(V::negate_where(raw[4 * Y + I], byte, ones));
+  const typename V::Int ones = V::splat_32(static_cast<int>(I % 2 == 0 ? 0x08040201 : 0x80402010));
+  const typename V::Int byte = V::shuffle_bytes(raw[8], V::ramp_32(0x01010101 * (2 * Y + I / 2), 0x04040404));
+  return V::from_signed(V::negate_bytes_where(raw[4 * Y + I], byte, ones));
 }
 
 // 2 * s + 1 for the two groups of a block, whose s are of kBits from bit kFrom of every lane on.
@@ -91,25 +92,25 @@ template <class V, int kFrom, int kBits>
 inline typename V::Int odd_pair(typename V::Int x) {
   constexpr int kMask = (1 << kBits) - 1;
   const typename V::Int both = V::bit_or(field<V, kFrom, 0, kMask>(x), field<V, kFrom + kBits, 16, kMask << 16>(x));
-  return V::add_32(V::template shift_left_32<1>(both), V::dwords(0x00010001));
+  return V::add_32(V::template shift_left_32<1>(both), V::splat_32(0x00010001));
 }
 
 // scale * (2 * s + 1), s of kBits from bit kFrom of every lane on; exact.
 template <class V, int kFrom, int kBits>
 inline typename V::Float odd_scale(typename V::Float scale, typename V::Int x) {
   const typename V::Int s = field<V, kFrom, 1, ((1 << kBits) - 1) << 1>(x);
-  return V::mul(scale, V::to_float(V::add_32(s, V::dwords(1))));
+  return V::mul(scale, V::to_float(V::add_32(s, V::splat_32(1))));
 }
 
 template <class V>
 inline typename V::Float first_half(const Rows<V>& rows, int64_t at, float factor) {
-  return V::mul(V::half_low(V::first_words(rows.base + at, rows.stride)), V::floats(factor));
+  return V::mul(V::f16_low(V::load_first_words(rows.base + at, rows.stride)), V::splat_float(factor));
 }
 
-// The four bytes of every row that end at `end`: what a Block ends with has no 16 bytes behind it.
+// The four bytes of every row that end at `end`: the end of a Block has no 16 bytes behind it.
 template <class V>
 inline typename V::Int words_before(const Rows<V>& rows, int64_t end) {
-  return V::last_words(rows.base + end - 16, rows.stride);
+  return V::load_last_words(rows.base + end - 16, rows.stride);
 }
 
 // ---- Rows of 8 magnitudes with signs
@@ -173,13 +174,13 @@ struct FormatIQ2_S : CodebookFormat<BlockIQ2_S, V, 1, 2> {
   static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) { nibble_pairs<BlockIQ2_S, V>(rows, at, s); }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const typename V::Int low = V::first_words(rows.base + at + 2 + 4 * part, rows.stride);
+    const typename V::Int low = V::load_first_words(rows.base + at + 2 + 4 * part, rows.stride);
     const typename V::Int high = words_before<V>(rows, at + kHigh + part + 1);
     const auto number = [&]<int K>() {
       return V::bit_or(V::template byte<K>(low), field<V, 24 + 2 * K, 8, 0x300>(high));
     };
     look_up<8, V>(&kIq2SBook, number, raw);
-    raw[8] = V::first_words(rows.base + at + kSigns + 4 * part, rows.stride);
+    raw[8] = V::load_first_words(rows.base + at + kSigns + 4 * part, rows.stride);
   }
   template <int, int Y, int I>
   static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
@@ -243,8 +244,8 @@ struct FormatIQ3_S : CodebookFormat<BlockIQ3_S, V, 1, 1> {
 // Word I of half Y of a block, minus where the byte of raw[8] that belongs to the word's row has the bit of `one`.
 template <class V, int Y, int I>
 inline typename V::Int shifted_word(const typename V::Int* raw, int one) {
-  const typename V::Int byte = V::shuffle(raw[8], V::dwords(0x01010101 * (2 * Y + I / 2), 0x04040404));
-  const typename V::Int delta = V::negate_where(V::bytes(1), byte, V::bytes(one));
+  const typename V::Int byte = V::shuffle_bytes(raw[8], V::ramp_32(0x01010101 * (2 * Y + I / 2), 0x04040404));
+  const typename V::Int delta = V::negate_bytes_where(V::splat_8(1), byte, V::splat_8(one));
   return V::from_signed(V::add_8(moved<V, 0, 3, 0xf8>(raw[4 * Y + I]), delta));
 }
 
@@ -259,13 +260,13 @@ struct FormatIQ1_S : CodebookFormat<BlockIQ1_S, V, 1, 1> {
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const typename V::Int low = V::first_words(rows.base + at + 2 + 4 * part, rows.stride);
+    const typename V::Int low = V::load_first_words(rows.base + at + 2 + 4 * part, rows.stride);
     const typename V::Int group = words_before<V>(rows, at + kGroupsAt + 2 * part + 2);
     const auto number = [&]<int K>() {
       return V::bit_or(V::template byte<K>(low), field<V, 16 + 3 * K, 8, 0x700>(group));
     };
     look_up<8, V>(&kIq1Book, number, raw);
-    raw[8] = V::shuffle(group, V::dwords(0x03030303, 0x04040404));  // its last bit, for all rows of the codebook
+    raw[8] = V::shuffle_bytes(group, V::ramp_32(0x03030303, 0x04040404));  // its last bit, for all rows of the codebook
   }
   template <int, int Y, int I>
   static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
@@ -282,17 +283,18 @@ struct FormatIQ1_M : CodebookFormat<BlockIQ1_M, V, 1, 2> {
     repeat<8>([&]<int I>() { s.pair[I] = odd_pair<V, I / 2 % 2 * 16 + I % 2 * 6, 3>(w[2 + I / 4]); });
     const typename V::Int low = V::bit_or(field<V, 12, 0, 0xf>(w[2]), field<V, 28, 4, 0xf0>(w[2])),
                           high = V::bit_or(field<V, 12, 8, 0xf00>(w[3]), field<V, 28, 12, 0xf000>(w[3]));
-    same_scale<V>(V::mul(V::half_low(V::bit_or(low, high)), V::floats(0.125f)), s.d);
+    same_scale<V>(V::mul(V::f16_low(V::bit_or(low, high)), V::splat_float(0.125f)), s.d);
   }
   template <int>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
-    const typename V::Int low = V::first_words(rows.base + at + 4 * part, rows.stride);
+    const typename V::Int low = V::load_first_words(rows.base + at + 4 * part, rows.stride);
     const typename V::Int high = words_before<V>(rows, at + kHigh + 2 * part + 2);
     const auto number = [&]<int K>() {
       return V::bit_or(V::template byte<K>(low), field<V, 16 + 4 * K, 8, 0x700>(high));
     };
     look_up<8, V>(&kIq1Book, number, raw);
-    raw[8] = V::shuffle(high, V::dwords(0x03030202, 0x04040404));  // a nibble's byte for each row of the codebook
+    raw[8] =
+        V::shuffle_bytes(high, V::ramp_32(0x03030202, 0x04040404));  // a nibble's byte for each row of the codebook
   }
   template <int, int Y, int I>
   static typename V::Int word(const typename V::Int* raw, const typename V::Int*) {
@@ -306,7 +308,7 @@ template <class V>
 struct FormatTQ2_0 : Format<BlockTQ2_0, 8, 4, 2, 4, 4, 3>, NoHead<V> {
   static constexpr int kOffset = 1;
   static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
-    same_scale<V>(V::half_high(last_words<BlockTQ2_0, V>(rows, at)), s.d);
+    same_scale<V>(V::f16_high(last_words<BlockTQ2_0, V>(rows, at)), s.d);
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int part, typename V::Int* raw) {
@@ -323,9 +325,9 @@ struct FormatTQ2_0 : Format<BlockTQ2_0, 8, 4, 2, 4, 4, 3>, NoHead<V> {
 template <class V>
 struct FormatTQ1_0 : Format<BlockTQ1_0, 8, 8, 2, 8, 9, 2>, NoHead<V> {
   static constexpr int kOffset = 1;
-  static constexpr int half(int chunk, int yield) { return yield < 5 ? 2 * yield + chunk : 5 + 3 * chunk + yield; }
+  static constexpr int half(int chunk, int y) { return y < 5 ? 2 * y + chunk : 5 + 3 * chunk + y; }
   static void scales(const Rows<V>& rows, int64_t at, const Scales<V>& s) {
-    same_scale<V>(V::half_high(last_words<BlockTQ1_0, V>(rows, at)), s.d);
+    same_scale<V>(V::f16_high(last_words<BlockTQ1_0, V>(rows, at)), s.d);
   }
   template <int C>
   static void read(const Rows<V>& rows, int64_t at, int, typename V::Int* raw) {
@@ -341,12 +343,12 @@ struct FormatTQ1_0 : Format<BlockTQ1_0, 8, 8, 2, 8, 9, 2>, NoHead<V> {
   }
 
  private:
-  // Digit K of every byte: what the fraction 3^K * byte / 256 times 3 has before the point.
+  // Digit K of every byte: the integer part of 3 times the fraction of 3^K * byte / 256.
   template <int K>
   static typename V::Int digit(typename V::Int byte) {
     for (int i = 0; i < K; ++i) byte = V::add_8(byte, V::add_8(byte, byte));
-    return V::add_8(V::at_most(V::above(byte, V::bytes(85)), V::bytes(1)),
-                    V::at_most(V::above(byte, V::bytes(170)), V::bytes(1)));
+    return V::add_8(V::min_u8(V::saturating_sub_u8(byte, V::splat_8(85)), V::splat_8(1)),
+                    V::min_u8(V::saturating_sub_u8(byte, V::splat_8(170)), V::splat_8(1)));
   }
 };
 

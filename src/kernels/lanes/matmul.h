@@ -20,7 +20,7 @@ namespace {
 template <class F, class V>
 void matmul_lanes(const Matmul& args, MatmulKernel plain) {
   if (args.row_end < V::kLanes) return plain(args);
-  if (args.tokens <= V::few(F::kGroups)) return few_tokens<F, V>(args);
+  if (args.tokens <= V::few_tokens(F::kGroups)) return few_tokens<F, V>(args);
   many_tokens<F, V>(args);
 }
 

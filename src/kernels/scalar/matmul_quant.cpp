@@ -202,7 +202,7 @@ void values(const BlockTQ2_0& b, int part, Values* v) {
   for (int i = 0; i < 32; ++i) v->w[i] = (b.quants[part / 4 * 32 + i] >> (part % 4 * 2) & 3) - 1;
 }
 
-// What a type's sums are made of.
+// How a type's sums are formed.
 template <class Block>
 struct Kind {
   static constexpr int kParts = sizeof(Block) > 40 ? 8 : 1;  // of 32 values
@@ -221,10 +221,10 @@ int32_t integer_sum(const Values& v, const int8_t* q) {
 
 // acc + one block's contribution.
 template <class Block>
-float absorb(float acc, const Values& v, const Quantized& x, int b) {
+float add_block(float acc, const Values& v, const Quantized& x, int b) {
   const auto sum = static_cast<float>(integer_sum(v, x.q + b * 32));
   if constexpr (Kind<Block>::kMinOf16) {
-    const auto least = static_cast<float>(v.ms[0] * x.parts[2 * b] + v.ms[1] * x.parts[2 * b + 1]);
+    const auto least = static_cast<float>(v.ms[0] * x.half_sums[2 * b] + v.ms[1] * x.half_sums[2 * b + 1]);
     return std::fma(x.d[b], std::fma(v.m, least, v.d * sum), acc);
   }
   acc = std::fma(v.d * x.d[b], sum, acc);
@@ -239,7 +239,7 @@ void matmul(const Matmul& args) {
     const int count = args.tokens - first < kTokens ? args.tokens - first : kTokens;
     for (int r = args.row_begin; r < args.row_end; ++r) {
       const auto* row = reinterpret_cast<const Block*>(args.weights + r * args.row_bytes);
-      float high[kTokens] = {}, low[kTokens] = {}, unscaled[kTokens] = {};
+      float high[kTokens] = {}, residual[kTokens] = {}, unscaled[kTokens] = {};
       for (int b = 0; b < args.k / 32; ++b) {
         Values v;
         values(row[b / kParts], b % kParts, &v);
@@ -250,12 +250,13 @@ void matmul(const Matmul& args) {
             unscaled[t] = std::fma(x.high.d[b], sum, unscaled[t]);
             if (b % kParts == kParts - 1) high[t] = std::fma(v.d, unscaled[t], high[t]), unscaled[t] = 0;
           } else {
-            high[t] = absorb<Block>(high[t], v, x.high, b);
+            high[t] = add_block<Block>(high[t], v, x.high, b);
           }
-          if (x.fine[b / kFineWord] >> (b % kFineWord) & 1) low[t] = absorb<Block>(low[t], v, x.low, b);
+          if (x.outliers[b / kOutlierWord] >> (b % kOutlierWord) & 1)
+            residual[t] = add_block<Block>(residual[t], v, x.residual, b);
         }
       }
-      for (int t = 0; t < count; ++t) args.y[(first + t) * args.y_stride + r] = high[t] + low[t];
+      for (int t = 0; t < count; ++t) args.y[(first + t) * args.y_stride + r] = high[t] + residual[t];
     }
   }
 }

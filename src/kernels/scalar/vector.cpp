@@ -1,4 +1,4 @@
-// What happens to activations between the products.
+// The row-wise slots: norms, activation functions, quantising.
 #include <cmath>
 
 #include "base/math.h"
@@ -31,33 +31,33 @@ void quantize(const float* x, int n, const Activations& out) {
   const int blocks = n / 32;
   // One block of numbers in steps of d.
   const auto block = [](const float* values, float inverse, float d, const Quantized& to, int b) {
-    int pairs[4] = {};
+    int pair_sums[4] = {};
     for (int i = 0; i < 32; ++i) {
       to.q[b * 32 + i] = to_byte(values[i] * inverse);
-      pairs[i / 16 * 2 + i % 4 / 2] += to.q[b * 32 + i];
+      pair_sums[i / 16 * 2 + i % 4 / 2] += to.q[b * 32 + i];
     }
     to.d[b] = d;
-    for (int p = 0; p < 4; ++p) to.pairs[4 * b + p] = static_cast<int16_t>(pairs[p]);
-    const int parts[2] = {pairs[0] + pairs[1], pairs[2] + pairs[3]};
-    for (int p = 0; p < 2; ++p) to.parts[2 * b + p] = static_cast<int16_t>(parts[p]);
-    to.sum[b] = d * static_cast<float>(parts[0] + parts[1]);
+    for (int p = 0; p < 4; ++p) to.pair_sums[4 * b + p] = static_cast<int16_t>(pair_sums[p]);
+    const int half_sums[2] = {pair_sums[0] + pair_sums[1], pair_sums[2] + pair_sums[3]};
+    for (int p = 0; p < 2; ++p) to.half_sums[2 * b + p] = static_cast<int16_t>(half_sums[p]);
+    to.sum[b] = d * static_cast<float>(half_sums[0] + half_sums[1]);
   };
-  FineLimit fine;
+  OutlierLimit limit;
   for (int b = 0; b < blocks; ++b) {
     const float largest = largest_magnitude(x + b * 32);
     const float d = largest / 127.0f;
     block(x + b * 32, largest > 0 ? 127.0f / largest : 0.0f, d, out.high, b);
-    fine.add(d);
+    limit.add(d);
   }
-  const float limit = fine.value();
-  for (int w = 0; w < Activations::fine_words(n); ++w) out.fine[w] = 0;
+  const float coarse = limit.value();
+  for (int w = 0; w < Activations::outlier_words(n); ++w) out.outliers[w] = 0;
   for (int b = 0; b < blocks; ++b) {
     const float d = out.high.d[b];
-    if (!(d > limit)) continue;
-    out.fine[b / kFineWord] |= 1u << (b % kFineWord);
+    if (!(d > coarse)) continue;
+    out.outliers[b / kOutlierWord] |= 1u << (b % kOutlierWord);
     float rest[32];
     for (int i = 0; i < 32; ++i) rest[i] = std::fma(-d, static_cast<float>(out.high.q[b * 32 + i]), x[b * 32 + i]);
-    block(rest, static_cast<float>(kFineSteps) / d, d / static_cast<float>(kFineSteps), out.low, b);
+    block(rest, static_cast<float>(kResidualSteps) / d, d / static_cast<float>(kResidualSteps), out.residual, b);
   }
 }
 

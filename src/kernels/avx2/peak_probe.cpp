@@ -1,12 +1,12 @@
-// Multiplications without memory: what the arithmetic units do at most. Integers as the exact kernels use them:
-// products of bytes in pairs, added in 16 bits.
+// Peak probes: multiplications without memory, the most that the arithmetic units do. Integers as the exact kernels use
+// them: products of bytes in pairs, added in 16 bits.
 #include <immintrin.h>
 
 #include "kernels/avx2/avx2.h"
 
 namespace fieldprint::avx2 {
 
-int64_t burst_int8(int64_t rounds, int64_t* sink) {
+int64_t peak_int8(int64_t rounds, int64_t* sink) {
   constexpr int kChains = 10;
   __m256i sum[kChains];
   for (int j = 0; j < kChains; ++j) sum[j] = _mm256_set1_epi8(static_cast<char>(j));  // equal chains would become one
@@ -19,7 +19,7 @@ int64_t burst_int8(int64_t rounds, int64_t* sink) {
   return rounds * kChains * 32 * 2;
 }
 
-int64_t burst_f32(int64_t rounds, int64_t* sink) {
+int64_t peak_f32(int64_t rounds, int64_t* sink) {
   constexpr int kChains = 10;
   __m256 sum[kChains];
   for (int j = 0; j < kChains; ++j) sum[j] = _mm256_set1_ps(static_cast<float>(j));

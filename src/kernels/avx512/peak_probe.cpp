@@ -1,9 +1,9 @@
-// Multiplications without memory: what the arithmetic units do at most.
+// Peak probes: multiplications without memory, the most that the arithmetic units do.
 #include "kernels/avx512/avx512.h"
 
 namespace fieldprint::avx512 {
 
-int64_t burst_int8(int64_t rounds, int64_t* sink) {
+int64_t peak_int8(int64_t rounds, int64_t* sink) {
   constexpr int kChains = 16;
   __m512i sum[kChains];
   for (int j = 0; j < kChains; ++j) sum[j] = _mm512_set1_epi8(static_cast<char>(j));  // equal chains would become one
@@ -16,7 +16,7 @@ int64_t burst_int8(int64_t rounds, int64_t* sink) {
   return rounds * kChains * 64 * 2;
 }
 
-int64_t burst_f32(int64_t rounds, int64_t* sink) {
+int64_t peak_f32(int64_t rounds, int64_t* sink) {
   constexpr int kChains = 16;
   __m512 sum[kChains];
   for (int j = 0; j < kChains; ++j) sum[j] = _mm512_set1_ps(static_cast<float>(j));
