@@ -11,7 +11,7 @@ sources = $$(git ls-files '*.h' '*.cpp')
 build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) | sed -u '/no work to do/d; /Re-checking globbed/d'
 run_ctest = ctest --test-dir build/$(1) -j $(jobs) --output-on-failure
 
-export QUESTION ?= What is the capital of France, and what is it known for?
+export QUESTION ?= In one sentence, what is a black hole?
 FUZZ_SECONDS ?= 60
 
 .PHONY: build run chat test check bench format tidy asan tsan fuzz clean setup dev-setup model help

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """What the documents say exists: paths in their code spans, make verbs, the CLI's subcommands and flags. Programs
-compile, and transcripts are what the default model says, to the hash of its logits (where it has been pulled);
---update writes them anew."""
+compile. Where the default model has been pulled, transcripts are what it says, to the hash of its logits (--update
+writes them anew), and every line of the README's walk-through runs."""
 import os
 import pathlib
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -16,7 +17,7 @@ DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", *(str(p.relative
 FOLDERS = sorted(p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith(".")) + [".ci"]
 
 faults = []
-commands_seen = paths_seen = transcripts_seen = 0
+commands_seen = paths_seen = transcripts_seen = walked = 0
 
 
 def fault(document, text):
@@ -58,14 +59,17 @@ def make_verbs():
     return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
 
 
+def run_cli(*arguments, timeout=60):
+    return subprocess.run([CLI, *arguments], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+
+
 helps = {}
 
 
 def help_of(subcommand):
     if subcommand not in helps:
-        arguments = [CLI, subcommand, "--help"] if subcommand else [CLI, "--help"]
         try:
-            run = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+            run = run_cli(*([subcommand] if subcommand else []), "--help")
         except OSError as error:
             sys.exit(f"docs: cannot run the command line, {error}")
         helps[subcommand] = run.stdout if run.returncode == 0 else None
@@ -88,7 +92,7 @@ def check_command(document, line):
         for verb in words[1:]:
             if "=" not in verb and not verb.startswith("-") and verb not in make_verbs():
                 fault(document, f"`{line}`: the Makefile has no {verb}")
-    elif program in ("fieldprint", "build/release/fieldprint"):
+    elif program in ("fieldprint", "./fieldprint", "build/release/fieldprint"):
         commands_seen += 1
         subcommand = words[1] if len(words) > 1 and not words[1].startswith("-") else ""
         text = help_of(subcommand)
@@ -125,8 +129,7 @@ def check_transcripts(document, text):
     global transcripts_seen
     for block in re.findall(r"```console\n(\$ \S*fieldprint run [^`]*)```", text):
         prompt, *shown = block.rstrip("\n").split("\n")
-        command = [CLI, *shlex.split(prompt.removeprefix("$ "))[1:]]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+        run = run_cli(*shlex.split(prompt.removeprefix("$ "))[1:], timeout=300)
         if run.returncode == 2 and "fieldprint pull" in run.stderr:
             return print(f"docs: the transcript of {document} is not checked, the default model is not here")
         transcripts_seen += 1
@@ -138,6 +141,31 @@ def check_transcripts(document, text):
         hashes = [re.search(r"hash \w+", line) for line in ((shown or [""])[-1], stats)]
         if " ".join(shown[:-1]).split() != answer.split() or not all(hashes) or hashes[0].group() != hashes[1].group():
             fault(document, f"the transcript is out of date (tests/docs_test.py --update); it is now:\n{answer}\n{stats}")
+    return None
+
+
+def check_walk_through(document, text):
+    """The commands between "## A walk-through" and the next heading run one after the other, in a folder like the
+    repository's. What they answer is not looked at."""
+    global walked
+    found = re.search(r"^## A walk-through\n(.*?)^## ", text, flags=re.M | re.S)
+    if not found:
+        return fault(document, "has no walk-through")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", found.group(1), flags=re.S) for line in block.splitlines() if line]
+    if run_cli("info").returncode == 2:
+        return print(f"docs: the walk-through of {document} is not run, the default model is not here")
+    with tempfile.TemporaryDirectory() as folder:
+        for path in ROOT.iterdir():
+            if path.name not in ("build", "fieldprint"):
+                (pathlib.Path(folder) / path.name).symlink_to(path)
+        (pathlib.Path(folder) / "build").mkdir()
+        (pathlib.Path(folder) / "fieldprint").symlink_to(pathlib.Path(CLI).resolve())
+        for line in lines:
+            run = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=folder, capture_output=True, text=True,
+                                 timeout=300, stdin=subprocess.DEVNULL)
+            walked += 1
+            if run.returncode != 0:
+                fault(document, f"`{line}` ended with {run.returncode}:\n{run.stderr.strip()}")
     return None
 
 
@@ -156,6 +184,8 @@ for document in DOCUMENTS:
     check_paths(document, text)
     check_commands(document, text)
     check_transcripts(document, text)
+    if document == "README.md":
+        check_walk_through(document, text)
     check_programs(document, text)
 tables = subprocess.run([ROOT / "tools/performance_table", "--check"], capture_output=True, text=True)
 if tables.returncode != 0:
@@ -163,5 +193,6 @@ if tables.returncode != 0:
 if commands_seen < 5 or paths_seen < 20:
     faults.append(f"only {commands_seen} commands and {paths_seen} paths were found: the documents or this test changed their form")
 
-print("\n".join(faults) if faults else f"docs: {paths_seen} paths and {commands_seen} commands, all there; {transcripts_seen} transcripts, true")
+print("\n".join(faults) if faults else f"docs: {paths_seen} paths and {commands_seen} commands, all there; {transcripts_seen} transcripts, true; "
+                                          f"{walked} lines walked through")
 sys.exit(1 if faults else 0)
