@@ -53,17 +53,17 @@ class Versus(unittest.TestCase):
         out, _ = self.call("--a", "echo rate 6 >&2", "--b", "echo rate 3", "--take", r"/rate (\d+)/", "-n", 1)
         self.assertIn("A/B 2.000", out)
 
-    def test_what_goes_wrong_is_said(self):
+    def test_errors_say_what_is_wrong(self):
         good = ("--b", "echo 1", "--take", "/[0-9]+/", "-n", 1)
         self.fails("--a", "echo broken >&2; exit 3", *good, says="A, run 1: it ended with status 3: broken")
         self.fails("--a", "no-such-command-here", *good, says="status 127")
         self.fails("--a", "echo none", *good, says="/[0-9]+/ does not match its output")
         self.fails("--a", "echo 0", *good, says="its number is 0")
         self.fails("--a", "echo x1", "--b", "echo 1", "--take", "/x./", says="'x1', not a number")
-        self.fails("--a", "echo text", "--b", "echo 1", "--take", "a.b", says="its output holds no JSON")
+        self.fails("--a", "echo text", "--b", "echo 1", "--take", "a.b", says="there is no JSON in its output")
         self.fails("--a", """echo '{"a": [1]}'""", "--b", "echo 1", "--take", "a.1", says="its JSON has no a.1")
         self.fails("--a", """echo '{"a": true}'""", "--b", "echo 1", "--take", "a", says="not a number")
-        self.fails("--a", "echo 1", "--b", "echo 1", "--take", "/(/", says="no regular expression")
+        self.fails("--a", "echo 1", "--b", "echo 1", "--take", "/(/", says="not a regular expression")
         self.fails("--a", "echo 1", "--b", "echo 1", "--take-a", "/1/", says="--take-b")
         self.call("--a", "echo 1", "--b", "echo 1", "--take", "/1/", "-n", 0, code=2)
 
@@ -77,7 +77,7 @@ class Versus(unittest.TestCase):
             if not self.runs(child):
                 return
             time.sleep(0.05)
-        self.fail("the command's child lives on")
+        self.fail("the command's child still runs")
 
     @staticmethod
     def runs(pid):
