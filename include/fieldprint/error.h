@@ -1,5 +1,6 @@
-// What users, files and peers can cause: one exception type, thrown anywhere below, caught at the API's edge.
-// What only our own code can cause is an assert, never an Error.
+// The one exception type: for whatever users, files or peers can cause. Functions say in their comments which kinds
+// they throw. Beside it only what the standard library throws (std::bad_alloc) and what a caller's own callbacks throw
+// passes through. A broken precondition, such as a null model, is an assert and not an Error.
 #pragma once
 
 #include <stdexcept>

@@ -1,4 +1,5 @@
-// Importance: how large the inputs of each matrix are, column by column; quantize() spends its bits by it.
+// Importance: how large the inputs of each matrix are, column by column. quantize() spends its bits by it.
+// The files (GGUF, and the older format of llama.cpp): docs/formats/imatrix.md.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +15,15 @@
 namespace fieldprint {
 
 struct ImportanceText {
-  std::string name;  // stands in the file
-  std::string text;
-  double weight = 1;  // of each of its tokens
+  std::string name;   // is written to the file
+  std::string text;   // encoded without special tokens
+  double weight = 1;  // of each of its tokens; above 0, up to 1,000,000
 };
 
 struct ImportanceOptions {
   int context = 512;    // tokens a chunk; the last chunk of a text may have fewer
   int chunks = 0;       // of each text at most; 0 = all
-  int save_every = 10;  // chunks
+  int save_every = 10;  // chunks between two writes of the unfinished file; 0 = only when it is stopped
   std::vector<ImportanceText> texts;
   std::vector<std::pair<std::string, double>> files;  // importance matrices to add, and the weight of their tokens
   SessionOptions session;                             // its context is not used
@@ -38,7 +39,8 @@ struct ImportanceProgress {
 // perplexity(). The bytes depend on the model file and the options only: not on threads, nor on interruptions. What is
 // done so far stands in `out`.part, an importance matrix too, from which a call with the same model and options goes
 // on; where `out` itself is of these, it is left as it is. `on_chunk` is called before the first chunk and after each,
-// and stops the work by returning false. `model` may be nullptr where there are no texts. Throws Error kUsage,
+// on the calling thread, and stops the work by returning false. `model` may be null where there are no texts. One call
+// at a time may write to the same `out`. Throws Error kUsage,
 // kBadInput (an activation that is not finite, files of another model), kBadFile, kIo, and kLimit where it was stopped.
 void measure_importance(std::shared_ptr<const Model> model, const ImportanceOptions& options, const std::string& out,
                         const std::function<bool(const ImportanceProgress&)>& on_chunk = {});
@@ -61,7 +63,7 @@ struct ImportanceSummary {
   std::vector<ImportanceStatistics> tensors;  // by name
 };
 
-// Reads both formats. Throws Error as ImportanceOptions::files do.
+// Reads a file of either format; `top`: how many columns of each tensor to name. Throws Error kNotFound, kIo, kBadFile.
 ImportanceSummary summarize_importance(const std::string& path, int top = 5);
 
 }  // namespace fieldprint

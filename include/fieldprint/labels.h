@@ -1,4 +1,4 @@
-// Whose words each part of a context is, and what the pages that hold it say of it (docs/labels.md).
+// Labels: who said each part of a context, and who may see it. docs/labels.md shows them at work.
 #pragma once
 
 #include <string>
@@ -9,17 +9,18 @@
 
 namespace fieldprint {
 
-// Whose words a part of the context is.
+// Who said a part of the context.
 enum class SpanKind { kText, kSystem, kUser, kTool, kRetrieved, kGenerated, kAnchor };
-std::string_view span_kind_name(SpanKind kind);  // "text" (nothing was said of it), "system", "user" ...
+std::string_view span_kind_name(SpanKind kind);  // "text" (not labelled), "system", "user" ...; lives for ever
 
 struct SpanLabel {
   SpanKind kind = SpanKind::kText;
-  std::string source = {};  // what tells it apart: a file, a function, a URL
-  int clearance = 0;        // sessions of a lower one are as if it did not exist
+  std::string source = {};  // where it comes from: a file, a function, a URL
+  int clearance = 0;        // 0 or more; for a session of a lower clearance the span does not exist
   bool operator==(const SpanLabel&) const = default;
 };
 
+// A part of a prompt.
 struct LabelledTokens {
   SpanLabel label;
   std::vector<TokenId> tokens;
@@ -27,10 +28,11 @@ struct LabelledTokens {
 
 // A page of keys and values. It holds positions of one span only.
 struct PageInfo {
-  int begin = 0, end = 0;  // positions
+  int begin = 0, end = 0;  // positions [begin, end) of the context
   SpanLabel label;
-  bool pinned = false, shared = false;  // never evicted; held by other sessions too
-  std::string hash;                     // content hash chain, 64 hex digits (docs/labels.md)
+  bool pinned = false;  // part of an anchor, never evicted
+  bool shared = false;  // held by other sessions too
+  std::string hash;     // content hash chain, 64 hex digits (docs/labels.md)
 };
 
 }  // namespace fieldprint

@@ -1,4 +1,6 @@
 // A model file, loaded: weights mapped, tokenizer and template ready. Shared by any number of sessions.
+// Immutable; every member may be called from any thread. Sessions of one model share its threads, so that their steps
+// take turns.
 #pragma once
 
 #include <cstdint>
@@ -13,17 +15,17 @@
 namespace fieldprint {
 
 struct LoadOptions {
-  int threads = 0;                  // 0 = one per core
-  std::string isa = {};             // "" = the best this CPU has ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
+  int threads = 0;                  // 0 = one per core; at most 1,024
+  std::string isa = {};             // "" = the best of this CPU ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
   int experts = 0;                  // active experts a token, for a mixture of experts; 0 = as the model was trained
   std::string attention_kind = {};  // dot, gram ...: refuse a model with layers of another kind; "" = any
 };
 
 struct TensorInfo {
-  std::string name;
+  std::string name;             // "blk.0.attn_q.weight"
   std::string type;             // "Q4_1"
-  std::vector<uint64_t> shape;  // as in the file: fastest first
-  uint64_t bytes = 0;
+  std::vector<uint64_t> shape;  // as in the file: the dimension that varies fastest comes first
+  uint64_t bytes = 0;           // in the file
 };
 
 struct MetadataEntry {
@@ -34,35 +36,45 @@ struct MetadataEntry {
 
 struct ModelInfo {
   std::string path;
-  std::string name;
-  std::string architecture;
+  std::string name;          // general.name; may be empty
+  std::string architecture;  // general.architecture: "llama", "lfm2" ...
   uint64_t file_bytes = 0;
+  // Of inspect_model(): what the file does not say is 0.
   uint64_t parameters = 0;
-  uint64_t active_parameters = 0;  // what one token multiplies with
+  uint64_t active_parameters = 0;  // those that one token is multiplied with; fewer in a mixture of experts
   int layers = 0;
-  int width = 0;
-  int vocabulary = 0;
-  int context = 0;  // trained length
-  uint64_t kv_bytes_per_token = 0;
+  int width = 0;                    // of the residual stream: floats a token
+  int vocabulary = 0;               // logits a position
+  int context = 0;                  // tokens that the model was trained for
+  uint64_t kv_bytes_per_token = 0;  // with keys and values in F16
   std::vector<MetadataEntry> metadata;
   std::vector<TensorInfo> tensors;
 };
 
-// What a file says of itself, whatever its architecture: for `info`. Throws Error.
+// What a file says of itself, whatever its architecture; no weight is looked at. Throws Error kNotFound, kIo, kBadFile.
 ModelInfo inspect_model(const std::string& path);
 
+// What the members return lives as long as the model. Load it with load(); it cannot be derived from.
 class Model {
  public:
-  // Throws Error: kNotFound, kBadFile, kUnsupported (architecture, instruction set), kUsage (options that the model
-  // does not fit).
+  // Maps the file; weights are read when they are first used. Throws Error kNotFound, kIo, kBadFile, kUnsupported
+  // (architecture, instruction set), kUsage (options that do not fit the model).
   static std::shared_ptr<const Model> load(const std::string& path, const LoadOptions& options = {});
   virtual ~Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
 
   virtual const ModelInfo& info() const = 0;
+  // A file may lack a usable tokenizer or template and still compute logits, so that these two throw late: Error
+  // kBadFile or kUnsupported.
   virtual const Tokenizer& tokenizer() const = 0;
-  virtual const ChatTemplate* chat_template() const = 0;  // nullptr where the file has none
-  virtual std::string_view isa() const = 0;               // the kernels in use
-  virtual int threads() const = 0;
+  virtual const ChatTemplate* chat_template() const = 0;  // null where the file has none
+  virtual std::string_view isa() const = 0;               // of the kernels in use: "scalar", "avx2", "avx512"
+  virtual int threads() const = 0;                        // that its steps run on
+
+ private:
+  friend class LoadedModel;  // the one implementation, so that whatever is handed a Model may rely on it
+  Model() = default;
 };
 
 }  // namespace fieldprint

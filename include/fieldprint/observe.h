@@ -20,10 +20,11 @@ struct Observation {
   std::vector<float> expert_weights;  // [tokens, active]
 };
 
-constexpr int kMaxObserved = 1024;  // tokens
+inline constexpr int kMaxObserved = 1024;  // tokens
 
-// Runs `tokens` through the model and looks at layer `layer`. Throws Error kUsage where there is no such layer, kLimit
-// for more than kMaxObserved tokens.
+// Runs `tokens` through the model and looks at layer `layer`, counted from 0. From any thread; the model's sessions
+// wait meanwhile. Throws Error kUsage where there is no such layer, kLimit for more than kMaxObserved tokens or the
+// context, kBadInput for no token or an id outside the vocabulary.
 Observation observe(const Model& model, std::span<const TokenId> tokens, int layer);
 
 }  // namespace fieldprint

@@ -1,4 +1,4 @@
-// How well a model predicts a text, and how far it is from another model.
+// How well a model predicts a text, and how far it is from another model. Figures are in nats (natural logarithms).
 #pragma once
 
 #include <cstdint>
@@ -47,9 +47,10 @@ struct PerplexityResult {
 // context/2 .. context-2 predict their next token. With a stride, as Hugging Face's transformers define it: window i
 // begins at i * stride, and of its tokens those are scored that no window before has scored, so that every token but
 // the first is scored once, with at least context - stride tokens before it (in the first window fewer). Where the
-// model adds a BOS, it takes the place of each chunk's first id. `on_chunk` sees the running value. Files of
-// probabilities: docs/formats/kl.md. Throws Error kBadInput where the text is shorter than one chunk or the base is of
-// another text or vocabulary, kUsage where it has another context or stride, kBadFile, kIo.
+// model adds a BOS, it takes the place of each chunk's first id. `on_chunk` is called on the calling thread after each
+// chunk with the figures so far. Files of probabilities: docs/formats/kl.md. From any thread. Throws Error kBadInput
+// where the text is shorter than one chunk or the base is of another text or vocabulary, kUsage where it has another
+// context or stride, kBadFile, kIo.
 PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view text, const PerplexityOptions& options,
                             const std::function<void(const PerplexityResult&, int chunks_total)>& on_chunk = {});
 

@@ -1,6 +1,6 @@
-// Making model files: from a GGUF file of any types to one of fewer bits (or of more), and from nothing but a shape to
-// a model of random weights. Tensor by tensor, streaming, so that memory is bounded by a few rows a thread whatever the
-// model's size. The same input and options give the same bytes, on any machine and with any number of threads.
+// Quantising: from a GGUF file or a folder of safetensors to a GGUF file of other types. Tensor by tensor, so that
+// memory is bounded by a few rows a thread whatever the model's size. The same input and options give the same bytes,
+// on any machine and with any number of threads. From any thread; one call at a time may write to the same file.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@
 
 namespace fieldprint {
 
-// A named choice of a type for every tensor: "Q4_K_M".
+// A named choice of a type for every tensor. The strings live as long as the program.
 struct QuantizeMix {
-  std::string_view name;
-  std::string_view about;  // what differs from the plain type; "" for "all weights alike"
+  std::string_view name;   // "Q4_K_M"
+  std::string_view about;  // what differs from the plain type; "" where all weights are alike
 };
 std::span<const QuantizeMix> quantize_mixes();
 
@@ -32,7 +32,7 @@ struct QuantizeOptions {
   std::vector<TensorTypeRule> tensors;
   std::string importance;         // an importance matrix (GGUF, general.type imatrix); "" = none
   bool allow_unweighted = false;  // types that need an importance matrix do without
-  int threads = 0;                // 0 = one a core
+  int threads = 0;                // 0 = one per core
 };
 
 struct QuantizedTensor {
@@ -53,8 +53,9 @@ struct QuantizePlan {
   }
 };
 
-// What quantize() would do: the dry run. Throws Error kUsage for an unknown mix or type, for a type that needs an
-// importance matrix where there is none; and as GgufFile::open does.
+// What quantize() would do, without writing. `in`: a GGUF file, or a folder of safetensors as on Hugging Face. Throws
+// Error kUsage for an unknown mix or type and for a type that needs an importance matrix where there is none;
+// kNotFound, kIo, kBadFile and kUnsupported for what `in` holds.
 QuantizePlan plan_quantize(const std::string& in, const QuantizeOptions& options);
 
 // Writes `out`, which appears whole or not at all; `in` may be the same file. Metadata is copied; general.file_type and

@@ -1,4 +1,7 @@
-// One sequence of tokens on a model: fed, continued, cut back, saved. A session belongs to one thread at a time.
+// One sequence of tokens on a model: fed, continued, cut back, saved.
+//
+// Threads: a session belongs to one thread at a time, with everything it returns. Different sessions of a model, forks
+// too, may be used from different threads; their steps take turns on the model's threads.
 #pragma once
 
 #include <atomic>
@@ -24,20 +27,20 @@ enum class Executor {
 
 struct SessionOptions {
   Executor executor = Executor::kRun;
-  int context = 0;                             // tokens at most; 0 = what the model was trained for
-  int chunk = 0;                               // prefill tokens per step; 0 = what is fastest; never changes the result
-  int page_size = 64;                          // tokens per KV page; never changes the result
+  int context = 0;                             // tokens at most; 0 = as many as the model was trained for
+  int chunk = 0;                               // prefill tokens per step; 0 = the fastest; never changes the result
+  int page_size = 64;                          // tokens per page of keys and values; never changes the result
   std::string kv_type = "f16";                 // how keys and values are kept: f16, bf16, q8_0
-  std::shared_ptr<Profile> profile = nullptr;  // nullptr: nothing is measured; the reference executor measures nothing
-  int clearance = std::numeric_limits<int>::max();  // spans above it are left out
-  bool influence = false;                           // measure it; not in the reference executor
+  std::shared_ptr<Profile> profile = nullptr;  // null: nothing is measured; the reference executor measures nothing
+  int clearance = std::numeric_limits<int>::max();  // spans above it are left out (labels.h)
+  bool influence = false;                           // measure it (see influence()); not in the reference executor
 };
 
-// What the run line shows.
+// What generating an answer took.
 struct RunStats {
   double queue_seconds = 0;  // in a scheduler: from submit to the first step
-  int prefill_tokens = 0;
-  int reused_tokens = 0;  // found in the cache, not computed again
+  int prefill_tokens = 0;    // of the prompt, computed
+  int reused_tokens = 0;     // of the prompt, found in the session and not computed again
   double prefill_seconds = 0;
   int decode_tokens = 0;
   double decode_seconds = 0;
@@ -45,63 +48,74 @@ struct RunStats {
   std::string logits_hash;    // first 16 hex digits of the SHA-256 of the last logits
 };
 
+// Why an answer ended: the model ended it, a stop string, max_tokens, the context is full, `cancel`.
 enum class FinishReason { kEndToken, kStop, kLength, kContext, kCancelled };
 
 struct Generation {
-  std::string text;
-  std::vector<TokenId> tokens;
+  std::string text;             // whole UTF-8, without the stop string
+  std::vector<TokenId> tokens;  // all that were sampled, the end token and those of a stop string among them
   FinishReason reason = FinishReason::kLength;
   RunStats stats;
-  // Where the session measures it, for each of `tokens`: influence() of the step whose logits it was sampled from.
+  // Where the session measures it, for each of `tokens`: influence() of the step whose logits it was sampled from, in
+  // the columns of the session's spans() at the end.
   std::vector<std::vector<float>> influence;
 };
 
+// Spans that members return point into the session: they are valid until its next member that is not const, and no
+// longer than the session.
 class Session {
  public:
+  // `model` is not null; the session keeps it. Throws Error kUsage for options out of range, kUnsupported for what the
+  // executor or the model's heads do not allow.
   Session(std::shared_ptr<const Model> model, const SessionOptions& options = {});
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
 
-  // Appends `tokens`; afterwards logits() are those of the last one. Throws Error kLimit, naming both numbers, where
-  // the context would overflow (nothing is changed), kBadInput for an id outside the vocabulary.
+  // Appends `tokens`; afterwards logits() are those of the last one. Throws Error kLimit where the context would
+  // overflow and kBadInput for an id outside the vocabulary (nothing is changed then), kLimit where `progress` (in
+  // tokens) returned false (what was computed stays).
   void append(std::span<const TokenId> tokens, const Progress& progress = {});
 
-  // As append, and calls `each` with the logits [vocabulary] of every appended token in order.
+  // As append, and calls `each` with the logits [vocabulary] of every appended token in order. They are valid during
+  // the call, which must not use the session.
   void append(std::span<const TokenId> tokens, const std::function<void(int index, std::span<const float>)>& each);
 
-  // Makes the session hold exactly `tokens`: what it already has of them is kept, the rest computed.
-  // At least the last token is computed, so logits() are fresh. Returns how many were reused.
+  // Makes the session hold exactly `tokens` (behind the anchor): the longest beginning that it has already is kept, the
+  // rest computed. At least the last token is computed, so logits() are fresh. Returns how many were reused. Throws as
+  // append.
   int assign(std::span<const TokenId> tokens, const Progress& progress = {});
 
-  void truncate(int size);  // drops everything from position `size` on; an anchor stays
+  // Drops everything from position `size` on; an anchor stays. Nothing happens where there are fewer tokens.
+  void truncate(int size);
 
   // ---- Labels: docs/labels.md. Tokens appended without a label are kText, those that generate() adds kGenerated.
 
-  // As append and assign, with a label for each part. Spans above the session's clearance are left out. What assign()
-  // keeps has the same labels too.
+  // As append and assign, with a label for each part. Spans above the session's clearance are left out. assign() keeps
+  // what is equal in its labels too.
   void append(std::span<const LabelledTokens> spans, const Progress& progress = {});
   int assign(std::span<const LabelledTokens> spans, const Progress& progress = {});
 
   // A fork that has never seen a span above `clearance`: what comes before the first such span is shared, what follows
   // is computed anew from what is left. Bit for bit as if those spans had never been there. Throws Error kUsage for a
-  // higher clearance than this session's, which has nothing to show there.
+  // clearance above this session's, which has left out what it would show; else as append.
   Session branch(int clearance, const Progress& progress = {}) const;
 
-  // Text at positions 0 .. n-1 of this session and all its forks, computed once, in pinned pages that they share.
-  // Drops what they held. No fork may be in use meanwhile. Throws as append does.
+  // An anchor: tokens at positions 0 .. n-1 of this session and all its forks, computed once, in pinned pages that they
+  // share. Drops what they held. No fork may be in use meanwhile. Throws as append does; there is no anchor then.
   void set_anchor(std::span<const TokenId> tokens, const std::string& source, const Progress& progress = {});
-  void remove_anchor();  // and every page that was computed while it was visible, of the forks too
-  int anchor_size() const;
+  void remove_anchor();     // with every page that was computed while it was visible, of the forks too
+  int anchor_size() const;  // tokens
 
-  std::vector<LabelledTokens> spans() const;
-  std::vector<PageInfo> pages() const;  // hashes are computed here; none in the reference executor
+  std::vector<LabelledTokens> spans() const;  // all tokens, an anchor's first
+  std::vector<PageInfo> pages() const;        // their hashes are computed here; none in the reference executor
 
-  // Of the last token: the share of softmax mass of each of spans(), the mean over layers and heads; then, as one more,
-  // that of anchor rows inside the model file. They sum to 1. Empty where it is not measured or nothing was computed.
+  // [spans + 1], of the last token: the share of its softmax mass that each of spans() got, the mean over layers and
+  // heads; the last number is that of anchor rows inside the model file. They sum to 1. Empty where it is not measured
+  // or nothing was computed.
   std::span<const float> influence() const;
 
-  // A second session that holds what this one does; pages are shared until one of the two writes to them.
+  // A second session that holds the same; pages are shared until one of the two writes to them. For any thread.
   Session fork() const;
 
   // Writes tokens, keys and values to `path` (docs/formats/session.md), which appears whole or not at all. Throws Error
@@ -112,15 +126,18 @@ class Session {
   // where it does not fit the context. On an error the session is as before.
   void load(const std::string& path);
 
-  std::span<const float> logits() const;  // [vocabulary], of the last token; empty at the start
-  std::span<const TokenId> tokens() const;
-  int context() const;
-  uint64_t kv_bytes() const;    // memory that the pages hold now
+  std::span<const float> logits() const;    // [vocabulary], of the last token; empty at the start, and after truncate()
+  std::span<const TokenId> tokens() const;  // all of them, an anchor's first
+  int context() const;                      // tokens at most
+  uint64_t kv_bytes() const;                // memory that the pages hold now, those shared with forks too
   uint64_t bytes_read() const;  // of weights, keys and values by all steps of this session and its forks; 0: reference
-  const Model& model() const;
+  const Model& model() const;   // lives at least as long as the session
 
-  // Feeds `prompt` (see assign) and samples until an end token, a stop string, a limit or `cancel`.
-  // `on_text` gets the answer in pieces that are whole UTF-8 and never part of a stop string.
+  // Feeds `prompt` (see assign) and samples until an end token, a stop string, a limit or `cancel`, which may be set
+  // from any thread. `on_text` is called on this thread with the answer in pieces that are whole UTF-8 and never part
+  // of a stop string; they are valid during the call, and what it throws passes through. Afterwards the session holds
+  // prompt and answer. Throws Error kBadInput for an empty prompt, kUsage for sampling options out of range; else as
+  // append.
   Generation generate(std::span<const TokenId> prompt, const SamplingOptions& sampling,
                       const std::function<void(std::string_view)>& on_text = {},
                       const std::atomic<bool>* cancel = nullptr, const Progress& progress = {});

@@ -1,4 +1,5 @@
-// Models of random weights: the shape of a model that exists, for measuring and testing.
+// Models of random weights in the shape of models that exist, for measuring and testing.
+// From any thread; one call at a time may write to the same file.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 
 namespace fieldprint {
 
-// The shape of a model that exists, for `synth`.
+// The shape of a model that exists. The strings live as long as the program.
 struct SynthPreset {
   std::string_view name, about;
 };
@@ -23,7 +24,7 @@ struct SynthOptions {
   std::string attention_kind;  // of every layer with attention (docs/formats/attention.md); "" = dot
   std::string vocabulary;      // a GGUF file whose tokenizer and chat template are taken; "" = a vocabulary of bytes
   uint64_t seed = 1;
-  int threads = 0;  // 0 = one a core
+  int threads = 0;  // 0 = one per core
 };
 
 struct SynthTensor {
@@ -42,8 +43,8 @@ struct SynthPlan {
   }
 };
 
-// What synth() would write. Throws Error kUsage for an unknown preset or mix, kBadInput where the vocabulary's file has
-// none or one that is larger than the preset's; and as GgufFile::open does.
+// What synth() would write. Throws Error kUsage for an unknown preset or mix; kBadInput where the vocabulary's file has
+// none or one that is larger than the preset's; kNotFound, kIo and kBadFile for that file.
 SynthPlan plan_synth(const SynthOptions& options);
 
 // Writes a model of the preset's shape with seeded random weights: `out` appears whole or not at all. The weights are

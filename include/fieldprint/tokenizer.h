@@ -11,8 +11,6 @@
 
 namespace fieldprint {
 
-class GgufFile;
-
 using TokenId = int32_t;
 inline constexpr TokenId kNoToken = -1;
 
@@ -21,12 +19,10 @@ struct EncodeOptions {
   bool parse_special = true;  // "<|im_start|>" in the text becomes its token, not its letters
 };
 
+// Model::tokenizer() and load_tokenizer() give one.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-
-  // Reads `tokenizer.ggml.*`. Throws Error: kBadFile for a damaged vocabulary, kUnsupported for an unknown kind.
-  static std::unique_ptr<Tokenizer> load(const GgufFile& file);
 
   // Ids of `text`, any bytes below 4 GiB (Error kLimit), in time linear in the text. A byte that belongs to no UTF-8
   // character is encoded as that byte (unigram vocabularies: as U+FFFD), never refused. What a vocabulary has no token
@@ -34,6 +30,7 @@ class Tokenizer {
   virtual std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
   // The bytes one token stands for inside running text. Control tokens give their name with `special`, else nothing.
+  // They live as long as the tokenizer.
   virtual std::string_view piece(TokenId token, bool special = true) const = 0;
 
   // The text of `tokens`. For byte-level vocabularies decode(encode(text)) == text for any bytes; SentencePiece ones
@@ -53,7 +50,8 @@ class Tokenizer {
   virtual bool space_is_prefix_after(TokenId previous) const = 0;
 };
 
-// Reads the tokenizer of a GGUF file and nothing else: no weight is looked at, any architecture will do. Throws Error.
+// Reads the tokenizer of a GGUF file and nothing else: no weight is looked at, any architecture will do. Throws Error
+// kNotFound, kIo; kBadFile for a damaged vocabulary, kUnsupported for one of an unknown kind.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
 
 // Ids of a text that a model is to continue, such as a rendered chat template: special tokens are parsed, BOS comes
@@ -61,7 +59,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
 std::vector<TokenId> encode_prompt(const Tokenizer& tokenizer, std::string_view text);
 
 // Turns a stream of tokens into text that never ends inside a UTF-8 character: the pieces together are decode() of the
-// tokens, with U+FFFD for what is no UTF-8. The tokenizer must outlive it.
+// tokens, with U+FFFD for what is no UTF-8. The tokenizer must outlive it. One thread at a time.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool special = false);

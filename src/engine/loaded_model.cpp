@@ -8,6 +8,7 @@
 #include "engine/inspect.h"
 #include "fieldprint/error.h"
 #include "kernels/select.h"
+#include "text/load_tokenizer.h"
 
 namespace fieldprint {
 
@@ -36,7 +37,7 @@ LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
   info_.context = hp.context;
   info_.kv_bytes_per_token = static_cast<uint64_t>(KvLayout(hp.kv, 1).bytes_per_token());
   try {
-    tokenizer_ = Tokenizer::load(*file_);
+    tokenizer_ = load_tokenizer(*file_);
     if (tokenizer_->size() > hp.vocabulary) {
       throw Error(ErrorKind::kBadFile,
                   fmt::format("the tokenizer has {} tokens, the embedding {}", tokenizer_->size(), hp.vocabulary),

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "base/thread_pool.h"
 #include "fieldprint/model.h"
@@ -48,5 +49,11 @@ class LoadedModel final : public Model {
   std::optional<ChatTemplate> template_;
   std::exception_ptr template_error_;
 };
+
+// What is behind a Model: nothing else can be, since only LoadedModel can construct one.
+inline const LoadedModel& loaded(const Model& model) { return static_cast<const LoadedModel&>(model); }
+inline std::shared_ptr<const LoadedModel> loaded(std::shared_ptr<const Model> model) {
+  return std::static_pointer_cast<const LoadedModel>(std::move(model));
+}
 
 }  // namespace fieldprint

@@ -330,7 +330,7 @@ Scheduler::Scheduler(std::shared_ptr<const Model> model, const SchedulerOptions&
   require(options.waiting >= 0, "places to wait", options.waiting);
   require(options.chunk_with_decode >= 1, "prefill tokens beside decode", options.chunk_with_decode);
   require(options.kept >= 0, "kept sequences", options.kept);
-  state_ = std::make_unique<State>(std::static_pointer_cast<const LoadedModel>(std::move(model)), options);
+  state_ = std::make_unique<State>(loaded(std::move(model)), options);
   state_->thread = std::thread([state = state_.get()] { state->run(); });
 }
 

@@ -122,9 +122,8 @@ struct Session::State {
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options) {
   if (options.influence && options.executor == Executor::kReference)
     throw Error(ErrorKind::kUnsupported, "the reference executor does not measure influence");
-  state_ = std::make_unique<State>(
-      std::make_shared<Stepper>(std::static_pointer_cast<const LoadedModel>(std::move(model)), options),
-      std::make_shared<State::Family>());
+  state_ = std::make_unique<State>(std::make_shared<Stepper>(loaded(std::move(model)), options),
+                                   std::make_shared<State::Family>());
   state_->clearance = options.clearance;
   state_->influence = options.influence;
   state_->clear();

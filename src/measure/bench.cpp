@@ -116,9 +116,9 @@ class Runner {
 }  // namespace
 
 Ceilings measure_ceilings(const Model& model) {
-  const auto& loaded = static_cast<const LoadedModel&>(model);
-  const std::lock_guard lock(loaded.step_mutex());
-  return measure_ceilings(loaded.pool(), loaded.kernels());
+  const LoadedModel& own = loaded(model);
+  const std::lock_guard lock(own.step_mutex());
+  return measure_ceilings(own.pool(), own.kernels());
 }
 
 BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const SessionOptions& options, int repeats,
@@ -134,7 +134,7 @@ BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const 
   };
   BenchTask alone = task;
   if (!streams) alone.streams = 1;
-  Runner runner(std::static_pointer_cast<const LoadedModel>(std::move(model)), alone, options);
+  Runner runner(loaded(std::move(model)), alone, options);
   runner.fill([&] { go_on(0); });
   std::vector<Measured> runs;
   for (int repeat = 0; repeat <= repeats; ++repeat) {  // the first warms up

@@ -206,7 +206,7 @@ void check(const Model* model, const ImportanceOptions& options) {
 void measure_importance(std::shared_ptr<const Model> any_model, const ImportanceOptions& options,
                         const std::string& out, const std::function<bool(const ImportanceProgress&)>& on_chunk) {
   check(any_model.get(), options);
-  const auto model = std::static_pointer_cast<const LoadedModel>(any_model);
+  const auto model = loaded(any_model);
   const std::string id = job_of(model.get(), options), part = out + ".part";
   const std::vector<Chunk> chunks = options.texts.empty() ? std::vector<Chunk>() : cut(model->tokenizer(), options);
   ImportanceProgress progress;

@@ -63,8 +63,8 @@ class LayerObserver final : public OpsObserver {
 }  // namespace
 
 Observation observe(const Model& model, std::span<const TokenId> tokens, int layer) {
-  const auto& loaded = static_cast<const LoadedModel&>(model);
-  const Hyperparameters& hp = loaded.architecture().hyperparameters();
+  const LoadedModel& own = loaded(model);
+  const Hyperparameters& hp = own.architecture().hyperparameters();
   if (layer < 0 || layer >= hp.layers) {
     throw Error(ErrorKind::kUsage, fmt::format("there is no layer {}", layer), "--layer",
                 fmt::format("the model has layers 0 to {}", hp.layers - 1));
@@ -82,14 +82,14 @@ Observation observe(const Model& model, std::span<const TokenId> tokens, int lay
   Observation result;
   result.layers = hp.layers;
   LayerObserver observer(layer, count, result);
-  const std::lock_guard lock(loaded.step_mutex());
-  const auto ops = make_run_ops(loaded.kernels(), loaded.pool(), KvLayout(hp.kv, kTile));
+  const std::lock_guard lock(own.step_mutex());
+  const auto ops = make_run_ops(own.kernels(), own.pool(), KvLayout(hp.kv, kTile));
   ops->observe(&observer);
   const auto sequence = ops->new_sequence();
   // All rows go to the end: else the last layer's experts would be those of the last token only.
   const StepSequence step{sequence.get(), 0, tokens, LogitRows::kAll, false};
   ops->begin({&step, 1});
-  ops->finish(loaded.architecture().forward(*ops));
+  ops->finish(own.architecture().forward(*ops));
   return result;
 }
 

@@ -74,7 +74,7 @@ void check_base(const KlHeader& base, const KlHeader& ours, const std::string& p
 
 PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view text, const PerplexityOptions& options,
                             const std::function<void(const PerplexityResult&, int)>& on_chunk) {
-  const auto& loaded = static_cast<const LoadedModel&>(*model);
+  const LoadedModel& own = loaded(*model);
   std::optional<KlBase> base;
   if (!options.kl_base.empty()) base.emplace(options.kl_base);
   const auto chosen = [](int asked, std::optional<uint32_t> of_base, int usual) {
@@ -92,11 +92,11 @@ PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view
   result.stride = stride;
 
   KlHeader header;
-  header.vocabulary = static_cast<uint32_t>(loaded.info().vocabulary);
+  header.vocabulary = static_cast<uint32_t>(own.info().vocabulary);
   header.context = static_cast<uint32_t>(c);
   header.stride = static_cast<uint32_t>(stride);
   if (base || !options.kl_save.empty()) {
-    header.tokens = vocabulary_hash(loaded.file());
+    header.tokens = vocabulary_hash(own.file());
     header.text = sha256_hex(std::as_bytes(std::span(text)));
   }
   if (base) check_base(base->header(), header, options.kl_base);
@@ -120,7 +120,7 @@ PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view
   }
   std::optional<KlBaseWriter> writer;
   if (!options.kl_save.empty()) {
-    header.model = loaded.fingerprint();
+    header.model = own.fingerprint();
     writer.emplace(options.kl_save, header);
   }
 

@@ -1,6 +1,6 @@
 // What a model is to continue, as ids.
 #include "fieldprint/tokenizer.h"
-#include "gguf/gguf.h"
+#include "text/load_tokenizer.h"
 
 namespace fieldprint {
 
@@ -12,6 +12,6 @@ std::vector<TokenId> encode_prompt(const Tokenizer& tokenizer, std::string_view 
   return ids;
 }
 
-std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) { return Tokenizer::load(*GgufFile::open(path)); }
+std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) { return load_tokenizer(*GgufFile::open(path)); }
 
 }  // namespace fieldprint

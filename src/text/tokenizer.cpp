@@ -1,11 +1,10 @@
 // A vocabulary put together: special tokens cut out of the text, a model of its kind for what lies between, BOS and
 // EOS.
-#include "fieldprint/tokenizer.h"
-
 #include <algorithm>
 #include <string>
 
 #include "fieldprint/error.h"
+#include "text/load_tokenizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/special_matcher.h"
 #include "text/text_model.h"
@@ -179,7 +178,7 @@ class GgufTokenizer final : public Tokenizer {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> Tokenizer::load(const GgufFile& file) {
+std::unique_ptr<Tokenizer> load_tokenizer(const GgufFile& file) {
   const ModelKind& kind = find_kind(file.string("tokenizer.ggml.model"));
   VocabularyDefaults defaults = kind.defaults;
   if (kind.name == "gpt2") mend_defaults(file, defaults);

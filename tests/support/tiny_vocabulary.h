@@ -11,6 +11,7 @@
 #include "fieldprint/tokenizer.h"
 #include "gguf/gguf.h"
 #include "text/byte_level.h"
+#include "text/load_tokenizer.h"
 
 namespace fieldprint {
 
@@ -50,7 +51,7 @@ struct TinyVocabulary {
 
   std::unique_ptr<Tokenizer> load() const {
     const auto file = bytes();
-    return Tokenizer::load(*GgufFile::parse(file, "tiny"));
+    return load_tokenizer(*GgufFile::parse(file, "tiny"));
   }
 };
 
