@@ -15,6 +15,7 @@
 #include "fieldprint/session.h"
 #include "fieldprint/synth.h"
 #include "gguf/gguf.h"
+#include "support/hugging_face_folder.h"
 
 namespace fieldprint {
 namespace {
@@ -22,30 +23,6 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
-
-struct HfTensor {
-  std::string dtype;
-  std::vector<uint64_t> shape;
-  std::string data;
-};
-using HfTensors = std::map<std::string, HfTensor>;
-
-void write_safetensors(const fs::path& path, const HfTensors& tensors) {
-  json header = json::object();
-  std::string data;
-  for (const auto& [name, tensor] : tensors) {
-    header[name] = {{"dtype", tensor.dtype},
-                    {"shape", tensor.shape},
-                    {"data_offsets", {data.size(), data.size() + tensor.data.size()}}};
-    data += tensor.data;
-  }
-  std::string text = header.dump();
-  text += std::string(text.size() % 2 == 0 ? 1 : 2, ' ');  // an odd length, so that nothing is aligned
-  const uint64_t length = text.size();
-  std::ofstream(path, std::ios::binary) << std::string(reinterpret_cast<const char*>(&length), 8) << text << data;
-}
-
-void write_json(const fs::path& path, const json& value) { std::ofstream(path) << value.dump(); }
 
 const char* kNames[][3] = {
     // here, llama's, LFM2's
@@ -133,6 +110,7 @@ json config_of(const GgufFile& file) {
                  {"vocab_size", get("vocab_size")},
                  {"rope_theta", file.number(arch + ".rope.freq_base")},
                  {"tie_word_embeddings", true}};
+  if (arch == "lfm2") config["block_auto_adjust_ff_dim"] = false;
   if (arch == "llama") {
     config["num_key_value_heads"] = get("attention.head_count_kv");
     config["rms_norm_eps"] = 1e-5;
@@ -392,13 +370,21 @@ TEST_F(Convert, SaysWhatIsMissingOrTooMuch) {
   EXPECT_EQ(with([](auto&, auto&) {}), "");
   EXPECT_THAT(with([&](auto& t, auto&) { t.erase(expert); }), HasSubstr(expert + " is missing"));
   EXPECT_THAT(with([&](auto& t, auto&) { t["model.extra"] = t[expert]; }), HasSubstr("'model.extra' has no place"));
-  EXPECT_THAT(with([&](auto& t, auto&) { t[expert].shape = {128, 512}; }), HasSubstr("not alike for all experts"));
+  EXPECT_THAT(with([&](auto& t, auto&) {
+                t[expert].shape = {128, 512};
+              }),
+              HasSubstr("tensor " + expert + " is of shape [128, 512], config.json asks for [256, 256]"));
+  EXPECT_THAT(with([&](auto& t, auto&) {
+                t[expert].dtype = "F32";
+                t[expert].data += t[expert].data;
+              }),
+              HasSubstr("tensor " + expert + " is of another dtype than the other experts'"));
   EXPECT_THAT(with([&](auto& t, auto&) { t[expert].dtype = "I16"; }),
               HasSubstr("of dtype I16, only F32, F16 and BF16"));
   EXPECT_THAT(with([&](auto& t, auto&) {
                 t["model.embed_tokens.weight"].shape = {640, 128};
               }),
-              HasSubstr("320 rows of the vocabulary"));
+              HasSubstr("is of shape [640, 128], config.json asks for [320, 256]"));
   EXPECT_THAT(with([](auto&, auto& c) { c["model_type"] = "mamba"; }),
               HasSubstr("models of type 'mamba' are not supported"));
   EXPECT_THAT(with([](auto&, auto& c) { c.erase("hidden_size"); }), HasSubstr("has no hidden_size"));

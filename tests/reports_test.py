@@ -118,15 +118,12 @@ class Report(unittest.TestCase):
         found = re.search(rf"^{name} rc=0\n(?:.*\n)*?.*rope\.freq_base +(\S+)", self.output("10-rope-parameters"), re.M)
         return found and float(found.group(1))
 
-    @still_open
     def test_10_rope_base_by_default(self):
         self.assertEqual(self.rope_base("lfm2_no_rope"), 1000000)
 
-    @still_open
     def test_10_rope_base_inside_rope_scaling(self):
         self.assertEqual(self.rope_base("scaling_theta_inside"), 500000)
 
-    @still_open
     def test_10_original_context_by_default(self):
         """rope_freqs are made of it: those of a file that says 512 outright are the ones wanted."""
         source = REPORTS / "10-rope-parameters" / "llama3_missing_orig"
@@ -145,7 +142,6 @@ class Report(unittest.TestCase):
             files.append((folder / f"{said}.gguf").read_bytes())
         self.assertEqual(files[0], files[1])
 
-    @still_open
     def test_10_kv_heads_by_default(self):
         self.assertIn("lfm2_no_kv rc=2", self.output("10-rope-parameters"))
 
@@ -172,7 +168,6 @@ class Report(unittest.TestCase):
     def test_14_infinity_in_config_json(self):
         self.converts("infinity")
 
-    @still_open
     def test_15_rope_factor_without_a_type(self):
         hashes = dict(line.split() for line in self.output("15-gguf-metadata").splitlines())
         self.assertEqual(hashes["hf_factor_only"], hashes["hf_lin_type_and_factor"])

@@ -16,8 +16,18 @@ using nlohmann::json;
 JsonFile::JsonFile(const std::string& path) : path_(path) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  root_ = parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path_,
-                     {.kind = ErrorKind::kBadFile, .python = true});
+  read({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+JsonFile JsonFile::parse(std::string_view text, std::string name) {
+  JsonFile file;
+  file.path_ = std::move(name);
+  file.read(text);
+  return file;
+}
+
+void JsonFile::read(std::string_view text) {
+  root_ = parse_json(text, path_, {.kind = ErrorKind::kBadFile, .python = true});
   if (!root_.is_object()) refuse("this is not a JSON object");
 }
 
@@ -28,9 +38,6 @@ JsonFile JsonFile::if_there(const std::string& path) {
   none.path_ = path;
   return none;
 }
-
-void JsonFile::refuse(const std::string& what) const { throw Error(ErrorKind::kBadFile, what, path_); }
-void JsonFile::unsupported(const std::string& what) const { throw Error(ErrorKind::kUnsupported, what, path_); }
 
 const json* JsonFile::find(std::string_view key) const {
   const json* at = &root_;
@@ -45,14 +52,15 @@ const json* JsonFile::find(std::string_view key) const {
   return at;
 }
 
-int64_t JsonFile::integer(std::string_view key, int64_t least, int64_t most) const {
-  if (find(key) == nullptr) refuse(fmt::format("has no {}", key));
-  return integer(key, least, most, 0);
+bool JsonFile::has(std::string_view key) const {
+  const json* value = find(key);
+  return value != nullptr && !(value->is_object() && value->empty());
 }
 
-int64_t JsonFile::integer(std::string_view key, int64_t least, int64_t most, int64_t fallback) const {
+int64_t JsonFile::integer(std::string_view key, int64_t least, int64_t most, std::optional<int64_t> fallback) const {
   const json* value = find(key);
-  if (value == nullptr) return fallback;
+  if (value == nullptr && fallback) return *fallback;
+  if (value == nullptr) refuse(fmt::format("has no {}", key));
   const bool fits = value->is_number_unsigned() ? value->get<uint64_t>() <= static_cast<uint64_t>(most)
                                                 : value->is_number_integer() && value->get<int64_t>() <= most;
   if (!fits || value->get<int64_t>() < least)
@@ -81,6 +89,31 @@ std::string JsonFile::string(std::string_view key, std::string_view fallback) co
   if (value == nullptr) return std::string(fallback);
   if (!value->is_string()) refuse(fmt::format("{} should be a string", key));
   return value->get<std::string>();
+}
+
+std::vector<std::string> JsonFile::strings(std::string_view key) const {
+  std::vector<std::string> all;
+  const json* value = find(key);
+  if (value == nullptr) return all;
+  if (!value->is_array()) refuse(fmt::format("{} should be a list of strings", key));
+  for (const json& one : *value) {
+    if (!one.is_string()) refuse(fmt::format("{} should be a list of strings", key));
+    all.push_back(one.get<std::string>());
+  }
+  return all;
+}
+
+std::vector<int64_t> JsonFile::integers(std::string_view key) const {
+  std::vector<int64_t> all;
+  const json* value = find(key);
+  if (value == nullptr) return all;
+  if (!value->is_array()) refuse(fmt::format("{} should be a list of integers", key));
+  for (const json& one : *value) {
+    if (!one.is_number_integer() || (one.is_number_unsigned() && one.get<uint64_t>() > INT64_MAX))
+      refuse(fmt::format("{} should be a list of integers", key));
+    all.push_back(one.get<int64_t>());
+  }
+  return all;
 }
 
 }  // namespace fieldprint

@@ -7,10 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cassert>
 #include <cmath>
-#include <sstream>
 
 #include "attention/kind.h"
 #include "base/atomic_file.h"
@@ -18,150 +15,84 @@
 #include "base/thread_pool.h"
 #include "fieldprint/error.h"
 #include "gguf/gguf.h"
+#include "make/json_file.h"
 #include "make/mixes.h"
 #include "make/vocabulary.h"
+#include "models/architecture.h"
 #include "quant/random_blocks.h"
 
 namespace fieldprint {
 namespace {
 
-struct Shape {
-  const char* name;
-  const char* architecture;
-  int layers, width, heads, kv_heads, ffn, vocabulary;
-  const char* attention;  // layers; "" = all
-  int dense, experts, active, expert_ffn, context;
-  float rope_base;
-  const char* pre;
-  const char* about;
-
-  bool has_attention(int layer) const {
-    std::istringstream numbers{std::string(attention)};
-    if (numbers.str().empty()) return true;
-    for (int one; numbers >> one;) {
-      if (one == layer) return true;
-    }
-    return false;
-  }
-};
-
-constexpr Shape kShapes[] = {
-#define SYNTH_PRESET(...) {__VA_ARGS__},
-#include "make/synth_presets.def"
-#undef SYNTH_PRESET
-};
-
-constexpr float kEpsilon = 1e-5f;
-constexpr int kTaps = 3;
-constexpr uint64_t kAnchors = 128;
+constexpr int kAnchorRows = 128;
 
 struct Made {
   std::string name;
-  std::vector<uint64_t> shape;
+  std::vector<uint64_t> shape;  // fastest first
   float deviation;
   float mean = 0;  // other than 0: a norm's weights
   int layer = -1;
+  std::vector<float> given = {};  // other than empty: the values
 };
 
-std::vector<Made> tensors_of(const Shape& shape, const AttentionKind& kind) {
-  std::vector<Made> all;
-  int layer = -1;
-  const auto add = [&](const std::string& part, std::vector<uint64_t> lengths, float deviation, float mean = 0) {
-    all.push_back(
-        {layer < 0 ? part : fmt::format("blk.{}.{}", layer, part), std::move(lengths), deviation, mean, layer});
-  };
-  const auto norm = [&](const char* part, uint64_t n) { add(part, {n}, 0.1f, 1.0f); };
-  const auto keeping = [](uint64_t inputs) { return 1.0f / std::sqrt(static_cast<float>(inputs)); };
-  const float residual = 0.5f / std::sqrt(2.0f * static_cast<float>(shape.layers));
+float deviation_of(const PlannedTensor& tensor, const Hyperparameters& hp) {
+  const auto keeping = [](int64_t inputs) { return 1.0f / std::sqrt(static_cast<float>(inputs)); };
+  const float residual = 0.5f / std::sqrt(2.0f * static_cast<float>(hp.layers));
   constexpr float kSwiGlu = 0.6f;  // deviation of silu(g) * u where those of g and u are 1
-
-  const bool is_llama = std::string_view(shape.architecture) == "llama";
-  const auto width = static_cast<uint64_t>(shape.width), ffn = static_cast<uint64_t>(shape.ffn);
-  const auto head = width / static_cast<uint64_t>(shape.heads);
-  const auto kv_width = head * static_cast<uint64_t>(shape.kv_heads);
-  add("token_embd.weight", {width, static_cast<uint64_t>(shape.vocabulary)}, 1.0f);
-  add(is_llama ? "output_norm.weight" : "token_embd_norm.weight", {width}, 2.0f * keeping(width));
-  for (layer = 0; layer < shape.layers; ++layer) {
-    norm("attn_norm.weight", width);
-    if (shape.has_attention(layer)) {
-      add("attn_q.weight", {width, width}, keeping(width));
-      add("attn_k.weight", {width, kv_width}, keeping(width));
-      add("attn_v.weight", {width, kv_width}, keeping(width));
-      add("attn_output.weight", {width, width}, keeping(width) * residual);
-      if (!is_llama) {
-        norm("attn_q_norm.weight", head);
-        norm("attn_k_norm.weight", head);
-      }
-      if (kind.third_projection) {
-        add("attn_r.weight", {width, width}, keeping(width));
-        if (!is_llama) norm("attn_r_norm.weight", head);
-      }
-      if (kind.anchors) {
-        add("attn_anchor_k.weight", {kv_width, kAnchors}, keeping(head));
-        add("attn_anchor_v.weight", {kv_width, kAnchors}, 1.0f);
-      }
-    } else {
-      add("shortconv.in_proj.weight", {width, 3 * width}, keeping(width));
-      add("shortconv.conv.weight", {kTaps, width}, keeping(kTaps));
-      add("shortconv.out_proj.weight", {width, width}, keeping(width) * residual);
+  const int64_t inputs = tensor.shape.back();
+  switch (tensor.row->draw) {
+    case Draw::kMatrix:
+      return keeping(inputs);
+    case Draw::kResidual:
+      return keeping(inputs) * residual;
+    case Draw::kDown: {
+      // The mean of the active experts, which are independent, is smaller than each.
+      const float mixed = tensor.shape.size() == 3 ? keeping(hp.experts_used) : 1.0f;
+      return keeping(inputs) * residual / (kSwiGlu * mixed);
     }
-    norm("ffn_norm.weight", width);
-    if (layer < shape.dense) {
-      add("ffn_gate.weight", {width, ffn}, keeping(width));
-      add("ffn_up.weight", {width, ffn}, keeping(width));
-      add("ffn_down.weight", {ffn, width}, keeping(ffn) * residual / kSwiGlu);
-      continue;
-    }
-    const auto experts = static_cast<uint64_t>(shape.experts), expert_ffn = static_cast<uint64_t>(shape.expert_ffn);
-    // The mean of the active experts, which are independent, is smaller than each.
-    const float mixed = keeping(static_cast<uint64_t>(shape.active));
-    add("ffn_gate_inp.weight", {width, experts}, keeping(width));
-    add("exp_probs_b.bias", {experts}, 0.01f);
-    add("ffn_gate_exps.weight", {width, expert_ffn, experts}, keeping(width));
-    add("ffn_up_exps.weight", {width, expert_ffn, experts}, keeping(width));
-    add("ffn_down_exps.weight", {expert_ffn, width, experts}, keeping(expert_ffn) * residual / (kSwiGlu * mixed));
+    case Draw::kNorm:
+      return 0.1f;
+    case Draw::kOutputNorm:
+      return 2.0f * keeping(inputs);
+    case Draw::kUnit:
+      return 1.0f;
+    case Draw::kBias:
+      return 0.01f;
+    case Draw::kAnchorKeys:
+      return keeping(hp.head_dim);
   }
-  return all;
+  return 0;
 }
 
-void set_metadata(GgufWriter& writer, const Shape& shape, const AttentionKind& kind, const Mix& mix,
-                  const SynthOptions& options) {
-  const std::string arch = shape.architecture;
-  const auto set = [&](const char* key, int value) { writer.set(arch + "." + key, static_cast<uint32_t>(value)); };
-  writer.set("general.architecture", arch);
-  writer.set("general.name", fmt::format("{} of random weights, seed {}", shape.name, options.seed));
-  writer.set("general.file_type", mix.file_type);
-  writer.set("general.quantization_version", uint32_t{2});
-  set("block_count", shape.layers);
-  set("context_length", shape.context);
-  set("embedding_length", shape.width);
-  set("feed_forward_length", shape.ffn);
-  set("attention.head_count", shape.heads);
-  set("vocab_size", shape.vocabulary);
-  writer.set(arch + ".rope.freq_base", shape.rope_base);
-  writer.set(arch + ".attention.layer_norm_rms_epsilon", kEpsilon);
-  if (arch == "llama") {
-    set("attention.head_count_kv", shape.kv_heads);
-    set("rope.dimension_count", shape.width / shape.heads);
-  } else {
-    std::vector<int32_t> kv_heads;
-    for (int i = 0; i < shape.layers; ++i) kv_heads.push_back(shape.has_attention(i) ? shape.kv_heads : 0);
-    writer.set(arch + ".attention.head_count_kv", kv_heads);
-    set("shortconv.l_cache", kTaps);
+// Every layer that attends does so by `kind`.
+void set_kind(Hyperparameters& hp, const AttentionKind& kind) {
+  for (LayerPlan& layer : hp.plan) {
+    if (layer.attention == nullptr) continue;
+    layer.attention = &kind;
+    layer.anchors = kind.anchors ? kAnchorRows : 0;
   }
-  if (&kind != &dot_kind()) writer.set(arch + ".attention.kind", kind.name);
-  if (kind.third_projection) writer.set(arch + ".attention.gram.norm", "rms");
-  if (kind.anchors) writer.set(arch + ".attention.anchor.share", 0.25f);
-  if (shape.experts > 0) {
-    constexpr int kSigmoid = 2;
-    set("expert_count", shape.experts);
-    set("expert_used_count", shape.active);
-    set("expert_feed_forward_length", shape.expert_ffn);
-    set("leading_dense_block_count", shape.dense);
-    set("expert_gating_func", kSigmoid);
+  hp.gram_norm = kind.third_projection;
+  hp.anchor_share = 0.25f;
+}
+
+const Preset& preset_named(const std::string& name) {
+  for (const ArchitectureRow* row : architectures()) {
+    for (const Preset& preset : row->presets) {
+      if (preset.name == name) return preset;
+    }
   }
-  if (options.vocabulary.empty()) set_byte_vocabulary(writer, shape.vocabulary, shape.pre);
-  else copy_vocabulary(writer, *GgufFile::open(options.vocabulary), shape.vocabulary);
+  std::string known;
+  for (const SynthPreset& one : synth_presets()) known += fmt::format(" {}", one.name);
+  throw Error(ErrorKind::kUsage, name.empty() ? "which preset?" : fmt::format("there is no preset {}", name), {},
+              "presets:" + known);
+}
+
+const AttentionKind& kind_named(const std::string& name) {
+  const AttentionKind* kind = name.empty() ? &dot_kind() : find_attention_kind(name);
+  if (kind != nullptr) return *kind;
+  std::string known;
+  for (const AttentionKind& one : attention_kinds()) known += fmt::format(" {}", one.name);
+  throw Error(ErrorKind::kUsage, fmt::format("there is no attention of kind '{}'", name), {}, "kinds:" + known);
 }
 
 // All that is settled before the first weight is made.
@@ -173,30 +104,29 @@ struct Job {
   SynthPlan plan;
 
   explicit Job(const SynthOptions& options) {
-    const auto* shape = std::find_if(std::begin(kShapes), std::end(kShapes),
-                                     [&](const Shape& one) { return options.preset == one.name; });
-    if (shape == std::end(kShapes)) {
-      std::string known;
-      for (const SynthPreset& one : synth_presets()) known += fmt::format(" {}", one.name);
-      throw Error(ErrorKind::kUsage,
-                  options.preset.empty() ? "which preset?" : fmt::format("there is no preset {}", options.preset), {},
-                  "presets:" + known);
-    }
+    const Preset& preset = preset_named(options.preset);
     mix = &mix_named(options.mix);
-    const AttentionKind* kind =
-        options.attention_kind.empty() ? &dot_kind() : find_attention_kind(options.attention_kind);
-    if (kind == nullptr) {
-      std::string known;
-      for (const AttentionKind& one : attention_kinds()) known += fmt::format(" {}", one.name);
-      throw Error(ErrorKind::kUsage, fmt::format("there is no attention of kind '{}'", options.attention_kind), {},
-                  "kinds:" + known);
+    auto [row, hp] = read_config(JsonFile::parse(preset.config, std::string(preset.name)));
+    set_kind(hp, kind_named(options.attention_kind));
+    writer.set("general.architecture", row->name);
+    writer.set("general.name", fmt::format("{} of random weights, seed {}", preset.name, options.seed));
+    writer.set("general.file_type", mix->file_type);
+    writer.set("general.quantization_version", uint32_t{2});
+    row->write(MetadataWriter(writer, row->name), hp);
+    if (options.vocabulary.empty()) set_byte_vocabulary(writer, hp.vocabulary, preset.pre_tokenizer);
+    else copy_vocabulary(writer, *GgufFile::open(options.vocabulary), hp.vocabulary);
+    for (const PlannedTensor& one : tensors_of(row->tensors, hp)) {
+      if (!one.wanted) continue;
+      tensors.push_back({one.here,
+                         {one.shape.rbegin(), one.shape.rend()},
+                         deviation_of(one, hp),
+                         one.row->draw == Draw::kNorm ? 1.0f : 0.0f,
+                         one.layer});
     }
-    set_metadata(writer, *shape, *kind, *mix, options);
-    tensors = tensors_of(*shape, *kind);
     for (const Made& made : tensors) {
       const QuantType& wanted = stays_f32(made.name, static_cast<int>(made.shape.size()))
                                     ? *find_quant_type("F32")
-                                    : mix_type(*mix, made.name, true, made.layer, shape->layers);
+                                    : mix_type(*mix, made.name, hp.tied, made.layer, hp.layers);
       const QuantType& type = fitting_type(wanted, made.shape[0]);
       types.push_back(&type);
       uint64_t elements = 1;
@@ -216,6 +146,11 @@ class Maker {
       : seed_(seed), pool_(threads > 0 ? threads : hardware_threads()), progress_(progress), total_(total) {}
 
   void make(const Made& tensor, const QuantType& type, uint64_t bytes, const GgufSink& sink) {
+    if (!tensor.given.empty()) {
+      sink(std::as_bytes(std::span(tensor.given)));
+      report(tensor.name, bytes);
+      return;
+    }
     const uint64_t seed = seed_of(tensor.name);
     if (tensor.mean != 0) {
       std::vector<float> values(bytes / sizeof(float));
@@ -270,8 +205,10 @@ class Maker {
 
 std::span<const SynthPreset> synth_presets() {
   static const auto presets = [] {
-    std::array<SynthPreset, std::size(kShapes)> all;
-    for (size_t i = 0; i < all.size(); ++i) all[i] = {kShapes[i].name, kShapes[i].about};
+    std::vector<SynthPreset> all;
+    for (const ArchitectureRow* row : architectures()) {
+      for (const Preset& preset : row->presets) all.push_back({preset.name, preset.about});
+    }
     return all;
   }();
   return presets;

@@ -135,7 +135,7 @@ void add_patterns(const JsonFile& file, const json& step, int depth, std::vector
 }
 
 // The name under which GGUF files know a way of cutting words: by the very patterns.
-std::string pre_of(const JsonFile& file, const std::string& architecture) {
+std::string pre_of(const JsonFile& file, std::string_view preferred) {
   const json* step = file.find("pre_tokenizer");
   if (step == nullptr) file.unsupported("a tokenizer without a pre-tokenizer is not supported");
   std::vector<std::string> patterns;
@@ -145,8 +145,8 @@ std::string pre_of(const JsonFile& file, const std::string& architecture) {
     const auto& known = row.family->patterns;
     return std::equal(known.begin(), known.end(), patterns.begin(), patterns.end());
   };
+  if (!preferred.empty() && fits(find_pre_tokenizer(preferred))) return std::string(preferred);
   // Where several names mean the same, the one that everybody uses.
-  if (architecture != "llama" && fits(find_pre_tokenizer("lfm2"))) return "lfm2";
   for (const char* name : {"llama-bpe", "qwen2", "gpt-2", "smollm"}) {
     const PreTokenizerRow& row = find_pre_tokenizer(name);
     if (fits(row) && row.ignore_merges == ignore_merges) return name;
@@ -264,12 +264,12 @@ void set_template(GgufWriter& writer, const fs::path& folder, const JsonFile& co
 
 }  // namespace
 
-void set_tokenizer(GgufWriter& writer, const std::string& folder, const std::string& architecture, int64_t size) {
+void set_tokenizer(GgufWriter& writer, const std::string& folder, std::string_view preferred, int64_t size) {
   const fs::path path(folder);
   const JsonFile file((path / "tokenizer.json").string());
   const JsonFile config = JsonFile::if_there((path / "tokenizer_config.json").string());
   check_kind(file);
-  const std::string pre = pre_of(file, architecture);
+  const std::string pre = pre_of(file, preferred);
   const Vocabulary vocabulary = read_vocabulary(file, size);
   writer.set("tokenizer.ggml.model", "gpt2");
   writer.set("tokenizer.ggml.pre", pre);

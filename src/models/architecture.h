@@ -1,27 +1,68 @@
-// A model architecture: what its files must hold, and its forward pass over the op set.
+// A model architecture: a row of all that differs between architectures, and a forward pass over the op set.
 #pragma once
 
 #include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "gguf/gguf.h"
+#include "models/config.h"
+#include "models/hparams.h"
+#include "models/plan.h"
+#include "models/weights.h"
 #include "ops/ops.h"
 
 namespace fieldprint {
 
-struct Hyperparameters {
-  int layers = 0;
-  int width = 0;
-  int vocabulary = 0;
-  int context = 0;               // trained length
-  std::vector<KvLayerShape> kv;  // one a layer
-  int64_t parameters = 0;
-  int64_t active_parameters = 0;                // what one token multiplies with
-  int experts = 0;                              // a layer; 0: no mixture of experts
-  std::vector<const AttentionKind*> attention;  // one a layer; nullptr: a layer without
+class Architecture {
+ public:
+  Architecture(Hyperparameters hp, Weights weights) : hp_(std::move(hp)), weights_(std::move(weights)) {}
+  virtual ~Architecture() = default;
+
+  const Hyperparameters& hyperparameters() const { return hp_; }
+  const Weights& weights() const { return weights_; }
+
+  // Logits [output rows, vocabulary] of the step that `ops` has begun.
+  virtual Tensor forward(Ops& ops) const = 0;
+
+ private:
+  Hyperparameters hp_;
+  Weights weights_;
 };
+
+// A type of Hugging Face model that becomes one of the architecture.
+struct HuggingFaceType {
+  std::string_view name;  // model_type in config.json
+  // Throws Error kBadFile, kUnsupported: for what would be another model of the same tensors.
+  Hyperparameters (*read)(const Config& config);
+};
+
+// A shape that `synth` makes.
+struct Preset {
+  std::string_view name, about;
+  std::string_view pre_tokenizer;  // of its vocabulary of bytes
+  std::string_view config;         // as in config.json
+};
+
+// All that differs between architectures.
+struct ArchitectureRow {
+  std::string_view name;           // general.architecture
+  std::string_view pre_tokenizer;  // the name that its files use where several names cut words alike; "" = any of them
+  std::span<const HuggingFaceType> hugging_face;
+  TensorPlan tensors;
+  std::span<const Preset> presets;
+  Hyperparameters (*read)(const Metadata& metadata);  // throws Error kBadFile, kUnsupported
+  void (*write)(const MetadataWriter& out, const Hyperparameters& hp);
+  std::unique_ptr<Architecture> (*make)(Hyperparameters hp, Weights weights);
+};
+
+template <class Model>
+std::unique_ptr<Architecture> make_architecture(Hyperparameters hp, Weights weights) {
+  return std::make_unique<Model>(std::move(hp), std::move(weights));
+}
+
+std::span<const ArchitectureRow* const> architectures();
 
 // What a user may want otherwise than the file says.
 struct ModelOverrides {
@@ -29,26 +70,12 @@ struct ModelOverrides {
   std::string_view attention_kind;  // the kind that all layers must be of; "" = any
 };
 
-class Architecture {
- public:
-  virtual ~Architecture() = default;
-  virtual const Hyperparameters& hyperparameters() const = 0;
-
-  // Logits [output rows, vocabulary] of the step that `ops` has begun.
-  virtual Tensor forward(Ops& ops) const = 0;
-};
-
-// One row an architecture; `name` is general.architecture. load() throws Error kBadFile for missing or misshapen parts,
-// kUnsupported for what the file asks for and the architecture here does not do.
-struct ArchitectureRow {
-  std::string_view name;
-  std::unique_ptr<Architecture> (*load)(const GgufFile& file, const ModelOverrides& overrides);
-};
-
-std::span<const ArchitectureRow> architectures();
-
-// Throws Error kUnsupported, naming the known ones, for a file of another architecture; kUsage for overrides that do
-// not fit the model. `file` outlives the result.
+// Throws Error kUnsupported, naming the known ones, for a file of another architecture; kBadFile for missing or
+// misshapen parts; kUsage for overrides that do not fit the model. `file` outlives the result.
 std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides = {});
+
+// The architecture of a config.json, and its hyperparameters. Throws Error kUnsupported, naming the known ones, for
+// another model_type.
+std::pair<const ArchitectureRow*, Hyperparameters> read_config(const Config& config);
 
 }  // namespace fieldprint

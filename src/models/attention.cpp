@@ -1,107 +1,65 @@
 #include "models/attention.h"
 
-#include <fmt/format.h>
-
-#include <cmath>
-
-#include "fieldprint/error.h"
+#include <vector>
 
 namespace fieldprint {
 namespace {
 
-// The entry of `layer` where the key is an array, its one value where it is not.
-std::string_view kind_name(const GgufFile& file, const std::string& key, int layer) {
-  const GgufValue* value = file.find(key);
-  if (value == nullptr || value->kind != GgufKind::kArray) return file.string(key, dot_kind().name);
-  const GgufArray* array = file.array(key);
-  if (static_cast<uint64_t>(layer) >= array->strings.size()) {
-    throw Error(ErrorKind::kBadFile, fmt::format("{} has {} names, too few for the layers", key, array->strings.size()),
-                file.path());
-  }
-  return array->strings[static_cast<size_t>(layer)];
+// Where a kind norms heads and the file has no weights for it.
+Weight ones() {
+  static const std::vector<float> values(kMaxHeadDim, 1.0f);
+  return {"ones", find_quant_type("F32"), reinterpret_cast<const std::byte*>(values.data()), 1, 0};
 }
 
-const AttentionKind& kind_of(const GgufFile& file, const std::string& key, int layer) {
-  const std::string_view name = kind_name(file, key, layer);
-  const AttentionKind* kind = find_attention_kind(name);
-  if (kind != nullptr) return *kind;
-  std::string known;
-  for (const AttentionKind& one : attention_kinds()) known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
-  throw Error(ErrorKind::kUnsupported, fmt::format("{}: attention of kind '{}' is not supported", key, name),
-              file.path(), "supported: " + known);
+std::vector<float> floats(const Weight& rows) {
+  std::vector<float> values(static_cast<size_t>(rows.rows * rows.cols));
+  for (int64_t i = 0; i < rows.rows; ++i)
+    rows.type->decode(rows.data + i * rows.row_bytes(), values.data() + i * rows.cols, rows.cols);
+  return values;
 }
-
-// A number of `low` .. `high`; one for all layers.
-float number_within(const GgufFile& file, const std::string& key, double otherwise, double low, double high) {
-  const double value = file.number(key, otherwise);
-  if (!(value >= low && value <= high))
-    throw Error(ErrorKind::kBadFile, fmt::format("{} is {}, expected {} to {}", key, value, low, high), file.path());
-  return static_cast<float>(value);
-}
-
-constexpr double kMaxScale = 1e6;
 
 }  // namespace
 
-AttentionLayer::AttentionLayer(const GgufFile& file, const std::string& arch, const Sizes& sizes, TensorSource& source,
-                               std::deque<std::vector<float>>& storage) {
-  const auto key = [&](const char* part) { return fmt::format("{}.attention.{}", arch, part); };
-  const auto name = [&](const char* part) { return fmt::format("blk.{}.{}.weight", sizes.layer, part); };
-  const AttentionKind& kind = kind_of(file, key("kind"), sizes.layer);
-  const int64_t q_width = int64_t{sizes.heads} * sizes.head_dim, kv_width = int64_t{sizes.kv_heads} * sizes.head_dim;
-  q_ = source.matrix(name("attn_q"), q_width, sizes.width);
-  k_ = source.matrix(name("attn_k"), kv_width, sizes.width);
-  v_ = source.matrix(name("attn_v"), kv_width, sizes.width);
-  o_ = source.matrix(name("attn_output"), sizes.width, q_width);
-  if (kind.third_projection) r_ = source.matrix(name("attn_r"), q_width, sizes.width);
-  if (sizes.head_norms) {
-    q_norm_ = source.vector(name("attn_q_norm"), sizes.head_dim, storage);
-    k_norm_ = source.vector(name("attn_k_norm"), sizes.head_dim, storage);
-    if (kind.third_projection) r_norm_ = source.vector(name("attn_r_norm"), sizes.head_dim, storage);
+AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weights& weights) {
+  const LayerPlan& plan = hp.plan[static_cast<size_t>(layer)];
+  const AttentionKind& kind = *plan.attention;
+  q_ = weights("attn_q.weight", layer);
+  k_ = weights("attn_k.weight", layer);
+  v_ = weights("attn_v.weight", layer);
+  o_ = weights("attn_output.weight", layer);
+  r_ = weights("attn_r.weight", layer);
+  const auto norm = [&](const char* name) { return RmsNorm{weights(name, layer), hp.eps}; };
+  q_norm_ = norm("attn_q_norm.weight");
+  k_norm_ = norm("attn_k_norm.weight");
+  r_norm_ = norm("attn_r_norm.weight");
+  if (kind.third_projection && hp.gram_norm && q_norm_.weight.type == nullptr) {
+    Weight all = ones();
+    all.cols = hp.head_dim;
+    q_norm_ = k_norm_ = r_norm_ = {all, hp.eps};
   }
-  if (kind.third_projection) {
-    const std::string_view norm = file.string(key("gram.norm"), "none");
-    if (norm != "none" && norm != "rms") {
-      throw Error(ErrorKind::kBadFile, fmt::format("{} is '{}', expected none or rms", key("gram.norm"), norm),
-                  file.path());
-    }
-    if (norm == "rms" && !sizes.head_norms) {  // with the file's own norms they are normed already
-      const std::vector<float>& ones = storage.emplace_back(static_cast<size_t>(sizes.head_dim), 1.0f);
-      q_norm_ = k_norm_ = r_norm_ = {"ones", find_quant_type("F32"), reinterpret_cast<const std::byte*>(ones.data()), 1,
-                                     sizes.head_dim};
-    }
-  }
-  shape_ = {.layer = sizes.layer,
-            .window = sizes.window,
-            .heads = sizes.heads,
-            .kv_heads = sizes.kv_heads,
-            .head_dim = sizes.head_dim,
+  shape_ = {.layer = layer,
+            .window = plan.window,
+            .heads = hp.heads,
+            .kv_heads = plan.kv_heads,
+            .head_dim = hp.head_dim,
             .spec = {.kind = &kind}};
-  shape_.spec.scale = number_within(file, key("scale"), kind.scale(sizes.head_dim), 0, kMaxScale);
+  shape_.spec.scale = hp.attention_scale.value_or(static_cast<float>(kind.scale(hp.head_dim)));
   if (!kind.anchors) return;
-  shape_.spec.share = number_within(file, key("anchor.share"), 0.5, 0, 1);
-  shape_.spec.anchor_scale = number_within(file, key("anchor.scale"), 1, 0, kMaxScale);
-  const int count = static_cast<int>(file.tensor(name("attn_anchor_k")).shape[1] & 0xffffff);
-  if (count < 1) throw Error(ErrorKind::kBadFile, name("attn_anchor_k") + " has no rows", file.path());
-  const auto floats = [&](const std::string& tensor) {
-    const Weight rows = source.matrix(tensor, count, kv_width);
-    std::vector<float> values(static_cast<size_t>(rows.rows * rows.cols));
-    for (int64_t i = 0; i < rows.rows; ++i)
-      rows.type->decode(rows.data + i * rows.row_bytes(), values.data() + i * rows.cols, rows.cols);
-    return values;
-  };
-  shape_.spec.anchors = std::make_shared<const AnchorRows>(floats(name("attn_anchor_k")), floats(name("attn_anchor_v")),
-                                                           sizes.kv_heads, sizes.head_dim);
+  shape_.spec.share = hp.anchor_share;
+  shape_.spec.anchor_scale = hp.anchor_scale;
+  shape_.spec.anchors =
+      std::make_shared<const AnchorRows>(floats(weights("attn_anchor_k.weight", layer)),
+                                         floats(weights("attn_anchor_v.weight", layer)), plan.kv_heads, hp.head_dim);
 }
 
-Tensor AttentionLayer::forward(Ops& ops, const Tensor& h, const Rope& rope, float eps) const {
+Tensor AttentionLayer::forward(Ops& ops, const Tensor& h, const Rope& rope) const {
   const Weight* weights[] = {&q_, &k_, &v_, &r_};
-  const bool third = kind().third_projection;
+  const bool third = r_.type != nullptr;
   const size_t count = third ? 4 : 3;
   Tensor qkvr[4];
   ops.linear(h, std::span(weights, count), std::span(qkvr, count));
-  const auto placed = [&](Tensor& x, const Weight& norm, int heads) {
-    if (norm.type != nullptr) x = ops.rms_norm(x, norm, eps);
+  const auto placed = [&](Tensor& x, const RmsNorm& norm, int heads) {
+    if (norm.weight.type != nullptr) x = norm.forward(ops, x);
     ops.rope(x, rope, heads);
   };
   placed(qkvr[0], q_norm_, shape_.heads);

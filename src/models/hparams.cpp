@@ -2,61 +2,163 @@
 
 #include <fmt/format.h>
 
-#include "base/math.h"
-#include "fieldprint/error.h"
+#include <algorithm>
 
 namespace fieldprint {
+namespace {
 
-int positive(const GgufFile& file, const std::string& key, int64_t limit) {
-  const int64_t n = file.integer(key);
-  if (n < 1 || n > limit) {
-    throw Error(ErrorKind::kBadFile, fmt::format("{} is {}, expected 1 to {}", key, n, limit), file.path());
-  }
-  return static_cast<int>(n);
+constexpr double kMaxScale = 1e6;
+
+const AttentionKind& kind_named(const Metadata& metadata, std::string_view name) {
+  const AttentionKind* kind = find_attention_kind(name);
+  if (kind != nullptr) return *kind;
+  std::string known;
+  for (const AttentionKind& one : attention_kinds()) known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
+  metadata.unsupported(
+      fmt::format("{}: attention of kind '{}' is not supported", metadata.name("attention.kind"), name),
+      "supported: " + known);
 }
 
-void check_heads(const GgufFile& file, int heads, int kv_heads, int head_dim) {
-  const auto refuse = [&](const std::string& what) { throw Error(ErrorKind::kUnsupported, what, file.path()); };
-  if (kv_heads < 1 || heads % kv_heads != 0)
-    refuse(fmt::format("{} heads cannot share {} K/V heads evenly", heads, kv_heads));
-  if (heads / kv_heads > kMaxHeadGroup) {
-    refuse(fmt::format("more than {} query heads to a K/V head are not supported", kMaxHeadGroup));
+void read_rope(const Metadata& metadata, Hyperparameters& hp) {
+  constexpr double kLeast = 1e-30, kMost = 1e30;
+  hp.rope_dims = metadata.integer("rope.dimension_count", 2, hp.head_dim, hp.head_dim);
+  if (hp.rope_dims % 2 != 0) metadata.refuse(fmt::format("{} is odd", metadata.name("rope.dimension_count")));
+  hp.rope_base = metadata.number("rope.freq_base", kLeast, kMost, 10000);
+  // Files from before there were types have a factor only, under one of two names; it is linear.
+  const bool has_factor = metadata.has("rope.scaling.factor") || metadata.has("rope.scale_linear");
+  const std::string_view type = metadata.string("rope.scaling.type", has_factor ? "linear" : "none");
+  if (type == "linear") {
+    const double factor =
+        metadata.number("rope.scaling.factor", 0, kMost, metadata.number("rope.scale_linear", 0, kMost, 1));
+    hp.rope_factor = factor == 0 ? 1 : factor;  // 0 is how some writers say "none"
+  } else if (type != "none") {
+    metadata.unsupported(fmt::format("RoPE scaling of type '{}' is not supported", type));
   }
-  if (head_dim < 8 || head_dim > kMaxHeadDim || head_dim % 8 != 0) {
-    refuse(fmt::format("a head size of {} is not supported, a multiple of 8 up to {} is", head_dim, kMaxHeadDim));
+  if (const GgufTensor* tensor = metadata.file().find_tensor("rope_freqs.weight"); tensor != nullptr) {
+    const auto pairs = static_cast<size_t>(hp.rope_dims / 2);
+    if (tensor->elements() != pairs)
+      metadata.refuse(fmt::format("rope_freqs.weight has {} numbers for {} pairs", tensor->elements(), pairs));
+    hp.rope_divisors.resize(pairs);
+    tensor->type->decode(tensor->data, hp.rope_divisors.data(), static_cast<int64_t>(pairs));
+    if (!std::all_of(hp.rope_divisors.begin(), hp.rope_divisors.end(), [](float d) { return d > 0 && d < kMost; }))
+      metadata.refuse("rope_freqs.weight holds numbers that are not positive");
   }
 }
 
-Rope load_rope(const GgufFile& file, const std::string& arch, RopePairs pairs, int head_dim, TensorSource& source) {
-  const int64_t d = file.integer(arch + ".rope.dimension_count", head_dim);
-  if (d < 2 || d > head_dim || d % 2 != 0) {
-    throw Error(ErrorKind::kBadFile, fmt::format("{}.rope.dimension_count is {}, the head size {}", arch, d, head_dim),
-                file.path());
+void read_attention(const Metadata& metadata, Hyperparameters& hp) {
+  const auto kv_heads = metadata.integers("attention.head_count_kv", hp.layers, 0, 1 << 12, hp.heads);
+  const auto kinds = metadata.strings("attention.kind", hp.layers, dot_kind().name);
+  bool third = false, anchored = false;
+  for (size_t i = 0; i < hp.plan.size(); ++i) {
+    LayerPlan& layer = hp.plan[i];
+    layer.kv_heads = kv_heads[i];
+    if (layer.kv_heads == 0) continue;
+    layer.attention = &kind_named(metadata, kinds[i]);
+    third = third || layer.attention->third_projection;
+    if (!layer.attention->anchors) continue;
+    anchored = true;
+    const std::string name = fmt::format("blk.{}.attn_anchor_k.weight", i);
+    layer.anchors = static_cast<int>(std::min<uint64_t>(metadata.file().tensor(name).shape[1], 1 << 24));
   }
-  const double base = file.number(arch + ".rope.freq_base", 10000.0);
-  const std::string_view scaling = file.string(arch + ".rope.scaling.type", "none");
-  double factor = file.number(arch + ".rope.scale_linear", 1.0);
-  if (scaling == "linear") {
-    factor = file.number(arch + ".rope.scaling.factor", factor);
-  } else if (scaling != "none") {
-    throw Error(ErrorKind::kUnsupported, fmt::format("RoPE scaling of type '{}' is not supported", scaling),
-                file.path());
+  if (metadata.has("attention.scale"))
+    hp.attention_scale = static_cast<float>(metadata.number("attention.scale", 0, kMaxScale));
+  if (third) {
+    const std::string_view norm = metadata.string("attention.gram.norm", "none");
+    if (norm != "none" && norm != "rms")
+      metadata.refuse(fmt::format("{} is '{}', expected none or rms", metadata.name("attention.gram.norm"), norm));
+    hp.gram_norm = norm == "rms";
   }
-  if (!(base > 0) || !(factor > 0))
-    throw Error(ErrorKind::kBadFile, "RoPE base and scaling factor must be positive", file.path());
-  std::vector<float> divisors(static_cast<size_t>(d / 2), 1.0f);
-  if (source.has("rope_freqs.weight")) {
-    std::deque<std::vector<float>> storage;
-    source.vector("rope_freqs.weight", d / 2, storage);
-    divisors = storage.front();
+  if (anchored) {
+    hp.anchor_share = static_cast<float>(metadata.number("attention.anchor.share", 0, 1, 0.5));
+    hp.anchor_scale = static_cast<float>(metadata.number("attention.anchor.scale", 0, kMaxScale, 1));
   }
-  Rope rope;
-  rope.pairs = pairs;
-  for (int64_t i = 0; i < d / 2; ++i) {
-    const double frequency = exp_f64(-2.0 * static_cast<double>(i) / static_cast<double>(d) * log_f64(base));
-    rope.inverse_frequency.push_back(frequency / factor / static_cast<double>(divisors[static_cast<size_t>(i)]));
+}
+
+void read_experts(const Metadata& metadata, Hyperparameters& hp) {
+  hp.dense_layers = hp.layers;
+  hp.experts = metadata.integer("expert_count", 0, 1 << 16, 0);
+  if (hp.experts == 0) return;
+  hp.dense_layers = metadata.integer("leading_dense_block_count", 0, hp.layers, 0);
+  hp.experts_used = metadata.integer("expert_used_count", 1, hp.experts);
+  hp.expert_ffn = metadata.integer("expert_feed_forward_length", 1, 1 << 22, hp.plan[0].ffn);
+  hp.gating = static_cast<Gating>(metadata.integer("expert_gating_func", 0, 1 << 16, 0));
+  for (size_t i = 0; i < hp.plan.size(); ++i) hp.plan[i].experts = i >= static_cast<size_t>(hp.dense_layers);
+}
+
+void write_attention(const MetadataWriter& out, const Hyperparameters& hp) {
+  std::vector<std::string> kinds;  // of layers that attend not, what is not looked at
+  const AttentionKind* first = nullptr;
+  bool alike = true, third = false, anchored = false;
+  for (const LayerPlan& layer : hp.plan) {
+    kinds.emplace_back(layer.attention == nullptr ? dot_kind().name : layer.attention->name);
+    if (layer.attention == nullptr) continue;
+    if (first == nullptr) first = layer.attention;
+    alike = alike && layer.attention == first;
+    third = third || layer.attention->third_projection;
+    anchored = anchored || layer.attention->anchors;
   }
-  return rope;
+  if (!alike) out.set("attention.kind", std::move(kinds));
+  else if (first != nullptr && first != &dot_kind()) out.set("attention.kind", first->name);
+  if (hp.attention_scale) out.set("attention.scale", *hp.attention_scale);
+  if (third) out.set("attention.gram.norm", hp.gram_norm ? "rms" : "none");
+  if (anchored) out.set("attention.anchor.share", hp.anchor_share);
+  if (anchored && hp.anchor_scale != 1) out.set("attention.anchor.scale", hp.anchor_scale);
+}
+
+}  // namespace
+
+Hyperparameters read_common(const Metadata& metadata) {
+  Hyperparameters hp;
+  hp.layers = metadata.integer("block_count", 1, 1000);
+  hp.width = metadata.integer("embedding_length", 1, 1 << 20);
+  hp.context = metadata.integer("context_length", 1, 1 << 30);
+  hp.heads = metadata.integer("attention.head_count", 1, 1 << 12);
+  hp.head_dim = metadata.integer("attention.key_length", 1, 1 << 20, hp.width / hp.heads);
+  if (metadata.integer("attention.value_length", 1, 1 << 20, hp.head_dim) != hp.head_dim)
+    metadata.unsupported("keys and values of different length are not supported");
+  hp.eps = static_cast<float>(metadata.number("attention.layer_norm_rms_epsilon", 0, 1));
+  hp.vocabulary = static_cast<int>(std::min<uint64_t>(metadata.file().tensor("token_embd.weight").shape[1], 1 << 30));
+  hp.tied = metadata.file().find_tensor("output.weight") == nullptr;
+  hp.plan.resize(static_cast<size_t>(hp.layers));
+  const auto ffn = metadata.integers("feed_forward_length", hp.layers, 1, 1 << 22);
+  for (size_t i = 0; i < hp.plan.size(); ++i) hp.plan[i].ffn = ffn[i];
+  read_rope(metadata, hp);
+  read_attention(metadata, hp);
+  read_experts(metadata, hp);
+  return hp;
+}
+
+void write_sizes(const MetadataWriter& out, const Hyperparameters& hp) {
+  std::vector<int> ffn, kv_heads;
+  for (const LayerPlan& layer : hp.plan) ffn.push_back(layer.ffn), kv_heads.push_back(layer.kv_heads);
+  out.set("block_count", hp.layers);
+  out.set("context_length", hp.context);
+  out.set("embedding_length", hp.width);
+  out.set("feed_forward_length", ffn);
+  out.set("attention.head_count", hp.heads);
+  out.set("vocab_size", hp.vocabulary);
+  out.set("rope.freq_base", static_cast<float>(hp.rope_base));
+  out.set("attention.layer_norm_rms_epsilon", hp.eps);
+  out.set("attention.head_count_kv", kv_heads);
+}
+
+void write_settings(const MetadataWriter& out, const Hyperparameters& hp) {
+  if (hp.head_dim * hp.heads != hp.width) {
+    out.set("attention.key_length", hp.head_dim);
+    out.set("attention.value_length", hp.head_dim);
+  }
+  write_attention(out, hp);
+  if (hp.experts > 0) {
+    out.set("expert_count", hp.experts);
+    out.set("expert_used_count", hp.experts_used);
+    out.set("expert_feed_forward_length", hp.expert_ffn);
+    out.set("leading_dense_block_count", hp.dense_layers);
+    out.set("expert_gating_func", static_cast<int>(hp.gating));
+  }
+  if (hp.rope_factor != 1) {
+    out.set("rope.scaling.type", "linear");
+    out.set("rope.scaling.factor", static_cast<float>(hp.rope_factor));
+  }
 }
 
 }  // namespace fieldprint

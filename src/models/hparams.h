@@ -1,25 +1,73 @@
-// What architectures read from a file's metadata in the same way. `arch` is the keys' prefix, "llama".
+// A model's sizes and settings, wherever they were read: in the metadata of a GGUF file or in a Hugging Face
+// config.json. The tensors that a model has (models/plan.h) follow from them.
 #pragma once
 
-#include <deque>
-#include <string>
+#include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
-#include "gguf/gguf.h"
-#include "models/tensors.h"
-#include "ops/ops.h"
+#include "attention/kind.h"
+#include "kv/layout.h"
+#include "models/metadata.h"
 
 namespace fieldprint {
 
-// An integer of 1 .. limit. Throws Error kBadFile that names the key.
-int positive(const GgufFile& file, const std::string& key, int64_t limit);
+enum class Mixer { kAttention, kShortConv };  // what lets a layer's tokens see each other
 
-// Throws Error kUnsupported for heads that no executor can attend with.
-void check_heads(const GgufFile& file, int heads, int kv_heads, int head_dim);
+enum class Gating { kNone = 0, kSoftmax = 1, kSigmoid = 2 };  // how experts are scored; GGUF's expert_gating_func
 
-// RoPE as `arch`.rope.* ask: inverse_frequency[i] = base^(-2i / d), divided by the linear scaling factor and, where the
-// file has the tensor, by the per-pair factors of `rope_freqs` (Llama 3.1's long-context scaling). Throws Error
-// kBadFile, kUnsupported for other kinds of scaling.
-Rope load_rope(const GgufFile& file, const std::string& arch, RopePairs pairs, int head_dim, TensorSource& source);
+// What one layer is.
+struct LayerPlan {
+  Mixer mixer = Mixer::kAttention;
+  int kv_heads = 0;
+  int window = 0;                            // a query sees that many keys, the last ones; 0 = all
+  const AttentionKind* attention = nullptr;  // nullptr: it does not attend
+  int anchors = 0;                           // rows of keys and values in the file, of kinds that have them
+  int ffn = 0;                               // inner width of a dense feed-forward part
+  bool experts = false;                      // it has experts instead of that
+};
+
+struct Hyperparameters {
+  int layers = 0;
+  int width = 0;
+  int vocabulary = 0;
+  int context = 0;  // trained length
+  int heads = 0, head_dim = 0;
+  float eps = 0;      // of RMS norms
+  bool tied = false;  // the embedding is the output matrix too
+  std::vector<LayerPlan> plan;
+
+  // RoPE: models/rope.h
+  int rope_dims = 0;  // of a head that turn
+  double rope_base = 10000;
+  double rope_factor = 1;            // of linear scaling
+  std::vector<float> rope_divisors;  // of each pair's frequency: rope_freqs.weight; empty: none
+
+  // Attention: docs/formats/attention.md
+  std::optional<float> attention_scale;  // absent: what the kind takes
+  bool gram_norm = false;
+  float anchor_share = 0.5f, anchor_scale = 1;
+
+  // Mixture of experts; 0: none
+  int experts = 0, experts_used = 0, expert_ffn = 0;
+  int dense_layers = 0;  // the first layers, without experts
+  Gating gating = Gating::kNone;
+
+  int conv_taps = 0;  // of short convolutions; 0: no layer has one
+
+  // What follows from all that and the tensors, set when a model is loaded.
+  std::vector<KvLayerShape> kv;  // one a layer
+  int64_t parameters = 0;
+  int64_t active_parameters = 0;  // what one token multiplies with
+};
+
+// What all architectures say in the same way. Layers with K/V heads attend, the others are of no kind yet: the
+// architecture says what they are. Throws Error kBadFile, kUnsupported.
+Hyperparameters read_common(const Metadata& metadata);
+
+// The same keys, in two parts: an architecture's own have always stood between them.
+void write_sizes(const MetadataWriter& out, const Hyperparameters& hp);
+void write_settings(const MetadataWriter& out, const Hyperparameters& hp);  // attention, experts, scaling of RoPE
 
 }  // namespace fieldprint

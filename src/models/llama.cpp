@@ -1,99 +1,130 @@
 // llama (Touvron et al. 2023): pre-norm blocks of grouped-query attention with RoPE on adjacent pairs, and SwiGLU.
-//   x += attention(rms(x; attn_norm))              (models/attention.h)
-//   x += Wdown (silu(Wgate h) * Wup h)             with h = rms(x; ffn_norm)
+//   x += attention(rms(x; attn_norm))
+//   x += ffn(rms(x; ffn_norm))
 //   logits = Wout rms(x; output_norm), Wout being the embedding where the file has no output matrix
 #include <fmt/format.h>
 
-#include "fieldprint/error.h"
 #include "models/architecture.h"
 #include "models/attention.h"
-#include "models/hparams.h"
-#include "models/tensors.h"
+#include "models/blocks.h"
+#include "models/rope.h"
 
 namespace fieldprint {
 namespace {
 
+constexpr TensorRow kModelTensors[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", kAlways, {kVocabulary, kWidth}, There::kSame, Draw::kUnit},
+    {"output_norm.weight", "model.norm.weight", kAlways, {kWidth}, There::kSame, Draw::kOutputNorm},
+    {"output.weight", "lm_head.weight", kUntied, {kVocabulary, kWidth}},
+    {"rope_freqs.weight", "", kRopeDivisors, {kRopePairs}, There::kNowhere},
+};
+
+constexpr TensorRow kLayerTensors[] = {
+    {"attn_norm.weight", "input_layernorm.weight", kAlways, {kWidth}, There::kSame, Draw::kNorm},
+    {"attn_q.weight", "self_attn.q_proj.weight", kAlways, {kQueries, kWidth}, There::kHalves},
+    {"attn_k.weight", "self_attn.k_proj.weight", kAlways, {kKeys, kWidth}, There::kHalves},
+    {"attn_v.weight", "self_attn.v_proj.weight", kAlways, {kKeys, kWidth}},
+    {"attn_output.weight", "self_attn.o_proj.weight", kAlways, {kWidth, kQueries}, There::kSame, Draw::kResidual},
+    {"attn_r.weight", "", kThirdProjection, {kQueries, kWidth}},
+    {"attn_anchor_k.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kAnchorKeys},
+    {"attn_anchor_v.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kUnit},
+    {"ffn_norm.weight", "post_attention_layernorm.weight", kAlways, {kWidth}, There::kSame, Draw::kNorm},
+    {"ffn_gate.weight", "mlp.gate_proj.weight", kDense, {kFfn, kWidth}},
+    {"ffn_up.weight", "mlp.up_proj.weight", kDense, {kFfn, kWidth}},
+    {"ffn_down.weight", "mlp.down_proj.weight", kDense, {kWidth, kFfn}, There::kSame, Draw::kDown},
+};
+
 struct Block {
-  Weight attn_norm, ffn_norm, gate, up, down;
+  RmsNorm attn_norm;
   AttentionLayer attention;
+  RmsNorm ffn_norm;
+  FeedForward ffn;
 };
 
 class Llama final : public Architecture {
  public:
-  explicit Llama(const GgufFile& file) {
-    hp_.layers = positive(file, "llama.block_count", 1000);
-    hp_.width = positive(file, "llama.embedding_length", 1 << 20);
-    hp_.context = positive(file, "llama.context_length", 1 << 30);
-    const int heads = positive(file, "llama.attention.head_count", 1 << 12);
-    const int kv_heads =
-        file.find("llama.attention.head_count_kv") ? positive(file, "llama.attention.head_count_kv", heads) : heads;
-    const int ffn = positive(file, "llama.feed_forward_length", 1 << 22);
-    eps_ = static_cast<float>(file.number("llama.attention.layer_norm_rms_epsilon"));
-    const int head_dim = static_cast<int>(file.integer("llama.attention.key_length", hp_.width / heads));
-    const auto refuse = [&](const std::string& what) { throw Error(ErrorKind::kUnsupported, what, file.path()); };
-    if (file.integer("llama.attention.value_length", head_dim) != head_dim) {
-      refuse("keys and values of different length are not supported");
+  Llama(Hyperparameters model, Weights tensors) : Architecture(std::move(model), std::move(tensors)) {
+    const Hyperparameters& hp = hyperparameters();
+    const Weights& w = weights();
+    rope_ = make_rope(hp, RopePairs::kAdjacent);
+    embedding_ = w("token_embd.weight");
+    output_norm_ = {w("output_norm.weight"), hp.eps};
+    output_ = hp.tied ? embedding_ : w("output.weight");
+    for (int i = 0; i < hp.layers; ++i) {
+      blocks_.push_back({{w("attn_norm.weight", i), hp.eps},
+                         AttentionLayer(hp, i, w),
+                         {w("ffn_norm.weight", i), hp.eps},
+                         FeedForward(hp, i, w)});
     }
-    check_heads(file, heads, kv_heads, head_dim);
-    if (file.integer("llama.expert_count", 0) != 0) refuse("llama models with experts are not supported");
-
-    TensorSource source(file);
-    hp_.vocabulary = static_cast<int>(std::min<uint64_t>(file.tensor("token_embd.weight").shape[1], 1 << 30));
-    embedding_ = source.matrix("token_embd.weight", hp_.vocabulary, hp_.width);
-    output_norm_ = source.vector("output_norm.weight", hp_.width, storage_);
-    output_ = source.has("output.weight") ? source.matrix("output.weight", hp_.vocabulary, hp_.width) : embedding_;
-    for (int i = 0; i < hp_.layers; ++i) {
-      const auto name = [&](const char* part) { return fmt::format("blk.{}.{}.weight", i, part); };
-      Block& b = blocks_.emplace_back();
-      b.attn_norm = source.vector(name("attn_norm"), hp_.width, storage_);
-      b.attention = AttentionLayer(
-          file, "llama", {.layer = i, .width = hp_.width, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim},
-          source, storage_);
-      hp_.attention.push_back(&b.attention.kind());
-      b.ffn_norm = source.vector(name("ffn_norm"), hp_.width, storage_);
-      b.gate = source.matrix(name("ffn_gate"), ffn, hp_.width);
-      b.up = source.matrix(name("ffn_up"), ffn, hp_.width);
-      b.down = source.matrix(name("ffn_down"), hp_.width, ffn);
-      hp_.kv.push_back({.kv_heads = kv_heads, .head_dim = head_dim, .key_squares = b.attention.kind().key_squares});
-    }
-    rope_ = load_rope(file, "llama", RopePairs::kAdjacent, head_dim, source);
-    source.finish();
-    hp_.parameters = hp_.active_parameters = source.elements();
   }
-
-  const Hyperparameters& hyperparameters() const override { return hp_; }
 
   Tensor forward(Ops& ops) const override {
     Tensor x = ops.embed(embedding_);
-    for (int i = 0; i < hp_.layers; ++i) {
-      const Block& b = blocks_[static_cast<size_t>(i)];
-      {
-        const Tensor h = ops.rms_norm(x, b.attn_norm, eps_);
-        ops.add(x, b.attention.forward(ops, h, rope_, eps_));
-      }
-      if (i == hp_.layers - 1) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
-      const Tensor h = ops.rms_norm(x, b.ffn_norm, eps_);
-      const Weight* weights[] = {&b.gate, &b.up};
-      Tensor gate_up[2];
-      ops.linear(h, weights, gate_up);
-      ops.add(x, ops.linear(ops.silu_mul(gate_up[0], gate_up[1]), b.down));
+    for (const Block& b : blocks_) {
+      ops.add(x, b.attention.forward(ops, b.attn_norm.forward(ops, x), rope_));
+      if (&b == &blocks_.back()) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
+      ops.add(x, b.ffn.forward(ops, b.ffn_norm.forward(ops, x)));
     }
-    return ops.linear(ops.rms_norm(x, output_norm_, eps_), output_);
+    return ops.linear(output_norm_.forward(ops, x), output_);
   }
 
  private:
-  Hyperparameters hp_;
-  float eps_ = 0;
   Rope rope_;
-  Weight embedding_, output_norm_, output_;
+  Weight embedding_, output_;
+  RmsNorm output_norm_;
   std::vector<Block> blocks_;
-  std::deque<std::vector<float>> storage_;  // vectors converted to float32
+};
+
+Hyperparameters read(const Metadata& metadata) {
+  Hyperparameters hp = read_common(metadata);
+  for (size_t i = 0; i < hp.plan.size(); ++i) {
+    if (hp.plan[i].kv_heads == 0) metadata.unsupported(fmt::format("layer {} has no K/V heads", i));
+  }
+  if (hp.experts > 0) metadata.unsupported("llama models with experts are not supported");
+  return hp;
+}
+
+void write(const MetadataWriter& out, const Hyperparameters& hp) {
+  write_sizes(out, hp);
+  out.set("rope.dimension_count", hp.rope_dims);
+  write_settings(out, hp);
+}
+
+Hyperparameters read_llama_config(const Config& config) {
+  return read_common(
+      config,
+      {.eps_key = "rms_norm_eps", .eps = 1e-6, .rope_base = 10000, .context = 2048, .kv_heads = 0, .tied = false});
+}
+
+constexpr HuggingFaceType kTypes[] = {{"llama", read_llama_config}};
+
+constexpr Preset kPresets[] = {
+    {"smollm2-135m", "SmolLM2-135M", "smollm", R"({
+       "model_type": "llama", "num_hidden_layers": 30, "hidden_size": 576, "intermediate_size": 1536,
+       "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152, "max_position_embeddings": 8192,
+       "rms_norm_eps": 1e-5, "rope_theta": 1e5, "tie_word_embeddings": true})"},
+    {"attn-llama", "the same 6 attention layers as attn-lfm2 and nothing else, as a llama", "smollm", R"({
+       "model_type": "llama", "num_hidden_layers": 6, "hidden_size": 2048, "intermediate_size": 256,
+       "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 1024, "max_position_embeddings": 128000,
+       "rms_norm_eps": 1e-5, "rope_theta": 1e6, "tie_word_embeddings": true})"},
+    {"tiny-llama", "a llama for tests", "smollm", R"({
+       "model_type": "llama", "num_hidden_layers": 3, "hidden_size": 256, "intermediate_size": 512,
+       "num_attention_heads": 8, "num_key_value_heads": 2, "vocab_size": 320, "max_position_embeddings": 4096,
+       "rms_norm_eps": 1e-5, "rope_theta": 1e4, "tie_word_embeddings": true})"},
 };
 
 }  // namespace
 
-std::unique_ptr<Architecture> load_llama(const GgufFile& file, const ModelOverrides&) {
-  return std::make_unique<Llama>(file);
-}
+extern const ArchitectureRow kLlama;
+constinit const ArchitectureRow kLlama = {
+    .name = "llama",
+    .pre_tokenizer = "",
+    .hugging_face = kTypes,
+    .tensors = {.model = kModelTensors, .layer = kLayerTensors},
+    .presets = kPresets,
+    .read = read,
+    .write = write,
+    .make = make_architecture<Llama>,
+};
 
 }  // namespace fieldprint

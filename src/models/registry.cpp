@@ -5,16 +5,30 @@
 
 namespace fieldprint {
 
-std::unique_ptr<Architecture> load_llama(const GgufFile& file, const ModelOverrides& overrides);
-std::unique_ptr<Architecture> load_lfm2(const GgufFile& file, const ModelOverrides& overrides);
+extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe;
 
 namespace {
 
-constexpr ArchitectureRow kRows[] = {
-    {"llama", load_llama},
-    {"lfm2", load_lfm2},
-    {"lfm2moe", load_lfm2},
+constexpr const ArchitectureRow* kRows[] = {
+    &kLlama,
+    &kLfm2,
+    &kLfm2Moe,
 };
+
+// What no executor can attend with.
+void check_heads(const Metadata& metadata, const Hyperparameters& hp) {
+  if (hp.head_dim < 8 || hp.head_dim > kMaxHeadDim || hp.head_dim % 8 != 0) {
+    metadata.unsupported(
+        fmt::format("a head size of {} is not supported, a multiple of 8 up to {} is", hp.head_dim, kMaxHeadDim));
+  }
+  for (const LayerPlan& layer : hp.plan) {
+    if (layer.attention == nullptr) continue;
+    if (hp.heads % layer.kv_heads != 0)
+      metadata.unsupported(fmt::format("{} heads cannot share {} K/V heads evenly", hp.heads, layer.kv_heads));
+    if (hp.heads / layer.kv_heads > kMaxHeadGroup)
+      metadata.unsupported(fmt::format("more than {} query heads to a K/V head are not supported", kMaxHeadGroup));
+  }
+}
 
 // A kind cannot be chosen: the projections were trained for one.
 void check_attention(const Hyperparameters& hp, std::string_view wanted) {
@@ -25,40 +39,74 @@ void check_attention(const Hyperparameters& hp, std::string_view wanted) {
     throw Error(ErrorKind::kUsage, fmt::format("there is no attention of kind '{}'", wanted), "--attention-kind",
                 "one of: " + all);
   }
-  for (size_t i = 0; i < hp.attention.size(); ++i) {
-    if (hp.attention[i] == nullptr || hp.attention[i]->name == wanted) continue;
+  for (size_t i = 0; i < hp.plan.size(); ++i) {
+    const AttentionKind* kind = hp.plan[i].attention;
+    if (kind == nullptr || kind->name == wanted) continue;
     throw Error(
         ErrorKind::kUsage,
         fmt::format("layer {} of the model was trained to attend by {}: under {} its weights would mean nothing", i,
-                    hp.attention[i]->name, wanted),
+                    kind->name, wanted),
         "--attention-kind", "leave the flag away; the file says which kind each layer is of");
   }
 }
 
+void choose_experts(Hyperparameters& hp, int wanted) {
+  if (wanted == 0) return;
+  if (wanted > hp.experts) {
+    throw Error(
+        ErrorKind::kUsage, fmt::format("{} active experts asked for, the model has {}", wanted, hp.experts),
+        "--experts",
+        hp.experts == 0 ? "it is no mixture of experts: leave the flag away" : fmt::format("1 to {}", hp.experts));
+  }
+  hp.experts_used = wanted;
+}
+
+// What each layer keeps of the tokens that it has seen.
+std::vector<KvLayerShape> kept_by_layers(const Hyperparameters& hp) {
+  std::vector<KvLayerShape> all;
+  for (const LayerPlan& layer : hp.plan) {
+    if (layer.mixer == Mixer::kShortConv) all.push_back({.conv_width = hp.width, .conv_taps = hp.conv_taps});
+    else
+      all.push_back({.kv_heads = layer.kv_heads, .head_dim = hp.head_dim, .key_squares = layer.attention->key_squares});
+  }
+  return all;
+}
+
 }  // namespace
 
-std::span<const ArchitectureRow> architectures() { return kRows; }
+std::span<const ArchitectureRow* const> architectures() { return kRows; }
 
 std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides) {
   const std::string_view name = file.string("general.architecture");
   std::string known;
-  for (const ArchitectureRow& row : kRows) {
-    if (row.name == name) {
-      auto architecture = row.load(file, overrides);
-      check_attention(architecture->hyperparameters(), overrides.attention_kind);
-      const int experts = architecture->hyperparameters().experts;
-      if (overrides.experts > experts) {
-        throw Error(
-            ErrorKind::kUsage, fmt::format("{} active experts asked for, the model has {}", overrides.experts, experts),
-            "--experts",
-            experts == 0 ? "it is no mixture of experts: leave the flag away" : fmt::format("1 to {}", experts));
-      }
-      return architecture;
-    }
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
+  for (const ArchitectureRow* row : kRows) {
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", row->name);
+    if (row->name != name) continue;
+    const Metadata metadata(file);
+    Hyperparameters hp = row->read(metadata);
+    check_heads(metadata, hp);
+    check_attention(hp, overrides.attention_kind);
+    choose_experts(hp, overrides.experts);
+    Weights weights(file, row->tensors, hp);
+    hp.kv = kept_by_layers(hp);
+    hp.parameters = weights.elements();
+    hp.active_parameters = hp.parameters - weights.idle_elements();
+    return row->make(std::move(hp), std::move(weights));
   }
   throw Error(ErrorKind::kUnsupported, fmt::format("models of architecture '{}' are not supported", name), file.path(),
               "supported: " + known);
+}
+
+std::pair<const ArchitectureRow*, Hyperparameters> read_config(const Config& config) {
+  const std::string type = config.string("model_type", "");
+  std::string known;
+  for (const ArchitectureRow* row : kRows) {
+    for (const HuggingFaceType& one : row->hugging_face) {
+      if (one.name == type) return {row, one.read(config)};
+      known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
+    }
+  }
+  config.unsupported(fmt::format("models of type '{}' are not supported; {} are", type, known));
 }
 
 }  // namespace fieldprint

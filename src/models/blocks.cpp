@@ -1,0 +1,39 @@
+#include "models/blocks.h"
+
+#include <fmt/format.h>
+
+#include "fieldprint/error.h"
+
+namespace fieldprint {
+
+Tensor SwiGlu::forward(Ops& ops, const Tensor& h) const {
+  const Weight* weights[] = {&gate, &up};
+  Tensor gate_up[2];
+  ops.linear(h, weights, gate_up);
+  return ops.linear(ops.silu_mul(gate_up[0], gate_up[1]), down);
+}
+
+FeedForward::FeedForward(const Hyperparameters& hp, int layer, const Weights& weights)
+    : has_experts_(hp.plan[static_cast<size_t>(layer)].experts) {
+  if (!has_experts_) {
+    dense_ = {weights("ffn_gate.weight", layer), weights("ffn_up.weight", layer), weights("ffn_down.weight", layer)};
+    return;
+  }
+  if (hp.gating != Gating::kSigmoid) {
+    throw Error(ErrorKind::kUnsupported, fmt::format("experts are gated by function {}, only 2 (sigmoid) is supported",
+                                                     static_cast<int>(hp.gating)));
+  }
+  experts_.router = weights("ffn_gate_inp.weight", layer);
+  experts_.bias = weights("exp_probs_b.bias", layer);
+  experts_.gate = weights("ffn_gate_exps.weight", layer);
+  experts_.up = weights("ffn_up_exps.weight", layer);
+  experts_.down = weights("ffn_down_exps.weight", layer);
+  experts_.experts = hp.experts;
+  experts_.active = hp.experts_used;
+}
+
+Tensor FeedForward::forward(Ops& ops, const Tensor& h) const {
+  return has_experts_ ? ops.moe(h, experts_) : dense_.forward(ops, h);
+}
+
+}  // namespace fieldprint

@@ -1,0 +1,49 @@
+// A model's config.json as architectures read it, whatever reads the JSON. A key may lead into objects:
+// "rope_parameters/rope_theta". A null and an empty object count as absent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/hparams.h"
+
+namespace fieldprint {
+
+class Config {
+ public:
+  virtual ~Config() = default;
+
+  virtual bool has(std::string_view key) const = 0;
+  // `least` .. `most`. Throws Error kBadFile that names the key; where it is absent too, unless there is a fallback.
+  virtual int64_t integer(std::string_view key, int64_t least, int64_t most,
+                          std::optional<int64_t> fallback = {}) const = 0;
+  virtual double number(std::string_view key, std::optional<double> fallback = {}) const = 0;
+  virtual bool boolean(std::string_view key, bool fallback) const = 0;
+  virtual std::string string(std::string_view key, std::string_view fallback) const = 0;
+  virtual std::vector<std::string> strings(std::string_view key) const = 0;
+  virtual std::vector<int64_t> integers(std::string_view key) const = 0;
+
+  virtual const std::string& path() const = 0;  // for messages
+
+  [[noreturn]] void refuse(const std::string& what) const;       // kBadFile
+  [[noreturn]] void unsupported(const std::string& what) const;  // kUnsupported
+};
+
+// What `transformers` takes for a type of model where its config.json is silent (as of 5.24).
+struct ConfigDefaults {
+  std::string_view eps_key;
+  double eps;
+  double rope_base;
+  int context;
+  int kv_heads;  // 0: as many as heads
+  bool tied;
+};
+
+// What all types of model say in the same way: sizes, RoPE, ties. Every layer attends and is dense until the
+// architecture says otherwise. Throws Error kBadFile, kUnsupported.
+Hyperparameters read_common(const Config& config, const ConfigDefaults& defaults);
+
+}  // namespace fieldprint

@@ -1,0 +1,113 @@
+// The tensors of an architecture, one row each: what they are called here and on Hugging Face, who has them, their
+// shape, how they are made. The loader takes them out of a file by it, conversion finds and checks them by it, synth
+// draws them by it; what no row asks for is left over and refused. Conditions and lengths are functions of the
+// hyperparameters: an architecture brings its own where those below do not do.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/hparams.h"
+
+namespace fieldprint {
+
+using Condition = bool (*)(const Hyperparameters& hp, const LayerPlan& layer);
+using Length = int64_t (*)(const Hyperparameters& hp, const LayerPlan& layer);
+
+// How a tensor lies in a Hugging Face file.
+enum class There {
+  kSame,
+  kHalves,   // the rows of a head that RoPE pairs are halves of it there, neighbours here
+  kKernel,   // [width, 1, taps]
+  kStacked,  // one matrix an expert
+  kNowhere,  // it is made of the configuration: RoPE's divisors
+};
+
+// How synth draws values: their standard deviation, with `inputs` the length of a row.
+enum class Draw {
+  kMatrix,      // 1 / sqrt(inputs): what comes out is as large as what went in
+  kResidual,    // as kMatrix, smaller: it is added to the stream
+  kDown,        // as kResidual, after SwiGLU, by several experts where there are experts
+  kNorm,        // 0.1, around 1
+  kOutputNorm,  // of random signs, so that logits have a deviation of 2
+  kUnit,        // 1
+  kBias,        // 0.01
+  kAnchorKeys,  // 1 / sqrt(head_dim)
+};
+
+struct TensorRow {
+  std::string_view here;   // in GGUF; of a layer's tensor what follows "blk.N."
+  std::string_view there;  // on Hugging Face; what follows the layer's prefix; <> is the expert
+  Condition when;
+  Length shape[3];  // slowest first, so a matrix is {outputs, inputs}; nullptr: no more
+  There form = There::kSame;
+  Draw draw = Draw::kMatrix;
+};
+
+struct TensorPlan {
+  std::span<const TensorRow> model;
+  std::span<const TensorRow> layer;                    // once a layer
+  std::string_view layers_there = "model.layers.{}.";  // the layer's prefix on Hugging Face
+};
+
+struct PlannedTensor {
+  const TensorRow* row;
+  int layer;                   // -1: the model's
+  std::string here, there;     // in full, but for the expert's number there
+  std::vector<int64_t> shape;  // slowest first
+  bool wanted;                 // by the row's condition
+};
+
+// All rows for a model, in the order of files: the model's tensors, then those of one layer after the other.
+std::vector<PlannedTensor> tensors_of(const TensorPlan& plan, const Hyperparameters& hp);
+
+// ---- Conditions
+inline constexpr Condition kAlways = [](const Hyperparameters&, const LayerPlan&) { return true; };
+inline constexpr Condition kUntied = [](const Hyperparameters& hp, const LayerPlan&) { return !hp.tied; };
+inline constexpr Condition kRopeDivisors = [](const Hyperparameters& hp, const LayerPlan&) {
+  return !hp.rope_divisors.empty();
+};
+inline constexpr Condition kAttends = [](const Hyperparameters&, const LayerPlan& layer) {
+  return layer.mixer == Mixer::kAttention;
+};
+inline constexpr Condition kConvolves = [](const Hyperparameters&, const LayerPlan& layer) {
+  return layer.mixer == Mixer::kShortConv;
+};
+inline constexpr Condition kThirdProjection = [](const Hyperparameters&, const LayerPlan& layer) {
+  return layer.attention != nullptr && layer.attention->third_projection;
+};
+inline constexpr Condition kAnchored = [](const Hyperparameters&, const LayerPlan& layer) {
+  return layer.attention != nullptr && layer.attention->anchors;
+};
+inline constexpr Condition kDense = [](const Hyperparameters&, const LayerPlan& layer) { return !layer.experts; };
+inline constexpr Condition kMixture = [](const Hyperparameters&, const LayerPlan& layer) { return layer.experts; };
+
+// ---- Lengths
+inline constexpr Length kWidth = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.width; };
+inline constexpr Length kVocabulary = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
+  return hp.vocabulary;
+};
+inline constexpr Length kHeadDim = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.head_dim; };
+inline constexpr Length kQueries = [](const Hyperparameters& hp, const LayerPlan&) {
+  return int64_t{hp.heads} * hp.head_dim;
+};
+inline constexpr Length kKeys = [](const Hyperparameters& hp, const LayerPlan& layer) {
+  return int64_t{layer.kv_heads} * hp.head_dim;
+};
+inline constexpr Length kRopePairs = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
+  return hp.rope_dims / 2;
+};
+inline constexpr Length kAnchors = [](const Hyperparameters&, const LayerPlan& layer) -> int64_t {
+  return layer.anchors;
+};
+inline constexpr Length kFfn = [](const Hyperparameters&, const LayerPlan& layer) -> int64_t { return layer.ffn; };
+inline constexpr Length kExperts = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.experts; };
+inline constexpr Length kExpertFfn = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
+  return hp.expert_ffn;
+};
+inline constexpr Length kTaps = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.conv_taps; };
+
+}  // namespace fieldprint

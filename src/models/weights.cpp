@@ -1,0 +1,88 @@
+#include "models/weights.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fieldprint/error.h"
+#include "kernels/table.h"
+
+namespace fieldprint {
+
+Weights::Weights(const GgufFile& file, const TensorPlan& plan, const Hyperparameters& hp) {
+  for (const PlannedTensor& planned : tensors_of(plan, hp)) {
+    Entry& entry = entries_[planned.here];
+    if (!planned.wanted) continue;
+    entry.weight = view(file, planned);
+    entry.used = planned.row->form == There::kNowhere;  // read with the hyperparameters
+    const int64_t count = planned.shape.size() == 3 ? planned.shape[0] : 0;
+    const int64_t elements = entry.weight.rows * entry.weight.cols;
+    elements_ += elements;
+    if (count > 0) idle_ += elements / count * (hp.experts - hp.experts_used);
+  }
+  for (const GgufTensor& tensor : file.tensors()) {
+    const auto found = entries_.find(std::string(tensor.name));
+    if (found != entries_.end() && found->second.weight.type != nullptr) continue;
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("tensor {} has no place in architecture {} as supported here", tensor.name,
+                            file.string("general.architecture")),
+                file.path());
+  }
+}
+
+Weight Weights::view(const GgufFile& file, const PlannedTensor& planned) {
+  const GgufTensor& tensor = file.tensor(planned.here);
+  std::array<uint64_t, 4> shape{1, 1, 1, 1};
+  std::copy(planned.shape.rbegin(), planned.shape.rend(), shape.begin());
+  if (tensor.shape != shape) {
+    const auto& s = tensor.shape;
+    throw Error(ErrorKind::kBadFile,
+                fmt::format("tensor {} is {} x {} x {} x {}, the metadata ask for {} x {} x {}", tensor.name, s[0],
+                            s[1], s[2], s[3], shape[0], shape[1], shape[2]),
+                file.path());
+  }
+  const auto cols = static_cast<int64_t>(shape[0]), rows = static_cast<int64_t>(shape[1] * shape[2]);
+  const bool is_kernel = planned.row->form == There::kKernel;
+  if (planned.shape.size() > 1 && !is_kernel) {
+    if (cols > kMaxRow) {
+      throw Error(ErrorKind::kUnsupported,
+                  fmt::format("tensor {} has rows of {}, at most {} can be done", tensor.name, cols, kMaxRow),
+                  file.path());
+    }
+    return {tensor.name, tensor.type, tensor.data, rows, cols};
+  }
+  std::vector<float>& values = storage_.emplace_back(static_cast<size_t>(rows * cols));
+  tensor.type->decode(tensor.data, values.data(), rows * cols);
+  if (is_kernel) {  // {taps, width} in the file
+    const std::vector<float> decoded = values;
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < cols; ++j)
+        values[static_cast<size_t>(j * rows + i)] = decoded[static_cast<size_t>(i * cols + j)];
+    }
+  }
+  Weight weight{tensor.name, find_quant_type("F32"), reinterpret_cast<const std::byte*>(values.data()), rows, cols};
+  if (is_kernel) std::swap(weight.rows, weight.cols);
+  return weight;
+}
+
+const Weight& Weights::operator()(const std::string& name) const {
+  static const Weight none;
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) return none;
+  found->second.used = true;
+  return found->second.weight;
+}
+
+const Weight& Weights::operator()(const std::string& name, int layer) const {
+  return (*this)(fmt::format("blk.{}.{}", layer, name));
+}
+
+std::vector<std::string> Weights::unused() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) {
+    if (entry.weight.type != nullptr && !entry.used) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace fieldprint

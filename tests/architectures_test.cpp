@@ -1,0 +1,306 @@
+// What every architecture must be able to do, for each row of models/registry.cpp and each of its small presets: a new
+// row is tested without a new test.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "engine/loaded_model.h"
+#include "fieldprint/quantize.h"
+#include "fieldprint/scheduler.h"
+#include "fieldprint/session.h"
+#include "fieldprint/synth.h"
+#include "kernels/select.h"
+#include "make/json_file.h"
+#include "models/architecture.h"
+#include "support/hugging_face_folder.h"
+#include "support/temp_home.h"
+
+namespace fieldprint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kSmall = 8'000'000;  // weights
+
+SynthOptions of(std::string_view preset, std::string mix, std::string_view kind = "") {
+  SynthOptions options;
+  options.preset = preset;
+  options.mix = std::move(mix);
+  options.attention_kind = kind;
+  return options;
+}
+
+struct Case {
+  const ArchitectureRow* row;
+  const Preset* preset;
+};
+
+std::vector<Case> small_presets() {
+  std::vector<Case> all;
+  for (const ArchitectureRow* row : architectures()) {
+    for (const Preset& preset : row->presets) {
+      if (plan_synth(of(preset.name, "Q8_0")).elements <= kSmall) all.push_back({row, &preset});
+    }
+  }
+  return all;
+}
+
+std::vector<TokenId> some_tokens(int count, int seed = 0) {
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < count; ++i) tokens.push_back((i * 97 + seed * 31 + i / 7) % 256);
+  return tokens;
+}
+
+std::vector<float> last_logits(const Session& session) { return {session.logits().begin(), session.logits().end()}; }
+
+// Of every token.
+std::vector<float> all_logits(const std::shared_ptr<const Model>& model, std::span<const TokenId> tokens,
+                              const SessionOptions& options = {}) {
+  Session session(model, options);
+  std::vector<float> all;
+  session.append(tokens, [&](int, std::span<const float> row) { all.insert(all.end(), row.begin(), row.end()); });
+  return all;
+}
+
+double nmse(const std::vector<float>& got, const std::vector<float>& expected) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    error += std::pow(static_cast<double>(got[i]) - static_cast<double>(expected[i]), 2);
+    size += std::pow(static_cast<double>(expected[i]), 2);
+  }
+  return error / size;
+}
+
+class Architectures : public testing::TestWithParam<Case> {
+ protected:
+  std::string path(const char* name = "model.gguf") const { return (home_.path() / name).string(); }
+  std::string make(const char* mix, std::string_view kind = "") const {
+    synth(path(), of(GetParam().preset->name, mix, kind));
+    return path();
+  }
+
+  TempHome home_;
+};
+
+TEST(ArchitectureRows, HaveASmallPresetEach) {
+  const auto cases = small_presets();
+  for (const ArchitectureRow* row : architectures()) {
+    EXPECT_TRUE(std::any_of(cases.begin(), cases.end(), [&](const Case& one) { return one.row == row; }))
+        << row->name << " has no preset of at most " << kSmall << " weights";
+  }
+}
+
+TEST_P(Architectures, RunAgreesWithTheReference) {
+  const auto tokens = some_tokens(70);
+  for (const auto& [mix, bound] : {std::pair("F32", 1e-5), {"Q8_0", 5e-3}, {"Q4_K_M", 1e-2}}) {
+    const auto model = Model::load(make(mix), {.threads = 2});
+    const double error = nmse(all_logits(model, tokens), all_logits(model, tokens, {.executor = Executor::kReference}));
+    EXPECT_LT(error, bound) << mix;
+  }
+}
+
+TEST_P(Architectures, NoWayOfFeedingOrRunningChangesABit) {
+  const auto tokens = some_tokens(150);
+  for (const char* mix : {"F16", "Q4_K_M"}) {
+    SCOPED_TRACE(mix);
+    const std::string file = make(mix);
+    const auto expected = all_logits(Model::load(file, {.threads = 2}), tokens);
+    const auto expect = [&](const LoadOptions& load, const SessionOptions& session, const std::string& what) {
+      EXPECT_EQ(all_logits(Model::load(file, load), tokens, session), expected) << what;
+    };
+    for (const int chunk : {1, 7, 64, 1000}) expect({.threads = 2}, {.chunk = chunk}, "chunk " + std::to_string(chunk));
+    for (const int size : {1, 5, 16, 128})
+      expect({.threads = 2}, {.chunk = 50, .page_size = size}, "page size " + std::to_string(size));
+    for (const int threads : {1, 3, 8})
+      expect({.threads = threads}, {.chunk = 50}, std::to_string(threads) + " threads");
+    for (const IsaRow& isa : isa_rows()) {
+      if (!isa.supported()) continue;
+      expect({.threads = 2, .isa = std::string(isa.name)}, {.chunk = 50}, std::string(isa.name));
+    }
+  }
+}
+
+TEST_P(Architectures, StreamsGetTheBitsThatTheyGetAlone) {
+  const auto model = Model::load(make("Q4_K_M"), {.threads = 2});
+  SchedulerOptions options;
+  options.session.chunk = 48;
+  options.streams = 3;
+  options.chunk_with_decode = 11;
+  Scheduler scheduler(model, options);
+  std::vector<Request> requests;
+  std::vector<Stream> streams;
+  for (const auto& [prompt, answer] : {std::pair(1, 30), {130, 3}, {7, 1}, {40, 20}, {90, 5}}) {
+    SamplingOptions sampling;
+    sampling.max_tokens = answer;
+    sampling.temperature = 0;
+    requests.push_back({some_tokens(prompt, prompt), sampling, {}, {}});
+    streams.push_back(scheduler.submit(requests.back()));
+  }
+  for (size_t i = 0; i < requests.size(); ++i) {
+    SCOPED_TRACE(i);
+    const Generation together = streams[i].wait();
+    Session session(model);
+    const Generation alone = session.generate(requests[i].prompt, requests[i].sampling);
+    EXPECT_EQ(together.tokens, alone.tokens);
+    EXPECT_EQ(together.stats.logits_hash, alone.stats.logits_hash);
+  }
+}
+
+TEST_P(Architectures, SavedCutAndForkedSessionsGoOnAsIfNothingHadBeen) {
+  const auto model = Model::load(make("Q4_K_M"), {.threads = 2});
+  const auto tokens = some_tokens(120), other = some_tokens(9, 5);
+  Session whole(model);
+  whole.append(tokens);
+  const auto expected = last_logits(whole);
+  const std::string saved = path("session");
+  Session session(model, {.chunk = 31, .page_size = 32});
+  session.append(tokens);
+  for (const int size : {119, 64, 33, 1}) {
+    SCOPED_TRACE(size);
+    session.truncate(size);
+    Session fork = session.fork();
+    fork.append(other);
+    session.save(saved);
+    session.assign(tokens);
+    EXPECT_EQ(last_logits(session), expected) << "cut back, a fork beside it";
+    fork.assign(tokens);
+    EXPECT_EQ(last_logits(fork), expected) << "the fork, back from elsewhere";
+    Session restored(model, {.chunk = 7, .page_size = 16});
+    restored.load(saved);
+    EXPECT_EQ(restored.assign(tokens), size);
+    EXPECT_EQ(last_logits(restored), expected) << "saved and loaded";
+  }
+}
+
+TEST_P(Architectures, QuantisedModelsSayNearlyTheSame) {
+  const std::string file = make("F16");
+  const auto tokens = some_tokens(40);
+  const auto expected = all_logits(Model::load(file), tokens);
+  for (const auto& [mix, bound] : {std::pair("Q8_0", 0.02), {"Q6_K", 0.05}, {"Q4_K_M", 0.3}}) {
+    QuantizeOptions options;
+    options.mix = mix;
+    quantize(file, path("quantised.gguf"), options);
+    const double error = nmse(all_logits(Model::load(path("quantised.gguf")), tokens), expected);
+    EXPECT_LT(error, bound) << mix;
+    EXPECT_GT(error, 0) << mix;
+  }
+}
+
+// A tensor that is loaded and not used would be an answer that the weights do not mean.
+TEST_P(Architectures, EveryTensorOfThePlanIsUsed) {
+  for (const AttentionKind& kind : attention_kinds()) {
+    const auto file = GgufFile::open(make("Q4_0", kind.name));
+    const auto architecture = load_architecture(*file);
+    EXPECT_THAT(architecture->weights().unused(), testing::IsEmpty()) << kind.name;
+    EXPECT_EQ(architecture->hyperparameters().plan.size(), architecture->hyperparameters().kv.size());
+  }
+}
+
+TEST_P(Architectures, MetadataSayAllThatTheHyperparametersDo) {
+  for (const AttentionKind& kind : attention_kinds()) {
+    const auto& [row, preset] = GetParam();
+    const auto file = GgufFile::open(make("Q4_0", kind.name));
+    GgufWriter again;
+    again.set("general.architecture", row->name);
+    row->write(MetadataWriter(again, row->name), row->read(Metadata(*file)));
+    const auto bytes = again.bytes();
+    const auto rewritten = GgufFile::parse(bytes, "again");
+    size_t own = 0;
+    for (const auto& [key, value] : file->metadata()) {
+      if (!key.starts_with(std::string(row->name) + ".")) continue;
+      ++own;
+      const GgufValue* other = rewritten->find(key);
+      ASSERT_NE(other, nullptr) << key;
+      ASSERT_EQ(other->kind, value.kind) << key;
+      if (value.kind == GgufKind::kArray) continue;
+      if (value.kind == GgufKind::kString) {
+        EXPECT_EQ(rewritten->string(key), file->string(key)) << key;
+      } else {
+        EXPECT_EQ(rewritten->number(key), file->number(key)) << key;
+      }
+    }
+    EXPECT_EQ(rewritten->metadata().size(), own + 1) << kind.name;
+  }
+}
+
+// ---- A Hugging Face folder by the rows of the plan, and back. Written the other way round than conversion reads it.
+
+// Rows of heads, neighbours of RoPE become halves of the head.
+std::string halves_apart(const std::string& data, uint64_t rows, uint64_t head_rows) {
+  const size_t row_bytes = data.size() / rows;
+  std::string out(data.size(), '\0');
+  for (uint64_t row = 0; row < rows; ++row) {
+    const uint64_t within = row % head_rows,
+                   to = row - within + (within % 2 == 0 ? within / 2 : head_rows / 2 + within / 2);
+    out.replace(to * row_bytes, row_bytes, data, row * row_bytes, row_bytes);
+  }
+  return out;
+}
+
+HfTensors hugging_face_tensors(const GgufFile& file, const ArchitectureRow& row, const Hyperparameters& hp) {
+  HfTensors all;
+  for (const PlannedTensor& planned : tensors_of(row.tensors, hp)) {
+    if (!planned.wanted || planned.row->form == There::kNowhere) continue;
+    const GgufTensor& tensor = file.tensor(planned.here);
+    HfTensor out{std::string(tensor.type->name), {}, {reinterpret_cast<const char*>(tensor.data), tensor.bytes}};
+    for (int i = tensor.dims - 1; i >= 0; --i) out.shape.push_back(tensor.shape[static_cast<size_t>(i)]);
+    const size_t mark = planned.there.find("<>");
+    switch (planned.row->form) {
+      case There::kHalves:
+        out.data = halves_apart(out.data, out.shape[0], static_cast<uint64_t>(hp.head_dim));
+        break;
+      case There::kKernel:
+        out.shape.insert(out.shape.begin() + 1, 1);
+        break;
+      case There::kStacked:
+        for (size_t i = 0, bytes = out.data.size() / out.shape[0]; i < out.shape[0]; ++i) {
+          const std::string name = planned.there.substr(0, mark) + std::to_string(i) + planned.there.substr(mark + 2);
+          all[name] = {out.dtype, {out.shape[1], out.shape[2]}, out.data.substr(i * bytes, bytes)};
+        }
+        continue;
+      default:
+        break;
+    }
+    EXPECT_TRUE(all.emplace(planned.there, out).second) << planned.there << " stands twice in the plan";
+  }
+  return all;
+}
+
+TEST_P(Architectures, AHuggingFaceFolderBecomesTheSameModel) {
+  const auto& [row, preset] = GetParam();
+  for (const char* mix : {"BF16", "F16", "F32"}) {
+    SCOPED_TRACE(mix);
+    const auto file = GgufFile::open(make(mix));
+    const fs::path folder = home_.path() / "folder";
+    fs::create_directories(folder);
+    const JsonFile config = JsonFile::parse(preset->config, "config");
+    write_json(folder / "config.json", config.root());
+    write_safetensors(folder / "model.safetensors", hugging_face_tensors(*file, *row, row->read(Metadata(*file))));
+    write_tokenizer(folder, *file);
+    QuantizeOptions options;
+    options.mix = mix;
+    quantize(folder.string(), path("converted.gguf"), options);
+    const auto converted = GgufFile::open(path("converted.gguf"));
+    EXPECT_EQ(converted->tensors().size(), file->tensors().size());
+    for (const GgufTensor& tensor : file->tensors()) {
+      const GgufTensor& other = converted->tensor(tensor.name);
+      EXPECT_EQ(tensor.shape, other.shape) << tensor.name;
+      ASSERT_EQ(tensor.type, other.type) << tensor.name;
+      EXPECT_EQ(std::memcmp(tensor.data, other.data, tensor.bytes), 0) << tensor.name;
+    }
+    for (const auto& [key, value] : file->metadata()) EXPECT_NE(converted->find(key), nullptr) << key;
+    const auto tokens = some_tokens(20);
+    EXPECT_EQ(all_logits(Model::load(path()), tokens), all_logits(Model::load(path("converted.gguf")), tokens));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Architectures, testing::ValuesIn(small_presets()), [](const auto& one) {
+  std::string name;
+  for (const char c : one.param.preset->name) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return name;
+});
+
+}  // namespace
+}  // namespace fieldprint
