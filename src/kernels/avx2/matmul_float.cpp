@@ -70,8 +70,8 @@ void matmul(const Matmul& args) {
 
 }  // namespace
 
-void matmul_f32(const Matmul& args) { args.k % 16 == 0 ? matmul<F32>(args) : scalar::matmul_f32(args); }
-void matmul_f16(const Matmul& args) { args.k % 16 == 0 ? matmul<F16>(args) : scalar::matmul_f16(args); }
-void matmul_bf16(const Matmul& args) { args.k % 16 == 0 ? matmul<BF16>(args) : scalar::matmul_bf16(args); }
+#define MATMUL_FLOAT(name, stem) \
+  void matmul_##stem(const Matmul& args) { args.k % 16 == 0 ? matmul<name>(args) : scalar::matmul_##stem(args); }
+#include "kernels/matmul_types.def"
 
 }  // namespace fieldprint::avx2

@@ -12,6 +12,7 @@
 
 #include "kernels/lanes/few_tokens.h"
 #include "kernels/lanes/many_tokens.h"
+#include "kernels/scalar/scalar.h"
 
 namespace fieldprint {
 namespace {
@@ -26,3 +27,7 @@ void matmul_lanes(const Matmul& args, MatmulKernel plain) {
 
 }  // namespace
 }  // namespace fieldprint
+
+// Defines the kernel of a row of matmul_types.def in the namespace of an ISA, whose vector is Vec.
+#define MATMUL_LANES(name, stem) \
+  void matmul_##stem(const Matmul& args) { matmul_lanes<Format##name<Vec>, Vec>(args, scalar::matmul_##stem); }

@@ -8,15 +8,18 @@
 namespace fieldprint::scalar {
 namespace {
 
-float load(const float* w) { return *w; }
-struct Half {
+struct F32 {
+  float value;
+};
+struct F16 {
   uint16_t bits;
 };
-struct BrainHalf {
+struct BF16 {
   uint16_t bits;
 };
-float load(const Half* w) { return half_to_float(w->bits); }
-float load(const BrainHalf* w) { return bfloat16_to_float(w->bits); }
+float load(const F32* w) { return w->value; }
+float load(const F16* w) { return half_to_float(w->bits); }
+float load(const BF16* w) { return bfloat16_to_float(w->bits); }
 
 template <class Weight>
 void matmul(const Matmul& args) {
@@ -36,8 +39,8 @@ void matmul(const Matmul& args) {
 
 }  // namespace
 
-void matmul_f32(const Matmul& args) { matmul<float>(args); }
-void matmul_f16(const Matmul& args) { matmul<Half>(args); }
-void matmul_bf16(const Matmul& args) { matmul<BrainHalf>(args); }
+#define MATMUL_FLOAT(name, stem) \
+  void matmul_##stem(const Matmul& args) { matmul<name>(args); }
+#include "kernels/matmul_types.def"
 
 }  // namespace fieldprint::scalar

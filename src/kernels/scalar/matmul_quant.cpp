@@ -263,27 +263,9 @@ void matmul(const Matmul& args) {
 
 }  // namespace
 
-void matmul_q8_0(const Matmul& args) { matmul<BlockQ8_0>(args); }
-void matmul_q4_0(const Matmul& args) { matmul<BlockQ4_0>(args); }
-void matmul_q4_1(const Matmul& args) { matmul<BlockQ4_1>(args); }
-void matmul_q5_0(const Matmul& args) { matmul<BlockQ5_0>(args); }
-void matmul_q5_1(const Matmul& args) { matmul<BlockQ5_1>(args); }
-void matmul_q2_k(const Matmul& args) { matmul<BlockQ2_K>(args); }
-void matmul_q3_k(const Matmul& args) { matmul<BlockQ3_K>(args); }
-void matmul_q4_k(const Matmul& args) { matmul<BlockQ4_K>(args); }
-void matmul_q5_k(const Matmul& args) { matmul<BlockQ5_K>(args); }
-void matmul_q6_k(const Matmul& args) { matmul<BlockQ6_K>(args); }
-void matmul_iq4_xs(const Matmul& args) { matmul<BlockIQ4_XS>(args); }
-void matmul_iq4_nl(const Matmul& args) { matmul<BlockIQ4_NL>(args); }
-void matmul_mxfp4(const Matmul& args) { matmul<BlockMXFP4>(args); }
-void matmul_iq1_s(const Matmul& args) { matmul<BlockIQ1_S>(args); }
-void matmul_iq1_m(const Matmul& args) { matmul<BlockIQ1_M>(args); }
-void matmul_iq2_xxs(const Matmul& args) { matmul<BlockIQ2_XXS>(args); }
-void matmul_iq2_xs(const Matmul& args) { matmul<BlockIQ2_XS>(args); }
-void matmul_iq2_s(const Matmul& args) { matmul<BlockIQ2_S>(args); }
-void matmul_iq3_xxs(const Matmul& args) { matmul<BlockIQ3_XXS>(args); }
-void matmul_iq3_s(const Matmul& args) { matmul<BlockIQ3_S>(args); }
-void matmul_tq1_0(const Matmul& args) { matmul<BlockTQ1_0>(args); }
-void matmul_tq2_0(const Matmul& args) { matmul<BlockTQ2_0>(args); }
+#define MATMUL_FLOAT(name, stem)
+#define MATMUL_TYPE(name, stem) \
+  void matmul_##stem(const Matmul& args) { matmul<Block##name>(args); }
+#include "kernels/matmul_types.def"
 
 }  // namespace fieldprint::scalar
