@@ -11,6 +11,7 @@
 #include "line_editor.h"
 #include "options.h"
 #include "output.h"
+#include "sampling_flags.h"
 #include "settings.h"
 #include "signals.h"
 #include "suggest.h"
@@ -278,24 +279,7 @@ void Chat::help(const std::string&) {
 
 void Chat::set(const std::string& argument) {
   if (argument.empty()) {
-    const auto& s = options_.sampling;
-    const auto row = [&](const char* name, const std::string& value) { tell(fmt::format("  {:<20}{}", name, value)); };
-    row("max-tokens", std::to_string(s.max_tokens));
-    row("temp", fmt::format("{}", s.temperature));
-    row("top-k", std::to_string(s.top_k));
-    row("top-p", fmt::format("{}", s.top_p));
-    row("min-p", fmt::format("{}", s.min_p));
-    row("repetition-penalty", fmt::format("{}", s.repetition_penalty));
-    row("penalty-window", std::to_string(s.penalty_window));
-    row("presence-penalty", fmt::format("{}", s.presence_penalty));
-    row("frequency-penalty", fmt::format("{}", s.frequency_penalty));
-    std::string list;
-    for (const auto& [token, bias] : s.logit_bias) list += fmt::format("{}={} ", token, bias);
-    row("logit-bias", list);
-    row("seed", std::to_string(s.seed));
-    list.clear();
-    for (const auto& stop : s.stop) list += json_string(stop) + " ";
-    row("stop", list);
+    for (const auto& [name, value] : sampling_values(options_.sampling)) tell(fmt::format("  {:<22}{}", name, value));
     return;
   }
   size_t end = argument.find_first_of(" =");

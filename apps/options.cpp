@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <random>
 
 #include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
@@ -17,7 +16,6 @@ namespace {
 
 constexpr const char* kModelGroup = "Model";
 constexpr const char* kEngineGroup = "Engine";
-constexpr const char* kSamplingGroup = "Sampling";
 constexpr const char* kOutputGroup = "Output";
 
 Error wrong_value(std::string_view what, std::string_view wanted, std::string_view text) {
@@ -30,31 +28,13 @@ std::string shown(const CLI::Option* option) {
 
 std::string shown_name(const std::string& names) {  // of "-n,--max-tokens": "--max-tokens"
   const size_t dashes = names.find("--");
-  return dashes == std::string::npos ? names : names.substr(dashes);
+  return dashes == std::string::npos ? names : names.substr(dashes, names.find(',', dashes) - dashes);
 }
 
 std::string between(const std::string& noun, double least, double most) {
   const double far = std::numeric_limits<float>::max();
   if (most < far) return fmt::format("{} from {} to {}", noun, least, most);
   return least > -far ? fmt::format("{} of at least {}", noun, least) : noun;
-}
-
-// --stop '\n' is typed more easily than a real newline in quotes.
-std::string unescaped(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size()) {
-      const char next = text[++i];
-      if (next == 'n') out += '\n';
-      else if (next == 't') out += '\t';
-      else if (next == 'r') out += '\r';
-      else if (next == '\\') out += '\\';
-      else out += {'\\', next};
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -213,60 +193,6 @@ void add_executor(CLI::App& app, SessionOptions& options) {
       ->group(kEngineGroup);
 }
 
-void add_sampling(CLI::App& app, SamplingOptions& options) {
-  constexpr float kMost = std::numeric_limits<float>::max();
-  const auto in_group = [](CLI::Option* option) { option->group(kSamplingGroup); };
-  in_group(add_value(app, "-n,--max-tokens", "N", "The answer's length at most; -1 = to the end of the context",
-                     [&options](const std::string& value) {
-                       if (value == "-1") options.max_tokens = -1;
-                       else
-                         options.max_tokens =
-                             static_cast<int>(parse_integer(value, 1, std::numeric_limits<int>::max(), "--max-tokens"));
-                     })
-               ->default_str(std::to_string(options.max_tokens)));
-  in_group(add_number(app, "--temp", options.temperature, 0, kMost, "Temperature; 0 = always the likeliest token"));
-  in_group(add_integer(app, "--top-k", options.top_k, 0, "Choose among the K likeliest; 0 = off"));
-  in_group(add_number(app, "--top-p", options.top_p, 0, 1, "Choose among the likeliest that sum to P; 1 = off"));
-  in_group(
-      add_number(app, "--min-p", options.min_p, 0, 1, "Drop what is less likely than P times the likeliest; 0 = off"));
-  in_group(add_number(app, "--repetition-penalty", options.repetition_penalty, 0.01f, 100,
-                      "Divide the logits of recent tokens; 1 = off"));
-  in_group(add_integer(app, "--penalty-window", options.penalty_window, -1,
-                       "Tokens that the penalties look back at; -1 = all"));
-  in_group(add_number(app, "--presence-penalty", options.presence_penalty, -100, 100,
-                      "Taken off the logit of a token already there"));
-  in_group(add_number(app, "--frequency-penalty", options.frequency_penalty, -100, 100,
-                      "Taken off once for each time it is there"));
-  in_group(add_list(
-      app, "--logit-bias", "TOKEN=BIAS", "Add BIAS to the logit of token id TOKEN (repeatable)",
-      [&options] { options.logit_bias.clear(); },
-      [&options](const std::string& value) {
-        const size_t equals = value.find('=');
-        if (equals == std::string::npos) throw wrong_value("--logit-bias", "TOKEN=BIAS, as in 42=-1.5", value);
-        const std::string_view token = std::string_view(value).substr(0, equals);
-        const std::string_view added = std::string_view(value).substr(equals + 1);
-        options.logit_bias.emplace_back(
-            static_cast<int32_t>(parse_integer(token, 0, std::numeric_limits<int32_t>::max(), "--logit-bias")),
-            parse_number(added, -kMost, kMost, "--logit-bias"));
-      }));
-  in_group(add_value(app, "--seed", "N", "The same seed gives the same text; `random` picks one and tells it",
-                     [&options](const std::string& value) {
-                       if (value == "random") options.seed = std::random_device{}();
-                       else
-                         options.seed = static_cast<uint64_t>(
-                             parse_integer(value, 0, std::numeric_limits<int64_t>::max(), "--seed"));
-                     })
-               ->default_str(std::to_string(options.seed)));
-  in_group(add_list(
-      app, "--stop", "TEXT", "End the answer before TEXT; \\n and \\t are understood (repeatable)",
-      [&options] { options.stop.clear(); },
-      [&options](const std::string& value) {
-        if (value.empty()) throw Error(ErrorKind::kUsage, "--stop wants some text");
-        options.stop.push_back(unescaped(value));
-      }));
-  in_group(add_flag(app, "--special", options.special, "Show control tokens in the answer too"));
-}
-
 void add_quiet(CLI::App& app, bool& quiet) {
   add_flag(app, "-q,--quiet", quiet, "No run line, no progress on stderr")->group(kOutputGroup);
 }
@@ -277,13 +203,6 @@ std::string model_path(const std::string& name) {
 
 std::shared_ptr<const Model> load_model(const ModelOptions& options) {
   return Model::load(model_path(options.model), options.load);
-}
-
-void check_sampling(const SamplingOptions& options, const Tokenizer& tokenizer) {
-  for (const auto& [token, bias] : options.logit_bias)
-    if (token >= tokenizer.size())
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("--logit-bias names token {}, but the model's last is {}", token, tokenizer.size() - 1));
 }
 
 }  // namespace fieldprint::cli

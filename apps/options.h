@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "fieldprint/model.h"
-#include "fieldprint/sampling.h"
 #include "fieldprint/session.h"
 
 namespace fieldprint::cli {
@@ -52,13 +51,9 @@ void add_threads(CLI::App& app, LoadOptions& options);      // --threads, --isa
 void add_executor(CLI::App& app, SessionOptions& options);  // --executor, --chunk, --page-size, --kv-type
 void add_context(CLI::App& app, SessionOptions& options);   // --context
 void add_experts(CLI::App& app, LoadOptions& options);      // --experts, --attention-kind
-void add_sampling(CLI::App& app, SamplingOptions& options);
 void add_quiet(CLI::App& app, bool& quiet);
 
 std::shared_ptr<const Model> load_model(const ModelOptions& options);
 std::string model_path(const std::string& name);  // "" = the default model
-
-// Throws Error where a logit bias names a token that the model does not have.
-void check_sampling(const SamplingOptions& options, const Tokenizer& tokenizer);
 
 }  // namespace fieldprint::cli

@@ -168,6 +168,8 @@ std::string_view finish_name(FinishReason reason) {
       return "context";
     case FinishReason::kCancelled:
       return "cancelled";
+    case FinishReason::kNoneAllowed:
+      return "none_allowed";
   }
   return "unknown";
 }

@@ -13,6 +13,7 @@
 #include "options.h"
 #include "output.h"
 #include "profile.h"
+#include "sampling_flags.h"
 #include "signals.h"
 
 namespace fieldprint::cli {

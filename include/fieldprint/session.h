@@ -48,8 +48,14 @@ struct RunStats {
   std::string logits_hash;    // first 16 hex digits of the SHA-256 of the last logits
 };
 
-// Why an answer ended: the model ended it, a stop string, max_tokens, the context is full, `cancel`.
-enum class FinishReason { kEndToken, kStop, kLength, kContext, kCancelled };
+enum class FinishReason {
+  kEndToken,     // the model ended it
+  kStop,         // a stop string
+  kLength,       // SamplingOptions::max_tokens
+  kContext,      // it is full
+  kCancelled,    // by `cancel`
+  kNoneAllowed,  // mask and logit bias allow no token
+};
 
 struct Generation {
   std::string text;             // whole UTF-8, without the stop string

@@ -7,18 +7,33 @@ namespace fieldprint {
 Answer::Answer(const Model& model, const SamplingOptions& sampling, OnText on_text)
     : max_tokens_(sampling.max_tokens),
       tokenizer_(model.tokenizer()),
-      sampler_(sampling, model.info().vocabulary),
+      sampler_(sampling, {tokenizer_.size(), &tokenizer_}),
+      mask_(sampling.mask ? sampling.mask() : nullptr),
+      allowed_(mask_ ? tokenizer_.size() : 0),
       decoder_(tokenizer_, sampling.special),
       stops_(sampling.stop),
       on_text_(std::move(on_text)) {}
 
-bool Answer::wants_token() {
-  if (max_tokens_ < 0 || static_cast<int>(generation.tokens.size()) < max_tokens_) return true;
+bool Answer::at_length() {
+  if (max_tokens_ < 0 || static_cast<int>(generation.tokens.size()) < max_tokens_) return false;
   generation.reason = FinishReason::kLength;
-  return false;
+  return true;
+}
+
+bool Answer::wants_token() {
+  if (at_length()) return false;
+  if (mask_) {
+    allowed_.clear();
+    mask_->allow(generation.tokens, allowed_);
+  }
+  return true;
 }
 
 bool Answer::push(TokenId token, bool room) {
+  if (token == kNoToken) {
+    generation.reason = FinishReason::kNoneAllowed;
+    return false;
+  }
   generation.tokens.push_back(token);
   if (tokenizer_.ends_generation(token)) {
     generation.reason = FinishReason::kEndToken;
@@ -29,7 +44,7 @@ bool Answer::push(TokenId token, bool room) {
     generation.reason = FinishReason::kStop;
     return false;
   }
-  if (!wants_token()) return false;  // nobody wants the logits after the last one
+  if (at_length()) return false;  // nobody wants the logits after the last one
   if (!room) generation.reason = FinishReason::kContext;
   return room;
 }

@@ -17,10 +17,11 @@ class Answer {
   // Throws Error kUsage as Sampler does. `model` outlives the answer.
   Answer(const Model& model, const SamplingOptions& sampling, OnText on_text);
 
-  // Whether another token may be sampled; else the reason is kLength.
+  // Before each token: whether another may be sampled, else the reason is kLength. Asks the mask.
   bool wants_token();
+  // kNoToken where nothing is allowed.
   TokenId sample(std::span<const float> logits, std::span<const TokenId> history) {
-    return sampler_.sample(logits, history);
+    return sampler_.sample(logits, history, mask_ ? &allowed_ : nullptr);
   }
   // Takes the sampled token; true where it is to be fed. `room`: whether the context has a place for it.
   bool push(TokenId token, bool room);
@@ -31,11 +32,14 @@ class Answer {
   Generation generation;
 
  private:
+  bool at_length();
   void emit(std::string_view text);
 
   int max_tokens_;
   const Tokenizer& tokenizer_;
   Sampler sampler_;
+  std::unique_ptr<TokenMask> mask_;
+  TokenSet allowed_;
   StreamDecoder decoder_;
   StopStrings stops_;
   OnText on_text_;

@@ -1,35 +1,31 @@
-// Chooses the next token. Same options, logits and history give the same token on every machine.
+// Chooses the next token: the stages of src/engine/sampling/ one after the other. Same options, logits and history give
+// the same token on every machine.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
-#include "base/rng.h"
-#include "fieldprint/sampling.h"
-#include "fieldprint/tokenizer.h"
+#include "engine/sampling/stage.h"
 
 namespace fieldprint {
 
 class Sampler {
  public:
-  // Throws Error kUsage for options out of range, or a bias on a token outside [0, vocabulary).
-  Sampler(const SamplingOptions& options, int vocabulary);
+  // Throws Error kUsage for options out of range, a bias on a token outside [0, vocabulary), a wrong list of samplers.
+  Sampler(const SamplingOptions& options, const SamplerModel& model);
 
-  // `history`: all tokens so far, prompt included; the penalties look at its end.
-  TokenId sample(std::span<const float> logits, std::span<const TokenId> history);
+  // `logits` [vocabulary or more: what is above is never chosen]. `history`: all tokens so far, prompt included.
+  // kNoToken where bias, mask and penalties have banned every token.
+  TokenId sample(std::span<const float> logits, std::span<const TokenId> history, const TokenSet* allowed = nullptr);
 
  private:
-  struct Candidate {
-    float logit;
-    TokenId token;
-  };
-
-  SamplingOptions options_;
-  Rng rng_;
-  std::vector<float> logits_;
-  std::vector<int> counts_;  // per token, how often the window has it; zero between calls
-  std::vector<Candidate> candidates_;
-  std::vector<double> weights_;
+  std::unique_ptr<const SamplingOptions> options_;
+  int vocabulary_;
+  bool greedy_ = false;
+  std::vector<std::unique_ptr<SamplerStage>> stages_;  // those that are on, in order
+  SamplerState state_;
+  Candidates candidates_;
 };
 
 }  // namespace fieldprint

@@ -57,7 +57,7 @@ Combination combination(int number) {
 
 std::string stream_hash(Combination c) {
   const auto vocabulary = c.logits.size();
-  Sampler sampler(c.options, static_cast<int>(vocabulary));
+  Sampler sampler(c.options, {static_cast<int>(vocabulary)});
   std::vector<float> logits(vocabulary);
   std::vector<TokenId> stream;
   for (size_t step = 0; step < kStreamTokens; ++step) {

@@ -13,7 +13,7 @@ namespace {
 const std::vector<float> kLogits = {1.0f, 3.0f, 2.0f, -1.0f, 2.5f};
 
 std::map<TokenId, int> draw(const SamplingOptions& options, int times = 20000, std::vector<float> logits = kLogits) {
-  Sampler sampler(options, static_cast<int>(logits.size()));
+  Sampler sampler(options, {static_cast<int>(logits.size())});
   std::map<TokenId, int> counts;
   for (int i = 0; i < times; ++i) ++counts[sampler.sample(logits, {})];
   return counts;
@@ -31,8 +31,8 @@ SamplingOptions plain() {
 TEST(Sampler, GreedyTakesTheFirstOfTheBest) {
   SamplingOptions options;
   options.temperature = 0;
-  EXPECT_EQ(Sampler(options, 5).sample(kLogits, {}), 1);
-  EXPECT_EQ(Sampler(options, 3).sample(std::vector<float>{2, 2, 1}, {}), 0);
+  EXPECT_EQ(Sampler(options, {5}).sample(kLogits, {}), 1);
+  EXPECT_EQ(Sampler(options, {3}).sample(std::vector<float>{2, 2, 1}, {}), 0);
 }
 
 TEST(Sampler, FrequenciesFollowTheSoftmax) {
@@ -72,7 +72,7 @@ TEST(Sampler, PenaltiesLookAtTheWindowOnly) {
   options.temperature = 0;
   options.repetition_penalty = 2;
   options.penalty_window = 2;
-  Sampler sampler(options, 5);
+  Sampler sampler(options, {5});
   EXPECT_EQ(sampler.sample(kLogits, std::vector<TokenId>{1, 0, 0}), 1) << "1 is outside the window";
   EXPECT_EQ(sampler.sample(kLogits, std::vector<TokenId>{0, 0, 1}), 4);
   EXPECT_EQ(sampler.sample(std::vector<float>{-1, -1.5f}, std::vector<TokenId>{0}), 1)
@@ -82,29 +82,29 @@ TEST(Sampler, PenaltiesLookAtTheWindowOnly) {
   options.temperature = 0;
   options.frequency_penalty = 0.3f;
   options.penalty_window = -1;
-  EXPECT_EQ(Sampler(options, 5).sample(kLogits, std::vector<TokenId>{1, 3, 3, 3}), 1);
-  EXPECT_EQ(Sampler(options, 5).sample(kLogits, std::vector<TokenId>{1, 1}), 4);
+  EXPECT_EQ(Sampler(options, {5}).sample(kLogits, std::vector<TokenId>{1, 3, 3, 3}), 1);
+  EXPECT_EQ(Sampler(options, {5}).sample(kLogits, std::vector<TokenId>{1, 1}), 4);
   options.frequency_penalty = 0;
   options.presence_penalty = 0.4f;
-  EXPECT_EQ(Sampler(options, 5).sample(kLogits, std::vector<TokenId>{1, 1}), 1);
+  EXPECT_EQ(Sampler(options, {5}).sample(kLogits, std::vector<TokenId>{1, 1}), 1);
   options.presence_penalty = 0.6f;
-  EXPECT_EQ(Sampler(options, 5).sample(kLogits, std::vector<TokenId>{1, 1}), 4);
+  EXPECT_EQ(Sampler(options, {5}).sample(kLogits, std::vector<TokenId>{1, 1}), 4);
 }
 
 TEST(Sampler, BiasIsAddedToTheLogit) {
   auto options = plain();
   options.temperature = 0;
   options.logit_bias = {{3, 10.0f}};
-  EXPECT_EQ(Sampler(options, 5).sample(kLogits, {}), 3);
+  EXPECT_EQ(Sampler(options, {5}).sample(kLogits, {}), 3);
   options.logit_bias = {{1, -INFINITY}};
-  EXPECT_EQ(Sampler(options, 5).sample(kLogits, {}), 4);
+  EXPECT_EQ(Sampler(options, {5}).sample(kLogits, {}), 4);
 }
 
 TEST(Sampler, TheSeedDecides) {
   auto options = plain();
   const auto sequence = [&](uint64_t seed) {
     options.seed = seed;
-    Sampler sampler(options, 5);
+    Sampler sampler(options, {5});
     std::vector<TokenId> out;
     for (int i = 0; i < 50; ++i) out.push_back(sampler.sample(kLogits, {}));
     return out;
@@ -129,7 +129,7 @@ TEST(Sampler, RefusesSenselessOptions) {
         with([](auto& o) {
           o.logit_bias = {{0, NAN}};
         })}) {
-    EXPECT_THROW(Sampler(options, 5), Error);
+    EXPECT_THROW(Sampler(options, {5}), Error);
   }
 }
 

@@ -165,8 +165,12 @@ void Scheduler::State::sample() {
     if (stream->decodes() && !stream->has_next) ready.push_back(stream);
   }
   std::erase_if(ready, [this](const auto& stream) {
-    if (stream->answer.wants_token()) return false;
-    finish(stream, nullptr);
+    try {
+      if (stream->answer.wants_token()) return false;
+      finish(stream, nullptr);
+    } catch (...) {  // from the mask
+      finish(stream, std::current_exception());
+    }
     return true;
   });
   if (ready.empty()) return;

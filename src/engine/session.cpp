@@ -374,8 +374,10 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
       const OpScope<Stepper> scope(s.stepper->profiler(), *s.stepper, "sample");
       token = answer.sample(s.sequence.logits, s.sequence.tokens);
     }
-    if (s.influence) influences.emplace_back(influence().begin(), influence().end());
-    if (!answer.push(token, static_cast<int>(s.sequence.tokens.size()) < context())) break;
+    const bool feed = answer.push(token, static_cast<int>(s.sequence.tokens.size()) < context());
+    if (s.influence && influences.size() < answer.generation.tokens.size())
+      influences.emplace_back(influence().begin(), influence().end());
+    if (!feed) break;
     s.stepper->step(s.sequence, {&token, 1}, LogitRows::kLast);
     ++stats.decode_tokens;
   }
