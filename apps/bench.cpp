@@ -148,7 +148,7 @@ int Bench::operator()() const {
   const SignalGuard guard;
   const std::vector<BenchTask> planned = tasks();
   const std::string file = path();
-  const auto loaded = Model::load(file, model.load);
+  const auto loaded = load_model(file, model.load);
   SessionOptions session = model.session;
   session.profile = profile.create();
   const Ceilings ceilings = measure_ceilings(*loaded);

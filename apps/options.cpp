@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <charconv>
@@ -8,6 +9,7 @@
 
 #include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
+#include "output.h"
 #include "suggest.h"
 
 namespace fieldprint::cli {
@@ -201,8 +203,21 @@ std::string model_path(const std::string& name) {
   return resolve_model(name.empty() ? std::string(kDefaultModel) : name);
 }
 
+std::shared_ptr<const Model> load_model(const std::string& path, const LoadOptions& options) {
+  auto model = Model::load(path, options);
+  cpu_set_t cores;
+  const int wanted = options.threads > 0                                 ? options.threads
+                     : ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores)
+                                                                         : 1;
+  if (model->threads() < wanted) {
+    note(fmt::format("only {} of {} threads could be started (a limit of processes or memory); the answer is the same",
+                     model->threads(), wanted));
+  }
+  return model;
+}
+
 std::shared_ptr<const Model> load_model(const ModelOptions& options) {
-  return Model::load(model_path(options.model), options.load);
+  return load_model(model_path(options.model), options.load);
 }
 
 }  // namespace fieldprint::cli

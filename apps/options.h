@@ -53,6 +53,8 @@ void add_context(CLI::App& app, SessionOptions& options);   // --context
 void add_experts(CLI::App& app, LoadOptions& options);      // --experts, --attention-kind
 void add_quiet(CLI::App& app, bool& quiet);
 
+// Notes where fewer threads run than were wanted.
+std::shared_ptr<const Model> load_model(const std::string& path, const LoadOptions& options);
 std::shared_ptr<const Model> load_model(const ModelOptions& options);
 std::string model_path(const std::string& name);  // "" = the default model
 

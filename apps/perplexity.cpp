@@ -67,7 +67,7 @@ int Perplexity::operator()() const {
   ProgressBar bar(ProgressBar::Unit::kCount, quiet);
   int told = 0;
   const auto result =
-      perplexity(Model::load(path, model.load), text, options, [&](const PerplexityResult& so_far, int total) {
+      perplexity(load_model(path, model.load), text, options, [&](const PerplexityResult& so_far, int total) {
         std::string running = fmt::format("perplexity {:.4f} +- {:.4f}", so_far.perplexity, so_far.error);
         if (so_far.divergence) running += fmt::format(", divergence {:.5f}", so_far.divergence->mean);
         if (!bar.update("perplexity", static_cast<uint64_t>(so_far.chunks), static_cast<uint64_t>(total), running))

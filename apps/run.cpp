@@ -102,7 +102,7 @@ int Run::operator()() const {
   const std::string path = model_path(model.model);  // before a prompt is waited for
   const SignalGuard guard;
   const std::string question = full_prompt();
-  const auto loaded = Model::load(path, model.load);
+  const auto loaded = load_model(path, model.load);
   check_sampling(sampling, loaded->tokenizer());
 
   std::optional<PromptMaker> maker;

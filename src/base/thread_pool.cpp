@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <exception>
 
 namespace fieldprint {
 namespace {
@@ -51,7 +52,15 @@ ThreadPool::ThreadPool(int threads)
       shares_(std::min({threads, cores_, kMaxShares})),
       inside_(std::make_unique<Line[]>(static_cast<size_t>(threads))) {
   assert(threads >= 1);
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  workers_.reserve(static_cast<size_t>(threads));
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  } catch (const std::exception&) {  // a limit of processes or of memory: those that run do the work
+    threads_ = static_cast<int>(workers_.size()) + 1;
+    shares_ = std::min(threads_, shares_);
+  }
+  gate_.store(2);  // from here on the workers look at the members
+  gate_.notify_all();
 }
 
 ThreadPool::~ThreadPool() {
@@ -137,6 +146,7 @@ void ThreadPool::leave(int thread) {
 }
 
 void ThreadPool::work(int thread) {
+  gate_.wait(0);
   const bool crowded = threads_ > cores_;  // then no more spin than there are cores beside the caller's
   uint32_t seen = 0;
   for (;;) {

@@ -15,7 +15,8 @@ namespace fieldprint {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);  // >= 1, the caller included
+  // `threads` >= 1, the caller included. Where the system refuses to start so many, the pool has fewer: see threads().
+  explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -68,14 +69,16 @@ class ThreadPool {
   };
   static constexpr int kMaxShares = 64;  // more threads than shares go together
 
-  const int threads_, cores_, shares_;
+  int threads_;
+  const int cores_;
+  int shares_;
   std::vector<std::thread> workers_;
   std::unique_ptr<Line[]> inside_;  // [threads_]
   // The job, its shares too: written while the gate is shut and nobody is inside, read by those who have entered.
   Function function_ = nullptr;
   void* context_ = nullptr;
   Share share_[kMaxShares];
-  // Counts openings and shuttings, so odd while it is open; what sleeping workers wait on.
+  // Counts openings and shuttings, so odd while it is open; what sleeping workers wait on. 0 until all are started.
   alignas(64) std::atomic<uint32_t> gate_{0};
   alignas(64) std::atomic<int> sleeping_{0}, spinning_{0};
   std::atomic<bool> stop_{false};

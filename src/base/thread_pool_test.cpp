@@ -1,7 +1,10 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <numeric>
 
 namespace fieldprint {
@@ -19,6 +22,35 @@ TEST(ThreadPool, EveryIndexOnceForAnyTeam) {
       for (const auto& hit : hits) ASSERT_EQ(hit.load(), 1);
     }
   }
+}
+
+// Found in a container with a limit of processes: std::thread threw, and the program ended in "terminate called".
+TEST(ThreadPool, ThreadsThatCannotStartAreDoneWithout) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need the address space that this test takes away";
+#endif
+  int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  ASSERT_GT(pages, 0);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  const rlimit small{static_cast<rlim_t>(pages * ::sysconf(_SC_PAGESIZE)) + (100 << 20), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &small), 0);  // room for the stacks of some
+  constexpr int kAsked = 500;
+  {
+    ThreadPool pool(kAsked);
+    EXPECT_GE(pool.threads(), 1);
+    EXPECT_LT(pool.threads(), kAsked);
+    for (int round = 0; round < 100; ++round) {
+      std::atomic<int> sum{0};
+      pool.run(1000, [&](int64_t i, int thread) {
+        sum.fetch_add(static_cast<int>(i));
+        if (thread >= pool.threads()) sum.fetch_add(1);
+      });
+      ASSERT_EQ(sum.load(), 499500);
+    }
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
 }
 
 TEST(ThreadPool, ManyShortLoopsSeeEachOthersWrites) {

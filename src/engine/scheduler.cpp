@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <iterator>
+#include <system_error>
 #include <thread>
 
 #include "engine/answer.h"
@@ -335,7 +336,12 @@ Scheduler::Scheduler(std::shared_ptr<const Model> model, const SchedulerOptions&
   require(options.chunk_with_decode >= 1, "prefill tokens beside decode", options.chunk_with_decode);
   require(options.kept >= 0, "kept sequences", options.kept);
   state_ = std::make_unique<State>(loaded(std::move(model)), options);
-  state_->thread = std::thread([state = state_.get()] { state->run(); });
+  try {
+    state_->thread = std::thread([state = state_.get()] { state->run(); });
+  } catch (const std::system_error& error) {
+    throw Error(ErrorKind::kLimit, fmt::format("the scheduler's thread cannot start: {}", error.code().message()), {},
+                "raise the limit of processes, as in `ulimit -u` or a container's pids limit");
+  }
 }
 
 Scheduler::~Scheduler() {
