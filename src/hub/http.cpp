@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -20,6 +21,10 @@ namespace fieldprint {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kMostIgnoredBytes = 1 << 20;  // of an error's page
+constexpr uint64_t kSpaceCheckBytes = 64 << 20;  // between two looks at the disk where no size was announced
+constexpr uint64_t kSpaceMargin = 64 << 20;      // that such a file leaves free
 
 std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
@@ -56,23 +61,39 @@ struct Headers {
   std::string last_modified;
   std::string encoding;
   std::optional<uint64_t> length;
-  std::optional<uint64_t> range_begin, range_total;  // of Content-Range
+  std::optional<uint64_t> range_begin, range_end, range_total;  // of Content-Range; the end is the byte after the last
 
   // What If-Range may hold: a strong ETag, else a date.
-  std::string validator() const { return etag.rfind('"', 0) == 0 ? etag : last_modified; }
+  std::string validator() const { return is_strong(etag) ? etag : last_modified; }
+
+  // Whether this answer is of another version than the one that `tag`, an earlier validator(), stands for.
+  bool changed_since(const std::string& tag) const {
+    const std::string& now = is_strong(tag) ? etag : last_modified;
+    return !tag.empty() && !now.empty() && now != tag;
+  }
+
+  static bool is_strong(const std::string& etag) { return etag.rfind('"', 0) == 0; }
 };
 
-// "bytes 5-9/10" or "bytes */10"
+// "bytes 5-9/10", "bytes 5-9/*" or "bytes */10"; what makes no sense counts as not said.
 void parse_content_range(std::string_view value, Headers& headers) {
   if (value.substr(0, 6) != "bytes ") return;
   value.remove_prefix(6);
   const size_t slash = value.find('/');
   if (slash == std::string_view::npos) return;
   headers.range_total = number(value.substr(slash + 1));
-  headers.range_begin = number(value.substr(0, std::min(value.find('-'), slash)));
+  const std::string_view range = value.substr(0, slash);
+  const size_t dash = range.find('-');
+  if (dash == std::string_view::npos) return;
+  const auto begin = number(range.substr(0, dash)), last = number(range.substr(dash + 1));
+  if (!begin || !last || *last < *begin || *last == std::numeric_limits<uint64_t>::max()) return;
+  if (headers.range_total && *last >= *headers.range_total) return;
+  headers.range_begin = begin;
+  headers.range_end = *last + 1;
 }
 
-enum class Outcome { kDone, kAgain };
+// kNextPart: the answer was good and less than the rest, so that the next one is asked for at once.
+enum class Outcome { kDone, kAgain, kNextPart };
 
 class Transfer {
  public:
@@ -87,18 +108,22 @@ class Transfer {
     curl_.reset(ready == CURLE_OK ? curl_easy_init() : nullptr);
     if (!curl_) throw Error(ErrorKind::kIo, "libcurl does not start");
     std::ifstream tag(place.tag);
-    std::getline(tag, tag_);
+    std::string size;
+    if (std::getline(tag, tag_) && std::getline(tag, size)) total_ = number(size);
   }
 
   void run() {
     Clock::duration pause = policy_.backoff;
     for (int failures = 0;;) {
       const uint64_t before = output_.size();
-      if (attempt() == Outcome::kDone) break;
+      const Outcome outcome = attempt();
+      if (outcome == Outcome::kDone) break;
       if (output_.size() > before) {
+        received_ = true;
         failures = 0;
         pause = policy_.backoff;
       }
+      if (outcome == Outcome::kNextPart) continue;
       if (++failures >= policy_.attempts) {
         throw Error(ErrorKind::kIo, fmt::format("{} (tried {} times)", failure_, failures), download_.url,
                     output_.size() > 0 ? "the same command goes on from where it broke off" : "is there a network?");
@@ -114,10 +139,15 @@ class Transfer {
     output_.empty();
     remove_quietly(place_.tag);
     tag_.clear();
+    total_.reset();
   }
 
   bool resumed() const { return resumed_; }
-  uint64_t expected_bytes() const { return download_.bytes != 0 ? download_.bytes : linked_bytes_; }
+  // Of the whole file, by whoever knows best; 0 = nobody has said.
+  uint64_t expected_bytes() const {
+    if (download_.bytes != 0) return download_.bytes;
+    return linked_bytes_ != 0 ? linked_bytes_ : total_.value_or(0);
+  }
   const std::string& expected_sha256() const { return download_.sha256.empty() ? linked_sha256_ : download_.sha256; }
 
  private:
@@ -131,7 +161,8 @@ class Transfer {
     offset_ = offset;
     headers_ = {};
     hops_ = 0;
-    begun_ = false;
+    begun_ = ended_ = changed_ = false;
+    ignored_bytes_ = 0;
     server_pause_ = {};
     thrown_ = nullptr;
     CURL* curl = curl_.get();
@@ -179,11 +210,21 @@ class Transfer {
 
     const CURLcode code = curl_easy_perform(curl);
     if (thrown_) std::rethrow_exception(thrown_);
+    if (changed_) return begin_anew();
     curl_off_t wait_s = 0;
     curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait_s);
     server_pause_ = std::chrono::seconds(std::clamp<curl_off_t>(wait_s, 0, 60));
-    if (code != CURLE_OK) return judge_break(code);
+    if (code != CURLE_OK && !ended_) return judge_break(code);
     return judge_answer();
+  }
+
+  Outcome begin_anew() {
+    forget();
+    if (++changes_ > policy_.attempts) {
+      throw Error(ErrorKind::kIo, "the file on the server changes while it is fetched", download_.url,
+                  "try again later, or another mirror");
+    }
+    return again("the file on the server has changed");
   }
 
   Outcome again(std::string why) {
@@ -195,6 +236,11 @@ class Transfer {
     const std::string why = curl_easy_strerror(code);
     switch (code) {
       case CURLE_COULDNT_RESOLVE_HOST:
+        if (!received_) {  // a wrong name or no network at all: waiting would not mend it
+          throw Error(ErrorKind::kIo, "the server's name is not found: " + why, download_.url,
+                      "is there a network, and is the address right?");
+        }
+        return again("the connection failed: " + why);
       case CURLE_COULDNT_CONNECT:
       case CURLE_OPERATION_TIMEDOUT:
       case CURLE_PARTIAL_FILE:
@@ -221,18 +267,26 @@ class Transfer {
     switch (code) {
       case 200:
       case 206:
-        if (!begun_) begin_body();  // an empty file
-        if (download_.bytes != 0 && output_.size() < download_.bytes) return again("the file ended early");
-        if (!total_ && expected_bytes() == 0 && headers_.encoding != "chunked" && http1()) {
+        if (!begun_ && !begin_body()) return begin_anew();  // an empty file
+        if (output_.size() < expected_bytes()) {
+          const bool next = code == 206 && headers_.range_end == output_.size() && output_.size() > offset_;
+          return next ? Outcome::kNextPart : again("the file ended early");
+        }
+        if (code == 206 && expected_bytes() == 0) {  // "5-9/*": the next part, or 416, will tell
+          return output_.size() > offset_ ? Outcome::kNextPart : again("the file ended early");
+        }
+        if (expected_bytes() == 0 && headers_.encoding != "chunked" && http1()) {
           throw Error(ErrorKind::kIo,
                       "the server does not say how long the file is, so a break could not be told from its end",
                       download_.url);
         }
         return Outcome::kDone;
       case 416:  // nothing after our offset: either all is here, or it is another file
-        if (headers_.range_total == offset_ && offset_ > 0) return Outcome::kDone;
-        forget();
-        return again("the file on the server has changed");
+        if (headers_.range_total == offset_ && offset_ > 0 && !headers_.changed_since(tag_) &&
+            total_.value_or(offset_) == offset_) {
+          return Outcome::kDone;
+        }
+        return begin_anew();
       case 408:
       case 425:
       case 429:
@@ -261,41 +315,74 @@ class Transfer {
     return version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1;
   }
 
-  // Before the first byte of an answer that carries the file: is it the rest of ours, or all of it?
-  void begin_body() {
+  // Before the first byte of an answer that carries the file: is it the rest of ours, or all of it? False: it is
+  // neither, so all has to be fetched anew.
+  bool begin_body() {
     begun_ = true;
-    const bool continues = status() == 206 && offset_ > 0 && headers_.range_begin == offset_;
-    if (status() == 206 && !continues) {
-      forget();
+    const bool part = status() == 206;
+    if (part && offset_ == 0) {
       throw Error(ErrorKind::kIo, "the server answered with a part of the file that was not asked for", download_.url);
     }
-    total_ = continues ? headers_.range_total : headers_.length;
-    if (expected_bytes() != 0 && total_ && *total_ != expected_bytes()) {
-      throw Error(ErrorKind::kBadFile, fmt::format("the server's file has {} bytes, not {}", *total_, expected_bytes()),
-                  download_.url);
+    const auto stated = part ? headers_.range_total : headers_.length;
+    if (part &&
+        (headers_.range_begin != offset_ || headers_.changed_since(tag_) || (stated && total_ && *stated != *total_))) {
+      return false;
     }
-    if (continues) {
+    if (part) {
       resumed_ = true;
     } else {
       forget();
       tag_ = headers_.validator();
-      std::ofstream(place_.tag) << tag_ << '\n';
     }
-    const uint64_t whole = total_.value_or(expected_bytes());
+    if (stated) total_ = stated;
+    const uint64_t wanted = download_.bytes != 0 ? download_.bytes : linked_bytes_;
+    if (wanted != 0 && total_ && *total_ != wanted) {
+      throw Error(ErrorKind::kBadFile, fmt::format("the server's file has {} bytes, not {}", *total_, wanted),
+                  download_.url);
+    }
+    std::ofstream(place_.tag) << tag_ << '\n' << (total_ ? fmt::to_string(*total_) : "") << '\n';
+    const uint64_t whole = expected_bytes();
     if (whole > output_.size()) require_space(place_.part.parent_path(), whole - output_.size());
+    return true;
   }
 
+  // Returns how much was taken; less than `bytes` ends the transfer.
   size_t body(const char* data, size_t bytes) {
     const long code = status();
-    if (code != 200 && code != 206) return bytes;  // an error's page: its number says enough
-    if (!begun_) begin_body();
-    if (expected_bytes() != 0 && bytes > expected_bytes() - std::min(expected_bytes(), output_.size())) {
+    if (code != 200 && code != 206) {  // an error's page: its number says enough
+      ignored_bytes_ += bytes;
+      ended_ = ignored_bytes_ > kMostIgnoredBytes;
+      return ended_ ? 0 : bytes;
+    }
+    if (!begun_ && !begin_body()) {
+      changed_ = true;
+      return 0;
+    }
+    size_t taken = bytes;
+    if (code == 206) taken = static_cast<size_t>(std::min<uint64_t>(bytes, *headers_.range_end - output_.size()));
+    if (expected_bytes() != 0 && taken > expected_bytes() - std::min(expected_bytes(), output_.size())) {
       forget();
       throw Error(ErrorKind::kBadFile,
                   fmt::format("the server sends more than the {} bytes of the file", expected_bytes()), download_.url);
     }
-    output_.write(data, bytes);
-    return bytes;
+    if (expected_bytes() == 0) check_unannounced(taken);
+    output_.write(data, taken);
+    ended_ = taken < bytes;  // the rest is not of this range
+    return taken;
+  }
+
+  // A file without a size: it may be long, but it must not fill the disk.
+  void check_unannounced(size_t more) {
+    const uint64_t before = output_.size(), after = before + more;
+    if (after > policy_.most_bytes) {
+      forget();
+      throw Error(ErrorKind::kLimit,
+                  fmt::format("the server does not say how long the file is, and it is longer than {} MB",
+                              policy_.most_bytes / 1'000'000),
+                  download_.url);
+    }
+    if (before / kSpaceCheckBytes != after / kSpaceCheckBytes || before == offset_)
+      require_space(place_.part.parent_path(), kSpaceCheckBytes + kSpaceMargin);
   }
 
   void header(std::string_view line) {
@@ -323,12 +410,12 @@ class Transfer {
     const Clock::time_point now = Clock::now();
     if (now - told_ < std::chrono::milliseconds(50)) return;
     told_ = now;
-    report(progress_, what_, output_.size(), total_.value_or(expected_bytes()));
+    report(progress_, what_, output_.size(), expected_bytes());
   }
 
   void rest(Clock::duration pause) {
     for (const Clock::time_point end = Clock::now() + pause; Clock::now() < end;) {
-      report(progress_, what_ + ", trying again", output_.size(), total_.value_or(expected_bytes()));
+      report(progress_, what_ + ", trying again", output_.size(), expected_bytes());
       std::this_thread::sleep_for(std::min<Clock::duration>(end - Clock::now(), std::chrono::milliseconds(50)));
     }
   }
@@ -367,17 +454,19 @@ class Transfer {
 
   std::string tag_;  // the validator of what lies in the part
   std::string failure_;
-  bool resumed_ = false;
+  bool resumed_ = false, received_ = false;
+  int changes_ = 0;  // of the file while it was fetched
   uint64_t linked_bytes_ = 0;
   std::string linked_sha256_;
-  std::optional<uint64_t> total_;
+  std::optional<uint64_t> total_;  // of the version that tag_ names, as the server states it
   Clock::time_point told_;
 
   // of one attempt
   uint64_t offset_ = 0;
   Headers headers_;
   int hops_ = 0;
-  bool begun_ = false;
+  bool begun_ = false, ended_ = false, changed_ = false;
+  uint64_t ignored_bytes_ = 0;
   Clock::duration server_pause_{};
   std::exception_ptr thrown_;
 };

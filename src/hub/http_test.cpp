@@ -25,11 +25,8 @@ class Http : public testing::Test {
  protected:
   // The kind of the Error, or nothing where all went well.
   std::optional<ErrorKind> fetch(const Download& download, const Progress& progress = {}) {
-    DownloadPolicy policy;
-    policy.attempts = 3;
-    policy.backoff = std::chrono::milliseconds(1);
     try {
-      download_file(download, place_, progress, policy);
+      download_file(download, place_, progress, policy_);
       return std::nullopt;
     } catch (const Error& error) {
       message_ = error.what();
@@ -48,6 +45,7 @@ class Http : public testing::Test {
   const int unproxied_ = (home_.set("no_proxy", "127.0.0.1"), 0);
   const Place place_ = place_of("model.gguf");
   const std::string file_ = noise(300'000);
+  DownloadPolicy policy_{.attempts = 3, .backoff = std::chrono::milliseconds(1)};
   std::string message_, hint_;
 };
 
@@ -96,7 +94,7 @@ TEST_F(Http, AChangedFileIsFetchedFromTheStart) {
   HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, file_, "\"new\""); });
   EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
   EXPECT_EQ(part(), file_);
-  EXPECT_EQ(read_file(place_.tag), "\"new\"\n");
+  EXPECT_EQ(read_file(place_.tag), "\"new\"\n300000\n");
 }
 
 TEST_F(Http, WithoutRangeSupportItStartsOver) {
@@ -120,6 +118,182 @@ TEST_F(Http, ADamagedPartIsFoundByTheHashAndFetchedAnew) {
   EXPECT_EQ(fetch({server.url(), "", 0, hash_of(file_)}), std::nullopt) << message_;
   EXPECT_EQ(part(), file_);
   EXPECT_EQ(server.requests().size(), 2u);
+}
+
+// The first answer breaks off after 100,000 bytes; `rest` says what a request for the rest gets.
+class HttpRest : public Http {
+ protected:
+  std::optional<ErrorKind> fetch_from(std::function<HttpAnswer(size_t offset)> rest,
+                                      const std::string& first_tag = "\"v1\"") {
+    HttpServer server([&](const HttpRequest& request) {
+      const std::string range = request.header("range");
+      if (!range.empty()) return rest(std::stoul(range.substr(6)));
+      HttpAnswer answer = serve_with_ranges(request, file_, first_tag);
+      if (requests_++ == 0) answer.break_after = 100'000;
+      return answer;
+    });
+    const auto kind = fetch({server.url(), "", 0, ""});
+    fetched_ = server.requests().size();
+    return kind;
+  }
+  static HttpAnswer part_of(const std::string& file, size_t begin, size_t end, const std::string& tag) {
+    return {206,
+            {"ETag: " + tag, "Content-Range: bytes " + std::to_string(begin) + "-" + std::to_string(end - 1) + "/" +
+                                 std::to_string(file.size())},
+            file.substr(begin, end - begin)};
+  }
+
+  int requests_ = 0;
+  size_t fetched_ = 0;
+};
+
+// A plain mirror may answer with less than the rest (RFC 9110, 15.3.7): what came was published as the whole file.
+TEST_F(HttpRest, APartShorterThanAskedIsFollowedByTheNext) {
+  EXPECT_EQ(fetch_from([&](size_t offset) {
+              return part_of(file_, offset, std::min(offset + 60'000, file_.size()), "\"v1\"");
+            }),
+            std::nullopt)
+      << message_;
+  EXPECT_EQ(part(), file_);
+  EXPECT_EQ(fetched_, 5u);
+}
+
+TEST_F(HttpRest, APartOfUnknownTotalIsFollowedToItsEnd) {
+  EXPECT_EQ(fetch_from([&](size_t offset) -> HttpAnswer {
+              if (offset >= file_.size()) return {416, {"Content-Range: bytes */" + std::to_string(file_.size())}, ""};
+              const size_t end = std::min(offset + 60'000, file_.size());
+              return {206,
+                      {"ETag: \"v1\"",
+                       "Content-Range: bytes " + std::to_string(offset) + "-" + std::to_string(end - 1) + "/*"},
+                      file_.substr(offset, end - offset)};
+            }),
+            std::nullopt)
+      << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(HttpRest, APartOfAnotherVersionIsNotPutBehindOurs) {
+  const std::string other = std::string(300'000, 'o');
+  EXPECT_EQ(fetch_from([&](size_t offset) { return part_of(other, offset, other.size(), "\"v2\""); }), std::nullopt)
+      << message_;
+  EXPECT_EQ(part(), file_);  // all of it, asked for anew
+  EXPECT_EQ(fetched_, 3u);
+}
+
+TEST_F(HttpRest, APartOfAnotherSizeOrDateIsNotPutBehindOurs) {
+  const std::string longer = std::string(300'001, 'o');
+  EXPECT_EQ(fetch_from([&](size_t offset) {
+              HttpAnswer answer = part_of(longer, offset, longer.size(), "\"v1\"");
+              answer.headers.erase(answer.headers.begin());  // no ETag: only the size tells
+              return answer;
+            }),
+            std::nullopt)
+      << message_;
+  EXPECT_EQ(part(), file_);
+  remove_quietly(place_.part);
+  requests_ = 0;
+  const std::string date = "Last-Modified: Mon, 06 Jul 2026 10:00:00 GMT";
+  HttpServer server([&](const HttpRequest& request) -> HttpAnswer {
+    if (request.header("range").empty()) {
+      HttpAnswer answer{200, {date}, file_};
+      if (requests_++ == 0) answer.break_after = 100'000;
+      return answer;
+    }
+    HttpAnswer answer = part_of(std::string(300'000, 'o'), 100'000, 300'000, "W/\"weak\"");
+    answer.headers.push_back("Last-Modified: Tue, 07 Jul 2026 10:00:00 GMT");
+    return answer;
+  });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(HttpRest, APartLongerThanItsRangeEndsWhereTheRangeDoes) {
+  EXPECT_EQ(fetch_from([&](size_t offset) {
+              HttpAnswer answer = part_of(file_, offset, file_.size(), "\"v1\"");
+              answer.body += std::string(offset, 'X');
+              return answer;
+            }),
+            std::nullopt)
+      << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(HttpRest, APartThatBeginsElsewhereIsFetchedAnew) {
+  EXPECT_EQ(fetch_from([&](size_t) { return part_of(file_, 7, file_.size(), "\"v1\""); }), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+}
+
+TEST_F(HttpRest, PartsWithoutAByteAndRangesOfNonsenseEnd) {
+  EXPECT_EQ(fetch_from([&](size_t offset) {
+              HttpAnswer answer = part_of(file_, offset, file_.size(), "\"v1\"");
+              answer.body.clear();
+              return answer;
+            }),
+            ErrorKind::kIo);
+  for (const std::string range : {"bytes 100000-50/300000", "bytes 100000-300000/300000", "bytes -/5", "bytes */*",
+                                  "bytes 100000-18446744073709551615/*", "cows 100000-299999/300000"}) {
+    requests_ = 0;
+    remove_quietly(place_.part);
+    EXPECT_EQ(fetch_from([&](size_t offset) {
+                return HttpAnswer{206, {"ETag: \"v1\"", "Content-Range: " + range}, file_.substr(offset)};
+              }),
+              std::nullopt)
+        << range << ": " << message_;
+    EXPECT_EQ(part(), file_) << range;
+  }
+}
+
+// Some mirrors give a file another ETag on each of their machines.
+TEST_F(HttpRest, AFileThatChangesForEverEnds) {
+  HttpServer server([&](const HttpRequest& request) {
+    HttpAnswer answer = serve_with_ranges(request, file_, "\"v" + std::to_string(++requests_) + "\"");
+    if (!request.header("range").empty())
+      answer = part_of(file_, 100'000, 300'000, "\"v" + std::to_string(requests_) + "\"");
+    else answer.break_after = 100'000;
+    return answer;
+  });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), ErrorKind::kIo);
+  EXPECT_NE(message_.find("changes while it is fetched"), std::string::npos) << message_;
+}
+
+TEST_F(Http, TheSizeAnnouncedIsRememberedAcrossRuns) {
+  leave_part(file_.substr(0, 1000), "\"v1\"\n299999");  // of a file that had another size, under the same ETag
+  HttpServer server([&](const HttpRequest& request) {
+    HttpAnswer answer = serve_with_ranges(request, file_, "\"v1\"");
+    return answer;
+  });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+  EXPECT_EQ(server.requests().size(), 2u);
+}
+
+TEST_F(Http, AFileWithoutASizeHasALimit) {
+  HttpServer server([&](const HttpRequest&) {
+    return HttpAnswer{200, {"Transfer-Encoding: chunked"}, "493e0\r\n" + file_ + "\r\n0\r\n\r\n", {}, false};
+  });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), std::nullopt) << message_;
+  EXPECT_EQ(part(), file_);
+  remove_quietly(place_.part);
+  policy_.most_bytes = 200'000;
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), ErrorKind::kLimit);
+  EXPECT_NE(message_.find("does not say how long the file is"), std::string::npos) << message_;
+  EXPECT_EQ(part(), "");
+  EXPECT_EQ(fetch({server.url(), "", file_.size(), ""}), std::nullopt) << "one that we know is no matter: " << message_;
+}
+
+TEST_F(Http, AnErrorPageWithoutEndIsNotReadToItsEnd) {
+  HttpServer server([&](const HttpRequest&) { return HttpAnswer{404, {}, std::string(30 << 20, 'x'), {}, false}; });
+  EXPECT_EQ(fetch({server.url(), "", 0, ""}), ErrorKind::kNotFound);
+}
+
+TEST_F(Http, AHostThatIsNotFoundIsSaidAtOnce) {
+  policy_.backoff = std::chrono::seconds(30);
+  const auto start = std::chrono::steady_clock::now();
+  for (const char* proxy : {"http_proxy", "all_proxy", "ALL_PROXY"}) home_.set(proxy, std::nullopt);
+  // A name too long for DNS: nobody is asked.
+  EXPECT_EQ(fetch({"http://" + std::string(64, 'a') + "/x", "", 0, ""}), ErrorKind::kIo);
+  EXPECT_NE(message_.find("name is not found"), std::string::npos) << message_;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(25));
 }
 
 TEST_F(Http, AWholePartIsRecognised) {
