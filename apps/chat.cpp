@@ -6,6 +6,7 @@
 #include "command.h"
 #include "context.h"
 #include "conversation.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "files.h"
 #include "line_editor.h"
@@ -364,7 +365,7 @@ void Chat::save(const std::string& argument) {
     throw Error(ErrorKind::kUsage, "this file exists already", argument, "choose another name, or remove it first");
   AtomicFile file(argument);
   const std::string json = to_json(messages_);
-  file.write(json.data(), json.size());
+  file.write(json);
   file.commit();
   saved_as_ = argument;
   tell(dim(fmt::format("(saved {} messages)", messages_.size()), err_is_terminal()));

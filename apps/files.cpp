@@ -105,37 +105,4 @@ bool repair_utf8(std::string& text) {
   return true;
 }
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
-  struct stat status {};
-  const bool special = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
-  if (special && S_ISDIR(status.st_mode)) throw Error(ErrorKind::kUsage, "is a folder, not a file", path_);
-  temporary_ = special ? path_ : fmt::format("{}.{}.part", path_, ::getpid());
-  file_ = std::fopen(temporary_.c_str(), "wb");
-  if (file_ == nullptr) fail("cannot create");
-}
-
-AtomicFile::~AtomicFile() {
-  if (file_ == nullptr) return;
-  std::fclose(file_);
-  if (temporary_ != path_) ::unlink(temporary_.c_str());
-}
-
-void AtomicFile::fail(const char* what) const {
-  throw Error(ErrorKind::kIo, fmt::format("{} this file: {}", what, std::strerror(errno)), path_);
-}
-
-void AtomicFile::write(const void* data, size_t bytes) {
-  if (std::fwrite(data, 1, bytes, file_) != bytes) fail("cannot write");
-}
-
-void AtomicFile::commit() {
-  if (std::fflush(file_) != 0) fail("cannot write");
-  if (temporary_ != path_) {
-    if (::fsync(::fileno(file_)) != 0) fail("cannot write");
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot create");
-  }
-  std::fclose(file_);
-  file_ = nullptr;
-}
-
 }  // namespace fieldprint::cli

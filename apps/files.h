@@ -1,7 +1,6 @@
-// Reading what the user hands in, and writing files so that they appear whole or not at all.
+// Reading what the user hands in.
 #pragma once
 
-#include <cstdio>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -27,23 +26,5 @@ std::vector<TokenId> parse_ids(std::string_view text, const std::string& where);
 
 // `text` with every byte that is no UTF-8 replaced by U+FFFD; true where there was one.
 bool repair_utf8(std::string& text);
-
-// Written under a temporary name beside `path`, renamed by commit(); without it nothing is left behind.
-// What is no regular file (/dev/full, a named pipe) is written directly.
-class AtomicFile {
- public:
-  explicit AtomicFile(std::string path);
-  ~AtomicFile();
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-
-  void write(const void* data, size_t bytes);  // Error kIo: disk full and its like
-  void commit();
-
- private:
-  [[noreturn]] void fail(const char* what) const;
-  std::string path_, temporary_;  // the same for what is no regular file
-  std::FILE* file_ = nullptr;
-};
 
 }  // namespace fieldprint::cli

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "command.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "files.h"
 #include "options.h"
@@ -46,7 +47,7 @@ Action add_logits(CLI::App& app) {
     AtomicFile out(options->out);
     ProgressBar bar(ProgressBar::Unit::kCount, options->quiet);
     session.append(ids, [&](int index, std::span<const float> row) {
-      out.write(row.data(), row.size_bytes());
+      out.write(std::as_bytes(row));
       if (!bar.update("logits", static_cast<uint64_t>(index) + 1, ids.size())) throw Interrupted{};
     });
     out.commit();

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "command.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "files.h"
 #include "options.h"
@@ -128,7 +129,7 @@ std::string experts_picture(const Observation& seen, const std::string& title, c
 
 void write_file(const std::string& path, const std::string& text) {
   AtomicFile file(path);
-  file.write(text.data(), text.size());
+  file.write(text);
   file.commit();
 }
 

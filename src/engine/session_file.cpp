@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/atomic_file.h"
 #include "base/sha256.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 
 namespace fieldprint {

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <optional>
 
-#include "base/atomic_file.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "gguf/gguf.h"
 #include "gguf/parse.h"

@@ -9,8 +9,8 @@
 #include <mutex>
 #include <optional>
 
-#include "base/atomic_file.h"
 #include "base/thread_pool.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "make/importance.h"
 #include "make/mixes.h"

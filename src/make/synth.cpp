@@ -10,9 +10,9 @@
 #include <cmath>
 
 #include "attention/kind.h"
-#include "base/atomic_file.h"
 #include "base/rng.h"
 #include "base/thread_pool.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "gguf/gguf.h"
 #include "make/json_file.h"

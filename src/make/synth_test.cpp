@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "base/atomic_file.h"
 #include "base/sha256.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "fieldprint/model.h"
 #include "fieldprint/session.h"

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/mapped_file.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/tokenizer.h"
 
 namespace fieldprint {
