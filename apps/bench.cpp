@@ -57,7 +57,7 @@ std::vector<BenchTask> Bench::tasks() const {
   using Kind = BenchTask::Kind;
   std::vector<BenchTask> tasks;
   for (const int count : streams) {
-    if (count < 1) throw Error(ErrorKind::kUsage, "--streams wants at least one stream");
+    if (count < 1) throw Error(ErrorKind::kUsage, "--streams needs at least one stream");
     for (const int depth : depths) {
       for (const int tokens : prefill) {
         if (tokens > 0 && count == 1) tasks.push_back({Kind::kPrefill, tokens, depth});
@@ -158,12 +158,14 @@ int Bench::operator()() const {
                      ceilings.read_bandwidth / 1e9, ceilings.int8_rate / 1e9, ceilings.f32_rate / 1e9));
   }
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  bool over_bus = false;
   if (format != "json") print_row({std::begin(kColumns), std::end(kColumns)}, format);
   if (format == "markdown") print_row(std::vector<std::string>(std::size(kColumns), "---"), format);
   for (const auto& task : planned) {
     ProgressBar bar(ProgressBar::Unit::kCount, quiet);
     Shown shown{bench(loaded, task, session, repeats, bar.callback()), ceilings};
     bar.wipe();
+    over_bus = over_bus || shown.bandwidth_share() > 1;
     if (format == "json") rows.push_back(to_json(shown));
     else print_row(cells(shown), format);
     if (profile.table) show_profile(*session.profile, ceilings, shown.name());
@@ -181,6 +183,11 @@ int Bench::operator()() const {
       print_row(row, format);
     }
   }
+  if (over_bus && !quiet && format != "json") {
+    note(
+        "more than 100 % of the bus: the bus is measured by reading more than fits into the caches, and weights that "
+        "stay in a cache from one token to the next are read from there");
+  }
   if (format == "json") {
     nlohmann::ordered_json object = {{"model", loaded->info().path},
                                      {"threads", loaded->threads()},
@@ -191,7 +198,7 @@ int Bench::operator()() const {
                                      {"f32_rate", ceilings.f32_rate},
                                      {"rows", rows}};
     if (startup) object["first_token_seconds"] = first_token;
-    write_out(object.dump() + "\n");
+    write_json(object);
   }
   return kDone;
 }
@@ -220,14 +227,14 @@ Action add_bench(CLI::App& app) {
            "A model of random weights (see `fieldprint synth --list`), kept in the cache folder")
       ->group("Model");
   add_experts(app, bench->model.load);
-  add_counts(app, "-p,--prefill", bench->prefill, "Tokens in one go; 0 = none");
-  add_counts(app, "-n,--decode", bench->decode, "Tokens one by one; 0 = none");
-  add_counts(app, "-d,--depth", bench->depths, "Tokens that are there before");
+  add_counts(app, "-p,--prefill", bench->prefill, "Length of the prompt, in tokens; 0 = leave this test out");
+  add_counts(app, "-n,--decode", bench->decode, "Length of the answer, in tokens; 0 = leave this test out");
+  add_counts(app, "-d,--depth", bench->depths, "Tokens in the context before the test");
   add_counts(app, "-b,--streams", bench->streams,
-             "Sequences side by side; more than 1: a prompt of -p and an answer of -n tokens each");
-  add_flag(app, "--startup", bench->startup, "Also the time from the start of a process to its first token")
+             "Sequences at once; more than 1: a prompt of -p and an answer of -n tokens each");
+  add_flag(app, "--startup", bench->startup, "Measure the time from the start of a process to its first token too")
       ->group("Measure");
-  add_integer(app, "-r,--repeats", bench->repeats, 1, "Measured runs of each test: their median is shown")
+  add_integer(app, "-r,--repeats", bench->repeats, 1, "Runs of each test, of which the median is shown")
       ->group("Measure");
   add_choice(app, "--format", bench->format, {"table", "json", "csv", "markdown"}, "How to print")->group("Output");
   add_profile(app, bench->profile);

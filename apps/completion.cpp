@@ -246,7 +246,7 @@ Action add_completion(CLI::App& app) {
   const CLI::App* root = app.get_parent();
   return [shell, root] {
     if (shell->empty()) throw Error(ErrorKind::kUsage, "which shell?", {}, "`fieldprint completion bash`, zsh or fish");
-    write_out(*shell == "bash" ? bash_script(*root) : *shell == "zsh" ? zsh_script(*root) : fish_script(*root));
+    write_data(*shell == "bash" ? bash_script(*root) : *shell == "zsh" ? zsh_script(*root) : fish_script(*root));
     return kDone;
   };
 }

@@ -61,10 +61,10 @@ int Imatrix::show() const {
                                            {"chunks", summary.chunks},
                                            {"chunk_size", summary.chunk_size},
                                            {"tensors", tensors}};
-    write_out(object.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n");
+    write_json(object);
     return kDone;
   }
-  for (const auto& dataset : summary.datasets) write_out(fmt::format("text: {}\n", terminal_safe(dataset)));
+  for (const auto& dataset : summary.datasets) write_out(fmt::format("text: {}\n", printable_line(dataset)));
   write_out(fmt::format("{} chunks of {} tokens, {} tensors\n\n", summary.chunks, summary.chunk_size,
                         summary.tensors.size()));
   write_out(fmt::format("{:<36} {:>7} {:>7} {:>9} {:>10} {:>10} {:>10} {:>6} {:>7}  {}\n", "tensor", "columns",
@@ -75,7 +75,7 @@ int Imatrix::show() const {
     const std::string experts = tensor.experts_idle > 0 ? fmt::format("{}-{}", tensor.experts, tensor.experts_idle)
                                                         : fmt::format("{}", tensor.experts);
     write_out(fmt::format("{:<36} {:>7} {:>7} {:>9.0f} {:>10.4g} {:>10.4g} {:>10.4g} {:>5.1f}% {:>7.4f} {}\n",
-                          terminal_safe(tensor.tensor), tensor.columns, experts, tensor.rows, tensor.sum, tensor.mean,
+                          printable_line(tensor.tensor), tensor.columns, experts, tensor.rows, tensor.sum, tensor.mean,
                           tensor.max, tensor.zeros * 100, tensor.entropy, top));
   }
   return kDone;
@@ -130,7 +130,7 @@ int Imatrix::operator()() const {
   if (json) {
     const nlohmann::ordered_json object = {
         {"chunks", last.chunks_total}, {"resumed", last.resumed}, {"perplexity", last.perplexity}};
-    write_out(object.dump() + "\n");
+    write_json(object);
   }
   if (!quiet && last.resumed < last.chunks_total)
     note(fmt::format("{} chunks of {}{}", last.chunks_total, options.context,

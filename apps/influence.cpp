@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "context.h"
+#include "output.h"
 #include "svg.h"
 
 namespace fieldprint::cli {
@@ -19,7 +20,7 @@ struct Columns {
   std::vector<float> means;
 
   Columns(const Session& session, const Generation& answer) : spans(session.spans()) {
-    for (const LabelledTokens& span : spans) names.push_back(label_text(span.label));
+    for (const LabelledTokens& span : spans) names.push_back(printable_line(label_text(span.label)));
     const auto in_file = [](const auto& row) { return row.back() > 0; };
     if (std::any_of(answer.influence.begin(), answer.influence.end(), in_file))
       names.emplace_back("anchors in the model");
@@ -34,6 +35,11 @@ std::string token_text(const Session& session, TokenId token) {
 }
 
 }  // namespace
+
+// What every reader of these numbers should know.
+constexpr const char* kCaution =
+    "Shares are the mean over all layers and heads. The beginning of a text draws attention whatever it says, so a "
+    "large\nshare alone does not show that the answer came from there.";
 
 std::string influence_table(const Session& session, const Generation& answer) {
   const Columns columns(session, answer);
@@ -53,7 +59,7 @@ std::string influence_table(const Session& session, const Generation& answer) {
   };
   for (size_t t = 0; t < answer.tokens.size(); ++t)
     out += row(token_label(token_text(session, answer.tokens[t]), 12), answer.influence[t]);
-  return out + row("mean", columns.means);
+  return out + row("mean", columns.means) + "\n" + kCaution + "\n";
 }
 
 nlohmann::ordered_json influence_json(const Session& session, const Generation& answer) {
@@ -98,21 +104,15 @@ std::string influence_html(const Session& session, const Generation& answer) {
       ".token svg{position:absolute;left:0;bottom:0;width:100%;height:26px}\n"
       ".break{flex-basis:100%}\n"
       "</style></head><body>\n<h1>Where the answer looked</h1>\n"
-      "<p>Below each token of the answer: how its attention was shared out between the parts of the context, the mean "
-      "over all layers and heads. Beginnings of a text draw attention whatever they say. Its exact numbers show where "
-      "the pointer rests.</p>\n<h2>Context</h2>\n";
+      "<p>The bar below each token of the answer shows how its attention was shared between the parts of the context; "
+      "point at it for the numbers. " +
+      std::string(kCaution) + "</p>\n<h2>Context</h2>\n";
   for (size_t i = 0; i < columns.names.size(); ++i) {
     const bool is_answer = i < columns.spans.size() && columns.spans[i].label.kind == SpanKind::kGenerated;
     std::string text;
     if (i < columns.spans.size() && !(is_answer && i + 1 == columns.spans.size()))
       text = tokenizer.decode(columns.spans[i].tokens);
-    std::string escaped;
-    for (const char c : text) {
-      if (c == '\n') escaped += '\n';
-      else if (c == '&') escaped += "&amp;";
-      else if (c == '<') escaped += "&lt;";
-      else escaped += c;
-    }
+    const std::string escaped = xml_block(text);
     out += fmt::format(
         "<div class=\"span\" style=\"border-color:{}\"><span class=\"name\">{}: {:.1f} %</span>{}{}</div>\n",
         category_colour(i), xml_text(columns.names[i]), 100 * static_cast<double>(columns.means[i]),

@@ -74,12 +74,11 @@ std::string fitting(const std::string& text, size_t width) {
 }
 
 void print_text(const ModelInfo& info, int context, bool every_tensor) {
-  const bool terminal = out_is_terminal();
   const auto row = [](const char* name, const std::string& value) {
-    write_out(fmt::format("  {:<14}{}\n", name, value));
+    write_out(fmt::format("  {:<14}{}\n", name, printable_line(value)));
   };
-  const std::string title = info.name.empty() ? info.path : info.name;
-  write_out(bold(terminal ? terminal_safe(title) : title, terminal) + "\n");
+  const auto heading = [](const std::string& text) { write_out(printable_line(text) + "\n", Style::kBold); };
+  heading(info.name.empty() ? info.path : info.name);
   row("file", fmt::format("{} ({})", info.path, bytes_text(info.file_bytes)));
   row("architecture", info.architecture);
   std::string parameters = count_text(info.parameters);
@@ -90,24 +89,26 @@ void print_text(const ModelInfo& info, int context, bool every_tensor) {
   row("context", fmt::format("{} tokens", info.context));
 
   const uint64_t weights = weight_bytes(info), kv = info.kv_bytes_per_token * static_cast<uint64_t>(context);
-  write_out("\n" + bold(fmt::format("Memory at a context of {}", context), terminal) + "\n");
+  write_out("\n");
+  heading(fmt::format("Memory at a context of {}", context));
   row("weights", bytes_text(weights));
   row("keys, values", info.kv_bytes_per_token == 0
                           ? std::string("unknown for this file")
                           : fmt::format("{} ({} a token)", bytes_text(kv), bytes_text(info.kv_bytes_per_token)));
   row("together", bytes_text(weights + kv));
 
-  write_out("\n" + bold(fmt::format("Metadata ({})", info.metadata.size()), terminal) + "\n");
+  write_out("\n");
+  heading(fmt::format("Metadata ({})", info.metadata.size()));
   size_t key = 0;
   for (const auto& entry : info.metadata) key = std::max(key, entry.key.size());
   for (const auto& entry : info.metadata) {
-    std::string value = entry.value;
-    for (size_t at; (at = value.find('\n')) != std::string::npos;) value.replace(at, 1, "\\n");
-    if (terminal) value = fitting(terminal_safe(value), std::max<size_t>(24, 80 - std::min<size_t>(key + 4, 56)));
-    write_out(fmt::format("  {:<{}}  {}\n", entry.key, key, value));
+    std::string value = printable_line(entry.value);
+    if (out_is_terminal()) value = fitting(value, std::max<size_t>(24, 80 - std::min<size_t>(key + 4, 56)));
+    write_out(fmt::format("  {:<{}}  {}\n", printable_line(entry.key), key, value));
   }
 
-  write_out("\n" + bold(fmt::format("Tensors ({})", info.tensors.size()), terminal) + "\n");
+  write_out("\n");
+  heading(fmt::format("Tensors ({})", info.tensors.size()));
   const auto rows = tensor_rows(info, every_tensor);
   size_t name = 0, type = 0, shape = 0;
   for (const auto& r : rows) {
@@ -116,8 +117,9 @@ void print_text(const ModelInfo& info, int context, bool every_tensor) {
     shape = std::max(shape, r.shape.size());
   }
   for (const auto& r : rows)
-    write_out(fmt::format("  {:<{}}  {:<{}}  {:<{}}  {:>10}{}\n", r.name, name, r.type, type, r.shape, shape,
-                          bytes_text(r.bytes), r.count > 1 ? fmt::format("  ({} of them)", r.count) : std::string()));
+    write_out(fmt::format("  {:<{}}  {:<{}}  {:<{}}  {:>10}{}\n", printable_line(r.name), name, r.type, type, r.shape,
+                          shape, bytes_text(r.bytes),
+                          r.count > 1 ? fmt::format("  ({} of them)", r.count) : std::string()));
 }
 
 void print_json(const ModelInfo& info, int context) {
@@ -144,7 +146,7 @@ void print_json(const ModelInfo& info, int context) {
   for (const auto& tensor : info.tensors)
     json["tensors"].push_back(
         {{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}, {"bytes", tensor.bytes}});
-  write_out(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_json(json, 2);
 }
 
 }  // namespace

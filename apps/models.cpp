@@ -1,4 +1,4 @@
-// `fieldprint models`: what can be had by name, and where it lies.
+// `fieldprint models`: the models that have a name, and which of them are here.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,8 +19,17 @@ namespace fs = std::filesystem;
 struct Known {
   std::string name, licence, about, path;
   uint64_t bytes = 0;
-  bool pulled = false, in_catalogue = false;
+  bool exact = true, pulled = false, in_catalogue = false;
 };
+
+// The name that a file of the Hugging Face hub was pulled by: owner/repo:file.
+std::string name_of(const fs::path& relative) {
+  std::string name = relative.string();
+  const size_t owner = name.find('/');
+  const size_t repo = owner == std::string::npos ? owner : name.find('/', owner + 1);
+  if (repo != std::string::npos) name[repo] = ':';
+  return name;
+}
 
 // The catalogue, then other GGUF files that were pulled into the same folder.
 std::vector<Known> known_models() {
@@ -32,14 +41,15 @@ std::vector<Known> known_models() {
     const auto size = fs::file_size(path, error);
     const bool pulled = !error && (entry.bytes == 0 || size == entry.bytes);
     all.push_back({std::string(entry.name), std::string(entry.licence), std::string(entry.about), path.string(),
-                   pulled ? static_cast<uint64_t>(size) : entry.bytes, pulled, true});
+                   pulled ? static_cast<uint64_t>(size) : std::max(entry.bytes, entry.roughly_bytes),
+                   pulled || entry.bytes > 0, pulled, true});
   }
   const size_t named = all.size();
   for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     if (at->path().extension() != ".gguf" || !at->is_regular_file(error)) continue;
     if (std::any_of(all.begin(), all.end(), [&](const Known& k) { return k.path == at->path().string(); })) continue;
-    all.push_back({fs::relative(at->path(), folder, error).string(), "", "", at->path().string(), at->file_size(error),
-                   true, false});
+    all.push_back({name_of(fs::relative(at->path(), folder, error)), "", "", at->path().string(), at->file_size(error),
+                   true, true, false});
   }
   std::sort(all.begin() + static_cast<std::ptrdiff_t>(named), all.end(),
             [](const Known& a, const Known& b) { return a.name < b.name; });
@@ -53,14 +63,13 @@ void print_table(const std::vector<Known>& models) {
     licence = std::max(licence, model.licence.size());
   }
   write_out(
-      bold(fmt::format("{:<{}}  {:>9}  {:<{}}  {:<6}  {}", "NAME", name, "SIZE", "LICENCE", licence, "PULLED", "ABOUT"),
-           out_is_terminal()) +
-      "\n");
+      fmt::format("{:<{}}  {:>10}  {:<{}}  {:<6}  {}\n", "NAME", name, "SIZE", "LICENCE", licence, "PULLED", "ABOUT"),
+      Style::kBold);
   for (const auto& model : models)
-    write_out(fmt::format("{:<{}}  {:>9}  {:<{}}  {:<6}  {}\n", model.name, name,
-                          model.bytes ? bytes_text(model.bytes) : "?", model.licence, licence,
+    write_out(fmt::format("{:<{}}  {:>10}  {:<{}}  {:<6}  {}\n", printable_line(model.name), name,
+                          (model.exact ? "" : "~") + bytes_text(model.bytes), model.licence, licence,
                           model.pulled ? "yes" : "-", model.about));
-  write_out(fmt::format("\nPulled models lie in {}\n", models_directory()));
+  write_out(fmt::format("\n`fieldprint pull NAME` fetches one into {}\n", models_directory()));
 }
 
 void print_json(const std::vector<Known>& models) {
@@ -68,12 +77,13 @@ void print_json(const std::vector<Known>& models) {
   for (const auto& model : models)
     list.push_back({{"name", model.name},
                     {"bytes", model.bytes},
+                    {"bytes_exact", model.exact},
                     {"licence", model.licence},
                     {"about", model.about},
                     {"in_catalogue", model.in_catalogue},
                     {"pulled", model.pulled},
                     {"path", model.path}});
-  write_out(list.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_json(list, 2);
 }
 
 }  // namespace

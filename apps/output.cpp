@@ -9,8 +9,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
-#include "fieldprint/error.h"
+#include "files.h"
 #include "signals.h"
 
 namespace fieldprint::cli {
@@ -48,19 +49,81 @@ bool colour() {
   return wanted;
 }
 
-int terminal_width() {
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
+std::string styled(std::string_view text, Style style, bool terminal) {
+  const std::string shown = printable(text);
+  if (style == Style::kPlain || !terminal || !colour()) return shown;
+  const size_t end = shown.ends_with('\n') ? shown.size() - 1 : shown.size();
+  return fmt::format("\033[{}m{}\033[0m{}", style == Style::kBold ? 1 : 2, shown.substr(0, end), shown.substr(end));
 }
+
+void write_raw_err(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 double per_second(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
 
 }  // namespace
 
-void write_out(std::string_view text) {
+std::string printable(std::string_view text) {
+  std::string clean(text);
+  repair_utf8(clean);
+  std::string out;
+  for (size_t i = 0; i < clean.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(clean[i]);
+    if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) {
+      const int picture = byte == 0x7f ? 0x21 : byte;  // U+2400 + byte: the picture of the control character
+      out += "\xe2\x90";
+      out += static_cast<char>(0x80 + picture);
+    } else if (byte == 0xc2 && static_cast<unsigned char>(clean[i + 1]) < 0xa0) {
+      out += "\ufffd";  // C1 controls: U+009B begins an escape sequence too
+      ++i;
+    } else {
+      out += clean[i];
+    }
+  }
+  return out;
+}
+
+std::string printable_line(std::string_view text) {
+  std::string out;
+  for (const char c : printable(text)) {
+    if (c == '\n') out += "\u21b5";
+    else if (c == '\t') out += "\u21e5";
+    else out += c;
+  }
+  return out;
+}
+
+int terminal_width() {
+  winsize size{};
+  for (const int fd : {STDERR_FILENO, STDOUT_FILENO})
+    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+static void write_raw(std::string_view text) {
   pending += text;
   if (pending.size() > (1u << 16)) flush_out();
+}
+
+void write_out(std::string_view text, Style style) { write_raw(styled(text, style, out_is_terminal())); }
+
+void write_data(std::string_view bytes) {
+  if (out_is_terminal()) write_out(bytes);
+  else write_raw(bytes);
+}
+
+void write_screen(std::string_view text) { write_raw(text); }
+
+void write_json(const nlohmann::ordered_json& value, int indent) {
+  const std::string text = value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {  // the library escapes C0 alone; these stand in strings only
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == 0x7f) out += "\\u007f";
+    else if (byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[++i]));
+    else out += text[i];
+  }
+  write_raw(out + "\n");
 }
 
 void flush_out() {
@@ -71,44 +134,34 @@ void flush_out() {
   throw Error(ErrorKind::kIo, fmt::format("cannot write to standard output: {}", std::strerror(errno)));
 }
 
-void write_err(std::string_view text) { write_all(STDERR_FILENO, text); }
+void write_err(std::string_view text, Style style) { write_raw_err(styled(text, style, err_is_terminal())); }
 
 bool out_is_terminal() {
   static const bool is = ::isatty(STDOUT_FILENO) == 1;
   return is;
 }
 
+bool out_has_cursor() { return out_is_terminal() && !plain_terminal(); }
+
 bool err_is_terminal() {
   static const bool is = ::isatty(STDERR_FILENO) == 1;
   return is;
 }
 
-void note(std::string_view text) { write_err(fmt::format("fieldprint: {}\n", text)); }
-
-std::string terminal_safe(std::string_view text) {
-  std::string safe;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) {
-      const int picture = byte == 0x7f ? 0x21 : byte;  // U+2400 + byte: the picture of the control character
-      safe += "\xe2\x90";
-      safe += static_cast<char>(0x80 + picture);
-    } else if (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
-      safe += "\xef\xbf\xbd";  // C1 controls
-      ++i;
-    } else {
-      safe += text[i];
-    }
+static std::string indented(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    out += c;
+    if (c == '\n') out += "  ";
   }
-  return safe;
+  return out;
 }
 
-std::string bold(std::string_view text, bool terminal) {
-  return terminal && colour() ? fmt::format("\033[1m{}\033[0m", text) : std::string(text);
-}
+void note(std::string_view text) { write_err(fmt::format("fieldprint: {}\n", indented(text))); }
 
-std::string dim(std::string_view text, bool terminal) {
-  return terminal && colour() ? fmt::format("\033[2m{}\033[0m", text) : std::string(text);
+void tell_error(const Error& error) {
+  note(error.what());
+  if (!error.hint().empty()) write_err(fmt::format("hint: {}\n", indented(error.hint())));
 }
 
 std::string bytes_text(uint64_t bytes) {
@@ -138,14 +191,14 @@ std::string run_line(const RunStats& stats) {
 }
 
 void tell_run_line(const std::string& line) {
-  std::string shown, row;
+  std::string row;
   const size_t width = err_is_terminal() ? static_cast<size_t>(terminal_width()) : std::string::npos;
   constexpr std::string_view kBar = " | ";
   for (size_t at = 0; at < line.size();) {
     const size_t end = std::min(line.find(kBar, at), line.size());
     const std::string part = line.substr(at, end - at);
     if (!row.empty() && row.size() + kBar.size() + part.size() >= width) {
-      shown += dim(row, err_is_terminal()) + "\n";
+      write_err(row + "\n", Style::kDim);
       row = "  ";
     } else if (!row.empty()) {
       row += kBar;
@@ -153,7 +206,7 @@ void tell_run_line(const std::string& line) {
     row += part;
     at = end == line.size() ? end : end + kBar.size();
   }
-  write_err(shown + dim(row, err_is_terminal()) + "\n");
+  write_err(row + "\n", Style::kDim);
 }
 
 std::string_view finish_name(FinishReason reason) {
@@ -180,7 +233,7 @@ ProgressBar::ProgressBar(Unit unit, bool quiet)
 ProgressBar::~ProgressBar() { wipe(); }
 
 void ProgressBar::wipe() {
-  if (drawn_) write_err("\r\033[K");
+  if (drawn_) write_raw_err("\r\033[K");
   drawn_ = false;
 }
 
@@ -224,7 +277,7 @@ bool ProgressBar::update(std::string_view what, uint64_t done, uint64_t total, s
   }
   line += right;
   if (static_cast<int>(line.size()) > width) line.resize(static_cast<size_t>(std::max(width, 0)));
-  write_err("\r" + line + "\033[K");
+  write_raw_err("\r" + printable(line) + "\033[K");
   return true;
 }
 

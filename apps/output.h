@@ -1,37 +1,49 @@
 // What the user sees: standard output (checked), notes and numbers on standard error, progress bars.
-// Colours and bars appear only on a terminal; NO_COLOR and TERM=dumb are honoured.
+// Colours and bars appear only on a terminal; NO_COLOR and TERM=dumb are honoured. Nothing that a file or a model says
+// can command a terminal: all text goes through printable(), here and in pictures.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
+#include "fieldprint/error.h"
 #include "fieldprint/progress.h"
 #include "fieldprint/session.h"
 
 namespace fieldprint::cli {
 
-// Thrown by write_out when nobody reads standard output any more: the program ends quietly.
+// Thrown when nobody reads standard output any more: the program ends quietly.
 struct ClosedOutput {};
 
-// Buffered; throws ClosedOutput, or Error kIo where the disk is full.
-void write_out(std::string_view text);
+// `text` as it may be shown: broken UTF-8 is U+FFFD, control characters but newline and tab are pictures of themselves.
+std::string printable(std::string_view text);
+std::string printable_line(std::string_view text);  // newline and tab as pictures too: for names in tables and labels
+
+enum class Style { kPlain, kBold, kDim };  // the latter two on a terminal only
+
+// Standard output, buffered; each throws ClosedOutput, or Error kIo where the disk is full.
+void write_out(std::string_view text, Style style = Style::kPlain);     // printable()
+void write_data(std::string_view bytes);                                // as they are; on a terminal printable()
+void write_json(const nlohmann::ordered_json& value, int indent = -1);  // and a newline
+void write_screen(std::string_view text);  // to a terminal: printable already, and movements of the cursor
 void flush_out();
-void write_err(std::string_view text);  // a failure is ignored: there is nowhere left to tell it
+
+// Standard error, printable(); a failure is ignored: there is nowhere left to tell it.
+void write_err(std::string_view text, Style style = Style::kPlain);
 
 bool out_is_terminal();
 bool err_is_terminal();
+bool out_has_cursor();  // a terminal that can go back in a line
 
-void note(std::string_view text);  // "fieldprint: TEXT" on stderr
+// "fieldprint: TEXT" on stderr. Further lines of the text are indented, so that none passes for one of ours.
+void note(std::string_view text);
+void tell_error(const Error& error);  // its sentence as a note, then its hint
 
-// `text` for a terminal: control characters but newline and tab are shown, not obeyed, since a model may write
-// anything.
-std::string terminal_safe(std::string_view text);
-
-std::string bold(std::string_view text, bool terminal);
-std::string dim(std::string_view text, bool terminal);
+int terminal_width();  // columns of the terminal that stderr or stdout is; 80 where there is none
 
 std::string bytes_text(uint64_t bytes);  // "93.8 MiB"
 std::string count_text(uint64_t count);  // "134.5 M"

@@ -85,7 +85,7 @@ int Perplexity::operator()() const {
         {"tokens", result.tokens},         {"chunks", result.chunks}, {"context", result.context},
         {"stride", result.stride}};
     if (result.divergence) object["divergence"] = divergence_json(*result.divergence);
-    write_out(object.dump() + "\n");
+    write_json(object);
     return kDone;
   }
   write_out(fmt::format("perplexity {:.4f} +- {:.4f} ({} tokens in {} chunks of {}{})\n", result.perplexity,

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-
-#include "fieldprint/error.h"
+#include "fieldprint/atomic_file.h"
 #include "options.h"
 #include "output.h"
 
@@ -51,9 +49,9 @@ std::shared_ptr<Profile> ProfileOptions::create() const {
 
 void add_profile(CLI::App& app, ProfileOptions& options) {
   add_flag(app, "--profile", options.table,
-           "On stderr, time per op and per layer, with bytes, operations and their share of what the machine can do")
+           "On stderr, time per op and per layer, with bytes, operations and the share of the machine's limits")
       ->group("Output");
-  add_text(app, "--profile-trace", options.trace, "FILE", "Every op of every step, as a Chrome trace (JSON)")
+  add_text(app, "--profile-trace", options.trace, "FILE", "Write every op of every step as a Chrome trace (JSON)")
       ->group("Output");
 }
 
@@ -65,10 +63,9 @@ void show_profile(const Profile& profile, const Ceilings& ceilings, const std::s
 }
 
 void write_trace(const Profile& profile, const std::string& file) {
-  std::ofstream out(file, std::ios::binary | std::ios::trunc);
-  out << profile.trace();
-  out.close();
-  if (!out) throw Error(ErrorKind::kIo, "the trace could not be written", file);
+  AtomicFile out(file);
+  out.write(profile.trace());
+  out.commit();
 }
 
 }  // namespace fieldprint::cli

@@ -5,26 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "files.h"
+#include "output.h"
 
 namespace fieldprint::cli {
 
-std::string shown_text(std::string_view text) {
-  std::string clean(text);
-  repair_utf8(clean);
+static std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : clean) {
-    if (c == '\n') out += "\u21b5";
-    else if (c == '\t') out += "\u21e5";
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) out += "\ufffd";
-    else out += c;
-  }
-  return out;
-}
-
-std::string xml_text(std::string_view text) {
-  std::string out;
-  for (const char c : shown_text(text)) {
+  for (const char c : text) {
     if (c == '&') out += "&amp;";
     else if (c == '<') out += "&lt;";
     else if (c == '>') out += "&gt;";
@@ -34,8 +21,11 @@ std::string xml_text(std::string_view text) {
   return out;
 }
 
+std::string xml_text(std::string_view text) { return escaped(printable_line(text)); }
+std::string xml_block(std::string_view text) { return escaped(printable(text)); }
+
 std::string token_label(std::string_view text, size_t most) {
-  std::string shown = shown_text(text);
+  std::string shown = printable_line(text);
   size_t end = 0;
   for (size_t count = 0; end < shown.size() && count < most; ++count) {
     ++end;

@@ -7,9 +7,9 @@
 
 namespace fieldprint::cli {
 
-std::string shown_text(std::string_view text);                // control characters shown, broken UTF-8 as U+FFFD
-std::string xml_text(std::string_view text);                  // the same, escaped
-std::string token_label(std::string_view text, size_t most);  // shown_text of at most `most` characters, spaces visible
+std::string xml_text(std::string_view text);                  // printable_line(), escaped
+std::string xml_block(std::string_view text);                 // printable(), escaped: newlines stay
+std::string token_label(std::string_view text, size_t most);  // a line of at most `most` characters, spaces visible
 
 // 0 .. 1 as a colour from white to dark blue, even in lightness, so that half looks half.
 std::string heat_colour(float value);

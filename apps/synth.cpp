@@ -39,7 +39,7 @@ void print_json(const SynthPlan& plan) {
                                          {"bytes", plan.bytes},
                                          {"weights", plan.elements},
                                          {"bits_per_weight", plan.bits_per_weight()}};
-  write_out(object.dump(-1, ' ', true) + "\n");
+  write_json(object);
 }
 
 void print_plan(const SynthPlan& plan) {

@@ -23,7 +23,7 @@ std::time_t parse_time(const std::string& text) {
   std::tm broken{};
   const char* end = ::strptime(text.c_str(), "%Y-%m-%d %H:%M:%S", &broken);
   if (end == nullptr || *end != 0)
-    throw Error(ErrorKind::kUsage, fmt::format("--now wants \"YYYY-MM-DD HH:MM:SS\", not '{}'", text));
+    throw Error(ErrorKind::kUsage, fmt::format("--now must be \"YYYY-MM-DD HH:MM:SS\", not '{}'", text));
   broken.tm_isdst = -1;
   return std::mktime(&broken);
 }
@@ -87,10 +87,11 @@ int Template::operator()() const {
     }
   }();
 
-  const std::string hint = "the variables come as JSON, as in: echo '{\"messages\": [...]}' | fieldprint template";
+  const std::string hint = "the variables must be JSON, as in: echo '{\"messages\": [...]}' | fieldprint template";
   if (!jsonl) {
     const std::string text = render(chat_template, source, read_input(hint), options);
-    write_out(out_is_terminal() ? terminal_safe(text) + "\n" : text);
+    write_data(text);
+    if (out_is_terminal()) write_out("\n");
     return kDone;
   }
   each_line(hint, [&](const std::string& line, int) {
@@ -100,7 +101,7 @@ int Template::operator()() const {
     } catch (const Error& error) {
       out = json{{"error", error.what()}}.dump(-1, ' ', true, json::error_handler_t::replace);
     }
-    write_out(out + "\n");
+    write_data(out + "\n");
     flush_out();
   });
   return kDone;
@@ -112,12 +113,13 @@ Action add_template(CLI::App& app) {
   auto options = std::make_shared<Template>();
   add_model(app, options->model);
   options->model_flag = app.get_option("--model");
-  add_text(app, "--template", options->file, "FILE", "A Jinja template, in place of the model's")->group("Model");
+  add_text(app, "--template", options->file, "FILE", "A Jinja template in place of the model's")->group("Model");
   add_text(app, "--now", options->now, "TIME",
-           "The clock for strftime_now, as \"2026-03-09 14:05:07\", local time; if not given, $SOURCE_DATE_EPOCH, then "
-           "the real one")
+           "The time for strftime_now, as \"2026-03-09 14:05:07\", local; without it $SOURCE_DATE_EPOCH, else the real "
+           "time")
       ->group("Output");
-  add_flag(app, "--jsonl", options->jsonl, "A JSON object a line in; a JSON string, or {\"error\": ...}, a line out")
+  add_flag(app, "--jsonl", options->jsonl,
+           "Read a JSON object per line, write a JSON string or {\"error\": ...} per line")
       ->group("Output");
   app.footer(
       "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}],\n"
