@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "answer_printer.h"
 #include "command.h"
 #include "context.h"
 #include "conversation.h"
@@ -24,7 +25,8 @@ namespace {
 struct ChatOptions {
   ModelOptions model;
   SamplingOptions sampling;
-  std::string system, template_file, tools_file, anchor;
+  std::string system, template_file, tools_file;
+  Anchor anchor;
   bool quiet = false, show_prompt = false;
 };
 
@@ -39,7 +41,7 @@ class Chat {
     add_sampling(settings_, options_.sampling);
     check_sampling(options_.sampling, model_->tokenizer());
     if (!options.system.empty()) set_system(options.system);
-    if (!options.anchor.empty()) anchor(options.anchor);
+    if (!options.anchor.file.empty() || !options.anchor.text.empty()) pin(options.anchor);
   }
 
   void loop();
@@ -59,12 +61,13 @@ class Chat {
   void command(const std::string& entry);
   void say(const std::string& text, const char* role = "user");
   bool answer();
-  void failed(const Error& error);
 
   void help(const std::string&);
   void set(const std::string& argument);
   void system(const std::string& argument);
-  void anchor(const std::string& argument);
+  void anchor(const std::string& argument) { pin({.file = argument, .text = {}}); }
+  void anchor_text(const std::string& argument) { pin({.file = {}, .text = argument}); }
+  void pin(const Anchor& anchor);
   void pages(const std::string&) { tell(page_table(session_)); }
   void regenerate(const std::string&);
   void undo(const std::string&);
@@ -76,6 +79,7 @@ class Chat {
 
   void set_system(const std::string& text);
   void tell(const std::string& text) const { write_err(text + "\n"); }
+  void remark(const std::string& text) const { write_err(text + "\n", Style::kDim); }
 
   ChatOptions options_;
   LineEditor& editor_;
@@ -94,15 +98,16 @@ const std::vector<Chat::Command>& Chat::commands() {
       {"/help", "", "this list", &Chat::help},
       {"/set", "[NAME VALUE]", "change a setting, as in /set temp 0.2; alone: show all", &Chat::set},
       {"/system", "[TEXT]", "set the system message; alone: show it; - removes it", &Chat::system},
-      {"/anchor", "FILE|TEXT", "text that comes first, computed once; alone: remove it", &Chat::anchor},
-      {"/pages", "", "the page table: whose each page is, and its hash", &Chat::pages},
+      {"/anchor", "[FILE]", "a text that comes first, computed once; alone: remove it", &Chat::anchor},
+      {"/anchor-text", "TEXT", "the same, the text itself", &Chat::anchor_text},
+      {"/pages", "", "the page table: the owner and the hash of each page", &Chat::pages},
       {"/regen", "", "answer the last message again, with the next seed", &Chat::regenerate},
       {"/undo", "", "forget the last message and its answer", &Chat::undo},
       {"/clear", "", "forget all but the system message", &Chat::clear},
-      {"/tool", "RESULT", "what a tool that the model called gave back", &Chat::tool},
+      {"/tool", "RESULT", "the result of a tool that the model called", &Chat::tool},
       {"/save", "FILE", "write the conversation as JSON", &Chat::save},
-      {"/load", "FILE", "go on with a saved conversation", &Chat::load},
-      {"/quit", "", "leave; Ctrl-D does so too", &Chat::quit},
+      {"/load", "FILE", "continue a saved conversation", &Chat::load},
+      {"/quit", "", "leave, as Ctrl-D does", &Chat::quit},
   };
   return all;
 }
@@ -124,7 +129,7 @@ void Chat::loop() {
       take(entry);
     } catch (const Error& error) {
       if (!editor_.on_terminal()) throw;  // a script should not go on from a state that it did not ask for
-      failed(error);
+      tell_error(error);
     }
   }
 }
@@ -139,7 +144,7 @@ bool Chat::read_entry(std::string& entry) {
     if (result == LineEditor::Result::kInterrupt) {
       if (!editor_.on_terminal() || interrupt_exit_code() != 130) throw Interrupted{};
       clear_interrupt();
-      if (!quoted && !more) tell(dim("(Ctrl-D or /quit leaves)", err_is_terminal()));
+      if (!quoted && !more) remark("(Ctrl-D or /quit leaves)");
       entry.clear();
       quoted = more = false;
       continue;
@@ -188,19 +193,14 @@ void Chat::command(const std::string& entry) {
   for (const auto& known : commands())
     if (name == known.name || (name == "/exit" && known.name == std::string_view("/quit")))
       return (this->*known.act)(argument);
-  throw Error(
-      ErrorKind::kUsage, fmt::format("there is no command {}", name), {},
-      did_you_mean(name, command_words(), "/help lists the commands; a message may begin with a space to avoid this"));
-}
-
-void Chat::failed(const Error& error) {
-  note(error.what());
-  if (!error.hint().empty()) tell("hint: " + error.hint());
+  throw Error(ErrorKind::kUsage, fmt::format("there is no command {}", name), {},
+              did_you_mean(name, command_words(),
+                           "/help lists the commands; begin a message with a space to send it as it is"));
 }
 
 void Chat::say(const std::string& text, const char* role) {
   std::string content = text;
-  if (repair_utf8(content)) note("the message is not all UTF-8; broken bytes became U+FFFD");
+  if (repair_utf8(content)) note("the message is not valid UTF-8; broken bytes became U+FFFD");
   messages_.push_back({role, content});
   regenerated_ = 0;
   try {
@@ -231,13 +231,13 @@ bool Chat::answer() {
   Generation reply;
   {
     ProgressBar bar(ProgressBar::Unit::kCount, options_.quiet);
+    AnswerPrinter printer;
     try {
       reply = session_.generate(
           spans, sampling,
           [&](std::string_view piece) {
             bar.wipe();
-            write_out(out_is_terminal() ? terminal_safe(piece) : piece);
-            flush_out();
+            printer.write(piece);
           },
           interrupt_flag(), bar.callback());
     } catch (const Error&) {
@@ -251,19 +251,18 @@ bool Chat::answer() {
   if (!reply.text.empty() && !reply.text.ends_with('\n')) write_out("\n");
   flush_out();
   if (stopped && reply.text.empty()) {
-    tell(dim("(stopped before the first word; this does not count)", err_is_terminal()));
+    remark("(stopped before the first word; this does not count)");
     return false;
   }
   messages_.push_back(maker_.answer(reply.text));
   for (const auto& call : messages_.back().calls)
     tell(fmt::format("(calls {} with {}; /tool RESULT answers)", call.name, call.arguments));
-  if (stopped) tell(dim("(stopped)", err_is_terminal()));
+  if (stopped) remark("(stopped)");
   if (reply.reason == FinishReason::kContext)
-    note(fmt::format(
-        "the answer stops here: the context of {} tokens is full\nhint: /undo or /clear makes room; so does a larger "
-        "--context at the start",
-        session_.context()));
-  if (reply.reason == FinishReason::kLength) tell(dim("(stopped at --max-tokens)", err_is_terminal()));
+    tell_error(Error(ErrorKind::kLimit,
+                     fmt::format("the answer stops here: the context of {} tokens is full", session_.context()), {},
+                     "/undo or /clear makes room; so does a larger --context at the start"));
+  if (reply.reason == FinishReason::kLength) remark("(stopped at --max-tokens)");
   if (!options_.quiet) {
     tell_run_line(run_line(reply.stats) +
                   fmt::format(" | context {}/{}", session_.tokens().size(), session_.context()));
@@ -272,9 +271,9 @@ bool Chat::answer() {
 }
 
 void Chat::help(const std::string&) {
-  for (const auto& known : commands()) tell(fmt::format("  {:<8}{:<14}{}", known.name, known.argument, known.about));
+  for (const auto& known : commands()) tell(fmt::format("  {:<13}{:<14}{}", known.name, known.argument, known.about));
   tell(
-      "Several lines: end one with \\, begin and end with \"\"\", Alt-Enter, or paste.\n"
+      "Several lines: end a line with \\, put them between \"\"\" and \"\"\", type Alt-Enter, or paste.\n"
       "Ctrl-C stops an answer.");
 }
 
@@ -294,7 +293,7 @@ void Chat::set(const std::string& argument) {
     throw Error(ErrorKind::kUsage, fmt::format("there is no setting '{}'", name), {},
                 did_you_mean(name, names, "/set alone shows them"));
   }
-  if (end == std::string::npos) throw Error(ErrorKind::kUsage, fmt::format("/set {} wants a value", name));
+  if (end == std::string::npos) throw Error(ErrorKind::kUsage, fmt::format("/set {} needs a value", name));
   end = argument.find_first_not_of(' ', end + 1);
   SamplingOptions before = options_.sampling;
   try {
@@ -319,8 +318,8 @@ void Chat::system(const std::string& argument) {
 
 void Chat::regenerate(const std::string&) {
   if (messages_.empty() || messages_.back().role != "assistant")
-    throw Error(ErrorKind::kUsage, "there is no answer to give again");
-  if (options_.sampling.temperature == 0) tell(dim("(temperature 0: the same answer comes again)", err_is_terminal()));
+    throw Error(ErrorKind::kUsage, "there is no answer to repeat");
+  if (options_.sampling.temperature == 0) remark("(temperature 0: the same answer comes again)");
   const Message last = messages_.back();
   messages_.pop_back();
   ++regenerated_;
@@ -338,15 +337,15 @@ void Chat::undo(const std::string&) {
   while (last > 0 && messages_[last - 1].role != "user") --last;
   if (last == 0) throw Error(ErrorKind::kUsage, "there is nothing to undo");
   messages_.resize(last - 1);
-  tell(dim(fmt::format("(forgotten; {} messages are left)", messages_.size()), err_is_terminal()));
+  remark(fmt::format("(forgotten; {} messages are left)", messages_.size()));
 }
 
-void Chat::anchor(const std::string& argument) {
+void Chat::pin(const Anchor& anchor) {
   ProgressBar bar(ProgressBar::Unit::kCount, options_.quiet);
-  set_anchor(session_, argument, bar.callback());
+  set_anchor(session_, anchor, bar.callback());
   bar.wipe();
   const int size = session_.anchor_size();
-  tell(dim(size > 0 ? fmt::format("(an anchor of {} tokens)", size) : "(no anchor)", err_is_terminal()));
+  remark(size > 0 ? fmt::format("(an anchor of {} tokens)", size) : "(no anchor)");
 }
 
 void Chat::clear(const std::string&) {
@@ -360,7 +359,7 @@ void Chat::tool(const std::string& argument) {
 }
 
 void Chat::save(const std::string& argument) {
-  if (argument.empty()) throw Error(ErrorKind::kUsage, "/save wants a file");
+  if (argument.empty()) throw Error(ErrorKind::kUsage, "/save needs a file");
   if (argument != saved_as_ && std::filesystem::exists(argument))
     throw Error(ErrorKind::kUsage, "this file exists already", argument, "choose another name, or remove it first");
   AtomicFile file(argument);
@@ -368,14 +367,14 @@ void Chat::save(const std::string& argument) {
   file.write(json);
   file.commit();
   saved_as_ = argument;
-  tell(dim(fmt::format("(saved {} messages)", messages_.size()), err_is_terminal()));
+  remark(fmt::format("(saved {} messages)", messages_.size()));
 }
 
 void Chat::load(const std::string& argument) {
-  if (argument.empty()) throw Error(ErrorKind::kUsage, "/load wants a file");
+  if (argument.empty()) throw Error(ErrorKind::kUsage, "/load needs a file");
   messages_ = messages_from_json(read_file(argument), argument);
   saved_as_ = argument;
-  tell(dim(fmt::format("(loaded {} messages)", messages_.size()), err_is_terminal()));
+  remark(fmt::format("(loaded {} messages)", messages_.size()));
 }
 
 }  // namespace
@@ -388,9 +387,9 @@ Action add_chat(CLI::App& app) {
   add_text(app, "-s,--system", options->system, "TEXT", "A system message at the start")->group("Prompt");
   add_text(app, "--template", options->template_file, "FILE", "A Jinja chat template in place of the model's")
       ->group("Prompt");
-  add_flag(app, "--show-prompt", options->show_prompt, "Show on stderr what the model is fed: text and token ids")
+  add_flag(app, "--show-prompt", options->show_prompt, "Show on stderr what the model gets: text and token ids")
       ->group("Prompt");
-  add_text(app, "--tools", options->tools_file, "FILE", "JSON list of functions that the model may call")
+  add_text(app, "--tools", options->tools_file, "FILE", "Functions that the model may call, a list in JSON")
       ->group("Prompt");
   add_anchor(app, options->anchor);
   add_sampling(app, options->sampling);

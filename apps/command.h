@@ -19,6 +19,7 @@ Action add_chat(CLI::App& app);
 Action add_info(CLI::App& app);
 Action add_pull(CLI::App& app);
 Action add_models(CLI::App& app);
+Action add_rm(CLI::App& app);
 Action add_quantize(CLI::App& app);
 Action add_synth(CLI::App& app);
 Action add_imatrix(CLI::App& app);

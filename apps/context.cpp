@@ -13,19 +13,20 @@ namespace fieldprint::cli {
 
 void add_clearance(CLI::App& app, SessionOptions& options) {
   add_integer(app, "--clearance", options.clearance, 0,
-              "Leave out, as if it did not exist, all context above clearance N")
+              "Leave out all context above clearance N, as if it did not exist")
       ->default_str("")
       ->group("Prompt");
 }
 
-void add_anchor(CLI::App& app, std::string& anchor) {
-  add_text(app, "--anchor", anchor, "FILE", "A text (or FILE with it) that comes first, computed once and kept")
+void add_anchor(CLI::App& app, Anchor& anchor) {
+  add_text(app, "--anchor", anchor.file, "FILE", "A text that comes first in everything, computed once and kept")
       ->group("Prompt");
+  add_text(app, "--anchor-text", anchor.text, "TEXT", "The same, the text itself")->group("Prompt");
 }
 
 static std::string whole_text(const std::string& file) {
   std::string text = read_file(file);
-  if (repair_utf8(text)) note(fmt::format("{} is not all UTF-8; broken bytes became U+FFFD", file));
+  if (repair_utf8(text)) note(fmt::format("{} is not valid UTF-8; broken bytes became U+FFFD", file));
   return text;
 }
 
@@ -39,8 +40,12 @@ std::vector<Message> read_documents(const std::vector<std::string>& documents, i
       label.clearance = static_cast<int>(parse_integer(
           document.substr(0, digits), 0, std::numeric_limits<int>::max() - 1, "--document N:FILE, its N"));
     const std::string file = labelled ? document.substr(digits + 1) : document;
+    if (file.empty()) {
+      throw Error(ErrorKind::kUsage, fmt::format("--document {} names no file", document.empty() ? "\"\"" : document),
+                  {}, "write --document FILE, or --document N:FILE for clearance N");
+    }
     if (label.clearance > clearance) continue;
-    label.source = std::filesystem::path(file).filename().string();
+    label.source = file == "-" ? "standard input" : std::filesystem::path(file).filename().string();
     std::string text = whole_text(file);
     if (text.empty()) throw Error(ErrorKind::kBadInput, "the document is empty", file);
     messages.push_back({"user", std::move(text), {}, std::move(label)});
@@ -48,13 +53,20 @@ std::vector<Message> read_documents(const std::vector<std::string>& documents, i
   return messages;
 }
 
-void set_anchor(Session& session, const std::string& anchor, const Progress& progress) {
-  if (anchor.empty()) return session.remove_anchor();
-  std::error_code ignored;
-  const bool file = std::filesystem::is_regular_file(anchor, ignored);
-  const std::string text = file ? whole_text(anchor) : anchor;
+void set_anchor(Session& session, const Anchor& anchor, const Progress& progress) {
+  if (!anchor.file.empty() && !anchor.text.empty())
+    throw Error(ErrorKind::kUsage, "--anchor and --anchor-text exclude each other");
+  if (anchor.file.empty() && anchor.text.empty()) return session.remove_anchor();
+  std::string text = anchor.text;
+  try {
+    if (!anchor.file.empty()) text = whole_text(anchor.file);
+  } catch (const Error& error) {
+    throw Error(error.kind(), error.what(), {}, "--anchor takes a file, --anchor-text the text itself");
+  }
+  if (text.empty()) throw Error(ErrorKind::kBadInput, "the anchor is empty", anchor.file);
   const auto tokens = encode_prompt(session.model().tokenizer(), text);
-  session.set_anchor(tokens, file ? std::filesystem::path(anchor).filename().string() : "", progress);
+  session.set_anchor(tokens, anchor.file == "-" ? "" : std::filesystem::path(anchor.file).filename().string(),
+                     progress);
 }
 
 std::string label_text(const SpanLabel& label) {
@@ -69,7 +81,7 @@ std::string page_table(const Session& session) {
   int i = 0;
   for (const PageInfo& page : session.pages())
     out += fmt::format("{:>5} {:>13}  {}  {}{}\n", i++, fmt::format("{}..{}", page.begin, page.end - 1),
-                       page.hash.substr(0, 16), label_text(page.label), page.pinned ? ", pinned" : "");
+                       page.hash.substr(0, 16), printable_line(label_text(page.label)), page.pinned ? ", pinned" : "");
   return out;
 }
 

@@ -12,14 +12,20 @@
 
 namespace fieldprint::cli {
 
-void add_clearance(CLI::App& app, SessionOptions& options);  // --clearance
-void add_anchor(CLI::App& app, std::string& anchor);         // --anchor
+// A text that comes first in everything: a file's, or one of its own.
+struct Anchor {
+  std::string file, text;  // both "" = none
+};
 
-// FILE, or N:FILE for one of clearance N, as messages of their own; those above `clearance` are not even opened.
+void add_clearance(CLI::App& app, SessionOptions& options);  // --clearance
+void add_anchor(CLI::App& app, Anchor& anchor);              // --anchor, --anchor-text
+
+// FILE, or N:FILE for one of clearance N, as messages of their own; those above `clearance` are not even opened. "-" is
+// standard input.
 std::vector<Message> read_documents(const std::vector<std::string>& documents, int clearance);
 
-// `anchor` is a file's name or else the text itself; "" = none.
-void set_anchor(Session& session, const std::string& anchor, const Progress& progress);
+// Throws Error kUsage where both are given, kNotFound, kIo, kBadInput where the file is empty.
+void set_anchor(Session& session, const Anchor& anchor, const Progress& progress);
 
 std::string label_text(const SpanLabel& label);  // "retrieved notes.txt (clearance 2)"
 

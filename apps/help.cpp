@@ -6,7 +6,6 @@
 
 #include "options.h"
 #include "output.h"
-#include "settings.h"
 
 namespace fieldprint::cli {
 
@@ -39,78 +38,100 @@ std::string row(const std::string& left, const std::string& right) {
   return line + wrapped(right, kColumn, kColumn);
 }
 
-std::string heading(const std::string& text) { return "\n" + bold(text + ":", out_is_terminal()) + "\n"; }
+void print_heading(const std::string& text) {
+  write_out("\n");
+  write_out(text + ":", Style::kBold);
+  write_out("\n");
+}
 
-std::string flag_row(const CLI::Option& option) {
+void print_usage(const std::string& usage) {
+  write_out("\n");
+  write_out("Usage:", Style::kBold);
+  write_out(" " + usage + "\n");
+}
+
+void print_flag(const CLI::Option& option) {
   std::string left = option.get_snames().empty() ? "    " : "-" + option.get_snames().front() + ", ";
   left += "--" + long_name(option);
   if (!is_flag(option)) left += " " + option.get_type_name();
-  std::string extra = is_flag(option) ? "" : option.get_default_str();
-  if (const std::string variable = environment_name(option); !variable.empty())
-    extra += (extra.empty() ? "$" : "; $") + variable;
-  return row(left, option.get_description() + (extra.empty() ? "" : " [" + extra + "]"));
+  const std::string shown = is_flag(option) ? "" : option.get_default_str();
+  write_out(row(left, option.get_description() + (shown.empty() ? "" : " [" + shown + "]")));
 }
 
-std::string command_rows(const CLI::App& root) {
-  std::string out, group;
+void print_commands(const CLI::App& root) {
+  std::string group;
   for (const auto* command : root.get_subcommands({})) {
-    if (command->get_group() != group) out += heading(group = command->get_group());
-    out += row(command->get_name(), command->get_description());
+    if (command->get_group() != group) print_heading(group = command->get_group());
+    write_out(row(command->get_name(), command->get_description()));
   }
-  return out;
 }
 
-constexpr const char* kStart =
-    "  fieldprint pull smollm2-135m            fetch the default model (94 MiB, once)\n"
-    "  fieldprint run \"Why is the sky blue?\"   one answer\n"
-    "  fieldprint chat                         a conversation\n";
+void print_start() {
+  print_heading("To begin");
+  write_out(
+      "  fieldprint pull smollm2-135m            fetch the default model (94 MiB, once)\n"
+      "  fieldprint run \"Why is the sky blue?\"   one answer\n"
+      "  fieldprint chat                         a conversation\n");
+}
+
+constexpr const char* kMoreHelp = "\n`fieldprint COMMAND --help` shows the flags of a command.\n";
 
 }  // namespace
 
-std::string short_help(const CLI::App& root) {
-  return root.get_description() + "\n" + heading("To begin") + kStart + command_rows(root) +
-         "\n`fieldprint COMMAND --help` shows a command's flags.\n";
+void print_short_help(const CLI::App& root) {
+  write_out(root.get_description() + "\n");
+  print_start();
+  print_commands(root);
+  write_out(kMoreHelp);
 }
 
-std::string full_help(const CLI::App& root) {
-  std::string out =
-      root.get_description() + "\n\n" + bold("Usage:", out_is_terminal()) + " fieldprint COMMAND [FLAGS] ...\n";
-  out += heading("To begin") + kStart + command_rows(root) + heading("Flags");
-  for (const auto* option : root.get_options()) out += flag_row(*option);
-  out += heading("Settings");
-  out += "  " + wrapped(
-                    "Every flag may also stand in the environment or in a config file, for all commands or for one: "
-                    "--max-tokens is $FIELDPRINT_MAX_TOKENS, and in config.toml `max-tokens = 256` at the top or under "
-                    "[run]. The command line wins, then the environment, then the file, which is --config, "
-                    "$FIELDPRINT_CONFIG, or $XDG_CONFIG_HOME/fieldprint/config.toml.",
-                    2, 2);
-  out += heading("Exit codes") +
-         "  0 done, 1 a fault of Fieldprint, 2 a mistake in the call or its files,\n  130 Ctrl-C before there was an "
-         "answer\n";
-  return out + "\n`fieldprint COMMAND --help` shows a command's flags.\n";
+void print_full_help(const CLI::App& root) {
+  write_out(root.get_description() + "\n");
+  print_usage("fieldprint COMMAND [FLAGS] ...");
+  print_start();
+  print_commands(root);
+  print_heading("Flags");
+  for (const auto* option : root.get_options()) print_flag(*option);
+  print_heading("Settings");
+  write_out("  " +
+            wrapped("Every flag can also be set by an environment variable or in a config file, for all commands "
+                    "or for one: --max-tokens is $FIELDPRINT_MAX_TOKENS, and `max-tokens = 256` at the top of "
+                    "config.toml or below [run]. The command line wins over the environment, and that over the "
+                    "file: --config FILE, $FIELDPRINT_CONFIG, or $XDG_CONFIG_HOME/fieldprint/config.toml.",
+                    2, 2));
+  print_heading("Exit codes");
+  write_out(
+      "  0 done, 1 an internal error, 2 a mistake in the command or its files,\n"
+      "  130 stopped by Ctrl-C\n");
+  write_out(kMoreHelp);
 }
 
-std::string command_help(const CLI::App& command) {
+void print_command_help(const CLI::App& command) {
   const auto positionals = command.get_options([](const CLI::Option* o) { return o->get_positional(); });
   std::string usage = "fieldprint " + command.get_name() + " [FLAGS]";
   for (const auto* option : positionals) {
     const std::string name = option->get_name(true) + (is_repeatable(*option) ? "..." : "");
     usage += option->get_required() || option->get_type_name() == "REQUIRED" ? " " + name : " [" + name + "]";
   }
-  std::string out = wrapped(command.get_description() + ".", 0, 0);
-  out += "\n" + bold("Usage:", out_is_terminal()) + " " + usage + "\n";
-  if (!positionals.empty()) out += "\n";
-  for (const auto* option : positionals) out += row(option->get_name(true), option->get_description());
+  write_out(wrapped(command.get_description() + ".", 0, 0));
+  print_usage(usage);
+  if (!positionals.empty()) write_out("\n");
+  for (const auto* option : positionals) write_out(row(option->get_name(true), option->get_description()));
 
   for (const auto& group : command.get_groups()) {
     const auto options =
         command.get_options([&](const CLI::Option* o) { return o->get_group() == group && o->nonpositional(); });
     if (options.empty() || group.empty()) continue;
-    out += heading(group);
-    for (const auto* option : options) out += flag_row(*option);
+    print_heading(group);
+    for (const auto* option : options) print_flag(*option);
   }
-  if (!command.get_footer().empty()) out += heading("Examples") + command.get_footer() + "\n";
-  return out;
+  if (!command.get_footer().empty()) {
+    print_heading("Examples");
+    write_out(command.get_footer() + "\n");
+  }
+  write_out("\n" + wrapped("Flags can be set in the environment too, as $FIELDPRINT_ and their name in capitals, or in "
+                           "a config file: `fieldprint --help` says how.",
+                           0, 0));
 }
 
 }  // namespace fieldprint::cli

@@ -1,13 +1,13 @@
-// Help text, 80 columns wide, flags by groups, each with its default and its environment variable.
+// Help text, 80 columns wide: commands and flags by groups, each flag with its default.
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <string>
 
 namespace fieldprint::cli {
 
-std::string short_help(const CLI::App& root);  // for `fieldprint` alone
-std::string full_help(const CLI::App& root);
-std::string command_help(const CLI::App& command);
+// On standard output.
+void print_short_help(const CLI::App& root);  // for `fieldprint` alone
+void print_full_help(const CLI::App& root);
+void print_command_help(const CLI::App& command);
 
 }  // namespace fieldprint::cli

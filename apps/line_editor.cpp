@@ -104,10 +104,12 @@ struct LineEditor::Terminal {
   static unsigned char paste(EditLine* edit, int) {
     std::wstring text;
     const std::wstring end = L"\x1b[201~";
-    wchar_t key = 0;
+    wchar_t key = 0, before = 0;
     while (read_key(edit, &key) == 1) {
-      if (key == L'\r') key = L'\n';
-      text += key;
+      const bool second = key == L'\n' && before == L'\r';  // of a line break that is two characters
+      before = key;
+      if (second) continue;
+      text += key == L'\r' ? L'\n' : key;
       if (text.ends_with(end)) {
         text.resize(text.size() - end.size());
         break;
@@ -159,6 +161,7 @@ struct LineEditor::Terminal {
     el_set(edit, EL_EDITOR, "emacs");
     el_set(edit, EL_PROMPT, show_prompt);
     el_set(edit, EL_SIGNAL, 0);
+    el_set(edit, EL_SETTY, "-d", "-icrnl", "-inlcr", nullptr);  // else a pasted "\r\n" arrives as two newlines
     // The wide form: the other one copies the names and never frees them.
     el_wset(edit, EL_ADDFN, L"fieldprint-paste", L"Insert pasted text", paste);
     el_wset(edit, EL_ADDFN, L"fieldprint-newline", L"Insert a newline", newline);

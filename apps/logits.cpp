@@ -25,9 +25,10 @@ Action add_logits(CLI::App& app) {
   add_context(app, options->model.session);
   add_experts(app, options->model.load);
   add_text(app, "--tokens", options->tokens, "FILE",
-           "Token ids in decimal, as `fieldprint tokenize` prints them; - = standard input")
+           "Token ids in decimal, as `fieldprint tokenize` prints them; - for standard input")
       ->group("Files");
-  add_text(app, "--out", options->out, "FILE", "Where the float32 logits [tokens, vocabulary] go")->group("Files");
+  add_text(app, "--out", options->out, "FILE", "The file to write: float32 logits [tokens, vocabulary]")
+      ->group("Files");
   add_quiet(app, options->quiet);
   add_threads(app, options->model.load);
   add_executor(app, options->model.session);

@@ -33,25 +33,26 @@ struct Row {
 
 constexpr Row kCommands[] = {
     {"run", "Talk", "Answer one prompt: the text on stdout, the speed on stderr", add_run},
-    {"chat", "Talk", "Talk with a model, with history and line editing", add_chat},
-    {"pull", "Models", "Fetch models, checked and atomic", add_pull},
-    {"models", "Models", "List the models that can be had by name, and where they lie", add_models},
-    {"info", "Models", "What a model file says of itself, and the memory it wants", add_info},
-    {"quantize", "Models", "Write a model with fewer bits a weight", add_quantize},
-    {"synth", "Models", "Write a model of a known shape with random weights", add_synth},
+    {"chat", "Talk", "Hold a conversation, with history and line editing", add_chat},
+    {"pull", "Models", "Download models and check them", add_pull},
+    {"models", "Models", "List the models known by name and those on this machine", add_models},
+    {"rm", "Models", "Remove models that were pulled", add_rm},
+    {"info", "Models", "Show what is in a model file and how much memory it needs", add_info},
+    {"quantize", "Models", "Convert a model to fewer bits per weight", add_quantize},
+    {"synth", "Models", "Make a model of a given shape with random weights", add_synth},
     {"imatrix", "Models", "Measure on text which weights matter, for quantize", add_imatrix},
     {"tokenize", "Text", "Turn text into token ids", add_tokenize},
     {"detokenize", "Text", "Turn token ids into text", add_detokenize},
-    {"template", "Text", "Render a chat template: variables as JSON in, the prompt out", add_template},
+    {"template", "Text", "Render a chat template: JSON variables in, the prompt out", add_template},
     {"logits", "Measure", "Write the logits of every position of a token sequence", add_logits},
-    {"perplexity", "Measure", "How well a model predicts a text", add_perplexity},
+    {"perplexity", "Measure", "Measure how well a model predicts a text", add_perplexity},
     {"observe", "Measure", "Draw what a layer does with a text: attention maps, expert choices", add_observe},
-    {"bench", "Measure", "How fast a model runs, and what share of the machine's limits that is", add_bench},
+    {"bench", "Measure", "Measure how fast a model runs, beside what the machine can do", add_bench},
     {"completion", "Shell", "Print a completion script for bash, zsh or fish", add_completion},
 };
 
 struct Program {
-  CLI::App root{"Fieldprint runs transformer language models on ordinary CPUs: fast, provable.", "fieldprint"};
+  CLI::App root{"Fieldprint runs transformer language models on CPUs, fast and reproducibly.", "fieldprint"};
   std::map<const CLI::App*, Action> actions;
   std::string config;
 
@@ -93,11 +94,11 @@ std::vector<std::string> arguments(int argc, char** argv) {
 }
 
 std::string help_hint(const CLI::App* command) {
-  return command == nullptr ? "`fieldprint --help` shows what there is"
+  return command == nullptr ? "`fieldprint --help` lists the commands"
                             : fmt::format("`fieldprint {} --help` lists the flags", command->get_name());
 }
 
-// "-temp" would be read as -t with the value "emp".
+// "-temp" would be read as -t with the value "emp", and "-ngl" as -n with "gl".
 void refuse_one_dash(const CLI::App& root, const std::vector<std::string>& all) {
   std::vector<std::string> known;
   for (const auto* command : root.get_subcommands({}))
@@ -105,7 +106,10 @@ void refuse_one_dash(const CLI::App& root, const std::vector<std::string>& all) 
   for (const auto& argument : all) {
     if (argument == "--") return;
     const std::string name = argument.substr(0, argument.find('='));
-    if (name.size() > 2 && name[1] != '-' && std::find(known.begin(), known.end(), "-" + name) != known.end())
+    if (name.size() < 3 || name[0] != '-' || name[1] == '-') continue;
+    if (const std::string habit = flag_habit(name); !habit.empty())
+      throw Error(ErrorKind::kUsage, fmt::format("unknown flag {}", name), {}, habit);
+    if (std::find(known.begin(), known.end(), "-" + name) != known.end())
       throw Error(ErrorKind::kUsage, fmt::format("unknown flag {}", name), {}, fmt::format("did you mean -{}?", name));
   }
 }
@@ -119,13 +123,23 @@ void refuse_extras(const CLI::App& root, const CLI::App* command) {
     }
     if (flags && extra.size() > 1 && extra.front() == '-') {
       const std::string name = extra.substr(0, extra.find('='));
+      if (const std::string habit = flag_habit(name); !habit.empty())
+        throw Error(ErrorKind::kUsage, fmt::format("unknown flag {}", name), {}, habit);
       const auto known = flag_names(command == nullptr ? root : *command);
       throw Error(ErrorKind::kUsage, fmt::format("unknown flag {}", name), {},
                   name.size() == 2 ? help_hint(command) : did_you_mean(name, known, help_hint(command)));
     }
-    if (command != nullptr)
+    if (command != nullptr) {
+      const bool model = is_model_name(extra) && command->get_option_no_throw("--model") != nullptr;
       throw Error(ErrorKind::kUsage, fmt::format("unexpected argument '{}'", extra), {},
-                  "text of several words goes in quotes");
+                  model ? fmt::format("`fieldprint {} -m {}` names a model", command->get_name(), extra)
+                        : "put text of several words in quotes");
+    }
+    if (const std::string habit = command_habit(extra); !habit.empty())
+      throw Error(ErrorKind::kUsage, fmt::format("unknown command '{}'", extra), {}, habit);
+    if (is_model_name(extra))
+      throw Error(ErrorKind::kUsage, fmt::format("unknown command '{}'", extra), {},
+                  fmt::format("`fieldprint run -m {} \"Hello\"` asks that model", extra));
     std::vector<std::string> names;
     for (const auto* each : root.get_subcommands({})) names.push_back(each->get_name());
     throw Error(ErrorKind::kUsage, fmt::format("unknown command '{}'", extra), {},
@@ -139,7 +153,7 @@ void parse(CLI::App& root, std::vector<std::string> all) {
     root.parse(std::move(all));
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string what = error.what();
-    throw Error(ErrorKind::kUsage, fmt::format("{} wants a value", what.substr(0, what.find(':'))));
+    throw Error(ErrorKind::kUsage, fmt::format("{} needs a value", what.substr(0, what.find(':'))));
   } catch (const CLI::Error& error) {
     throw Error(ErrorKind::kUsage, error.what());
   }
@@ -164,14 +178,15 @@ int run(int argc, char** argv) {
     return kDone;
   }
   if (command != nullptr && (command->get_option("--help")->count() > 0 || root.get_option("--help")->count() > 0)) {
-    write_out(command_help(*command));
+    print_command_help(*command);
     return kDone;
   }
   refuse_extras(root, command);
   if (command == nullptr) {
     const bool full = root.get_option("--help")->count() > 0;
     if (!nothing && !full) throw Error(ErrorKind::kUsage, "no command given", {}, help_hint(nullptr));
-    write_out(full ? full_help(root) : short_help(root));
+    if (full) print_full_help(root);
+    else print_short_help(root);
     return kDone;
   }
   apply_settings(root, *command, program.config);
@@ -198,16 +213,15 @@ int guarded(int argc, char** argv) {
     return 128 + SIGPIPE;
   } catch (const Error& error) {
     if (interrupted()) return interrupt_exit_code();  // how a Progress that said "stop" surfaces
-    note(error.what());
-    if (!error.hint().empty()) write_err(fmt::format("hint: {}\n", error.hint()));
+    tell_error(error);
     return kUserFault;
   } catch (const std::bad_alloc&) {
     note("out of memory");
-    write_err("hint: a smaller --context takes less\n");
+    write_err("hint: a smaller --context or fewer --threads need less\n");
     return kOurFault;
   } catch (const std::exception& error) {
     note(fmt::format("internal error: {}", error.what()));
-    write_err("hint: this is a fault of Fieldprint; please report it with the command that led here\n");
+    write_err("hint: this is a bug in Fieldprint; please report it with the command that led here\n");
     return kOurFault;
   }
 }

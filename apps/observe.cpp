@@ -40,7 +40,13 @@ std::string header(double width, double height, const std::string& title) {
       width, height, kFont, title);
 }
 
-// One map: a cell for each pair that is not nothing, token labels beside it where there is room.
+// Every so many tokens carry a label, so that labels of `height` pixels do not overlap: all of them where a cell is
+// high enough.
+int label_step(double cell, double height) { return std::max(1, static_cast<int>(std::ceil(height / cell))); }
+
+constexpr double kLabelHeight = 9;
+
+// One map: a cell for each pair that is not nothing, token labels beside it, fewer where cells are small.
 std::string map_picture(const float* weights, int tokens, double x, double y, double cell, const std::string& title,
                         const std::vector<std::string>& labels) {
   const double size = cell * tokens;
@@ -56,7 +62,7 @@ std::string map_picture(const float* weights, int tokens, double x, double y, do
     }
   }
   out += fmt::format("</g>\n<rect width=\"{0:.2f}\" height=\"{0:.2f}\" fill=\"none\" stroke=\"#999999\"/>\n", size);
-  for (int t = 0; t < tokens && cell >= 9; ++t) {
+  for (int t = 0; t < tokens; t += label_step(cell, kLabelHeight)) {
     out += fmt::format("<text x=\"-4\" y=\"{:.1f}\" font-size=\"9\" text-anchor=\"end\" fill=\"#444444\">{}</text>\n",
                        (t + 0.5) * cell + 3, labels[static_cast<size_t>(t)]);
     out += fmt::format(
@@ -85,16 +91,16 @@ std::string attention_picture(const Observation& seen, const std::string& title,
   const int tokens = static_cast<int>(labels.size()), maps = head >= 0 ? 1 : seen.heads;
   const int columns = std::min(maps, static_cast<int>(std::ceil(std::sqrt(maps * 1.6))));
   const int rows = (maps + columns - 1) / columns;
-  // Cells as large as a picture of about 1800 pixels allows; names of tokens where a cell is as high as a letter.
+  // Cells as large as a picture of about 1800 pixels allows.
   const double cell = std::clamp((maps == 1 ? 900.0 : 1800.0 / columns) / tokens, 1.0, 16.0);
-  const double margin = cell >= 9 ? 86 : 14, map = cell * tokens;
+  constexpr double margin = 86;
+  const double map = cell * tokens;
   const double step_x = map + margin + 10, step_y = map + margin + 24;
   std::string out = header(std::max(columns * step_x + 26, 420.0), rows * step_y + 84, title) + scale_picture(16, 40);
   for (int i = 0; i < maps; ++i) {
     const int h = head >= 0 ? head : i;
-    out += map_picture(seen.attention.data() + int64_t{h} * tokens * tokens, tokens,
-                       16 + (cell >= 9 ? 70 : 0) + (i % columns) * step_x, 84 + (i / columns) * step_y, cell,
-                       fmt::format("head {}", h), labels);
+    out += map_picture(seen.attention.data() + int64_t{h} * tokens * tokens, tokens, 16 + 70 + (i % columns) * step_x,
+                       84 + (i / columns) * step_y, cell, fmt::format("head {}", h), labels);
   }
   return out + "</svg>\n";
 }
@@ -134,18 +140,21 @@ void write_file(const std::string& path, const std::string& text) {
 }
 
 int Observe::operator()() const {
-  if (layer < 0) throw Error(ErrorKind::kUsage, "--layer N is missing", {}, "layers count from 0");
+  if (layer < 0) throw Error(ErrorKind::kUsage, "--layer N is missing", {}, "layers are counted from 0");
   if (out.empty() && experts_out.empty())
     throw Error(ErrorKind::kUsage, "--out FILE is missing", {}, "--out attention.svg, or --experts-out experts.svg");
+  for (const auto& file : {out, experts_out})
+    if (!file.empty()) require_writable(file);
   const SignalGuard guard;
-  const std::string said =
-      text.empty() ? read_input("`fieldprint observe --layer 0 --out map.svg \"The sky is blue.\"`") : text;
+  const std::string said = text.empty() || text == "-"
+                               ? read_input("`fieldprint observe --layer 0 --out map.svg \"The sky is blue.\"`")
+                               : text;
   const auto loaded = load_model(model);
   const auto tokens = encode_prompt(loaded->tokenizer(), said);
   const Observation seen = observe(*loaded, tokens, layer);
   std::vector<std::string> labels;
   for (const TokenId token : tokens) labels.push_back(xml_text(token_label(loaded->tokenizer().piece(token), 10)));
-  const std::string name = xml_text(loaded->info().name.empty() ? loaded->info().path : loaded->info().name);
+  const std::string name = xml_text(model_title(loaded->info()));
   if (!out.empty()) {
     if (seen.heads == 0)
       throw Error(ErrorKind::kUsage, fmt::format("layer {} has no attention", layer), "--layer",
@@ -160,7 +169,7 @@ int Observe::operator()() const {
   if (!experts_out.empty()) {
     if (seen.experts == 0)
       throw Error(ErrorKind::kUsage, fmt::format("layer {} has no experts", layer), "--layer",
-                  "models of the architecture lfm2moe have them, but for their first layers");
+                  "models of the architecture lfm2moe have them, except in their first layers");
     write_file(experts_out, experts_picture(seen, fmt::format("{}: experts of layer {}", name, layer), labels));
   }
   return kDone;
@@ -170,12 +179,11 @@ int Observe::operator()() const {
 
 Action add_observe(CLI::App& app) {
   auto observe = std::make_shared<Observe>();
-  add_text(app, "TEXT", observe->text, "TEXT",
-           "What to look at the layer with; from standard input where it is not given");
+  add_text(app, "TEXT", observe->text, "TEXT", "The text that the layer gets; without it, or for -, standard input");
   add_model(app, observe->model.model);
   add_experts(app, observe->model.load);
-  add_integer(app, "--layer", observe->layer, 0, "Which layer, from 0")->default_str("")->group("Picture");
-  add_integer(app, "--head", observe->head, 0, "One head alone, from 0")->default_str("all")->group("Picture");
+  add_integer(app, "--layer", observe->layer, 0, "The layer, counted from 0")->default_str("")->group("Picture");
+  add_integer(app, "--head", observe->head, 0, "One head alone, counted from 0")->default_str("all")->group("Picture");
   add_text(app, "--out", observe->out, "FILE", "The attention of every head, as SVG")->group("Picture");
   add_text(app, "--experts-out", observe->experts_out, "FILE", "The experts that each token chose, as SVG")
       ->group("Picture");

@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 
 #include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
+#include "files.h"
 #include "output.h"
+#include "signals.h"
 #include "suggest.h"
 
 namespace fieldprint::cli {
@@ -21,7 +24,7 @@ constexpr const char* kEngineGroup = "Engine";
 constexpr const char* kOutputGroup = "Output";
 
 Error wrong_value(std::string_view what, std::string_view wanted, std::string_view text) {
-  return Error(ErrorKind::kUsage, fmt::format("{} wants {}, not '{}'", what, wanted, text));
+  return Error(ErrorKind::kUsage, fmt::format("{} must be {}, not '{}'", what, wanted, text));
 }
 
 std::string shown(const CLI::Option* option) {
@@ -33,8 +36,8 @@ std::string shown_name(const std::string& names) {  // of "-n,--max-tokens": "--
   return dashes == std::string::npos ? names : names.substr(dashes, names.find(',', dashes) - dashes);
 }
 
-std::string between(const std::string& noun, double least, double most) {
-  const double far = std::numeric_limits<float>::max();
+std::string between(const std::string& noun, float least, float most) {
+  const float far = std::numeric_limits<float>::max();
   if (most < far) return fmt::format("{} from {} to {}", noun, least, most);
   return least > -far ? fmt::format("{} of at least {}", noun, least) : noun;
 }
@@ -86,7 +89,7 @@ CLI::Option* add_list(CLI::App& app, const std::string& names, const std::string
     // `--system --json` is a forgotten value, not a system prompt.
     option->each([parser, option](const std::string& value) {
       if (value.size() > 2 && value.starts_with("--") && parser->get_option_no_throw(value) != nullptr)
-        throw Error(ErrorKind::kUsage, fmt::format("{} wants a value, but {} follows", shown(option), value));
+        throw Error(ErrorKind::kUsage, fmt::format("{} needs a value, but {} follows", shown(option), value));
     });
   }
   return option;
@@ -122,8 +125,9 @@ CLI::Option* add_choice(CLI::App& app, const std::string& names, std::string& ta
   auto* option = add_value(app, names, all, about, [&target, choices, names](const std::string& value) {
     if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
       const std::string flag = shown_name(names);
-      throw Error(ErrorKind::kUsage, fmt::format("{} is one of {}, not '{}'", flag, fmt::join(choices, ", "), value),
-                  {}, did_you_mean(value, choices, ""));
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("{} must be one of {}, not '{}'", flag, fmt::join(choices, ", "), value), {},
+                  did_you_mean(value, choices, ""));
     }
     target = value;
   });
@@ -155,52 +159,80 @@ void add_model(CLI::App& app, std::string& model) {
 
 void add_context(CLI::App& app, SessionOptions& options) {
   add_integer(app, "-c,--context", options.context, 0,
-              "Tokens that prompt and answer may fill; 0 = what the model was trained for")
+              "Most tokens of prompt and answer together; 0 = what the model was trained for")
       ->group(kModelGroup);
 }
 
 void add_threads(CLI::App& app, LoadOptions& options) {
-  add_integer(app, "-t,--threads", options.threads, 0, "Threads; 0 = one a core (never changes the answer)")
+  add_integer(app, "-t,--threads", options.threads, 0,
+              "Number of threads; 0 = one per core (does not change the answer)")
       ->group(kEngineGroup);
   add_choice(app, "--isa", options.isa, {"scalar", "avx2", "avx512"},
-             "Instruction set, if not the best that this CPU has (never changes the answer)")
+             "Instruction set, if not the best of this CPU (does not change the answer)")
       ->group(kEngineGroup);
 }
 
 void add_experts(CLI::App& app, LoadOptions& options) {
   add_integer(app, "--experts", options.experts, 0,
-              "Active experts a token, for a mixture of experts; 0 = as the model was trained")
+              "Active experts per token, for a mixture of experts; 0 = as the model was trained")
       ->group(kModelGroup);
   add_text(app, "--attention-kind", options.attention_kind, "KIND",
-           "Refuse a model whose layers attend in another way than dot, gram, anchored, expressive")
+           "Refuse a model whose attention is not of this kind: dot, gram, anchored, expressive")
       ->group(kModelGroup);
 }
 
 void add_executor(CLI::App& app, SessionOptions& options) {
-  add_value(app, "--executor", "run|reference", "run is the fast path; reference is float64, slow, the oracle",
+  add_value(app, "--executor", "run|reference", "run is the fast one; reference computes in float64, slowly",
             [&options](const std::string& value) {
               if (value != "run" && value != "reference")
-                throw Error(ErrorKind::kUsage, fmt::format("--executor is one of run, reference, not '{}'", value), {},
+                throw Error(ErrorKind::kUsage, fmt::format("--executor must be run or reference, not '{}'", value), {},
                             did_you_mean(value, {"run", "reference"}, ""));
               options.executor = value == "run" ? Executor::kRun : Executor::kReference;
             })
       ->default_str("run")
       ->group(kEngineGroup);
-  add_integer(app, "--chunk", options.chunk, 0, "Prompt tokens a step; 0 = what is fastest (never changes the answer)")
+  add_integer(app, "--chunk", options.chunk, 0,
+              "Prompt tokens per step; 0 = what is fastest (does not change the answer)")
       ->group(kEngineGroup);
-  add_integer(app, "--page-size", options.page_size, 1, "Tokens a KV page (never changes the answer)")
+  add_integer(app, "--page-size", options.page_size, 1,
+              "Tokens per page of keys and values (does not change the answer)")
       ->group(kEngineGroup);
   add_choice(app, "--kv-type", options.kv_type, {"f16", "bf16", "q8_0"},
-             "How keys and values are kept: q8_0 takes half the memory and is the quickest in long contexts")
+             "How keys and values are stored: q8_0 needs half the memory and is fastest in long contexts")
       ->group(kEngineGroup);
 }
 
 void add_quiet(CLI::App& app, bool& quiet) {
-  add_flag(app, "-q,--quiet", quiet, "No run line, no progress on stderr")->group(kOutputGroup);
+  add_flag(app, "-q,--quiet", quiet, "No run line and no progress on stderr")->group(kOutputGroup);
+}
+
+static std::string fetch_asked(const std::string& name, const Error& missing) {
+  const CatalogEntry* entry = find_catalog_entry(name);
+  const uint64_t bytes = entry == nullptr ? 0 : std::max(entry->bytes, entry->roughly_bytes);
+  const std::string size = bytes == 0 ? std::string() : fmt::format(" ({})", bytes_text(bytes));
+  const char answer = ask(fmt::format("{} is not on this machine yet. Fetch it now{}? [Y/n] ", name, size));
+  if (answer != 'y' && answer != '\n') throw missing;
+  const SignalGuard guard;
+  ProgressBar bar(ProgressBar::Unit::kBytes);
+  return pull_model(name, bar.callback());
 }
 
 std::string model_path(const std::string& name) {
-  return resolve_model(name.empty() ? std::string(kDefaultModel) : name);
+  const std::string wanted = name.empty() ? std::string(kDefaultModel) : name;
+  try {
+    return resolve_model(wanted);
+  } catch (const Error& missing) {
+    const bool known = missing.kind() == ErrorKind::kNotFound && missing.hint() == "fieldprint pull " + wanted;
+    if (!known || !in_is_terminal() || !err_is_terminal()) throw;
+    return fetch_asked(wanted, missing);
+  }
+}
+
+bool is_model_name(const std::string& text) { return find_catalog_entry(text) != nullptr || text.ends_with(".gguf"); }
+
+std::string model_title(const ModelInfo& info) {
+  if (const CatalogEntry* entry = find_catalog_entry(info.path)) return std::string(entry->name);
+  return info.name.empty() ? std::filesystem::path(info.path).stem().string() : info.name;
 }
 
 std::shared_ptr<const Model> load_model(const std::string& path, const LoadOptions& options) {

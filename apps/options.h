@@ -56,6 +56,10 @@ void add_quiet(CLI::App& app, bool& quiet);
 // Notes where fewer threads run than were wanted.
 std::shared_ptr<const Model> load_model(const std::string& path, const LoadOptions& options);
 std::shared_ptr<const Model> load_model(const ModelOptions& options);
-std::string model_path(const std::string& name);  // "" = the default model
+// "" = the default model. On a terminal, one that has a name and is not here yet is offered to be fetched.
+std::string model_path(const std::string& name);
+bool is_model_name(const std::string& text);  // of the catalogue, or a file that ends in .gguf
+// What to call a model in pictures: its name in the catalogue, in its file, or that of its file.
+std::string model_title(const ModelInfo& info);
 
 }  // namespace fieldprint::cli

@@ -1,5 +1,6 @@
-// `fieldprint pull`: models by name, fetched once.
+// `fieldprint pull`: models by name, downloaded once.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -12,6 +13,16 @@
 
 namespace fieldprint::cli {
 
+// Of the model's file, which a pull puts in place anew; 0 where there is none.
+static ino_t inode_of(const std::string& name) {
+  struct stat status {};
+  try {
+    return ::stat(resolve_model(name).c_str(), &status) == 0 ? status.st_ino : 0;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
 Action add_pull(CLI::App& app) {
   struct Pull {
     std::vector<std::string> names;
@@ -19,7 +30,7 @@ Action add_pull(CLI::App& app) {
   };
   auto pull = std::make_shared<Pull>();
   add_texts(app, "NAME", pull->names, "NAME",
-            "A name from `fieldprint models`, or owner/repo:file of Hugging Face; several will do")
+            "One or more names from `fieldprint models`, or owner/repo:file.gguf of Hugging Face")
       ->expected(1, CLI::detail::expected_max_vector_size)
       ->allow_extra_args();
   add_quiet(app, pull->quiet);
@@ -30,20 +41,17 @@ Action add_pull(CLI::App& app) {
     if (pull->names.empty())
       throw Error(
           ErrorKind::kUsage, "which model?", {},
-          fmt::format("`fieldprint pull {}` fetches the default one; `fieldprint models` lists more", kDefaultModel));
+          fmt::format("`fieldprint pull {}` fetches the default one, `fieldprint models` lists more", kDefaultModel));
     const SignalGuard guard;
     for (const auto& name : pull->names) {
-      bool fetched = false;
+      const ino_t before = inode_of(name);
       ProgressBar bar(ProgressBar::Unit::kBytes, pull->quiet);
-      const std::string path = pull_model(name, [&](std::string_view what, uint64_t done, uint64_t total) {
-        fetched = true;
-        return bar.update(what, done, total);
-      });
+      const std::string path = pull_model(name, bar.callback());
       bar.wipe();
       if (!pull->quiet)
-        note(fmt::format("{} {} ({})", fetched ? "fetched" : "already here:", name,
-                         bytes_text(std::filesystem::file_size(path))));
-      write_out(path + "\n");  // for scripts: where each lies
+        note(fmt::format("{} ({}) {}", name, bytes_text(std::filesystem::file_size(path)),
+                         inode_of(name) == before ? "is already here" : "is here now"));
+      write_data(path + "\n");  // for scripts: where each lies
     }
     return kDone;
   };

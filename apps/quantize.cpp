@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "command.h"
+#include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "options.h"
 #include "output.h"
@@ -22,9 +24,33 @@ struct Quantize {
   std::string in, out;
   QuantizeOptions options;
   LoadOptions load;
-  bool dry_run = false, list = false, json = false, quiet = false;
+  bool force = false, dry_run = false, list = false, json = false, quiet = false;
   int operator()() const;
 };
+
+// Of the bytes that are encoded anew, what type of few bits they are in already; "" where it is none or hardly any.
+std::string already_quantized(const QuantizePlan& plan) {
+  std::map<std::string, uint64_t> bytes;
+  for (const auto& tensor : plan.tensors) {
+    const bool exact = tensor.from == "F32" || tensor.from == "F16" || tensor.from == "BF16" || tensor.from == "F64";
+    if (!exact && tensor.from != tensor.to) bytes[tensor.from] += tensor.bytes_from;
+  }
+  const auto most =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == bytes.end() || most->second * 10 < plan.bytes_from ? "" : most->first;
+}
+
+void warn_of_loss(const QuantizePlan& plan) {
+  const std::string from = already_quantized(plan);
+  if (from.empty()) return;
+  note(
+      fmt::format("the model is in {} already: what that lost does not come back, and this loses more; start from its "
+                  "F16 or BF16 file for a better result",
+                  from));
+  if (plan.bytes_to > plan.bytes_from)
+    note(fmt::format("the file grows from {} to {} and gets no more precise", bytes_text(plan.bytes_from),
+                     bytes_text(plan.bytes_to)));
+}
 
 std::string shape_text(const std::vector<uint64_t>& shape) { return fmt::format("{}", fmt::join(shape, " x ")); }
 
@@ -49,12 +75,12 @@ void print_json(const QuantizePlan& plan) {
                                          {"bytes_from", plan.bytes_from},
                                          {"bytes_to", plan.bytes_to},
                                          {"bits_per_weight", plan.bits_per_weight()}};
-  write_out(object.dump(-1, ' ', true) + "\n");
+  write_json(object);
 }
 
 void print_plan(const QuantizePlan& plan) {
   for (const auto& tensor : plan.tensors) {
-    write_out(fmt::format("{:<40} {:>20}  {:>8} -> {:<8} {:>11}{}{}\n", terminal_safe(tensor.name),
+    write_out(fmt::format("{:<40} {:>20}  {:>8} -> {:<8} {:>11}{}{}\n", printable_line(tensor.name),
                           shape_text(tensor.shape), tensor.from, tensor.to, bytes_text(tensor.bytes_to),
                           tensor.weighted ? "  weighted" : "", tensor.note.empty() ? "" : "  (" + tensor.note + ")"));
   }
@@ -79,10 +105,15 @@ int Quantize::operator()() const {
   const std::string path = std::filesystem::is_directory(in, error) ? in : model_path(in);
   if (dry_run) {
     const auto plan = plan_quantize(path, wanted);
+    if (!quiet) warn_of_loss(plan);
     if (json) print_json(plan);
     else print_plan(plan);
     return kDone;
   }
+  if (!force && std::filesystem::equivalent(path, out, error))
+    throw Error(ErrorKind::kUsage, "is the model itself, and would be replaced", out, "--force replaces it");
+  require_writable(out);
+  if (!quiet) warn_of_loss(plan_quantize(path, wanted));
   const SignalGuard guard;
   const auto start = std::chrono::steady_clock::now();
   ProgressBar bar(ProgressBar::Unit::kBytes, quiet);
@@ -106,10 +137,10 @@ Action add_quantize(CLI::App& app) {
   auto quantize = std::make_shared<Quantize>();
   add_text(app, "IN", quantize->in, "MODEL",
            "The model: a name, a GGUF file of any types, or a folder of safetensors as on Hugging Face");
-  add_text(app, "OUT", quantize->out, "FILE", "Where to write; replaced only when all is done");
-  add_text(app, "TYPE", quantize->options.mix, "TYPE", "What --list shows, such as Q4_K_M");
+  add_text(app, "OUT", quantize->out, "FILE", "The file to write; an old one is replaced when the new one is complete");
+  add_text(app, "TYPE", quantize->options.mix, "TYPE", "One of those that --list shows, such as Q4_K_M");
   add_list(
-      app, "--tensor", "PATTERN=TYPE", "Another type for the tensors that a glob matches; repeatable",
+      app, "--tensor", "PATTERN=TYPE", "Another type for the tensors that a glob matches (repeatable)",
       [quantize] { quantize->options.tensors.clear(); },
       [quantize](const std::string& rule) {
         const size_t equals = rule.rfind('=');
@@ -120,7 +151,8 @@ Action add_quantize(CLI::App& app) {
       });
   add_text(app, "--imatrix", quantize->options.importance, "FILE", "An importance matrix (GGUF)");
   add_flag(app, "--allow-unweighted", quantize->options.allow_unweighted,
-           "Types below 3 bits even without an importance matrix");
+           "Use types below 3 bits without an importance matrix too");
+  add_flag(app, "--force", quantize->force, "Allow OUT to be IN");
   add_flag(app, "--dry-run", quantize->dry_run, "Only show each tensor's type and size");
   add_flag(app, "--list", quantize->list, "Show the types");
   add_flag(app, "--json", quantize->json, "One JSON object")->group("Output");

@@ -1,13 +1,17 @@
 // `fieldprint run`: one prompt, one answer.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "answer_printer.h"
 #include "command.h"
 #include "context.h"
 #include "conversation.h"
+#include "fieldprint/atomic_file.h"
+#include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
 #include "files.h"
 #include "options.h"
@@ -24,21 +28,37 @@ struct Run {
   ModelOptions model;
   SamplingOptions sampling;
   ProfileOptions profile;
-  std::string prompt, system, template_file, tools_file, session_file, anchor, influence = "none";
+  std::string prompt, input, system, template_file, tools_file, session_file, influence = "none";
+  Anchor anchor;
   std::vector<std::string> documents;
   bool raw = false, json = false, quiet = false, show_prompt = false, pages = false;
   const CLI::Option* prompt_given = nullptr;
 
+  bool reads_input_elsewhere() const;
   std::string full_prompt() const;
   int operator()() const;
   std::vector<LabelledTokens> raw_spans(const Tokenizer& tokenizer, const std::string& question) const;
   void print_json(const Session& session, const Generation& answer, const Message& message) const;
 };
 
+bool Run::reads_input_elsewhere() const {
+  const auto is_input = [](const std::string& file) { return file == "-" || file.ends_with(":-"); };
+  return std::any_of(documents.begin(), documents.end(), is_input) || is_input(template_file) || is_input(tools_file) ||
+         is_input(anchor.file);
+}
+
 // The argument, what comes through a pipe, or both: `fieldprint run "Summarise this:" < letter.txt`.
 std::string Run::full_prompt() const {
-  std::string text = prompt;
-  if (prompt_given->count() == 0 || in_has_data()) {
+  const bool asked = prompt == "-" || input == "-" || prompt_given->count() == 0;
+  std::string text = prompt == "-" ? "" : prompt;
+  if (find_catalog_entry(text) != nullptr)
+    note(fmt::format("'{0}' is taken for the prompt; `-m {0}` chooses the model", text));
+  bool read = asked || (in_has_data() && !reads_input_elsewhere());
+  if (read && !asked && in_belongs_to_script()) {
+    read = false;
+    if (!quiet && in_is_ready()) note("standard input is left to the calling script; a - behind the prompt reads it");
+  }
+  if (read) {
     std::string piped =
         read_input("`fieldprint run \"Why is the sky blue?\"` asks; `fieldprint chat` opens a conversation");
     if (piped.ends_with('\n')) piped.pop_back();
@@ -48,7 +68,7 @@ std::string Run::full_prompt() const {
   }
   if (text.empty())
     throw Error(ErrorKind::kUsage, "the prompt is empty", {}, "`fieldprint run \"Why is the sky blue?\"`");
-  if (repair_utf8(text)) note("the prompt is not all UTF-8; broken bytes became U+FFFD");
+  if (repair_utf8(text)) note("the prompt is not valid UTF-8; broken bytes became U+FFFD");
   return text;
 }
 
@@ -92,13 +112,23 @@ void Run::print_json(const Session& session, const Generation& answer, const Mes
   if (influence == "json") object["influence"] = influence_json(session, answer);
   for (const auto& call : message.calls)
     object["tool_calls"].push_back({{"name", call.name}, {"arguments", nlohmann::ordered_json::parse(call.arguments)}});
-  write_out(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_json(object);
 }
 
 int Run::operator()() const {
   if (raw && !system.empty()) throw Error(ErrorKind::kUsage, "--system needs a chat template, and --raw takes none");
   if (raw && !template_file.empty()) throw Error(ErrorKind::kUsage, "--template and --raw exclude each other");
   if (raw && !tools_file.empty()) throw Error(ErrorKind::kUsage, "--tools needs a chat template, and --raw takes none");
+  if (!input.empty() && input != "-") {
+    throw Error(ErrorKind::kUsage, fmt::format("unexpected argument '{}'", input), {},
+                is_model_name(prompt) ? fmt::format("`fieldprint run -m {} \"...\"` asks that model", prompt)
+                                      : "put text of several words in quotes");
+  }
+  if (json && (influence == "html" || influence == "table"))
+    throw Error(ErrorKind::kUsage, fmt::format("--json and --influence {} exclude each other", influence), {},
+                "--influence json puts the shares into the object");
+  if (!session_file.empty()) require_writable(session_file);
+  if (!profile.trace.empty()) require_writable(profile.trace);
   const std::string path = model_path(model.model);  // before a prompt is waited for
   const SignalGuard guard;
   const std::string question = full_prompt();
@@ -129,16 +159,15 @@ int Run::operator()() const {
   SamplingOptions options = sampling;
   options.special = options.special || !tools_file.empty();  // calls stand between control tokens
   ProgressBar bar(ProgressBar::Unit::kCount, quiet);
-  if (!anchor.empty()) set_anchor(session, anchor, bar.callback());
+  if (!anchor.file.empty() || !anchor.text.empty()) set_anchor(session, anchor, bar.callback());
   if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
   const bool as_text = !json && influence != "json" && influence != "html";
+  AnswerPrinter printer;
   const auto answer = session.generate(
       prompt_spans, options,
       [&](std::string_view piece) {
         bar.wipe();
-        if (!as_text) return;
-        write_out(out_is_terminal() ? terminal_safe(piece) : piece);
-        flush_out();
+        if (as_text) printer.write(piece);
       },
       interrupt_flag(), bar.callback());
   bar.wipe();
@@ -146,7 +175,7 @@ int Run::operator()() const {
   if (!session_file.empty()) session.save(session_file);
 
   const Message message = maker ? maker->answer(answer.text) : Message{"assistant", answer.text};
-  if (influence == "html") write_out(influence_html(session, answer));
+  if (influence == "html") write_data(influence_html(session, answer));
   else if (!as_text) print_json(session, answer, message);
   else if (!answer.text.ends_with('\n')) write_out("\n");
   if (as_text && influence == "table") write_out("\n" + influence_table(session, answer));
@@ -162,7 +191,7 @@ int Run::operator()() const {
   }
   if (profile.table) show_profile(*session_options.profile, measure_ceilings(*loaded), "profile");
   if (!profile.trace.empty()) write_trace(*session_options.profile, profile.trace);
-  return kDone;
+  return answer.reason == FinishReason::kCancelled ? interrupt_exit_code() : kDone;
 }
 
 }  // namespace
@@ -170,33 +199,35 @@ int Run::operator()() const {
 Action add_run(CLI::App& app) {
   auto run = std::make_shared<Run>();
   run->prompt_given = add_text(app, "PROMPT", run->prompt, "TEXT",
-                               "What to answer; from standard input where it is not given, "
-                               "and followed by it where both are there");
+                               "The prompt; without it, or for -, standard input. What comes through a pipe is added "
+                               "to the prompt");
+  add_text(app, "INPUT", run->input, "TEXT", "- adds standard input to the prompt in a script too");
   add_model(app, run->model.model);
   add_context(app, run->model.session);
   add_experts(app, run->model.load);
   add_text(app, "-s,--system", run->system, "TEXT", "A system message before the prompt")->group("Prompt");
-  add_flag(app, "--raw", run->raw, "Continue the prompt as it stands, without the chat template")->group("Prompt");
+  add_flag(app, "--raw", run->raw, "Continue the prompt as it is, without the chat template")->group("Prompt");
   add_text(app, "--template", run->template_file, "FILE", "A Jinja chat template in place of the model's")
       ->group("Prompt");
-  add_flag(app, "--show-prompt", run->show_prompt, "Show on stderr what the model is fed: text and token ids")
+  add_flag(app, "--show-prompt", run->show_prompt, "Show on stderr what the model gets: text and token ids")
       ->group("Prompt");
-  add_text(app, "--tools", run->tools_file, "FILE", "JSON list of functions that the model may call")->group("Prompt");
+  add_text(app, "--tools", run->tools_file, "FILE", "Functions that the model may call, a list in JSON")
+      ->group("Prompt");
   add_texts(app, "--document", run->documents, "FILE",
-            "Text to know before the prompt, labelled retrieved; N:FILE gives it clearance N (repeatable)")
+            "A text that comes before the prompt, labelled as retrieved; N:FILE gives it clearance N (repeatable)")
       ->group("Prompt");
   add_clearance(app, run->model.session);
   add_anchor(app, run->anchor);
   add_text(app, "--session", run->session_file, "FILE",
-           "Keep the keys and values in FILE: what the next prompt begins with in common is not computed again")
+           "Keep keys and values in FILE: where the next prompt begins like this one, that part is not computed again")
       ->group("Prompt");
   add_sampling(app, run->sampling);
   add_profile(app, run->profile);
   add_flag(app, "--json", run->json, "One JSON object: text, tokens, finish_reason, stats")->group("Output");
   add_choice(app, "--influence", run->influence, {"none", "table", "json", "html"},
-             "Where each token of the answer looked: after it, with --json, or as a page in its place")
+             "Where each token of the answer looked: a table after it, JSON, or a web page in its place")
       ->group("Output");
-  add_flag(app, "--pages", run->pages, "The page table after the answer: whose each page is, and its hash")
+  add_flag(app, "--pages", run->pages, "Print the page table after the answer: the owner and the hash of each page")
       ->group("Output");
   add_quiet(app, run->quiet);
   add_threads(app, run->model.load);

@@ -1,10 +1,8 @@
 #include "signals.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 
 namespace fieldprint::cli {
@@ -16,10 +14,6 @@ std::atomic<bool> resized{false};
 std::atomic<int> last_signal{SIGINT}, unheard{0};
 std::array<int, 2> wake{-1, -1};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
-
-constexpr std::array kStops{SIGINT, SIGTERM, SIGHUP};
-std::array<struct sigaction, kStops.size()> previous;
-struct sigaction previous_winch;
 
 void wake_up() {
   const int saved = errno;
@@ -51,17 +45,17 @@ SignalGuard::SignalGuard() {
   sigemptyset(&action.sa_mask);
   action.sa_handler = on_stop;
   for (size_t i = 0; i < kStops.size(); ++i) {
-    ::sigaction(kStops[i], nullptr, &previous[i]);
-    if (previous[i].sa_handler != SIG_IGN) ::sigaction(kStops[i], &action, nullptr);  // nohup stays nohup
+    ::sigaction(kStops[i], nullptr, &previous_[i]);
+    if (previous_[i].sa_handler != SIG_IGN) ::sigaction(kStops[i], &action, nullptr);  // nohup stays nohup
   }
   action.sa_handler = on_resize;
   action.sa_flags = SA_RESTART;
-  ::sigaction(SIGWINCH, &action, &previous_winch);
+  ::sigaction(SIGWINCH, &action, &previous_winch_);
 }
 
 SignalGuard::~SignalGuard() {
-  for (size_t i = 0; i < kStops.size(); ++i) ::sigaction(kStops[i], &previous[i], nullptr);
-  ::sigaction(SIGWINCH, &previous_winch, nullptr);
+  for (size_t i = 0; i < kStops.size(); ++i) ::sigaction(kStops[i], &previous_[i], nullptr);
+  ::sigaction(SIGWINCH, &previous_winch_, nullptr);
 }
 
 const std::atomic<bool>* interrupt_flag() { return &flag; }

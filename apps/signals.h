@@ -1,6 +1,9 @@
 // Ctrl-C and its kin as a flag that long work looks at, so that it can stop in order.
 #pragma once
 
+#include <signal.h>
+
+#include <array>
 #include <atomic>
 
 namespace fieldprint::cli {
@@ -16,6 +19,11 @@ class SignalGuard {
   ~SignalGuard();
   SignalGuard(const SignalGuard&) = delete;
   SignalGuard& operator=(const SignalGuard&) = delete;
+
+ private:
+  static constexpr std::array kStops{SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kStops.size()> previous_;
+  struct sigaction previous_winch_;
 };
 
 const std::atomic<bool>* interrupt_flag();

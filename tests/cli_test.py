@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "pull", "models", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "completion"]
+COMMANDS = ["run", "chat", "pull", "models", "rm", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
@@ -86,7 +86,7 @@ class Help(Case):
         for command in COMMANDS:
             self.assertRegex(out, rf"(?m)^  {command} ")
 
-    def test_every_help_fits_80_columns_and_names_the_variables(self):
+    def test_every_help_fits_80_columns(self):
         pages = {"": self.call("--help")[0]}
         for command in COMMANDS:
             pages[command], err = self.call(command, "--help")
@@ -97,10 +97,10 @@ class Help(Case):
             self.assertNotIn("\033", page)
             for line in page.splitlines():
                 self.assertLessEqual(len(line), 80, f"{name}: {line}")
-            for flag in re.findall(r"--([a-z-]+) ", page):
-                if flag not in ("help", "version", "begin") and flag in re.findall(r"(?m)^ +(?:-., )?--([a-z-]+)", page):
-                    variable = "FIELDPRINT_" + flag.upper().replace("-", "_")
-                    self.assertIn("$" + variable, re.sub(r"\n +", " ", page))
+            for word in ("wants", "this is no ", "can be had", "a token:", "0 = one a "):
+                self.assertNotIn(word, page, name)
+            if name:
+                self.assertEqual(page.count("$FIELDPRINT_"), 1, name)  # one sentence, not one a flag
 
     def test_help_wins_over_a_wrong_flag(self):
         self.assertIn("Usage:", self.call("run", "--nonsense", "--help")[0])
@@ -117,17 +117,47 @@ class Mistakes(Case):
         self.refused("run", "-temp", "1", "x", says="unknown flag -temp", hint="did you mean --temp?")
         self.refused("run", "--zzz", "x", says="unknown flag --zzz", hint="fieldprint run --help")
         self.refused("run", "two", "words", says="unexpected argument 'words'", hint="quotes")
-        self.refused("run", "--isa", "avx", "x", says="--isa is one of scalar, avx2, avx512, not 'avx'", hint="avx2")
+        self.refused("run", "--isa", "avx", "x", says="--isa must be one of scalar, avx2, avx512, not 'avx'", hint="avx2")
+
+    def test_what_other_programs_call_otherwise(self):
+        for flag, hint in (("-p", "needs no flag"), ("--prompt=x", "needs no flag"), ("--ctx-size", "--context N"), ("--n-predict", "--max-tokens N"),
+                           ("-ngl", "CPU"), ("-cnv", "fieldprint chat"), ("-hf", "owner/repo:file.gguf"), ("--repeat-penalty", "--repetition-penalty"),
+                           ("-f", "fieldprint run < FILE")):
+            self.refused("run", flag, "99", says=f"unknown flag {flag.split('=')[0]}", hint=hint)
+        for command, hint in (("list", "fieldprint models"), ("ls", "fieldprint models"), ("show", "fieldprint info"), ("remove", "fieldprint rm"),
+                              ("download", "fieldprint pull"), ("generate", "fieldprint run")):
+            self.refused(command, says=f"unknown command '{command}'", hint=hint)
+        self.refused("run", "smollm2-135m", "Hello", says="unexpected argument 'Hello'", hint="fieldprint run -m smollm2-135m")
+        self.refused("run", "some.gguf", "Hello", says="unexpected argument 'Hello'", hint="fieldprint run -m some.gguf")
+        self.refused("chat", "smollm2-135m", says="unexpected argument 'smollm2-135m'", hint="fieldprint chat -m smollm2-135m")
+        self.refused("smollm2-135m", says="unknown command", hint="fieldprint run -m smollm2-135m")
+        self.assertIn("is taken for the prompt", self.tiny("run", "-n", "1", "smollm2-135m")[1])
+
+    def test_what_excludes_each_other(self):
+        model = ("run", "-m", folder / "tiny.gguf")
+        self.refused(*model, "--json", "--influence", "html", "x", says="--json and --influence html exclude each other", hint="--influence json")
+        self.refused(*model, "--anchor", "a", "--anchor-text", "b", "x", says="exclude each other")
+        self.refused(*model, "--document", "2:", "x", says="--document 2: names no file", hint="N:FILE")
+        self.refused(*model, "--document", "", "x", says='--document "" names no file')
+        self.refused(*model, "--anchor", folder / "nots.txt", "x", says="nots.txt: No such file", hint="--anchor-text")
+
+    def test_a_place_that_cannot_be_written_is_found_out_first(self):
+        for flag in ("--session", "--profile-trace"):
+            out, err = self.call("run", "-m", folder / "tiny.gguf", flag, folder / "no" / "such", "x", code=2)
+            self.assertEqual(out, "")
+            self.assertIn("cannot create the file", err)
+        self.refused("observe", "-m", folder / "tiny.gguf", "--layer", "0", "--out", folder / "no" / "such.svg", "x", says="cannot create the file")
+        self.refused("quantize", folder / "tiny.gguf", folder / "no" / "such.gguf", "Q8_0", says="cannot create the file")
 
     def test_wrong_values_are_named(self):
-        self.refused("run", "--temp", "warm", "x", says="--temp wants a number of at least 0, not 'warm'")
-        self.refused("run", "--temp", "nan", "x", says="--temp wants a number")
+        self.refused("run", "--temp", "warm", "x", says="--temp must be a number of at least 0, not 'warm'")
+        self.refused("run", "--temp", "nan", "x", says="--temp must be a number")
         self.refused("run", "--temp", "-1", "x", says="not '-1'")
-        self.refused("run", "--top-k", "1.5", "x", says="--top-k wants a whole number")
-        self.refused("run", "-n", "99999999999999999999", "x", says="--max-tokens wants a whole number")
+        self.refused("run", "--top-k", "1.5", "x", says="--top-k must be a whole number")
+        self.refused("run", "-n", "99999999999999999999", "x", says="--max-tokens must be a whole number")
         self.refused("run", "--logit-bias", "5", "x", says="TOKEN=BIAS")
-        self.refused("run", "--temp", says="--temp wants a value")
-        self.refused("run", "--system", "--json", "x", says="--system wants a value, but --json follows")
+        self.refused("run", "--temp", says="--temp needs a value")
+        self.refused("run", "--system", "--json", "x", says="--system needs a value, but --json follows")
         self.refused("logits", says="--tokens FILE is missing", hint="--help")
         self.refused("completion", "tcsh", says="not 'tcsh'")
 
@@ -146,6 +176,17 @@ class Mistakes(Case):
         cut.write_bytes(whole[:-4000])  # the weights end early
         self.refused("run", "--model", cut, "x", says="cut.gguf")
 
+    def test_a_file_of_the_current_folder_has_any_name(self):
+        shutil.copy(folder / "tiny.gguf", folder / "sha256-0123")
+        (folder / "README.md").write_text("# Not a model\n" * 9)
+        before = os.getcwd()
+        os.chdir(folder)
+        try:
+            self.assertEqual(self.tiny("tokenize", "ab")[0], self.call("tokenize", "-m", "sha256-0123", "ab")[0])
+            self.refused("info", "README.md", says="README.md: is not a GGUF file")
+        finally:
+            os.chdir(before)
+
     def test_the_default_model_is_not_pulled_yet(self):
         self.refused("run", "hello", says="smollm2-135m", hint="fieldprint pull smollm2-135m")
         self.refused("run", "-m", "smolm2-135m", "hello", says="smolm2-135m", hint="")
@@ -153,6 +194,63 @@ class Mistakes(Case):
     def test_pull_wants_a_name_that_exists(self):
         self.refused("pull", says="which model?", hint="fieldprint pull smollm2-135m")
         self.refused("pull", "nonesuch", says="nonesuch", hint="")
+
+
+class Hostile(Case):
+    """Names and texts from files reach a terminal as pictures of their control characters."""
+    EVIL = "\x1b]0;owned\x07\x1b[31mX\u009b31m\x7f"
+
+    def safe(self, text):
+        for letter in text:
+            self.assertFalse((letter < " " and letter not in "\n\t") or "\x7f" <= letter < "\xa0", ascii(text))
+
+    def evil_model(self):
+        path = folder / "evil.gguf"
+        tiny_gguf.write(path, name=self.EVIL + "\nfieldprint: a line of its own", template="{{ raise_exception('" + self.EVIL + "\nhint: run rm') }}")
+        return path
+
+    def test_errors(self):
+        evil = self.evil_model()
+        broken = folder / f"{self.EVIL}.gguf"
+        broken.write_bytes(evil.read_bytes()[:100])
+        for arguments in (["run", "-m", evil, "hi"], ["chat", "-m", evil], ["template", "-m", evil], ["info", broken], ["run", "-m", broken, "hi"],
+                          ["run", "-m", self.EVIL, "hi"], [self.EVIL], ["run", "--" + self.EVIL], ["run", "--temp", self.EVIL, "x"], ["pull", self.EVIL],
+                          ["pull", f"hf:a/{self.EVIL}:b.gguf"], ["rm", self.EVIL], ["run", "-m", folder / "tiny.gguf", "--document", self.EVIL, "hi"]):
+            done = subprocess.run([CLI, *map(str, arguments)], input=b"{}", capture_output=True, env=environment(), timeout=60)
+            self.assertEqual(done.returncode, 2, arguments)
+            err = done.stderr.decode()
+            self.safe(err)
+            self.assertEqual(err.count("\nhint: "), min(err.count("\nhint: "), 1), "a message cannot fake lines of ours")
+            self.assertNotIn("\nhint: run rm", err)
+
+    def test_reports(self):
+        evil = self.evil_model()
+        document = folder / f"notes{self.EVIL}.txt"
+        document.write_text(f"Text {self.EVIL} text.")
+        models = folder / "data" / "fieldprint" / "models" / "owner" / "repo"
+        models.mkdir(parents=True)
+        try:
+            shutil.copy(folder / "tiny.gguf", models / f"{self.EVIL}.gguf")
+            listing = self.call("models")[0]
+            self.assertIn("owner/repo:", listing)
+            self.safe(listing)
+            self.safe(self.call("models", "--json")[0])
+            self.assertIn(str(models / f"{self.EVIL}.gguf"), [m["path"] for m in json.loads(self.call("models", "--json")[0])])
+        finally:
+            shutil.rmtree(models.parent)
+        for arguments in (["info"], ["info", "--tensors"], ["info", "--json"]):
+            out, err = self.call(*arguments, evil)
+            self.safe(out + err)
+        self.assertNotIn("\nfieldprint: a line", self.call("info", evil)[0])
+        answer = ("run", "-m", folder / "tiny.gguf", "--temp", "0", "-n", "3", f"--logit-bias={EOS}=-1000", "--document", document, "--show-prompt")
+        for rest in (["--influence", "table"], ["--influence", "html"], ["--pages"], ["--json", "--pages", "--influence", "json"]):
+            out, err = self.call(*answer, *rest, "Hello")
+            if rest[0] != "--json":  # whose text is the model's own
+                self.safe(out[out.find(" page  " if rest[0] == "--pages" else "<!DOCTYPE" if "html" in rest else "token  "):])
+            self.safe(err)
+        picture = folder / "evil.svg"
+        self.call("observe", "-m", evil, "--layer", "0", "--out", picture, f"a{self.EVIL}b")
+        self.safe(picture.read_text())
 
 
 class Settings(Case):
@@ -194,10 +292,10 @@ class Settings(Case):
         self.assertIn("tok/s", self.tiny("run", "hi", "-n", "1", FIELDPRINT_QUIET="false")[1])
 
     def test_a_wrong_value_names_where_it_came_from(self):
-        self.refused("run", "x", FIELDPRINT_TEMP="hot", says="$FIELDPRINT_TEMP: --temp wants a number")
+        self.refused("run", "x", FIELDPRINT_TEMP="hot", says="$FIELDPRINT_TEMP: --temp must be a number")
         self.refused("run", "x", FIELDPRINT_JSON="maybe", says="$FIELDPRINT_JSON: --json is true or false")
         path = self.config("\ntop-k = 'all'\n")
-        self.refused("run", "x", "--config", path, says=f"{path}:2: --top-k wants a whole number")
+        self.refused("run", "x", "--config", path, says=f"{path}:2: --top-k must be a whole number")
         path = self.config("tmp = 1\n")
         self.refused("run", "x", "--config", path, says=f"{path}:1: there is no setting 'tmp'", hint="did you mean temp?")
         path = self.config("[rnu]\ntemp = 1\n")
@@ -258,6 +356,97 @@ class Pipes(Case):
         self.assertIn(b"cannot write to standard output", done.stderr)
 
 
+class Input(Case):
+    """Standard input: whose it is, and how long it is waited for."""
+
+    def shell(self, command, timeout=60):
+        return subprocess.run(["bash", "-c", command], capture_output=True, env=environment(CLI=CLI, TINY=str(folder / "tiny.gguf")), timeout=timeout)
+
+    def fed(self, done):
+        return re.findall(r"(?m)^(.*)\n\[\d+ tokens", done.stderr.decode())
+
+    RUN = '"$CLI" run -m "$TINY" --raw -q -n 1 --show-prompt'
+
+    def test_a_loop_over_lines_keeps_its_lines(self):
+        for loop in (f'printf "one\\ntwo\\nthree\\n" | while read -r l; do {self.RUN} "say $l"; done',
+                     f'printf "one\\ntwo\\nthree\\n" | while read -r l; do {self.RUN} "say $l" | cat; done',
+                     f'printf "one\\ntwo\\nthree\\n" > lines; while read -r l; do timeout 20 {self.RUN} "say $l"; done < lines'):
+            done = self.shell(f"cd {folder}; {loop}")
+            self.assertEqual(self.fed(done), ["say one", "say two", "say three"], done.stderr)
+        done = self.shell(f'printf "one\\ntwo\\n" | while read -r l; do {self.RUN.replace(" -q", "")} "say $l"; done')
+        self.assertIn(b"is left to the calling script", done.stderr)
+
+    def test_what_a_pipe_brings_goes_behind_the_prompt(self):
+        self.assertEqual(self.fed(self.shell(f'printf "four\\n" | {self.RUN} three')), ["four"])
+        self.assertEqual(self.fed(self.shell(f'printf "four\\n" | timeout 20 {self.RUN} three')), ["four"])
+        self.assertEqual(self.fed(self.shell(f'printf "two\\nrest\\n" | {{ read l; {self.RUN} "say $l" -; }}')), ["rest"])  # asked for
+        self.assertEqual(self.fed(self.shell(f'printf "all\\n" | {self.RUN} -')), ["all"])
+
+    def test_an_open_silent_pipe_is_not_waited_for_without_a_word(self):
+        job = subprocess.Popen([CLI, "run", "-m", str(folder / "tiny.gguf"), "-q", "-n", "1", "hi"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=environment())
+        self.assertIn(b"waiting for standard input", job.stderr.readline())
+        job.stdin.close()
+        self.assertEqual(job.wait(timeout=30), 0)
+        job.stdout.close()
+        job.stderr.close()
+
+    def test_a_dash_is_standard_input_everywhere(self):
+        ids = self.tiny("tokenize", "ab")[0]
+        self.assertEqual(self.tiny("tokenize", "-", stdin="ab")[0], ids)
+        self.assertEqual(self.tiny("detokenize", "-", stdin=ids)[0], "ab")
+        fed = self.tiny("run", "-q", "-n", "1", "--show-prompt", "--document", "-", "hello", stdin="A note.")[1]
+        self.assertIn("A note.", fed)
+        self.assertEqual(fed.count("A note."), 1)  # not for the prompt too
+        self.assertIn("standard input", self.tiny("run", "-q", "-n", "1", "--pages", "--document", "1:-", "--clearance", "1", "hello", stdin="A note.")[0])
+        self.assertIn("anchor, pinned", self.tiny("run", "-q", "-n", "1", "--anchor", "-", "--pages", "hello", stdin="A note.")[0])
+        self.tiny("observe", "--layer", "0", "--out", folder / "dash.svg", "-", stdin="Hello")
+        self.refused("run", "-m", folder / "tiny.gguf", "--document", "-", "--tools", "-", "x", stdin="[]", says="read only once")
+
+    def test_a_file_goes_behind_the_prompt(self):
+        (folder / "letter.txt").write_text("Dear all")
+        with open(folder / "letter.txt") as letter:
+            done = subprocess.run([CLI, "run", "-m", str(folder / "tiny.gguf"), "--raw", "-q", "-n", "1", "--show-prompt", "Sum:"],
+                                  stdin=letter, capture_output=True, env=environment())
+        self.assertIn(b"Sum:\n\nDear all", done.stderr)
+
+
+class Removing(Case):
+    def setUp(self):
+        self.models = folder / "data" / "fieldprint" / "models"
+        (self.models / "some" / "repo").mkdir(parents=True, exist_ok=True)
+        self.file = self.models / "some" / "repo" / "a.gguf"
+        shutil.copy(folder / "tiny.gguf", self.file)
+
+    def tearDown(self):
+        shutil.rmtree(self.models, ignore_errors=True)
+
+    def test_rm(self):
+        self.assertRegex(self.call("models")[0], r"(?m)^some/repo:a\.gguf +[\d.]+ KiB")
+        self.refused("rm", says="which model?", hint="fieldprint models")
+        self.refused("rm", "some/repo:a.gguf", says="nobody is there to ask", hint="--yes")
+        self.assertTrue(self.file.exists())
+        self.assertRegex(self.call("rm", "--yes", "some/repo:a.gguf")[1], r"^fieldprint: removed some/repo:a\.gguf \([\d.]+ KiB\)\n$")
+        self.assertFalse(self.file.exists())
+        self.refused("rm", "--yes", "some/repo:a.gguf", says="is not on this machine")
+        self.refused("rm", "--yes", folder / "tiny.gguf", says="file of your own")
+        self.assertTrue((folder / "tiny.gguf").exists())
+        self.refused("rm", "--yes", "nonesuch", says="nonesuch")
+
+    def test_pull_of_what_is_here_says_so(self):
+        out, err = self.call("pull", "some/repo:a.gguf", FIELDPRINT_HF_ENDPOINT="http://127.0.0.1:9")
+        self.assertEqual(out, f"{self.file}\n")
+        self.assertRegex(err, r"^fieldprint: some/repo:a\.gguf \([\d.]+ KiB\) is already here\n$")
+
+    def test_models_shows_sizes(self):
+        for line in self.call("models")[0].splitlines():
+            self.assertNotIn(" ? ", line)
+        sizes = {m["name"]: (m["bytes"], m["bytes_exact"]) for m in json.loads(self.call("models", "--json")[0])}
+        self.assertEqual(sizes["smollm2-135m"], (98362432, True))
+        self.assertGreater(sizes["lfm2-8b-a1b"][0], 4e9)
+        self.assertFalse(sizes["lfm2-8b-a1b"][1])
+
+
 class Text(Case):
     TEXT = "Grüße, 世界! \t\n\r 🙂 <|im_start|> end\n"
 
@@ -296,7 +485,7 @@ class Text(Case):
             out, err = self.tiny(command, "--jsonl", stdin=f"{good}\n{bad}\n", code=2)
             self.assertEqual(len(out.splitlines()), 1)
             self.assertIn("line 2", err)
-        self.assertIn("'x' is no token id", self.tiny("detokenize", stdin="1\n2 x\n", code=2)[1])
+        self.assertIn("'x' is not a token id", self.tiny("detokenize", stdin="1\n2 x\n", code=2)[1])
 
     def test_any_bytes(self):
         raw = bytes(range(256))
@@ -336,7 +525,7 @@ class Template(Case):
         self.assertEqual(self.render(source, "{}", "--now", "2026-03-09 14:05:07"), "2026-03-09 14:05:07")
         self.assertEqual(self.render(source, "{}", SOURCE_DATE_EPOCH="86400"), "1970-01-02 00:00:00")
         self.assertEqual(self.render(source, "{}", "--now", "2026-03-09 14:05:07", SOURCE_DATE_EPOCH="0"), "2026-03-09 14:05:07")
-        self.refused("template", "-m", folder / "tiny.gguf", "--now", "noon", stdin="{}", says="--now wants")
+        self.refused("template", "-m", folder / "tiny.gguf", "--now", "noon", stdin="{}", says="--now must be")
 
     def test_mistakes(self):
         self.assertIn("some.jinja", self.render_error("{% if %}", "{}"))
@@ -400,7 +589,7 @@ class Run(Case):
 
     def test_broken_utf8_in_the_prompt(self):
         _, err = self.tiny("run", "-q", "-n", "1", "--raw", "--show-prompt", stdin=b"a\xff\xc3b")
-        self.assertIn("not all UTF-8", err)
+        self.assertIn("not valid UTF-8", err)
         self.assertIn("a\ufffd\ufffdb\n", err)
 
     def test_never_two_bos_tokens(self):
@@ -438,7 +627,7 @@ class Signals(Case):
         first = job.stdout.read(1)
         job.send_signal(signal.SIGINT)
         out, err = job.communicate(timeout=30)
-        self.assertEqual(job.returncode, 0)
+        self.assertEqual(job.returncode, 130)
         self.assertTrue((first + out).endswith(b"\n"))
         self.assertIn(b"fieldprint: stopped\n", err)
         self.assertIn(b"tok/s", err)
@@ -536,7 +725,7 @@ class Measure(Case):
         self.assertEqual([p for p in folder.iterdir() if p.name.endswith(".part")], [])
         self.refused("imatrix", text, says="to which file?")
         self.refused("imatrix", "-o", out, says="which texts?")
-        self.refused("imatrix", "-o", out, "-m", folder / "tiny.gguf", f"{text}=x", says="wants a number")
+        self.refused("imatrix", "-o", out, "-m", folder / "tiny.gguf", f"{text}=x", says="must be a number from 1e-06 to 1000000")
         self.refused("imatrix", "-o", out, "-m", folder / "tiny.gguf", folder / "none.txt", says="none.txt")
         self.refused("imatrix", "--stats", folder / "tiny.gguf", says="is no importance matrix")
 
@@ -638,6 +827,36 @@ class Making(Case):
         (model / "model.safetensors").write_bytes(struct.pack("<Q", 1 << 40))
         self.refused("quantize", model, out, "F16", says="model.safetensors: states a header of 1099511627776 bytes")
 
+    def test_quantize_says_what_a_second_time_loses(self):
+        once, twice = folder / "once.gguf", folder / "twice.gguf"
+        self.call("synth", "tiny-llama:F16", folder / "f16.gguf", "-q")
+        self.assertNotIn("already", self.call("quantize", folder / "f16.gguf", once, "Q4_0")[1])
+        _, err = self.call("quantize", once, twice, "Q8_0")
+        self.assertIn("the model is in Q4_0 already", err)
+        self.assertRegex(err, r"the file grows from [\d.]+ KiB to [\d.]+ MiB")
+        self.assertIn("already", self.call("quantize", once, "-", "Q8_0", "--dry-run")[1])
+        self.assertNotIn("grows", self.call("quantize", once, twice, "Q2_K", "--allow-unweighted")[1])
+        self.assertEqual(self.call("quantize", once, twice, "Q8_0", "-q"), ("", ""))
+
+    def test_quantize_asks_before_it_replaces_its_own_model(self):
+        model = folder / "own.gguf"
+        self.call("synth", "tiny-llama:F16", model, "-q")
+        before = model.read_bytes()
+        self.refused("quantize", model, model, "Q8_0", says="is the model itself", hint="--force")
+        (folder / "other-name.gguf").symlink_to(model)
+        self.refused("quantize", folder / "other-name.gguf", model, "Q8_0", says="is the model itself", hint="--force")
+        self.assertEqual(model.read_bytes(), before)
+        self.call("quantize", model, model, "Q8_0", "--force", "-q")
+        self.assertLess(model.stat().st_size, len(before))
+
+    def test_a_matrix_without_an_entry_is_named(self):
+        text, matrix = folder / "text.txt", folder / "small.gguf"
+        text.write_text("abc " * 100)
+        self.call("synth", "tiny-llama:F16", folder / "three-layers.gguf", "--vocab", folder / "tiny.gguf", "-q")
+        self.tiny("imatrix", "-o", matrix, "-c", "64", text, "-q")  # two layers, another width
+        _, err = self.call("quantize", folder / "three-layers.gguf", folder / "out.gguf", "IQ2_XS", "--imatrix", matrix, code=2)
+        self.assertRegex(err, r"small\.gguf: has no entry for [\w.]+, which \w+ needs|made for another model")
+
     def test_synth_takes_a_vocabulary(self):
         out = folder / "made.gguf"
         self.call("synth", "tiny-llama:f16", out, "--vocab", folder / "tiny.gguf")
@@ -651,7 +870,7 @@ class Making(Case):
         self.refused("synth", "tiny-llama:q9", out, says="there is no type q9", hint="Q4_K_M")
         self.refused("synth", "tiny-llama", out, "--vocab", folder / "none.gguf", says="none.gguf")
         self.refused("synth", "tiny-llama", folder / "no" / "folder", says="No such file")
-        self.refused("synth", "tiny-llama", "/dev/full", says="not a regular file")
+        self.refused("synth", "tiny-llama", "/dev/full", says="No space left on device")
         self.assertEqual([p for p in folder.iterdir() if "unmade" in p.name], [])
 
     def test_a_file_that_finds_no_room_is_gone(self):
@@ -694,7 +913,7 @@ class Chat(Case):
         self.tiny("template", stdin=saved.read_bytes())  # what is saved is what `template` reads
 
     def test_a_mistake_ends_a_script(self):
-        for line, says in (("/nix", "there is no command /nix"), ("/set tmp 1", "did you mean temp?"), ("/set temp hot", "--temp wants a number"),
+        for line, says in (("/nix", "there is no command /nix"), ("/set tmp 1", "did you mean temp?"), ("/set temp hot", "--temp must be a number"),
                            ("/undo", "nothing to undo"), ("/regen", "no answer"), ("/load /nothing", "/nothing")):
             _, err = self.script(line, "hello", code=2)
             self.assertIn(says, err)
@@ -832,12 +1051,12 @@ class Sessions(Case):
 
     def test_an_anchor_comes_first(self):
         (folder / "anchor.txt").write_text("Always this.")
-        by_text = self.answer("-n", "4", "--anchor", "Always this.", "--pages", "Hello")
+        by_text = self.answer("-n", "4", "--anchor-text", "Always this.", "--pages", "Hello")
         by_file = self.answer("-n", "4", "--anchor", folder / "anchor.txt", "--pages", "Hello")
         self.assertEqual(by_text["tokens"], by_file["tokens"])
         self.assertEqual((by_file["pages"][0]["kind"], by_file["pages"][0]["source"], by_file["pages"][0]["pinned"]), ("anchor", "anchor.txt", True))
         self.assertNotEqual(by_text["stats"]["logits_hash"], self.answer("-n", "4", "Hello")["stats"]["logits_hash"])
-        _, err = self.tiny("chat", "--temp", "0", "-n", "3", "--anchor", "Always this.", stdin="Hello\n/pages\n/anchor\n/pages\n")
+        _, err = self.tiny("chat", "--temp", "0", "-n", "3", "--anchor-text", "Always this.", stdin="Hello\n/pages\n/anchor\n/pages\n")
         self.assertEqual(err.count("anchor, pinned"), 1)
         self.assertIn("(no anchor)", err)
 
@@ -985,6 +1204,17 @@ class Terminal(Case):
         self.assertEqual(history.stat().st_mode & 0o777, 0o600)
         self.assertIn("hello", history.read_text())
 
+    def test_a_pasted_crlf_is_one_line_break(self):
+        self.type("\x1b[200~one\r\ntwo\rthree\nfour\r\n\r\nsix\x1b[201~")
+        self.expect("six")
+        self.type("\r")
+        self.expect("hash ")
+        self.expect("> ")
+        saved = folder / "crlf.json"
+        self.type(f"/save {saved}\r")
+        self.expect("(saved 2 messages)")
+        self.assertEqual(json.loads(saved.read_text())["messages"][0]["content"], "one\ntwo\nthree\nfour\n\nsix")
+
     def test_ctrl_c_stops_the_answer(self):
         self.tearDown()
         self.start("endless.gguf")
@@ -1013,6 +1243,106 @@ class Terminal(Case):
         self.expect("remember me")
         self.type("\x15\x04")  # Ctrl-U empties the line, Ctrl-D ends
         self.assertEqual(self.finish(), 0)
+
+
+class Screen(Terminal):
+    """What a terminal of some width shows."""
+
+    def setUp(self):
+        pass
+
+    def open(self, *arguments, columns=40, **env):
+        import fcntl
+        import termios
+        try:
+            self.pid, self.screen = pty.fork()
+        except OSError as error:
+            self.skipTest(f"no pseudo-terminal here: {error}")
+        if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            os.execve(CLI, [CLI, *map(str, arguments)], environment(LANG="C.UTF-8", NO_COLOR="1", **env))
+        self.seen = ""
+
+    def everything(self):
+        text = self.seen.encode()
+        while True:
+            try:
+                block = os.read(self.screen, 65536)
+            except OSError:
+                break
+            if not block:
+                break
+            text += block
+        return text.decode(errors="replace")
+
+    def shown(self, text, columns):
+        """The rows of a terminal of `columns` that got `text`: letters, newlines, cursor left, erase to the end of the line."""
+        rows, x = [[]], 0
+        for part in re.findall(r"\x1b\[(\d*)([A-Za-z])|(\r\n|\n|\r|.)", text, flags=re.S):
+            count, action, letter = part
+            if action == "D":
+                x = max(0, min(x, columns - 1) - int(count or 1))
+            elif action == "K":
+                del rows[-1][x:]
+            elif letter in ("\n", "\r\n"):
+                rows.append([])
+                x = 0
+            elif letter == "\r":
+                x = 0
+            elif letter:
+                if x == columns:
+                    rows.append([])
+                    x = 0
+                rows[-1][x:x + 1] = [letter]
+                x += 1
+        return ["".join(row) for row in rows]
+
+    def test_an_answer_breaks_at_spaces(self):
+        text = "The quick brown fox jumps over the lazy dog while seventeen extraordinarily long words wait.\n```\n" + "code " * 12 + "\n```\nEnd of it."
+        model = folder / "script.gguf"
+        tiny_gguf.write_script(model, text)
+        piped, _ = self.call("run", "-m", model, "--raw", "-q", "--temp", "0", "-n", str(len(text)), "x")
+        self.assertEqual(piped.strip(), text)
+        for columns in (20, 40, 79):
+            self.open("run", "-m", model, "--raw", "-q", "--temp", "0", "-n", len(text), "x", columns=columns)
+            rows = self.shown(self.everything(), columns)
+            if columns < 79:
+                self.tearDown()
+            self.assertTrue(all(len(row) <= columns for row in rows), rows)
+            prose = rows[:rows.index("```")]
+            for row in prose:  # each begins and ends with whole words
+                self.assertTrue(set(row.split()) <= set(text.split()), row)
+            self.assertEqual(" ".join(prose).split(), text.split("\n")[0].split())
+            code = rows[rows.index("```") + 1:rows.index("```", rows.index("```") + 1)]
+            self.assertEqual("".join(code), "code " * 12)  # as the terminal wraps it
+
+    def test_a_missing_model_is_offered(self):
+        self.open("run", "-m", "some/repo:b.gguf", "hello", FIELDPRINT_HF_ENDPOINT="http://127.0.0.1:9", no_proxy="127.0.0.1")
+        self.expect("some/repo:b.gguf is not on this machine yet. Fetch it now? [Y/n] ")
+        self.type("n\r")
+        self.expect("hint: fieldprint pull some/repo:b.gguf")
+        self.assertEqual(self.finish(), 2)
+        os.close(self.screen)
+        self.open("chat")
+        self.expect("smollm2-135m is not on this machine yet. Fetch it now (93.8 MiB)? [Y/n] ")
+        self.type("\x04")
+        self.expect("hint: fieldprint pull smollm2-135m")
+        self.assertEqual(self.finish(), 2)
+
+    def test_rm_asks(self):
+        file = folder / "data" / "fieldprint" / "models" / "some" / "repo" / "a.gguf"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "tiny.gguf", file)
+        for answer, stays in (("n", True), ("", True), ("y", False)):
+            self.open("rm", "some/repo:a.gguf")
+            self.expect("Remove some/repo:a.gguf (")
+            self.type(answer + "\r")
+            self.assertEqual(self.finish(), 0)
+            self.assertEqual(file.exists(), stays)
+            if stays:
+                os.close(self.screen)
+
+    test_a_session = test_a_pasted_crlf_is_one_line_break = test_ctrl_c_stops_the_answer = test_history_outlives_the_session = None
 
 
 class DefaultModel(Case):

@@ -98,8 +98,14 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
     if (&to != wanted) planned.note = fmt::format("rows of {} do not fit {}", tensor.shape[0], wanted->name);
     const ImportanceRows* importance = importance_of(job, tensor, to);
     if (wants_importance(to) && importance == nullptr && !options.allow_unweighted && tensor.type != &to) {
-      throw Error(ErrorKind::kUsage, fmt::format("{} for {} needs an importance matrix", to.name, tensor.name), {},
-                  "make one with `fieldprint imatrix` and name it with --imatrix, or insist with --allow-unweighted");
+      if (!job.importance) {
+        throw Error(ErrorKind::kUsage, fmt::format("{} for {} needs an importance matrix", to.name, tensor.name), {},
+                    "make one with `fieldprint imatrix` and name it with --imatrix, or insist with --allow-unweighted");
+      }
+      throw Error(ErrorKind::kUsage, fmt::format("has no entry for {}, which {} needs", tensor.name, to.name),
+                  options.importance,
+                  "measure this very model with `fieldprint imatrix`, give the tensor another type with --tensor, or "
+                  "insist with --allow-unweighted");
     }
     planned.from = tensor.type->name;
     planned.to = to.name;

@@ -34,12 +34,12 @@ def packed_value(kind, value):
     return struct.pack({U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}[kind], value)
 
 
-def write(path, *, bos=False, template=CHATML, context=2048, layers=2, width=32, heads=2, ffn=64, seed=1):
+def write(path, *, bos=False, template=CHATML, context=2048, layers=2, width=32, heads=2, ffn=64, seed=1, name="Tiny"):
     letters = list(byte_letters())
     tokens = letters + ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>"]
     kinds = [1] * 256 + [3] * 4  # normal, control
     metadata = [
-        ("general.architecture", STRING, "llama"), ("general.name", STRING, "Tiny"),
+        ("general.architecture", STRING, "llama"), ("general.name", STRING, name),
         ("llama.context_length", U32, context), ("llama.embedding_length", U32, width),
         ("llama.block_count", U32, layers), ("llama.feed_forward_length", U32, ffn),
         ("llama.attention.head_count", U32, heads), ("llama.attention.head_count_kv", U32, heads),
@@ -63,16 +63,78 @@ def write(path, *, bos=False, template=CHATML, context=2048, layers=2, width=32,
                    (b + "ffn_down.weight", [ffn, width])]
 
     rng = random.Random(seed)
-    header = struct.pack("<IIQQ", 0x46554747, 3, len(shapes), len(metadata))
+    tensors = []
+    for name, shape in shapes:
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        values = [1.0] * count if len(shape) == 1 else [rng.gauss(0, 0.3) for _ in range(count)]
+        tensors.append((name, shape, struct.pack(f"<{count}f", *values)))
+    write_file(path, metadata, tensors)
+
+
+def pieces_of(text):
+    """`text` in pieces of some three bytes of which no two are the same."""
+    raw, out, i = text.encode(), [], 0
+    while i < len(raw):
+        n = 3
+        while raw[i:i + n] in out and i + n < len(raw):
+            n += 1
+        piece = raw[i:i + n]
+        while piece in out or len(piece) == 1:
+            piece = out.pop() + piece
+        out.append(piece)
+        i += n
+    return out
+
+
+def write_script(path, text, after="x"):
+    """A model that says `text` and ends, where the raw prompt ends in the letter `after`: each token has one successor,
+    since no layer adds anything and the output matrix maps a token to the next."""
+    letters = list(byte_letters())
+    chain = pieces_of(text)
+    tokens = letters + ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>"] + ["".join(letters[b] for b in piece) for piece in chain]
+    n, heads = len(tokens), (len(tokens) + 31) // 32
+    width = heads * 32
+    successors = {}
+    last = ord(after)
+    for token in [*range(260, n), 258]:
+        successors[token] = last
+        last = token
+    one_hot = lambda place, value: struct.pack("<f", 0) * place + struct.pack("<f", value) + struct.pack("<f", 0) * (width - place - 1)
+    embedding = b"".join(one_hot(token, 1.0) for token in range(n))
+    output = b"".join(one_hot(successors[token], 40 / width**0.5) if token in successors else bytes(4 * width) for token in range(n))
+    ones = struct.pack(f"<{width}f", *[1.0] * width)
+    metadata = [
+        ("general.architecture", STRING, "llama"), ("general.name", STRING, "Script"),
+        ("llama.context_length", U32, 4096), ("llama.embedding_length", U32, width),
+        ("llama.block_count", U32, 1), ("llama.feed_forward_length", U32, 32),
+        ("llama.attention.head_count", U32, heads), ("llama.attention.head_count_kv", U32, heads),
+        ("llama.rope.dimension_count", U32, 32), ("llama.rope.freq_base", F32, 10000.0),
+        ("llama.attention.layer_norm_rms_epsilon", F32, 1e-5), ("llama.vocab_size", U32, n),
+        ("tokenizer.ggml.model", STRING, "gpt2"), ("tokenizer.ggml.pre", STRING, "gpt-2"),
+        ("tokenizer.ggml.tokens", ARRAY, (STRING, tokens)),
+        ("tokenizer.ggml.token_type", ARRAY, (I32, [1] * 256 + [3] * 4 + [1] * len(chain))),
+        ("tokenizer.ggml.merges", ARRAY, (STRING, [])),
+        ("tokenizer.ggml.bos_token_id", U32, 259), ("tokenizer.ggml.eos_token_id", U32, 258),
+        ("tokenizer.ggml.add_bos_token", BOOL, False), ("tokenizer.chat_template", STRING, CHATML),
+    ]
+    square, narrow = bytes(4 * width * width), bytes(4 * width * 32)
+    tensors = [("token_embd.weight", [width, n], embedding), ("output.weight", [width, n], output),
+               ("output_norm.weight", [width], ones), ("blk.0.attn_norm.weight", [width], ones), ("blk.0.ffn_norm.weight", [width], ones)]
+    tensors += [(f"blk.0.attn_{one}.weight", [width, width], square) for one in ("q", "k", "v", "output")]
+    tensors += [("blk.0.ffn_gate.weight", [width, 32], narrow), ("blk.0.ffn_up.weight", [width, 32], narrow),
+                ("blk.0.ffn_down.weight", [32, width], narrow)]
+    write_file(path, metadata, tensors)
+
+
+def write_file(path, metadata, tensors):
+    """tensors: (name, shape, the bytes of its F32 values)"""
+    header = struct.pack("<IIQQ", 0x46554747, 3, len(tensors), len(metadata))
     for key, kind, value in metadata:
         header += packed_string(key) + struct.pack("<I", kind) + packed_value(kind, value)
     data = b""
-    for name, shape in shapes:
+    for name, shape, values in tensors:
         header += packed_string(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
         header += struct.pack("<IQ", 0, len(data))  # type F32
-        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        values = [1.0] * count if len(shape) == 1 else [rng.gauss(0, 0.3) for _ in range(count)]
-        data += struct.pack(f"<{count}f", *values)
-        data += bytes(-len(data) % ALIGNMENT)
+        data += values + bytes(-len(values) % ALIGNMENT)
     with open(path, "wb") as file:
         file.write(header + bytes(-len(header) % ALIGNMENT) + data)
