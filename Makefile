@@ -9,25 +9,36 @@ models := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/fieldprint/models
 sources = $$(git ls-files '*.h' '*.cpp')
 # $(call build_preset,PRESET,TARGET): silent where nothing is to do.
 build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) | sed -u '/no work to do/d; /Re-checking globbed/d'
-run_ctest = ctest --test-dir build/$(1) -j $(jobs) --output-on-failure
+# Every test, and why those that were skipped were.
+run_ctest = code=0; ctest --test-dir build/$(1) -j $(jobs) --output-on-failure --output-junit ctest.xml || code=$$?; \
+  tools/skipped build/$(1)/ctest.xml; exit $$code
+
+# What a core of 2023 takes to compile the program: `make` says how long that will be.
+build_seconds := 400
 
 export QUESTION ?= In one sentence, what is a black hole?
 FUZZ_SECONDS ?= 60
 
-.PHONY: build run chat test check bench format tidy asan tsan fuzz clean setup dev-setup model help
+.PHONY: build run chat test check bench format tidy asan tsan fuzz clean setup test-setup dev-setup all-release model help
 
 build: build/release/build.ninja  ## build/release/fieldprint
+	@[ -x $(cli) ] || echo "Building Fieldprint on $(jobs) cores: about $$(( ($(build_seconds) / $(jobs) + 59) / 60 )) minutes, once."
 	@$(call build_preset,release,fieldprint_cli)
+	@ln -sfn $(cli) fieldprint
 
 run: build model  ## ask the default model a question: make run QUESTION="..."
-	@$(cli) run --temp 0 "$$QUESTION"
+	@printf '\n> %s\n\n' "$$QUESTION"
+	@$(cli) run --temp 0 "$$QUESTION" < /dev/null
+	@printf '\nThe program is %s, and ./fieldprint for short. Next:\n' "$(cli)"
+	@printf '  %-42s%s\n' './fieldprint run "Why is the sky blue?"' 'another answer' \
+	  './fieldprint chat' 'a conversation' './fieldprint --help' 'all commands' \
+	  'sudo cmake --install build/release' 'then it is `fieldprint` everywhere'
 
 chat: build model  ## talk with the default model
 	@$(cli) chat
 
-test: build/release/build.ninja  ## build everything, run every test
-	@$(call build_preset,release,all benchmarks)
-	@$(MAKE) --no-print-directory model || echo "The default model is out of reach: tests that need it are skipped."
+test: all-release  ## build everything, run every test
+	@$(MAKE) --no-print-directory model || echo "The default model cannot be fetched: tests that need it are skipped."
 	@$(call run_ctest,release)
 
 check: dev-setup  ## floors, format and tests: what a change must pass
@@ -35,7 +46,8 @@ check: dev-setup  ## floors, format and tests: what a change must pass
 	@clang-format --dry-run -Werror $(sources)
 	@$(MAKE) --no-print-directory test
 
-bench: build/release/build.ninja  ## run the benchmarks
+bench: test-setup  ## run the benchmarks
+	@cmake --preset release > /dev/null
 	@$(call build_preset,release,benchmarks)
 	@for bench in build/release/*_bench; do [ ! -x "$$bench" ] || "$$bench"; done
 	@build/release/attention_bench --kernels
@@ -46,11 +58,13 @@ format: dev-setup  ## put every source file into form
 tidy: dev-setup build/clang/build.ninja  ## clang-tidy over the sources
 	@run-clang-tidy -quiet -j $(jobs) -p build/clang '/(src|apps)/.*\.cpp$$'
 
-asan: build/asan/build.ninja  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(call build_preset,asan,all) && $(call run_ctest,asan)
+asan: test-setup build/asan/build.ninja  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(call build_preset,asan,all)
+	@$(call run_ctest,asan)
 
-tsan: build/tsan/build.ninja  ## the tests under ThreadSanitizer
-	@$(call build_preset,tsan,all) && $(call run_ctest,tsan)
+tsan: test-setup build/tsan/build.ninja  ## the tests under ThreadSanitizer
+	@$(call build_preset,tsan,all)
+	@$(call run_ctest,tsan)
 
 fuzz: dev-setup build/fuzz/build.ninja  ## every fuzzer for FUZZ_SECONDS (60)
 	@$(call build_preset,fuzz,all)
@@ -61,13 +75,22 @@ fuzz: dev-setup build/fuzz/build.ninja  ## every fuzzer for FUZZ_SECONDS (60)
 	done
 
 clean:  ## remove build/
-	@rm -rf build
+	@rm -rf build fieldprint
 
-setup:  ## install with apt what is missing
-	@tools/setup
+setup:  ## install with apt what building needs
+	@tools/setup build
+
+test-setup:
+	@tools/setup test
 
 dev-setup:
-	@tools/setup --dev
+	@tools/setup dev
+
+# The preset asks for tests and benchmarks; `build` leaves them out, so that it does not need their libraries.
+all-release: test-setup
+	@cmake --preset release > /dev/null
+	@$(call build_preset,release,all benchmarks)
+	@ln -sfn $(cli) fieldprint
 
 # Silent where it is there; it appears there only whole.
 model:
@@ -76,5 +99,8 @@ model:
 help:  ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
+build/release/build.ninja: CMakePresets.json | setup
+	@cmake --preset release -DFIELDPRINT_TESTS=OFF -DFIELDPRINT_BENCH=OFF > /dev/null
+
 build/%/build.ninja: CMakePresets.json | setup
-	@cmake --preset $*
+	@cmake --preset $* > /dev/null

@@ -19,8 +19,10 @@ program apt-get "echo \"\$*\" >> $work/log; [ ! -e $work/broken ] || { rm $work/
 program id 'echo ${FAKE_ID:-0}'
 run
 [ $status -eq 0 ] && [ -z "$output" ] || fault "nothing missing: $status $output"
-run --dev
-[ $status -eq 0 ] && [ -z "$output" ] || fault "nothing missing for --dev: $status $output"
+for group in build test dev; do
+  run $group
+  [ $status -eq 0 ] && [ -z "$output" ] || fault "nothing missing for $group: $status $output"
+done
 [ ! -e "$work/log" ] || fault "apt was called though nothing is missing"
 
 program dpkg-query 'for package in "${@:4}"; do [ $package = cmake ] || echo "installed $package"; done; exit 1'
@@ -45,6 +47,18 @@ program sudo "echo \"sudo \$*\" >> $work/log"
 : > "$work/log"
 run
 [ $status -eq 0 ] && grep -q '^sudo -n env .*apt-get.* install .*cmake$' "$work/log" || fault "with sudo: $status $output $(cat "$work/log")"
+
+# Each group holds the ones before it, and whoever only wants an answer gets no test libraries.
+program id 'echo 0'
+program apt-get ':'
+program dpkg-query 'exit 1'
+run build
+built=${output#*installing }
+[[ $built == *g++*python3-pip* ]] && [[ $built != *gtest* && $built != *clang* ]] || fault "the group build: $output"
+run test
+[[ $output == *"$built"*gtest* ]] && [[ $output != *clang* ]] || fault "the group test: $output"
+run dev
+[[ $output == *"$built"*gtest*clang-format* ]] || fault "the group dev: $output"
 
 run --nonsense
 [ $status -eq 2 ] || fault "an unknown flag: $status $output"
