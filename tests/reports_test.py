@@ -107,7 +107,6 @@ class Report(unittest.TestCase):
         self.assertIn("259-100", output)
         self.assertIn("token 9999", output)
 
-    @still_open
     def test_09_imatrix_of_another_model(self):
         output = self.output("09-imatrix-other")
         self.assertIn("blk.3.attn_k.weight", output)
@@ -173,20 +172,16 @@ class Report(unittest.TestCase):
         self.assertEqual(hashes["hf_factor_only"], hashes["hf_lin_type_and_factor"])
         self.assertNotEqual(hashes["hf_factor_only"], hashes["hf"])
 
-    @still_open
     def test_16_a_silent_pipe(self):
         first = self.output("16-stdin").split("open pipe rc=")
         self.assertTrue(first[1].startswith("0") or first[0].strip(), first)
 
-    @still_open
     def test_16_a_loop_that_reads(self):
         self.assertEqual(re.findall(r"say (\w+)<\|im_end\|>", self.output("16-stdin")), ["one", "two", "three"])
 
-    @still_open
     def test_16_a_dash_is_standard_input(self):
         self.assertRegex(self.output("16-stdin"), r"user\nfrom stdin<\|im_end\|>")
 
-    @still_open
     def test_23_a_file_of_any_name(self):
         self.assertEqual(self.output("23-paths").count("Hello world"), 2)
 
@@ -212,7 +207,6 @@ class Attack(unittest.TestCase):
     def test_02_generation_config_nested_deeply(self):
         self.one_sentence(call("quantize", "-q", ATTACK / "02-hf-deep-eos", folder / "deep.gguf", "F32"), "nested")
 
-    @still_open
     def test_01_a_mirror_that_answers_less_or_something_else(self):
         done = subprocess.run([sys.executable, ATTACK / "03-pull-short-206" / "repro.py", CLI], capture_output=True, env=environment("pull"), timeout=300)
         lines = done.stdout.decode().splitlines()
@@ -220,7 +214,6 @@ class Attack(unittest.TestCase):
         for line in lines:
             self.assertTrue("equals v" in line or ("rc 0" not in line and "published None" in line), line)
 
-    @still_open
     def test_05_escape_sequences_of_a_file(self):
         for name in ("architecture", "template-raise"):
             file = ATTACK / f"04-escape-{name}.gguf"
@@ -240,14 +233,12 @@ class Attack(unittest.TestCase):
         self.assertEqual(len(sizes), 2, done.stderr)
         self.assertLess(max(sizes), 400_000, "3 MB of session file")  # 12 GB once
 
-    @still_open
     def test_04_a_thread_that_cannot_start(self):
         done = subprocess.run(["bash", "-c", 'ulimit -v 8000000; "$0" run -m "$1" --raw -t 1024 -n 2 -q hi', CLI, MODEL], stdin=subprocess.DEVNULL,
                               capture_output=True, env=environment("threads"), timeout=120)
         self.assertIn(done.returncode, (0, 2), done.stderr)
         self.assertNotIn(b"terminate called", done.stderr)
 
-    @still_open
     def test_08_a_link_where_the_temporary_file_goes(self):
         done = subprocess.run(["bash", ATTACK / "09-symlink.sh", pathlib.Path(CLI).resolve(), MODEL], capture_output=True, env=environment("link"), timeout=120)
         self.assertTrue(done.stdout.decode().endswith("precious\n\n"), done.stdout)

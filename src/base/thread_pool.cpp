@@ -52,10 +52,14 @@ ThreadPool::ThreadPool(int threads)
       shares_(std::min({threads, cores_, kMaxShares})),
       inside_(std::make_unique<Line[]>(static_cast<size_t>(threads))) {
   assert(threads >= 1);
-  workers_.reserve(static_cast<size_t>(threads));
-  try {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
-  } catch (const std::exception&) {  // a limit of processes or of memory: those that run do the work
+  if (!start(threads - 1)) {
+    // A limit of processes or of memory. No more than there are cores go on: the others' stacks would be missed.
+    if (const int useful = cores_ - 1; static_cast<int>(workers_.size()) > useful) {
+      end();
+      gate_.store(0);
+      stop_.store(false);
+      start(useful);
+    }
     threads_ = static_cast<int>(workers_.size()) + 1;
     shares_ = std::min(threads_, shares_);
   }
@@ -63,11 +67,25 @@ ThreadPool::ThreadPool(int threads)
   gate_.notify_all();
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end(); }
+
+// False where the system refused one of them.
+bool ThreadPool::start(int workers) {
+  try {
+    workers_.reserve(static_cast<size_t>(workers));
+    for (int i = 1; i <= workers; ++i) workers_.emplace_back([this, i] { work(i); });
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+void ThreadPool::end() {
   stop_.store(true);
   gate_.fetch_add(2);
   gate_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
 }
 
 void ThreadPool::run_erased(int64_t count, Function function, void* context) {

@@ -49,6 +49,8 @@ class ThreadPool {
 
  private:
   using Function = void (*)(void* context, int64_t index, int thread);
+  bool start(int workers);
+  void end();
   void run_erased(int64_t count, Function function, void* context);
   void wake(int64_t count);
   void wait_for_workers(uint32_t turn);
