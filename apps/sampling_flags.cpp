@@ -41,7 +41,7 @@ int parse_max_tokens(const std::string& value) {
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
   if (error != std::errc() || end != value.data() + value.size() || (count < 1 && count != -1)) {
     throw Error(ErrorKind::kUsage,
-                fmt::format("--max-tokens wants a whole number of at least 1, or -1 for no limit, not '{}'", value));
+                fmt::format("--max-tokens must be a whole number of at least 1, or -1 for no limit, not '{}'", value));
   }
   return count;
 }
@@ -50,7 +50,7 @@ std::pair<int32_t, float> parse_logit_bias(const std::string& value) {
   const size_t equals = value.find('=');
   if (equals == std::string::npos) {
     throw Error(ErrorKind::kUsage,
-                fmt::format("--logit-bias wants TOKEN=BIAS, as in 42=-1.5, or 42=-inf to ban 42, not '{}'", value));
+                fmt::format("--logit-bias must be TOKEN=BIAS, such as 42=-1.5, or 42=-inf to ban 42, not '{}'", value));
   }
   const std::string_view token = std::string_view(value).substr(0, equals);
   const std::string_view added = std::string_view(value).substr(equals + 1);
@@ -71,27 +71,28 @@ std::vector<std::string> split(const std::string& text, char separator) {
 
 void add_usual(CLI::App& app, SamplingOptions& options) {
   const auto in_group = [](CLI::Option* option) { option->group(kSamplingGroup); };
-  in_group(add_value(app, "-n,--max-tokens", "N", "The answer's length at most; -1 = to the end of the context",
+  in_group(add_value(app, "-n,--max-tokens", "N", "Most tokens of the answer; -1 = until the context is full",
                      [&options](const std::string& value) { options.max_tokens = parse_max_tokens(value); })
                ->default_str(std::to_string(options.max_tokens)));
   in_group(add_number(app, "--temp", options.temperature, 0, kMost, "Temperature; 0 = always the likeliest token"));
-  in_group(add_integer(app, "--top-k", options.top_k, 0, "Choose among the K likeliest; 0 = off"));
-  in_group(add_number(app, "--top-p", options.top_p, 0, 1, "Choose among the likeliest that sum to P; 1 = off"));
+  in_group(add_integer(app, "--top-k", options.top_k, 0, "Choose among the K likeliest tokens; 0 = off"));
+  in_group(add_number(app, "--top-p", options.top_p, 0, 1,
+                      "Choose among the likeliest tokens whose probabilities sum to P; 1 = off"));
   in_group(
-      add_number(app, "--min-p", options.min_p, 0, 1, "Drop what is less likely than P times the likeliest; 0 = off"));
+      add_number(app, "--min-p", options.min_p, 0, 1, "Drop tokens less likely than P times the likeliest; 0 = off"));
   in_group(add_number(app, "--repetition-penalty", options.repetition_penalty, 0.01f, 100,
                       "Divide the logits of recent tokens; 1 = off"));
   in_group(add_integer(app, "--penalty-window", options.penalty_window, -1,
                        "Tokens that the penalties look back at; -1 = all"));
   in_group(add_number(app, "--presence-penalty", options.presence_penalty, -100, 100,
-                      "Taken off the logit of a token already there"));
+                      "Subtract from the logit of a token that is there already"));
   in_group(add_number(app, "--frequency-penalty", options.frequency_penalty, -100, 100,
-                      "Taken off once for each time it is there"));
+                      "Subtract once for each time that a token is there"));
   in_group(add_list(
       app, "--logit-bias", "TOKEN=BIAS", "Add BIAS to the logit of token id TOKEN; -inf bans it (repeatable)",
       [&options] { options.logit_bias.clear(); },
       [&options](const std::string& value) { options.logit_bias.push_back(parse_logit_bias(value)); }));
-  in_group(add_value(app, "--seed", "N", "The same seed gives the same text; `random` picks one and tells it",
+  in_group(add_value(app, "--seed", "N", "The same seed gives the same text; `random` picks one and prints it",
                      [&options](const std::string& value) {
                        if (value == "random") options.seed = std::random_device{}();
                        else
@@ -100,19 +101,19 @@ void add_usual(CLI::App& app, SamplingOptions& options) {
                      })
                ->default_str(std::to_string(options.seed)));
   in_group(add_list(
-      app, "--stop", "TEXT", "End the answer before TEXT; \\n and \\t are understood (repeatable)",
+      app, "--stop", "TEXT", "End the answer before TEXT, in which \\n and \\t work (repeatable)",
       [&options] { options.stop.clear(); },
       [&options](const std::string& value) {
-        if (value.empty()) throw Error(ErrorKind::kUsage, "--stop wants some text");
+        if (value.empty()) throw Error(ErrorKind::kUsage, "--stop needs some text");
         options.stop.push_back(unescaped(value));
       }));
-  in_group(add_flag(app, "--special", options.special, "Show control tokens in the answer too"));
+  in_group(add_flag(app, "--special", options.special, "Show control tokens in the answer"));
 }
 
 void add_more(CLI::App& app, SamplingOptions& options) {
   const auto in_group = [](CLI::Option* option) { option->group(kMoreGroup); };
   in_group(add_number(app, "--typical-p,--typical", options.typical_p, 0, 1,
-                      "Choose among the tokens of most usual surprise that sum to P; 1 = off"));
+                      "Choose among the tokens whose surprise is most typical and that sum to P; 1 = off"));
   in_group(add_number(app, "--top-n-sigma,--top-nsigma", options.top_n_sigma, 0, kMost,
                       "Drop logits more than N standard deviations below the largest; 0 = off"));
   in_group(add_number(app, "--xtc-probability", options.xtc_probability, 0, 1,
@@ -132,20 +133,21 @@ void add_more(CLI::App& app, SamplingOptions& options) {
       "No repetition reaches across TEXT; `none` = no breakers (repeatable) [\\n, :, \", *]",
       [&options] { options.dry_breakers.clear(); },
       [&options](const std::string& value) {
-        if (value.empty()) throw Error(ErrorKind::kUsage, "--dry-sequence-breaker wants some text");
+        if (value.empty()) throw Error(ErrorKind::kUsage, "--dry-sequence-breaker needs some text");
         if (value != "none") options.dry_breakers.push_back(unescaped(value));
       }));
   in_group(add_number(app, "--dynatemp-range", options.dynamic_temperature_range, 0, kMost,
-                      "Dynamic temperature: from --temp less this to --temp and this; 0 = off"));
+                      "Dynamic temperature: from --temp minus this to --temp plus this; 0 = off"));
   in_group(add_number(app, "--dynatemp-exp", options.dynamic_temperature_exponent, 0, kMost,
                       "How dynamic temperature follows the entropy"));
-  in_group(add_integer(app, "--mirostat", options.mirostat, 0, "2 = Mirostat 2.0 in place of what cuts; 0 = off"));
+  in_group(add_integer(app, "--mirostat", options.mirostat, 0,
+                       "2 = Mirostat 2.0 in place of top-k, top-p and the like; 0 = off"));
   in_group(add_number(app, "--mirostat-ent", options.mirostat_tau, 0, kMost, "Bits of surprise that Mirostat aims at"));
   in_group(add_number(app, "--mirostat-lr", options.mirostat_eta, 0, 1, "Mirostat's learning rate"));
-  in_group(add_value(app, "--samplers", "A;B;C", "Which samplers run, in this order; alone or separated by semicolons",
+  in_group(add_value(app, "--samplers", "A;B;C", "The samplers to run, in this order, separated by semicolons",
                      [&options](const std::string& value) {
                        options.samplers = split(value, ';');
-                       if (options.samplers.empty()) throw Error(ErrorKind::kUsage, "--samplers wants their names");
+                       if (options.samplers.empty()) throw Error(ErrorKind::kUsage, "--samplers needs their names");
                      })
                ->default_str("penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"));
 }
