@@ -1,10 +1,12 @@
-// Eight rows across the lanes of an AVX2 register (see lanes/matmul.h). Products of bytes are added in 16 bits,
-// exactly: maddubs takes unsigned times signed, so signed weights give their sign to the activations.
+// Eight rows across the lanes of an AVX2 register (lanes/vector_contract.h describes the members). Products of bytes
+// are added in 16 bits, exactly: maddubs takes unsigned times signed, so signed weights give their sign to the
+// activations.
 #pragma once
 
 #include <immintrin.h>
 
 #include "kernels/lanes/matmul.h"
+#include "kernels/lanes/vector_contract.h"
 
 namespace fieldprint::avx2 {
 namespace {
@@ -14,11 +16,11 @@ struct Vec {
   using Float = __m256;
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 4;  // tokens: with two row groups, eight sums in registers
-  static constexpr int few_tokens(int groups) { return groups == 1 ? 3 : 2; }  // see few_tokens()
-  static constexpr int kNextRowsLocality = 3;                                  // into the first cache; see fetch()
+  static constexpr int few_tokens(int groups) { return groups == 1 ? 3 : 2; }
+  static constexpr int kNextRowsLocality = 3;  // L1
   static constexpr int kSignedOffset = 0;
   static constexpr int kSignedRun = 8;
-  // How many pairs of products of numbers up to `most` with bytes up to 127 the 16 bits of a sum hold: 8, 4, 2.
+  // The pairs of products with bytes up to 127 that fit in 16 bits.
   static constexpr int run(int most) { return most <= 16 ? 8 : most <= 32 ? 4 : 2; }
 
   static Int zero() { return _mm256_setzero_si256(); }
@@ -27,7 +29,6 @@ struct Vec {
   static Int splat_8(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
   static Int splat_16(int x) { return _mm256_set1_epi16(static_cast<short>(x)); }
   static Int splat_32(int x) { return _mm256_set1_epi32(x); }
-  // x, and within every 16 bytes `step` more from lane to lane.
   static Int ramp_32(int x, int step) {
     return _mm256_setr_epi32(x, x + step, x + 2 * step, x + 3 * step, x, x + step, x + 2 * step, x + 3 * step);
   }
@@ -62,8 +63,7 @@ struct Vec {
   static Int madd_16(Int a, Int b) { return _mm256_madd_epi16(a, b); }
   static Int shuffle_bytes(Int table, Int index) { return _mm256_shuffle_epi8(table, index); }
   static Int min_u8(Int a, Int b) { return _mm256_min_epu8(a, b); }
-  static Int saturating_sub_u8(Int a, Int b) { return _mm256_subs_epu8(a, b); }  // a - b, or 0
-  // The bytes of `a` negated where those of `bits` have the bit of `one`.
+  static Int saturating_sub_u8(Int a, Int b) { return _mm256_subs_epu8(a, b); }
   static Int negate_bytes_where(Int a, Int bits, Int one) {
     const Int minus = _mm256_cmpeq_epi8(_mm256_and_si256(bits, one), one);
     return _mm256_sub_epi8(_mm256_xor_si256(a, minus), minus);
@@ -79,25 +79,23 @@ struct Vec {
   static Float f16_low(Int a) { return halves(_mm256_and_si256(a, _mm256_set1_epi32(0xffff))); }
   static Float f16_high(Int a) { return halves(_mm256_srli_epi32(a, 16)); }
 
-  // Bytes 0, 1 (2, 3) of every lane as two 16-bit words.
   static Int low_pair(Int a) { return pairs(a, 0x01000000); }
   static Int high_pair(Int a) { return pairs(a, 0x03000200); }
   template <int I>
-  static Int byte(Int a) {  // of every lane
+  static Int byte(Int a) {
     return _mm256_shuffle_epi8(a, ramp_32(static_cast<int>(0x80808000u + I), 4));
   }
-  // What sums of a group are multiplied with: its scale in both words.
+  // A scale in both words.
   static Int first_factor(Int pair) { return _mm256_shuffle_epi8(pair, ramp_32(0x01000100, 0x04040404)); }
   static Int second_factor(Int pair) { return _mm256_shuffle_epi8(pair, ramp_32(0x03020302, 0x04040404)); }
   static Int one_factor() { return splat_16(1); }
 
-  // What a sum of bytes that have N too much begins with: `pairs`, the sums of x in its words, times -N.
   template <int N>
   static Int offset_correction(Int pairs) {
     return _mm256_mullo_epi16(pairs, splat_16(-N));
   }
-  static Int upper_32(Int a) { return _mm256_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
-  // A sum where it is written: GCC would first make all products of a block and spill them.
+  static Int upper_32(Int a) { return _mm256_srli_epi64(a, 32); }
+  // Without it GCC first computes all products of a block, and spills them.
   static Int keep_in_register(Int sum) {
     asm("" : "+x"(sum));
     return sum;
@@ -120,21 +118,19 @@ struct Vec {
   }
 
   template <class T>
-  static Int broadcast(const T* at) {  // four bytes
+  static Int broadcast(const T* at) {
     int32_t word;
     __builtin_memcpy(&word, at, sizeof word);
     return _mm256_set1_epi32(word);
   }
   static Float broadcast(const float* at) { return _mm256_broadcast_ss(at); }
 
-  // 16 bytes of every row -> word i of row r in lane r of out[i].
   static void load_transposed(const uint8_t* base, int64_t stride, Int* out) {
     Int v[4];
     sixteen(base, stride, v);
     transpose(v, out);
   }
-  // The same with eight(r, 0) and eight(r, 1) as row r's 16 bytes. Through memory, loads of 16 bytes would wait for the
-  // stores of 8.
+  // Through memory, loads of 16 bytes would wait for the stores of 8.
   template <class Eight>
   static void transpose_rows(Eight&& eight, Int* out) {
     const auto row = [&](int r) {
@@ -144,7 +140,6 @@ struct Vec {
     for (int r = 0; r < 4; ++r) v[r] = _mm256_inserti128_si256(_mm256_castsi128_si256(row(r)), row(r + 4), 1);
     transpose(v, out);
   }
-  // The first (last) four of 16 bytes of every row.
   static Int load_first_words(const uint8_t* base, int64_t stride) {
     Int v[4];
     sixteen(base, stride, v);
@@ -191,6 +186,8 @@ struct Vec {
     }
   }
 };
+
+static_assert(PackedLaneVector<Vec>);
 
 }  // namespace
 }  // namespace fieldprint::avx2

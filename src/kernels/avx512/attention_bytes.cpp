@@ -14,7 +14,7 @@ inline __m512i word(const void* four) {  // in every lane
 }
 
 inline void add_products(__m512i& sum, __m512i unsigned_bytes, __m512i signed_bytes) {
-  sum = now(_mm512_dpbusd_epi32(sum, unsigned_bytes, signed_bytes));
+  sum = keep_in_register(_mm512_dpbusd_epi32(sum, unsigned_bytes, signed_bytes));
 }
 
 // M rows by all keys. Keys become unsigned by an offset of 128, and the sums begin at what it adds, below zero.

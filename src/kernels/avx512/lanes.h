@@ -1,11 +1,12 @@
-// Sixteen rows across the lanes of an AVX-512 register (see lanes/matmul.h). VNNI adds four products of an unsigned and
-// a signed byte to 32 bits, exactly; signed weights are offset to unsigned ones, and their sums begin at the offset
-// times the activations' sum below zero, in integers.
+// Sixteen rows across the lanes of an AVX-512 register (lanes/vector_contract.h describes the members). VNNI adds four
+// products of an unsigned and a signed byte to 32 bits, exactly; signed weights are offset to unsigned ones, and their
+// sums begin at the offset times the activations' sum below zero, in integers.
 #pragma once
 
 #include "kernels/avx512/avx512.h"
 #include "kernels/avx512/vec.h"
 #include "kernels/lanes/matmul.h"
+#include "kernels/lanes/vector_contract.h"
 
 namespace fieldprint::avx512 {
 namespace {
@@ -15,8 +16,8 @@ struct Vec {
   using Float = __m512;
   static constexpr int kLanes = 16;
   static constexpr int kTileTokens = 8;  // tokens: with two row groups, sixteen sums in registers
-  static constexpr int few_tokens(int) { return kTileTokens; }  // see few_tokens()
-  static constexpr int kNextRowsLocality = 2;  // into the second cache: they would fill the first; see fetch()
+  static constexpr int few_tokens(int) { return kTileTokens; }
+  static constexpr int kNextRowsLocality = 2;  // L2: they would fill L1
   static constexpr int kSignedOffset = 128;
   static constexpr int kSignedRun = 8;
   static constexpr int run(int) { return 8; }
@@ -27,7 +28,6 @@ struct Vec {
   static Int splat_8(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
   static Int splat_16(int x) { return _mm512_set1_epi16(static_cast<short>(x)); }
   static Int splat_32(int x) { return _mm512_set1_epi32(x); }
-  // x, and within every 16 bytes `step` more from lane to lane.
   static Int ramp_32(int x, int step) {
     return _mm512_broadcast_i32x4(_mm_setr_epi32(x, x + step, x + 2 * step, x + 3 * step));
   }
@@ -63,8 +63,7 @@ struct Vec {
   static Int madd_16(Int a, Int b) { return _mm512_madd_epi16(a, b); }
   static Int shuffle_bytes(Int table, Int index) { return _mm512_shuffle_epi8(table, index); }
   static Int min_u8(Int a, Int b) { return _mm512_min_epu8(a, b); }
-  static Int saturating_sub_u8(Int a, Int b) { return _mm512_subs_epu8(a, b); }  // a - b, or 0
-  // The bytes of `a` negated where those of `bits` have the bit of `one`.
+  static Int saturating_sub_u8(Int a, Int b) { return _mm512_subs_epu8(a, b); }
   static Int negate_bytes_where(Int a, Int bits, Int one) {
     return _mm512_mask_sub_epi8(a, _mm512_test_epi8_mask(bits, one), zero(), a);
   }
@@ -81,25 +80,23 @@ struct Vec {
   static Float f16_low(Int a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
   static Float f16_high(Int a) { return f16_low(_mm512_srli_epi32(a, 16)); }
 
-  // Bytes 0, 1 (2, 3) of every lane as two 16-bit words.
   static Int low_pair(Int a) { return pairs(a, 0x01000000); }
   static Int high_pair(Int a) { return pairs(a, 0x03000200); }
   template <int I>
-  static Int byte(Int a) {  // of every lane
+  static Int byte(Int a) {
     return _mm512_and_si512(_mm512_srli_epi32(a, 8 * I), splat_32(255));
   }
-  // What sums of a group are multiplied with: its scale in 32 bits.
+  // A scale in 32 bits.
   static Int first_factor(Int pair) { return _mm512_srai_epi32(_mm512_slli_epi32(pair, 16), 16); }
   static Int second_factor(Int pair) { return _mm512_srai_epi32(pair, 16); }
   static Int one_factor() { return zero(); }
 
-  // What a sum of bytes that have N too much begins with: `pairs`, the sums of x in two words, times -N.
   template <int N>
   static Int offset_correction(Int pairs) {
     return _mm512_madd_epi16(pairs, splat_16(-N));
   }
-  static Int upper_32(Int a) { return _mm512_srli_epi64(a, 32); }  // of every 64 bits, where the lower are
-  static Int keep_in_register(Int value) { return avx512::now(value); }
+  static Int upper_32(Int a) { return _mm512_srli_epi64(a, 32); }
+  static Int keep_in_register(Int value) { return avx512::keep_in_register(value); }
   static Int dot(Int sum, Int values, Int x) { return _mm512_dpbusd_epi32(sum, values, x); }
   static Int add_dots(Int a, Int b) { return add_32(a, b); }
   template <int kGroups>
@@ -113,21 +110,19 @@ struct Vec {
   }
 
   template <class T>
-  static Int broadcast(const T* at) {  // four bytes
+  static Int broadcast(const T* at) {
     int32_t word;
     __builtin_memcpy(&word, at, sizeof word);
     return _mm512_set1_epi32(word);
   }
   static Float broadcast(const float* at) { return _mm512_set1_ps(*at); }
 
-  // 16 bytes of every row -> word i of row r in lane r of out[i].
   static void load_transposed(const uint8_t* base, int64_t stride, Int* out) {
     Int v[4];
     sixteen(base, stride, v);
     transpose(v, out);
   }
-  // The same with eight(r, 0) and eight(r, 1) as row r's 16 bytes. Through memory, loads of 16 bytes would wait for the
-  // stores of 8.
+  // Through memory, loads of 16 bytes would wait for the stores of 8.
   template <class Eight>
   static void transpose_rows(Eight&& eight, Int* out) {
     Int v[4];
@@ -135,7 +130,6 @@ struct Vec {
         [&](int r) { return _mm_set_epi64x(static_cast<int64_t>(eight(r, 1)), static_cast<int64_t>(eight(r, 0))); }, v);
     transpose(v, out);
   }
-  // The first (last) four of 16 bytes of every row.
   static Int load_first_words(const uint8_t* base, int64_t stride) {
     Int v[4];
     sixteen(base, stride, v);
@@ -173,6 +167,8 @@ struct Vec {
     }
   }
 };
+
+static_assert(PackedLaneVector<Vec>);
 
 }  // namespace
 }  // namespace fieldprint::avx512

@@ -11,9 +11,9 @@ inline __m512 load_f16(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
-// A value where it is written: GCC would first load what many sums begin with, or store sums at every step.
-inline __m512i now(__m512i value) {
-#if !defined(FIELDPRINT_EMULATE_AVX512)  // there it is two registers
+// Keeps a value in its register: GCC would load the starts of many sums first, or store sums at every step.
+inline __m512i keep_in_register(__m512i value) {
+#if !defined(FIELDPRINT_EMULATE_AVX512)  // a value is two registers there
   asm("" : "+v"(value));
 #endif
   return value;

@@ -6,8 +6,8 @@
 //
 // Few tokens multiply these bytes at once (few_tokens.h), many when they lie in a panel (many_tokens.h).
 //
-// An ISA's folder includes this with its own V (avx2/lanes.h, avx512/lanes.h); V has internal linkage there, and so has
-// all that is made from it. Nothing here may call the standard library.
+// An ISA's folder includes this with its own V (avx2/lanes.h, avx512/lanes.h; vector_contract.h lists its members). V
+// has internal linkage there, and so have the templates made from it. Nothing here may call the standard library.
 #pragma once
 
 #include "kernels/lanes/few_tokens.h"
