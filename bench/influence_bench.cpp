@@ -1,5 +1,5 @@
-// What measuring influence costs a decode step: two sessions of one model take the same steps in turn, one with it, one
-// without, and the ratio of each pair's CPU time is what is told. influence_bench [MODEL [DEPTH ...]]
+// The cost of measuring influence in a decode step: two sessions of one model take the same steps in turn, one with it,
+// one without, and the ratio of each pair's CPU time is printed. influence_bench [MODEL [DEPTH ...]]
 #include <fmt/format.h>
 
 #include <algorithm>

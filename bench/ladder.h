@@ -1,4 +1,4 @@
-// What the ladders share.
+// Shared by the kernel benchmarks.
 #pragma once
 
 #include <benchmark/benchmark.h>

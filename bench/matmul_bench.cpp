@@ -1,5 +1,5 @@
 // The ladder of the quantised product: scalar, AVX2, AVX-512 for every type, one token to many, on one thread. Each
-// step is checked against scalar before it is timed, and shown as a share of what its integer units do at most, or as
+// step is checked against scalar before it is timed, and shown as a share of the peak of its integer units, or as
 // bytes of weights a second. Weights are either small enough for L2 or larger than any cache.
 //   matmul_bench --benchmark_filter='avx2/Q4_K'
 #include <benchmark/benchmark.h>

@@ -1,4 +1,4 @@
-// What a parallel loop costs beside its work: start, dealing, barrier. Threads beyond the cores must not make it dear.
+// The cost of a parallel loop beside its work: start, dealing, barrier. Threads beyond the cores must not raise it.
 #include <benchmark/benchmark.h>
 
 #include "base/thread_pool.h"

@@ -1,6 +1,6 @@
 // The ladder of attention's products and softmax: scalar, AVX2, AVX-512, on one thread, for rows of a decoded token (4)
-// and of a prefill block (120). Each step is checked against scalar before it is timed, and shown as a share of what
-// its float32 units do at most, with Q8_0 of what its int8 units do. One tile of keys: 64 keys (values) of 64 or 128
+// and of a prefill block (120). Each step is checked against scalar before it is timed, and shown as a share of the
+// peak of its float32 units, with Q8_0 of its int8 units. One tile of keys: 64 keys (values) of 64 or 128
 // dimensions.
 //   attention_bench --kernels --benchmark_filter='avx2/scores'
 #include "kernels.h"
@@ -54,7 +54,7 @@ void product(benchmark::State& state, const KernelTable& kernels, HalfSlot slot,
   state.counters["of_f32"] = benchmark::Counter(operations / peak(kernels.peak_f32), benchmark::Counter::kIsRate);
 }
 
-// What a product of bytes takes and gives; `values`: of weights with values, for queries with keys.
+// Operands and result of a product of bytes; `values`: of weights with values, for queries with keys.
 struct Bytes {
   int rows, d;
   bool values;
@@ -135,7 +135,7 @@ void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int 
     return state.SkipWithError("the bits differ from scalar's");
   std::vector<SoftmaxState> states(static_cast<size_t>(rows));
   std::vector<float> o(static_cast<size_t>(rows * d));
-  for (auto _ : state) {  // of what are weights already, after the first time: as many operations
+  for (auto _ : state) {  // after the first time of weights, not scores: as many operations
     kernels.softmax_rows({s.data(), seen.data(), scale.data(), states.data(), o.data(), rows, d});
     benchmark::ClobberMemory();
   }

@@ -37,7 +37,7 @@ struct Shape {
     key_tile = layout.key_bytes(args.layer) * kTile;
     bytes = layout.type() == KvType::kQ8_0;
     pages_are_tiles = layout.page_size() == kTile;
-    const auto room = static_cast<int64_t>(kWorkBytes) - 2 * tile;  // what is at work and what is asked for meanwhile
+    const auto room = static_cast<int64_t>(kWorkBytes) - 2 * tile;  // the tile at work and the one that is prefetched
     const int64_t floats = int64_t{vectors} * (d + kTile) + 2 * d;
     const auto fit = static_cast<int>(room / (floats * static_cast<int64_t>(sizeof(float)) + byte_query()));
     max_rows = std::max(1, std::min(kMaxRows, fit) / group) * group;
@@ -178,8 +178,7 @@ class Block {
       const int tile_end = std::min(end, tile_begin + kTile);
       const Tile tile =
           load_tile(*sequence_.kv, args_.layer, item_.kv_head, places[0], tile_begin, tile_end, many, space_.tile);
-      // Asked for one product ahead, so that it is still in the first cache when its turn comes; into the second cache,
-      // a tile earlier.
+      // Prefetched into L1 one product ahead, so that it is still there when it is needed; into L2 a tile earlier.
       during_scores_ = prefetch_values(places);
       during_values_ = prefetch_keys(places + 1);
       // Tokens before the tile see nothing of it, nor do those, the last ones, whose window begins behind it.
@@ -198,7 +197,7 @@ class Block {
     return there ? Place(*sequence_.kv, args_.layer, item_.kv_head, begin) : Place();
   }
 
-  // The keys or the values of a tile, and further on those of the next one; nothing where pages are not tiles.
+  // The keys or the values of a tile into L1, those of the next one into L2; nothing where pages are not tiles.
   Prefetch prefetch_keys(const Place* tile) const {
     return shape_.pages_are_tiles ? Prefetch{tile[0].keys, shape_.key_tile, tile[1].keys} : Prefetch();
   }
@@ -377,7 +376,7 @@ class Block {
   const AttendItem& item_;
   const int rows_;
   Space space_;
-  Prefetch during_scores_, during_values_;  // what the two products ask for meanwhile
+  Prefetch during_scores_, during_values_;  // by the two products
 };
 
 int splits_of(const Attend& args, const AttendSequence& sequence, int t1) {

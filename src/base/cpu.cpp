@@ -11,7 +11,7 @@ const CpuFeatures& cpu_features() {
     CpuFeatures f;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;  // clang 14 cannot ask for f16c by name
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;  // clang 14 does not know f16c by name
     const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
     f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && f16c;
     f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -13,7 +13,7 @@ HugeMemory::HugeMemory(size_t bytes) {
   bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
   void* got = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (got == MAP_FAILED) throw std::bad_alloc();
-  // What lies before and behind an aligned range of that size is given back.
+  // The memory before and behind an aligned range of that size is unmapped.
   auto* const memory = static_cast<std::byte*>(got);
   const size_t before = -reinterpret_cast<uintptr_t>(memory) % kHugePage;
   if (before > 0) munmap(memory, before);

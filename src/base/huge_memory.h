@@ -10,7 +10,7 @@ constexpr size_t kHugePage = 2 << 20;
 
 class HugeMemory {
  public:
-  // At least `bytes`, aligned to kHugePage; zeros that nobody has touched yet. Throws std::bad_alloc.
+  // At least `bytes`, aligned to kHugePage; zeros, no page of it touched yet. Throws std::bad_alloc.
   explicit HugeMemory(size_t bytes);
 
   std::byte* data() const { return memory_.get(); }

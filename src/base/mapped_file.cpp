@@ -31,7 +31,7 @@ MappedFile::MappedFile(const std::string& path) {
     if (address == MAP_FAILED)
       throw Error(ErrorKind::kIo, std::string("cannot map the file: ") + std::strerror(error), path);
     data_ = static_cast<const std::byte*>(address);
-    ::madvise(address, size_, MADV_HUGEPAGE);  // what is not cached yet is read in huge pages, where the kernel can
+    ::madvise(address, size_, MADV_HUGEPAGE);  // pages not cached yet are read as huge ones, where the kernel can
   } else {
     ::close(fd);
   }

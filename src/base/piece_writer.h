@@ -1,6 +1,6 @@
-// What is written to a file from one end to the other, gathered into whole, aligned pieces of the size of a huge page:
-// a file system with large folios (ext4 since Linux 6.16, XFS) keeps each in one huge page, and whoever maps the file
-// streams through it without missing the TLB.
+// Gathers data that is written to a file from one end to the other into whole, aligned pieces of the size of a huge
+// page: a file system with large folios (ext4 since Linux 6.16, XFS) keeps each in one huge page, and whoever maps the
+// file streams through it without missing the TLB.
 #pragma once
 
 #include <cstddef>

@@ -126,7 +126,7 @@ void ThreadPool::deal(int64_t count) {
     share_[s].left.store(range(first_of(s, count), first_of(s + 1, count)), std::memory_order_relaxed);
 }
 
-// An index nobody has, the first of the thread's own share or the last of another's; -1: there is none.
+// An index not yet taken, the first of the thread's own share or the last of another's; -1: there is none.
 int64_t ThreadPool::claim(int thread) {
   for (int s = 0; s < shares_; ++s) {
     std::atomic<uint64_t>& share = share_[(thread + s) % shares_].left;

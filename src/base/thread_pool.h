@@ -23,7 +23,7 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  // What `thread` will most likely do after index i of `count`; -1: nobody knows.
+  // The index that `thread` most likely runs after i of `count`; -1: not known.
   int64_t after(int64_t i, int64_t count, int thread) const {
     const int64_t share = ((i + 1) * shares_ + count - 1) / count - 1;  // that i is of
     if (share == thread % shares_) return i + 1 < first_of(share + 1, count) ? i + 1 : -1;
@@ -31,7 +31,7 @@ class ThreadPool {
   }
 
   // Calls task(i, thread) once for every i in [0, count) and returns when all are done. Indices are dealt one by one: a
-  // thread goes through a share of its own in order, so that what it will do next is likely the index after, and then
+  // thread goes through a share of its own in order, so that the next one is likely the index after, and then
   // takes from the ends of the others'. One caller at a time. `thread` is in [0, threads()). The task must not throw.
   template <class Task>
   void run(int64_t count, Task&& task) {
@@ -80,7 +80,7 @@ class ThreadPool {
   Function function_ = nullptr;
   void* context_ = nullptr;
   Share share_[kMaxShares];
-  // Counts openings and shuttings, so odd while it is open; what sleeping workers wait on. 0 until all are started.
+  // Counts openings and shuttings, so odd while it is open; sleeping workers wait on it. 0 until all are started.
   alignas(64) std::atomic<uint32_t> gate_{0};
   alignas(64) std::atomic<int> sleeping_{0}, spinning_{0};
   std::atomic<bool> stop_{false};

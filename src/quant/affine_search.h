@@ -1,5 +1,5 @@
 // The search for a scale and a minimum: x is about scale * q - minimum, q = 0 .. top. For given quants both follow from
-// two linear equations; the search tries a ladder of ranges, takes from each what least squares would make of it, and
+// two linear equations; the search tries a ladder of ranges, improves each by least squares, and
 // alternates from the best.
 #pragma once
 
@@ -33,7 +33,7 @@ AffineProblem affine_problem(const float* x, const float* w, int n, int top, boo
 
 AffineFit fit_affine(const AffineProblem& problem, Affine at);
 
-// The scale and minimum that least squares finds for the quants of `fit`, and in *error what is left under them.
+// The least-squares scale and minimum for the quants of `fit`, and in *error the error that they leave.
 Affine solve_affine(const AffineProblem& problem, const AffineFit& fit, Affine at, float* error);
 
 Affine search_affine(const AffineProblem& problem);

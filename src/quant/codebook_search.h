@@ -86,7 +86,7 @@ struct RowLines {
   int lowest(float t) const;
 };
 
-// Adds to the envelope what lies right of `left`, the best at t = low, up to `right`, the best at t = high.
+// Adds the envelope to the right of `left`, the best at t = low, up to `right`, the best at t = high.
 // `best(t)` gives the best choice.
 template <typename Best>
 void trace_between(const Best& best, const RowChoice& left, float low, const RowChoice& right, float high,

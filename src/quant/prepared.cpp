@@ -38,7 +38,7 @@ bool prepare(const float* values, const float* importance, int n, float* x, floa
       heaviest = weight > heaviest && weight < HUGE_VALF ? weight : heaviest;
     }
   }
-  // A trace of weight for what has none keeps every least-squares problem solvable.
+  // A trace of weight where there is none keeps every least-squares problem solvable.
   constexpr float kTrace = 1e-9f;
   const float inverse = heaviest > 0.0f ? 1.0f / heaviest : 0.0f;
   const bool usable = heaviest > 0.0f && inverse > 0.0f && inverse < HUGE_VALF;

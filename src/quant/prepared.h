@@ -7,8 +7,8 @@
 
 namespace fieldprint {
 
-// What the numbers of a block were divided by, a power of two, so that no square overflows or vanishes; and the half
-// precision in which its scales are stored.
+// The divisor of a block's numbers, a power of two, so that no square overflows or vanishes; and the half precision in
+// which its scales are stored.
 struct Unit {
   float size = 1.0f;
   float inverse = 1.0f;
@@ -23,7 +23,7 @@ struct Unit {
 
 template <int kElements>
 struct Prepared {
-  alignas(16) float x[kElements];  // in units; what was not finite is 0
+  alignas(16) float x[kElements];  // in units; 0 for a value that is not finite
   alignas(16) float w[kElements];  // > 0, the largest is 1
   Unit unit;
   bool zero = false;  // every value is 0, or too small for a half to scale

@@ -148,7 +148,7 @@ RandomBlocks::RandomBlocks(const QuantType& type, float deviation) : type_(&type
     }
     return;
   }
-  // What a scale of 1 gives is measured on a sample, the same each time.
+  // The deviation at a scale of 1 is measured on a sample, the same each time.
   constexpr int64_t kSample = 1 << 18;
   std::vector<std::byte> blocks(type.bytes(kSample));
   std::vector<float> values(kSample);

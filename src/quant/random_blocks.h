@@ -1,5 +1,5 @@
 // Random weights made straight in their type: every bit of a block is random but its scale, which is set so that the
-// values have the deviation that was asked for. No encoder is asked, so it is as fast as the random numbers.
+// values have the given deviation. No encoder runs, so it is as fast as the random numbers.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // The search for one scale: values x, weights w, levels l. The best quants of a scale d are the levels nearest to x /
-// d; the best scale of quants q is sum(w x q) / sum(w q^2). The search tries a ladder of scales, takes from each what
-// least squares would make of it, and alternates the two from the best.
+// d; the best scale of quants q is sum(w x q) / sum(w q^2). The search tries a ladder of scales, improves
+// each by least squares, and alternates the two from the best.
 #pragma once
 
 #include <initializer_list>

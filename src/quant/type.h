@@ -21,7 +21,7 @@ struct QuantType {
   // Writes the blocks for one row, or any run of whole blocks, of `n` values (a multiple of block_elements), seeking
   // the least sum of importance * (value - decoded value)^2. `importance` holds n weights >= 0, or is nullptr: all
   // alike. Always the same bytes for the same input. A value that is not finite counts as 0 (F32, F16 and BF16 keep
-  // it), what is beyond the format's range becomes its largest: callers that care use encode_rows.
+  // it), a value beyond the format's range becomes its largest: callers that care use encode_rows.
   void (*encode)(const float* values, const float* importance, void* blocks, int64_t n);
 
   // Bytes of `n` values, n a multiple of block_elements.

@@ -1,4 +1,4 @@
-// What attention does with a tile: the two products in float32, the softmax.
+// Attention to a tile: the two products in float32, the softmax.
 #include "kernels/lanes/attention.h"
 
 #include "kernels/avx2/avx2.h"

@@ -1,5 +1,5 @@
-// Attention's products in integers, of keys and values in Q8_0, eight columns a register. Exact: what would not fit is
-// widened to 16 bits first.
+// Attention's products in integers, of keys and values in Q8_0, eight columns a register. Exact: sums that would not
+// fit are widened to 16 bits first.
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
 #include "kernels/lanes/attention.h"
@@ -7,7 +7,7 @@
 namespace fieldprint::avx2 {
 namespace {
 
-constexpr int kRows = 4;      // a block, by two registers of columns: eight sums, and what they are made of
+constexpr int kRows = 4;      // a block, by two registers of columns: eight sums and their operands
 constexpr int kColumns = 16;  // a block
 
 inline __m256i bytes(const int8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }

@@ -17,7 +17,7 @@ inline void add_products(__m512i& sum, __m512i unsigned_bytes, __m512i signed_by
   sum = keep_in_register(_mm512_dpbusd_epi32(sum, unsigned_bytes, signed_bytes));
 }
 
-// M rows by all keys. Keys become unsigned by an offset of 128, and the sums begin at what it adds, below zero.
+// M rows by all keys. Keys become unsigned by an offset of 128, and the sums begin at minus its share.
 template <int M>
 inline void score_rows(const ByteScores& p, int row, Prefetcher& prefetcher) {
   constexpr int kColumns = kTileKeys / 16;

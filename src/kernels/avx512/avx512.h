@@ -1,5 +1,5 @@
-// AVX-512 (F, BW, DQ, VL) with VNNI. Overrides what gains by it; the rest stays AVX2. The same rule as in avx2/:
-// intrinsics, table.h and block structs only.
+// AVX-512 (F, BW, DQ, VL) with VNNI. Overrides the slots that gain by it; the rest stay AVX2. The same rule as in
+// avx2/: intrinsics, table.h and block structs only.
 #pragma once
 
 #if defined(FIELDPRINT_EMULATE_AVX512)

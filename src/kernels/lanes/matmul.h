@@ -1,6 +1,6 @@
 // Quantised weights times quantised activations, for any format and any vector V whose lanes hold 32 bits. Weight rows
 // lie across the lanes: lane r is row r, and its 32 bits are four bytes of that row. So a block's integer sums of all
-// rows, and the one fma that follows, are one operation each: the order that the contract asks for (kernels/table.h).
+// rows, and the one fma that follows, are one operation each: the order that the contract prescribes (kernels/table.h).
 //
 //   native blocks --read: 4 x 4 transposes--> raw words, lane r from row r --word--> a vector of bytes --products-->
 //

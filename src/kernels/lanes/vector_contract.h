@@ -1,4 +1,4 @@
-// The members of the vector V that the quantised product (matmul.h) is written for: what an instruction set brings.
+// The members of the vector V that the quantised product (matmul.h) is written for, which an instruction set brings.
 // avx2/lanes.h and avx512/lanes.h are checked against it; a new instruction set works through this list. Members are
 // static, lanes hold 32 bits, and lane r belongs to weight row r.
 #pragma once

@@ -1,4 +1,4 @@
-// What attention does with a tile: the two products, the softmax.
+// Attention to a tile: the two products, the softmax.
 #include <algorithm>
 #include <cmath>
 
