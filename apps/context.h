@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "conversation.h"
+#include "fieldprint/chat.h"
 #include "fieldprint/session.h"
 #include "options.h"
 

@@ -6,8 +6,8 @@
 #include <limits>
 #include <random>
 
-#include "conversation.h"
 #include "fieldprint/error.h"
+#include "fieldprint/json.h"
 #include "options.h"
 
 namespace fieldprint::cli {

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "command.h"
-#include "conversation.h"
 #include "fieldprint/chat_template.h"
 #include "fieldprint/error.h"
 #include "fieldprint/json.h"

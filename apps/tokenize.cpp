@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "command.h"
-#include "conversation.h"
 #include "fieldprint/error.h"
 #include "fieldprint/json.h"
 #include "files.h"

@@ -207,4 +207,8 @@ nlohmann::ordered_json parse_ordered_json(std::string_view text, const std::stri
 
 void check_json(std::string_view text, const std::string& where) { parse_json(text, where); }
 
+std::string json_string(std::string_view value, bool ascii) {
+  return nlohmann::json(value).dump(-1, ' ', ascii, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace fieldprint
