@@ -107,8 +107,8 @@ int Imatrix::operator()() const {
       if (!begun && now.resumed > 0) {
         const bool all = now.resumed == now.chunks_total;
         if (!quiet)
-          note(all ? fmt::format("{} is made of these already", out)
-                   : fmt::format("going on after chunk {} of {}, from {}.part", now.resumed, now.chunks_total, out));
+          note(all ? fmt::format("{} is complete already", out)
+                   : fmt::format("continuing after chunk {} of {}, from {}.part", now.resumed, now.chunks_total, out));
       }
       begun = true;
       const std::string running =
@@ -122,7 +122,7 @@ int Imatrix::operator()() const {
   } catch (const Error&) {
     bar.wipe();
     if (interrupted() && !quiet && last.chunks > 0)
-      note(fmt::format("{} of {} chunks are kept in {}.part; the same command goes on there", last.chunks,
+      note(fmt::format("{} of {} chunks are kept in {}.part; the same command continues there", last.chunks,
                        last.chunks_total, out));
     throw;
   }
@@ -142,20 +142,20 @@ int Imatrix::operator()() const {
 
 Action add_imatrix(CLI::App& app) {
   auto imatrix = std::make_shared<Imatrix>();
-  add_texts(app, "FILES", imatrix->texts, "FILE", "The texts; FILE=0.5 has its tokens count half")
+  add_texts(app, "FILES", imatrix->texts, "FILE", "The texts; with FILE=0.5 its tokens count half")
       ->expected(1, CLI::detail::expected_max_vector_size)
       ->allow_extra_args();
   add_model(app, imatrix->model.model);
   add_experts(app, imatrix->model.load);
-  add_text(app, "-o,--out", imatrix->out, "FILE", "Where to write; FILE.part until all is done");
+  add_text(app, "-o,--out", imatrix->out, "FILE", "The file to write; FILE.part until it is complete");
   add_list(
-      app, "--in", "FILE", "An importance matrix to add, or FILE=WEIGHT; repeatable",
+      app, "--in", "FILE", "An importance matrix to add, or FILE=WEIGHT (repeatable)",
       [imatrix] { imatrix->options.files.clear(); },
       [imatrix](const std::string& text) { imatrix->options.files.push_back(parse_weighted(text)); });
-  add_text(app, "--stats", imatrix->statistics, "FILE", "Show what an importance matrix says");
-  add_integer(app, "-c,--window", imatrix->options.context, 2, "Tokens a chunk")->group("Measure");
-  add_integer(app, "--chunks", imatrix->options.chunks, 0, "Chunks of each text at most; 0 = all")->group("Measure");
-  add_integer(app, "--save-every", imatrix->options.save_every, 0, "Save after every so many chunks; 0 = at the end")
+  add_text(app, "--stats", imatrix->statistics, "FILE", "Show what is in an importance matrix");
+  add_integer(app, "-c,--window", imatrix->options.context, 2, "Tokens per chunk")->group("Measure");
+  add_integer(app, "--chunks", imatrix->options.chunks, 0, "Most chunks of each text; 0 = all")->group("Measure");
+  add_integer(app, "--save-every", imatrix->options.save_every, 0, "Save every N chunks; 0 = at the end only")
       ->group("Measure");
   add_flag(app, "--json", imatrix->json, "One JSON object")->group("Output");
   add_quiet(app, imatrix->quiet);

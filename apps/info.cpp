@@ -1,4 +1,4 @@
-// `fieldprint info`: what a model file says of itself, and the memory it wants.
+// `fieldprint info`: what is in a model file, and how much memory it needs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -94,7 +94,7 @@ void print_text(const ModelInfo& info, int context, bool every_tensor) {
   row("weights", bytes_text(weights));
   row("keys, values", info.kv_bytes_per_token == 0
                           ? std::string("unknown for this file")
-                          : fmt::format("{} ({} a token)", bytes_text(kv), bytes_text(info.kv_bytes_per_token)));
+                          : fmt::format("{} ({} per token)", bytes_text(kv), bytes_text(info.kv_bytes_per_token)));
   row("together", bytes_text(weights + kv));
 
   write_out("\n");

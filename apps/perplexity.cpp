@@ -47,7 +47,7 @@ nlohmann::ordered_json divergence_json(const Divergence& d) {
 void print_divergence(const Divergence& d) {
   write_out(
       fmt::format("base       {:.4f}, ratio {:.5f} +- {:.5f}\n"
-                  "divergence {:.6f} +- {:.6f} nats a token\n"
+                  "divergence {:.6f} +- {:.6f} nats per token\n"
                   "           median {:.6f}, 90% {:.6f}, 95% {:.6f}, 99% {:.6f}, 99.9% {:.6f}, max {:.6f}\n"
                   "same top   {:.3f} +- {:.3f} %\n"
                   "delta p    {:.3f} +- {:.3f} % (root mean square), mean {:.3f} +- {:.3f} %\n",
@@ -103,15 +103,17 @@ Action add_perplexity(CLI::App& app) {
   add_model(app, options->model.model);
   add_experts(app, options->model.load);
   // Not --context: a $FIELDPRINT_CONTEXT that is meant for answers should not change what is measured here.
-  add_integer(app, "-c,--window", options->evaluation.context, 0, "Tokens a chunk; 0 = 512, or those of --kl")
+  add_integer(app, "-c,--window", options->evaluation.context, 0,
+              "Tokens per chunk; 0 = 512, or as in the file of --kl")
       ->group("Measure");
-  add_integer(app, "--chunks", options->evaluation.chunks, 0, "Chunks at most; 0 = all")->group("Measure");
+  add_integer(app, "--chunks", options->evaluation.chunks, 0, "Most chunks; 0 = all")->group("Measure");
   add_integer(app, "--stride", options->evaluation.stride, 0,
-              "Slide the window by so many tokens, score each once; 0 = second halves of chunks")
+              "Slide the window by N tokens and score each token once; 0 = score the second half of each chunk")
       ->group("Measure");
   add_text(app, "--kl-base", options->evaluation.kl_save, "FILE", "Write all probabilities, for --kl")
       ->group("Measure");
-  add_text(app, "--kl", options->evaluation.kl_base, "FILE", "Compare with what --kl-base wrote")->group("Measure");
+  add_text(app, "--kl", options->evaluation.kl_base, "FILE", "Compare with the probabilities that --kl-base wrote")
+      ->group("Measure");
   add_flag(app, "--json", options->json, "One JSON object")->group("Output");
   add_quiet(app, options->quiet);
   add_threads(app, options->model.load);

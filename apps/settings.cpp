@@ -29,7 +29,7 @@ std::string value_text(const toml::node& node, const std::string& where) {
   if (const auto* integer = node.as_integer()) return std::to_string(integer->get());
   if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
   if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
-  throw Error(ErrorKind::kUsage, "this is no string, number, boolean or list of them", where);
+  throw Error(ErrorKind::kUsage, "must be a string, a number, true, false or a list of them", where);
 }
 
 std::vector<std::string> values_of(const toml::node& node, const std::string& where) {
@@ -100,7 +100,7 @@ class Config {
       for (const auto* each : root.get_subcommands({}))
         if (each->get_name() == key.str()) command = each;
       if (command == nullptr)
-        throw Error(ErrorKind::kUsage, fmt::format("[{}] names no subcommand", key.str()), where(node));
+        throw Error(ErrorKind::kUsage, fmt::format("[{}] is not a command", key.str()), where(node));
       std::vector<std::string> known;
       add_known(*command, known);
       for (const auto& [inner, value] : *node.as_table()) check_name(inner.str(), value, known, command->get_name());
@@ -156,8 +156,8 @@ void set_option(CLI::Option& option, const std::vector<std::string>& values, con
   } catch (const Error& error) {
     throw Error(ErrorKind::kUsage, error.what(), where, error.hint());
   } catch (const CLI::Error&) {
-    throw Error(ErrorKind::kUsage, fmt::format("--{} is true or false, not '{}'", long_name(option), values.front()),
-                where);
+    throw Error(ErrorKind::kUsage,
+                fmt::format("--{} must be true or false, not '{}'", long_name(option), values.front()), where);
   }
 }
 

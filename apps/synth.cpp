@@ -92,13 +92,13 @@ Action add_synth(CLI::App& app) {
   std::string names;  // as choices, for completion
   for (const auto& one : synth_presets()) names += fmt::format("{}{}", names.empty() ? "" : "|", one.name);
   add_text(app, "PRESET", synth->preset, names,
-           "PRESET or PRESET:TYPE: what --list shows, and what `quantize --list` shows [Q4_K_M]");
-  add_text(app, "OUT", synth->out, "FILE", "Where to write; replaced only when all is done");
+           "PRESET or PRESET:TYPE; --list shows the presets, `quantize --list` the types [Q4_K_M]");
+  add_text(app, "OUT", synth->out, "FILE", "The file to write; an old one is replaced when the new one is complete");
   add_text(app, "--vocab", synth->options.vocabulary, "FILE",
-           "Take the tokenizer and the chat template from a GGUF file, not one token a byte");
+           "Take the tokenizer and chat template of a GGUF file; without it each byte is a token");
   add_text(app, "--attention-kind", synth->options.attention_kind, "KIND",
-           "How its layers attend: dot, gram, anchored, expressive [dot]");
-  add_integer(app, "--seed", synth->seed, 0, "Another seed, other weights");
+           "The kind of attention of its layers: dot, gram, anchored, expressive [dot]");
+  add_integer(app, "--seed", synth->seed, 0, "Seed of the random weights");
   add_flag(app, "--dry-run", synth->dry_run, "Only show each tensor's type and size");
   add_flag(app, "--list", synth->list, "Show the presets");
   add_flag(app, "--json", synth->json, "One JSON object")->group("Output");

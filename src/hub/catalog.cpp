@@ -91,8 +91,8 @@ std::string hint_for(std::string_view name) {
 }
 
 Error unknown(const std::string& name) {
-  return Error(ErrorKind::kNotFound, looks_like_path(name) ? "there is no such file" : "there is no model of this name",
-               name, hint_for(name));
+  return Error(ErrorKind::kNotFound, looks_like_path(name) ? "no such file" : "no model has this name", name,
+               hint_for(name));
 }
 
 // A file that is there wins over every other reading of a name but the catalogue's.
