@@ -18,6 +18,15 @@ std::string wrapped(const std::string& text, size_t indent, size_t column) {
   std::string out;
   std::istringstream words(text);
   for (std::string word; words >> word;) {
+    // A list too long for a line is cut behind one of its semicolons.
+    while (word.size() > kWidth - indent) {
+      const size_t cut = word.rfind(';', kWidth - indent - 1);
+      if (cut == std::string::npos) break;
+      if (column > indent) out += "\n" + std::string(indent, ' ');
+      out += word.substr(0, cut + 1) + "\n" + std::string(indent, ' ');
+      column = indent;
+      word.erase(0, cut + 1);
+    }
     if (column > indent && column + 1 + word.size() > kWidth) {
       out += "\n" + std::string(indent, ' ');
       column = indent;
