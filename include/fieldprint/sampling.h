@@ -74,12 +74,14 @@ struct SamplingOptions {
   // Names of docs/sampling.md in the order in which they run; one that is not named does not run. Empty = the usual
   // order: penalties, dry, top_n_sigma, top_k, typ_p, top_p, min_p, xtc, temperature.
   std::vector<std::string> samplers;
+  int logprobs = -1;         // of each token of the answer its log-probability and the N likeliest tokens; -1 = none
+  int prompt_logprobs = -1;  // the same of the prompt
   std::function<std::unique_ptr<TokenMask>()> mask;  // makes the mask of an answer; empty: every token is allowed
 
   uint64_t seed = 0;              // the same seed gives the same text
   std::vector<std::string> stop;  // the answer ends before the first of these, also across token borders
   bool special = false;           // the text shows control tokens too; tool calls are marked by such
-  int max_tokens = -1;            // -1 = to the end of the context
+  int max_tokens = -1;            // -1 = to the end of the context; 0 = none: for log-probabilities of the prompt
 };
 
 }  // namespace fieldprint

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fieldprint/generation.h"
 #include "fieldprint/labels.h"
 #include "fieldprint/model.h"
 #include "fieldprint/profile.h"
@@ -34,37 +35,6 @@ struct SessionOptions {
   std::shared_ptr<Profile> profile = nullptr;  // null: nothing is measured; the reference executor measures nothing
   int clearance = std::numeric_limits<int>::max();  // spans above it are left out (labels.h)
   bool influence = false;                           // measure it (see influence()); not in the reference executor
-};
-
-// What generating an answer took.
-struct RunStats {
-  double queue_seconds = 0;  // in a scheduler: from submit to the first step
-  int prefill_tokens = 0;    // of the prompt, computed
-  int reused_tokens = 0;     // of the prompt, found in the session and not computed again
-  double prefill_seconds = 0;
-  int decode_tokens = 0;
-  double decode_seconds = 0;
-  uint64_t decode_bytes = 0;  // weights and K/V read by the decode steps, which a scheduler's streams share
-  std::string logits_hash;    // first 16 hex digits of the SHA-256 of the last logits
-};
-
-enum class FinishReason {
-  kEndToken,     // the model ended it
-  kStop,         // a stop string
-  kLength,       // SamplingOptions::max_tokens
-  kContext,      // it is full
-  kCancelled,    // by `cancel`
-  kNoneAllowed,  // mask and logit bias allow no token
-};
-
-struct Generation {
-  std::string text;             // whole UTF-8, without the stop string
-  std::vector<TokenId> tokens;  // all that were sampled, the end token and those of a stop string among them
-  FinishReason reason = FinishReason::kLength;
-  RunStats stats;
-  // Where the session measures it, for each of `tokens`: influence() of the step whose logits it was sampled from, in
-  // the columns of the session's spans() at the end.
-  std::vector<std::vector<float>> influence;
 };
 
 // Spans that members return point into the session: they are valid until its next member that is not const, and no
@@ -142,8 +112,9 @@ class Session {
   // Feeds `prompt` (see assign) and samples until an end token, a stop string, a limit or `cancel`, which may be set
   // from any thread. `on_text` is called on this thread with the answer in pieces that are whole UTF-8 and never part
   // of a stop string; they are valid during the call, and what it throws passes through. Afterwards the session holds
-  // prompt and answer. Throws Error kBadInput for an empty prompt, kUsage for sampling options out of range; else as
-  // append.
+  // prompt and answer. Where log-probabilities of the prompt are asked for, all of it but an anchor is computed anew.
+  // Throws Error kBadInput for an empty prompt, kUsage for sampling options out of range, kBadFile for logits that are
+  // not finite; else as append.
   Generation generate(std::span<const TokenId> prompt, const SamplingOptions& sampling,
                       const std::function<void(std::string_view)>& on_text = {},
                       const std::atomic<bool>* cancel = nullptr, const Progress& progress = {});

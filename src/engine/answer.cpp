@@ -1,11 +1,15 @@
 #include "engine/answer.h"
 
 #include "base/sha256.h"
+#include "engine/logprobs.h"
 
 namespace fieldprint {
 
-Answer::Answer(const Model& model, const SamplingOptions& sampling, OnText on_text)
+Answer::Answer(const LoadedModel& model, const SamplingOptions& sampling, OnText on_text)
     : max_tokens_(sampling.max_tokens),
+      logprobs_(sampling.logprobs),
+      prompt_logprobs_(sampling.prompt_logprobs),
+      model_(model),
       tokenizer_(model.tokenizer()),
       sampler_(sampling, {tokenizer_.size(), &tokenizer_}),
       mask_(sampling.mask ? sampling.mask() : nullptr),
@@ -20,6 +24,12 @@ bool Answer::at_length() {
   return true;
 }
 
+void Answer::add_prompt(size_t first, std::span<const float> rows, std::span<const TokenId> targets) {
+  generation.prompt_logprobs.resize(first);  // a step that failed may have left some
+  append_logprobs(model_.pool(), rows, static_cast<size_t>(model_.info().vocabulary), targets, prompt_logprobs_,
+                  generation.prompt_logprobs);
+}
+
 bool Answer::wants_token() {
   if (at_length()) return false;
   if (mask_) {
@@ -29,12 +39,19 @@ bool Answer::wants_token() {
   return true;
 }
 
+TokenId Answer::sample(std::span<const float> logits, std::span<const TokenId> history) {
+  const TokenId token = sampler_.sample(logits, history, mask_ ? &allowed_ : nullptr);
+  if (logprobs_ >= 0 && token != kNoToken) sampled_ = token_logprobs(logits, token, logprobs_);
+  return token;
+}
+
 bool Answer::push(TokenId token, bool room) {
   if (token == kNoToken) {
     generation.reason = FinishReason::kNoneAllowed;
     return false;
   }
   generation.tokens.push_back(token);
+  if (logprobs_ >= 0) generation.logprobs.push_back(std::move(sampled_));
   if (tokenizer_.ends_generation(token)) {
     generation.reason = FinishReason::kEndToken;
     return false;

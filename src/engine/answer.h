@@ -4,6 +4,7 @@
 #include <functional>
 #include <string_view>
 
+#include "engine/loaded_model.h"
 #include "engine/sampler.h"
 #include "engine/stop_strings.h"
 #include "fieldprint/session.h"
@@ -15,14 +16,17 @@ using OnText = std::function<void(std::string_view)>;
 class Answer {
  public:
   // Throws Error kUsage as Sampler does. `model` outlives the answer.
-  Answer(const Model& model, const SamplingOptions& sampling, OnText on_text);
+  Answer(const LoadedModel& model, const SamplingOptions& sampling, OnText on_text);
+
+  // The prompt's log-probabilities, where they are wanted: `rows` are the logits [targets or more, vocabulary] of the
+  // tokens before `targets`, of which the first is the prompt's token `first` + 1. Called while a step holds the model.
+  bool scores_prompt() const { return prompt_logprobs_ >= 0; }
+  void add_prompt(size_t first, std::span<const float> rows, std::span<const TokenId> targets);
 
   // Before each token: whether another may be sampled, else the reason is kLength. Asks the mask.
   bool wants_token();
   // kNoToken where nothing is allowed.
-  TokenId sample(std::span<const float> logits, std::span<const TokenId> history) {
-    return sampler_.sample(logits, history, mask_ ? &allowed_ : nullptr);
-  }
+  TokenId sample(std::span<const float> logits, std::span<const TokenId> history);
   // Takes the sampled token; true where it is to be fed. `room`: whether the context has a place for it.
   bool push(TokenId token, bool room);
   void cancel() { generation.reason = FinishReason::kCancelled; }
@@ -35,11 +39,13 @@ class Answer {
   bool at_length();
   void emit(std::string_view text);
 
-  int max_tokens_;
+  int max_tokens_, logprobs_, prompt_logprobs_;
+  const LoadedModel& model_;
   const Tokenizer& tokenizer_;
   Sampler sampler_;
   std::unique_ptr<TokenMask> mask_;
   TokenSet allowed_;
+  TokenLogprobs sampled_;  // where they are wanted, of the token that push() is about to take
   StreamDecoder decoder_;
   StopStrings stops_;
   OnText on_text_;

@@ -5,108 +5,31 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <deque>
-#include <functional>
-#include <iterator>
 #include <system_error>
-#include <thread>
 
-#include "engine/answer.h"
-#include "engine/stepper.h"
+#include "engine/scheduler_state.h"
 #include "fieldprint/error.h"
 
 namespace fieldprint {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-constexpr int kMinShared = 32;  // tokens of a common beginning from which sharing pages is worth a fork
-
-double seconds_between(Clock::time_point begin, Clock::time_point end) {
-  return std::chrono::duration<double>(end - begin).count();
-}
-
-int common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
-  return static_cast<int>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
-}  // namespace
-
-struct Stream::State {
-  State(const Model& model, Request&& r)
-      : request(std::move(r)), answer(model, request.sampling, request.on_text), submitted(Clock::now()) {}
-
-  // Of the scheduler's thread.
-  Request request;
-  Answer answer;
-  Sequence sequence;
-  Clock::time_point submitted, started, prefilled;
-  bool begun = false;     // has had its first step, or a part of it by a fork
-  bool has_next = false;  // `next` is to be fed
-  TokenId next = 0;
-  TokenId sampled = 0;
-  std::exception_ptr error;
-
-  // Of all.
-  std::atomic<bool> cancelled{false};
-  mutable std::mutex mutex;
-  mutable std::condition_variable changed;
-  bool done = false;
-
-  int left() const { return static_cast<int>(request.prompt.size() - std::min(request.prompt.size(), fed())); }
-  size_t fed() const { return sequence.tokens.size(); }
-  bool decodes() const { return begun && left() == 0; }
-};
 
 void Stream::cancel() { state_->cancelled.store(true, std::memory_order_relaxed); }
 
 bool Stream::done() const {
   const std::lock_guard lock(state_->mutex);
-  return state_->done;
+  return std::all_of(state_->done.begin(), state_->done.end(), [](bool done) { return done; });
 }
 
-Generation Stream::wait() const {
+int Stream::answers() const { return state_->request.answers; }
+
+Generation Stream::wait(int answer) const {
+  const auto i = static_cast<size_t>(answer);
+  if (i >= state_->lanes.size())
+    throw Error(ErrorKind::kUsage, fmt::format("there is no answer {} of {}", answer, state_->lanes.size()));
   std::unique_lock lock(state_->mutex);
-  state_->changed.wait(lock, [this] { return state_->done; });
-  if (state_->error) std::rethrow_exception(state_->error);
-  return state_->answer.generation;
+  state_->changed.wait(lock, [&] { return state_->done[i]; });
+  if (state_->lanes[i]->error) std::rethrow_exception(state_->lanes[i]->error);
+  return state_->lanes[i]->answer.generation;
 }
-
-struct Scheduler::State {
-  using Streams = std::vector<std::shared_ptr<Stream::State>>;
-
-  State(std::shared_ptr<const LoadedModel> model, const SchedulerOptions& o)
-      : options(o), stepper(std::make_shared<Stepper>(std::move(model), o.session)) {}
-
-  void run();
-  void admit();
-  bool begin(Stream::State& stream, size_t index);
-  void sample();
-  void plan();
-  void deal_prompts();
-  void step();
-  void finish(std::shared_ptr<Stream::State> stream, std::exception_ptr error);
-  void sweep();
-
-  const SchedulerOptions options;
-  const std::shared_ptr<Stepper> stepper;
-
-  // Of the scheduler's thread.
-  Streams running;            // in order of admission
-  std::deque<Sequence> kept;  // ended, the latest last
-  std::vector<StepPart> parts;
-  Streams stepped;  // whose parts these are
-
-  std::mutex mutex;  // of what follows
-  std::condition_variable work;
-  std::deque<std::shared_ptr<Stream::State>> waiting;
-  bool stopping = false;
-  SchedulerStats stats;
-
-  std::thread thread;
-};
 
 void Scheduler::State::run() {
   for (;;) {
@@ -118,171 +41,63 @@ void Scheduler::State::run() {
     sweep();
     sample();
     admit();
-    plan();
+    parts.clear();
+    stepped.clear();
+    feed_answers();
+    deal_prompts();
     if (!parts.empty()) step();
   }
-  Streams left = std::move(running);
+  std::vector<StreamPtr> left = running;
   {
     const std::lock_guard lock(mutex);
     left.insert(left.end(), waiting.begin(), waiting.end());
     waiting.clear();
   }
-  for (const auto& stream : left) {
-    stream->answer.cancel();
-    finish(stream, nullptr);
-  }
-}
-
-void Scheduler::State::admit() {
-  const std::lock_guard lock(mutex);
-  while (static_cast<int>(running.size()) < options.streams && !waiting.empty()) {
-    running.push_back(std::move(waiting.front()));
-    waiting.pop_front();
-  }
-  stats.running = static_cast<int>(running.size());
-}
-
-// Ends what was cancelled.
-void Scheduler::State::sweep() {
-  const auto cancelled = [](const auto& stream) { return stream->cancelled.load(std::memory_order_relaxed); };
-  Streams ended;
-  std::copy_if(running.begin(), running.end(), std::back_inserter(ended), cancelled);
-  {
-    const std::lock_guard lock(mutex);
-    const auto kept_end = std::stable_partition(waiting.begin(), waiting.end(), std::not_fn(cancelled));
-    ended.insert(ended.end(), kept_end, waiting.end());
-    waiting.erase(kept_end, waiting.end());
-  }
-  for (const auto& stream : ended) {
-    stream->answer.cancel();
-    finish(stream, nullptr);
-  }
-}
-
-// From the logits of the step before to what each stream feeds next.
-void Scheduler::State::sample() {
-  Streams ready;
-  for (const auto& stream : running) {
-    if (stream->decodes() && !stream->has_next) ready.push_back(stream);
-  }
-  std::erase_if(ready, [this](const auto& stream) {
-    try {
-      if (stream->answer.wants_token()) return false;
-      finish(stream, nullptr);
-    } catch (...) {  // from the mask
-      finish(stream, std::current_exception());
-    }
-    return true;
-  });
-  if (ready.empty()) return;
-  stepper->parallel(static_cast<int64_t>(ready.size()), [&](int64_t i) {
-    Stream::State& s = *ready[static_cast<size_t>(i)];
-    try {
-      s.sampled = s.answer.sample(s.sequence.logits, s.sequence.tokens);
-    } catch (...) {
-      s.error = std::current_exception();
-    }
-  });
-  for (const auto& stream : ready) {
-    try {
-      if (stream->error) std::rethrow_exception(stream->error);
-      stream->has_next = stream->answer.push(stream->sampled, static_cast<int>(stream->fed()) < stepper->context());
-      stream->next = stream->sampled;
-      if (!stream->has_next) finish(stream, nullptr);
-    } catch (...) {  // from on_text, or memory
-      finish(stream, std::current_exception());
-    }
-  }
-}
-
-void Scheduler::State::plan() {
-  parts.clear();
-  stepped.clear();
-  for (const auto& stream : running) {
-    if (!stream->has_next) continue;
-    parts.push_back({&stream->sequence, {&stream->next, 1}, LogitRows::kLast});
-    stepped.push_back(stream);
-  }
-  deal_prompts();
-}
-
-// Every stream whose prompt is not through gets an even share of the chunk; what a short rest leaves goes to the
-// others.
-void Scheduler::State::deal_prompts() {
-  int budget = stepper->chunk();
-  if (!parts.empty()) budget = std::min(budget, options.chunk_with_decode);
-  Streams prompts;
-  std::vector<std::pair<std::shared_ptr<Stream::State>, std::exception_ptr>> failed;
-  for (size_t i = 0; i < running.size(); ++i) {
-    try {
-      if (!running[i]->decodes() && begin(*running[i], i)) prompts.push_back(running[i]);
-    } catch (...) {  // memory
-      failed.emplace_back(running[i], std::current_exception());
-    }
-  }
-  for (auto& [stream, error] : failed) finish(stream, error);
-  std::stable_sort(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) { return a->left() < b->left(); });
-  for (size_t i = 0; i < prompts.size() && budget > 0; ++i) {
-    Stream::State& s = *prompts[i];
-    const int share = std::min(s.left(), std::max(1, budget / static_cast<int>(prompts.size() - i)));
-    const auto part = std::span<const TokenId>(s.request.prompt).subspan(s.fed(), static_cast<size_t>(share));
-    parts.push_back({&s.sequence, part, share == s.left() ? LogitRows::kLast : LogitRows::kNone});
-    stepped.push_back(prompts[i]);
-    budget -= share;
-  }
-}
-
-// Before a stream's first step: takes over what another sequence has of its prompt. False where one admitted before it
-// is about to compute a common beginning: the two then share it.
-bool Scheduler::State::begin(Stream::State& stream, size_t index) {
-  if (stream.begun) return true;
-  const std::span<const TokenId> prompt = stream.request.prompt;
-  const int most = static_cast<int>(prompt.size()) - 1;  // the last token is computed, for its logits
-  const Sequence* from = nullptr;
-  int shared = kMinShared - 1;
-  const auto consider = [&](const Sequence& sequence) {
-    const int common = std::min(most, common_prefix(prompt, sequence.tokens));
-    if (common > shared) shared = common, from = &sequence;
-  };
-  for (const Sequence& sequence : kept) consider(sequence);
-  for (size_t i = 0; i < running.size(); ++i) {
-    if (running[i]->begun && i != index) consider(running[i]->sequence);
-  }
-  for (size_t i = 0; i < index; ++i) {
-    if (std::min(most, common_prefix(prompt, running[i]->request.prompt)) > shared) return false;
-  }
-  stream.sequence = from != nullptr ? stepper->fork(*from, shared) : stepper->begin();
-  stream.begun = true;
-  stream.started = Clock::now();
-  RunStats& s = stream.answer.generation.stats;
-  s.queue_seconds = seconds_between(stream.submitted, stream.started);
-  s.reused_tokens = from != nullptr ? shared : 0;
-  s.prefill_tokens = static_cast<int>(prompt.size()) - s.reused_tokens;
-  return true;
+  for (const auto& stream : left) end_all(stream, nullptr);
 }
 
 void Scheduler::State::step() {
   const uint64_t before = stepper->work().bytes;
+  const auto vocabulary = static_cast<size_t>(stepper->model().info().vocabulary);
+  // The prompts' log-probabilities, while the rows of all parts are there.
+  const auto score = [&](std::span<const float> rows) {
+    size_t row = 0;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const size_t count = parts[i].added.size();
+      if (parts[i].rows == LogitRows::kAll) {
+        const auto& prompt = stepped[i].stream->prompt.tokens;
+        const size_t first = parts[i].sequence->tokens.size() - count;
+        stepped[i].lane->answer.add_prompt(
+            first, rows.subspan(row * vocabulary, count * vocabulary),
+            std::span<const TokenId>(prompt).subspan(first + 1, std::min(count, prompt.size() - first - 1)));
+        row += count;
+      } else if (parts[i].rows == LogitRows::kLast) {
+        ++row;
+      }
+    }
+  };
   try {
-    stepper->step(parts);
+    stepper->step(parts, score);
   } catch (...) {
     // Memory is short, and every sequence is as before: the youngest makes room for the others.
-    finish(stepped.back(), std::current_exception());
+    const Place youngest = stepped.back();
+    if (youngest.stream->prompt_done) end(youngest.stream, *youngest.lane, std::current_exception());
+    else end_all(youngest.stream, std::current_exception());
     kept.clear();
     return;
   }
   const uint64_t bytes = stepper->work().bytes - before;
   uint64_t decoded = 0, prefilled = 0;
   for (size_t i = 0; i < stepped.size(); ++i) {
-    Stream::State& s = *stepped[i];
-    if (s.has_next) {
-      s.has_next = false;
-      ++s.answer.generation.stats.decode_tokens;
-      s.answer.generation.stats.decode_bytes += bytes;
+    const auto& [stream, lane] = stepped[i];
+    if (lane->has_next) {
+      lane->has_next = false;
+      ++lane->answer.generation.stats.decode_tokens;
+      lane->answer.generation.stats.decode_bytes += bytes;
       ++decoded;
     } else {
       prefilled += parts[i].added.size();
-      if (s.left() == 0) s.prefilled = Clock::now();
+      if (stream->left() == 0) prompt_is_done(stream);
     }
   }
   const std::lock_guard lock(mutex);
@@ -290,41 +105,6 @@ void Scheduler::State::step() {
   stats.decode_tokens += decoded;
   stats.prefill_tokens += prefilled;
   stats.bytes_read = stepper->work().bytes;
-}
-
-void Scheduler::State::finish(std::shared_ptr<Stream::State> stream, std::exception_ptr error) {
-  Stream::State& s = *stream;
-  RunStats& times = s.answer.generation.stats;
-  try {
-    if (!error && s.begun) s.answer.finish(s.sequence.logits);
-  } catch (...) {  // from on_text
-    error = std::current_exception();
-  }
-  const auto now = Clock::now();
-  if (s.decodes()) {
-    times.prefill_seconds = seconds_between(s.started, s.prefilled);
-    times.decode_seconds = seconds_between(s.prefilled, now);
-  } else if (s.begun) {
-    times.prefill_seconds = seconds_between(s.started, now);
-  }
-  std::erase(running, stream);
-  if (s.begun && !error && options.kept > 0 && s.fed() >= static_cast<size_t>(kMinShared)) {
-    while (static_cast<int>(kept.size()) >= options.kept) kept.pop_front();
-    kept.push_back(std::move(s.sequence));
-  }
-  s.sequence = Sequence();  // its pages are free from here on, however long somebody holds the stream
-  {
-    const std::lock_guard lock(mutex);
-    stats.running = static_cast<int>(running.size());
-    stats.reused_tokens += static_cast<uint64_t>(times.reused_tokens);
-  }
-  {
-    const std::lock_guard lock(s.mutex);
-    s.error = error;
-    s.done = true;
-  }
-  s.changed.notify_all();
-  if (s.request.on_done) s.request.on_done();
 }
 
 Scheduler::Scheduler(std::shared_ptr<const Model> model, const SchedulerOptions& options) {
@@ -355,11 +135,17 @@ Scheduler::~Scheduler() {
 
 Stream Scheduler::submit(Request request) {
   State& s = *state_;
-  if (request.prompt.empty())
+  if (request.answers < 1 || request.answers > s.options.streams) {
+    throw Error(ErrorKind::kUsage, fmt::format("{} answers are asked for", request.answers), {},
+                fmt::format("from 1 to {}, the scheduler's streams", s.options.streams));
+  }
+  const auto stream =
+      std::make_shared<Stream::State>(s.stepper->model(), std::move(request), s.options.session.clearance);
+  const auto& prompt = stream->prompt.tokens;
+  if (prompt.empty())
     throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
-  s.stepper->check_size(request.prompt.size());
-  s.stepper->check_ids(request.prompt);
-  const auto stream = std::make_shared<Stream::State>(s.stepper->model(), std::move(request));
+  s.stepper->check_size(prompt.size());
+  s.stepper->check_ids(prompt);
   {
     const std::lock_guard lock(s.mutex);
     if (static_cast<int>(s.waiting.size()) >= s.options.waiting + s.options.streams - s.stats.running) {

@@ -56,7 +56,7 @@ class Gate {
   explicit Gate(Scheduler& scheduler, const Model& model)
       : stream_(scheduler.submit({{1},
                                   endless(model, 1),
-                                  [this](std::string_view) {
+                                  [this](int, std::string_view) {
                                     reached_.set_value();
                                     opened_.get_future().wait();
                                   },
@@ -101,7 +101,7 @@ TEST(Scheduler, StreamsOfAnyLengthGetTheBitsThatTheyGetAlone) {
     std::vector<std::string> texts(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) {
       Request request = requests[i];
-      request.on_text = [&text = texts[i]](std::string_view piece) { text += piece; };
+      request.on_text = [&text = texts[i]](int, std::string_view piece) { text += piece; };
       streams.push_back(scheduler.submit(std::move(request)));
     }
     for (size_t i = 0; i < requests.size(); ++i) {
@@ -206,7 +206,7 @@ TEST(Scheduler, CancelEndsOneStreamWhereverItStands) {
   int pieces = 0;
   endless_one = scheduler.submit({some_tokens(9, 1),
                                   endless(*model),
-                                  [&](std::string_view) {
+                                  [&](int, std::string_view) {
                                     if (++pieces == 5) endless_one->cancel();
                                   },
                                   {}});
@@ -244,7 +244,7 @@ TEST(Scheduler, OneStreamsFailureIsItsOwn) {
   wrong.top_p = 2;
   refused({{1}, wrong, {}, {}}, ErrorKind::kUsage);
   const Stream broken = scheduler.submit(
-      {{1, 2}, endless(*model), [](std::string_view) { throw std::runtime_error("gone"); }, [&] { told = true; }});
+      {{1, 2}, endless(*model), [](int, std::string_view) { throw std::runtime_error("gone"); }, [&] { told = true; }});
   const Stream full = scheduler.submit({some_tokens(50, 1), endless(*model), {}, {}});
   EXPECT_THROW((void)broken.wait(), std::runtime_error);
   EXPECT_EQ(full.wait().reason, FinishReason::kContext);

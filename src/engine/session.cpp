@@ -9,31 +9,16 @@
 #include "engine/answer.h"
 #include "engine/session_file.h"
 #include "engine/stepper.h"
+#include "engine/visible_tokens.h"
 #include "fieldprint/error.h"
 #include "kv/page_hash.h"
 
 namespace fieldprint {
 namespace {
 
-constexpr int64_t kMaxLogits = 16 << 20;  // floats of logits that one step may return
-
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
-
-// What a session of `clearance` is given of labelled text: the rest is gone before anything else looks at it.
-struct VisibleTokens {
-  std::vector<TokenId> tokens;
-  std::vector<const SpanLabel*> labels;  // of each token
-
-  VisibleTokens(std::span<const LabelledTokens> spans, int clearance) {
-    for (const LabelledTokens& span : spans) {
-      if (span.label.clearance > clearance) continue;
-      tokens.insert(tokens.end(), span.tokens.begin(), span.tokens.end());
-      labels.resize(tokens.size(), &span.label);
-    }
-  }
-};
 
 }  // namespace
 
@@ -50,6 +35,7 @@ struct Session::State {
   int clearance = 0;
   bool influence = false;
   Sequence sequence;
+  Answer* scored = nullptr;  // whose prompt's log-probabilities are wanted, while it is fed
 
   State(std::shared_ptr<Stepper> s, std::shared_ptr<Family> f) : stepper(std::move(s)), family(std::move(f)) {
     const std::lock_guard lock(family->mutex);
@@ -85,21 +71,24 @@ struct Session::State {
 
   void feed(std::span<const TokenId> added, const Progress& progress) {
     check(added);
-    const auto chunk = static_cast<size_t>(stepper->chunk());
+    const auto chunk = static_cast<size_t>(scored != nullptr ? stepper->chunk_of_rows() : stepper->chunk());
     for (size_t i = 0; i < added.size(); i += chunk) {
       if (progress && !progress("prompt", i, added.size())) throw Error(ErrorKind::kLimit, "stopped");
       const auto part = added.subspan(i, std::min(chunk, added.size() - i));
-      stepper->step(sequence, part, i + part.size() == added.size() ? LogitRows::kLast : LogitRows::kNone);
+      if (scored != nullptr) {
+        stepper->step(sequence, part, LogitRows::kAll, [&](std::span<const float> rows) {
+          scored->add_prompt(i, rows, added.subspan(i + 1, std::min(part.size(), added.size() - i - 1)));
+        });
+      } else {
+        stepper->step(sequence, part, i + part.size() == added.size() ? LogitRows::kLast : LogitRows::kNone);
+      }
     }
     if (progress && !added.empty()) progress("prompt", added.size(), added.size());
   }
 
   // The tokens from `from` on, with their labels.
   void feed(const VisibleTokens& visible, size_t from, const Progress& progress) {
-    for (size_t i = from; i < visible.tokens.size(); ++i) {
-      if (i == from || visible.labels[i] != visible.labels[i - 1])
-        spans().set(size() + static_cast<int>(i - from), *visible.labels[i]);
-    }
+    visible.label(spans(), static_cast<int>(from), size() - static_cast<int>(from));
     feed(std::span(visible.tokens).subspan(from), progress);
   }
 
@@ -110,6 +99,7 @@ struct Session::State {
       throw Error(ErrorKind::kLimit, fmt::format("the prompt is {} tokens, the context {}", prompt, room), {},
                   "a shorter prompt or a larger --context");
     }
+    if (scored != nullptr) return 0;
     return static_cast<int>(std::min(common, prompt > 0 ? prompt - 1 : 0));
   }
 
@@ -148,8 +138,7 @@ void Session::append(std::span<const TokenId> tokens, const std::function<void(i
   s.check(tokens);
   s.spans().set(s.size(), {});
   const auto vocabulary = static_cast<size_t>(model().info().vocabulary);
-  const auto chunk =
-      std::clamp<size_t>(static_cast<size_t>(kMaxLogits) / vocabulary, 1, static_cast<size_t>(s.stepper->chunk()));
+  const auto chunk = static_cast<size_t>(s.stepper->chunk_of_rows());
   for (size_t i = 0; i < tokens.size(); i += chunk) {
     const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
     s.stepper->step(s.sequence, part, LogitRows::kAll, [&](std::span<const float> logits) {
@@ -176,12 +165,7 @@ int Session::assign(std::span<const LabelledTokens> spans, const Progress& progr
   State& s = *state_;
   const VisibleTokens visible(spans, s.clearance);
   const auto held = std::span(s.sequence.tokens).subspan(s.anchor().size());
-  size_t common = 0;
-  while (common < visible.tokens.size() && common < held.size() && held[common] == visible.tokens[common] &&
-         s.spans().at(anchor_size() + static_cast<int>(common)).label == *visible.labels[common]) {
-    ++common;
-  }
-  const int kept = s.keep(common, visible.tokens.size());
+  const int kept = s.keep(visible.common(held, s.spans(), anchor_size()), visible.tokens.size());
   truncate(anchor_size() + kept);
   s.feed(visible, static_cast<size_t>(kept), progress);
   return kept;
@@ -342,12 +326,18 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
   State& s = *state_;
   if (prompt_empty)
     throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
-  Answer answer(model(), sampling, on_text);
+  Answer answer(s.stepper->model(), sampling, on_text);
   RunStats& stats = answer.generation.stats;
   const auto cancelled = [&] { return cancel != nullptr && cancel->load(std::memory_order_relaxed); };
 
   auto start = std::chrono::steady_clock::now();
+  struct Scoring {
+    State& state;
+    Scoring(State& s, Answer* answer) : state(s) { state.scored = answer; }
+    ~Scoring() { state.scored = nullptr; }
+  };
   try {
+    const Scoring scoring(s, answer.scores_prompt() ? &answer : nullptr);
     stats.reused_tokens = assign([&](std::string_view what, uint64_t done, uint64_t total) {
       return !cancelled() && (!progress || progress(what, done, total));
     });

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "fieldprint/error.h"
 #include "ops/reference_ops.h"
 
@@ -146,6 +148,11 @@ void Stepper::replay(std::span<const StepPart> parts) {
 std::span<const float> Stepper::forward(std::span<const StepSequence> parts) {
   ops_->begin(parts);
   return ops_->finish(model_->architecture().forward(*ops_));
+}
+
+int Stepper::chunk_of_rows() const {
+  constexpr int kMaxLogits = 16 << 20;  // floats
+  return std::clamp(kMaxLogits / std::max(1, model_->info().vocabulary), 1, chunk());
 }
 
 void Stepper::check_size(size_t count) const {

@@ -72,6 +72,7 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   const SessionOptions& options() const { return options_; }
   int context() const { return context_; }
   int chunk() const { return model_->prefill_chunk(options_.chunk); }
+  int chunk_of_rows() const;  // the same where each token's logits are wanted: these take memory
   Work work() const { return run_ != nullptr ? run_->work() : Work{}; }
   Profiler* profiler() const { return profiler_; }
 

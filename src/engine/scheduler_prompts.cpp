@@ -1,0 +1,145 @@
+// How prompts come in: admitted in order, shared where they begin alike, dealt to the steps.
+#include <algorithm>
+
+#include "engine/scheduler_state.h"
+
+namespace fieldprint {
+namespace {
+
+constexpr size_t kMinShared = 32;  // tokens of a common beginning from which sharing pages is worth a fork
+
+}  // namespace
+
+Stream::State::State(const LoadedModel& model, Request&& r, int clearance)
+    : request(std::move(r)),
+      prompt(request.spans.empty() ? VisibleTokens(request.prompt)
+                                   : VisibleTokens(request.spans, std::min(request.clearance, clearance))),
+      submitted(Clock::now()) {
+  for (int i = 0; i < request.answers; ++i) {
+    SamplingOptions sampling = request.sampling;
+    sampling.seed += static_cast<uint64_t>(i);
+    if (i > 0) sampling.prompt_logprobs = -1;  // they are the first's
+    OnText on_text;
+    if (request.on_text) on_text = [this, i](std::string_view text) { request.on_text(i, text); };
+    lanes.push_back(std::make_unique<Lane>(i, model, sampling, std::move(on_text)));
+  }
+  done.resize(lanes.size());
+}
+
+size_t Stream::State::common(std::span<const TokenId> tokens, const Spans& labels) const {
+  if (labelled()) return prompt.common(tokens, labels);
+  const auto& own = prompt.tokens;
+  return static_cast<size_t>(std::mismatch(own.begin(), own.end(), tokens.begin(), tokens.end()).first - own.begin());
+}
+
+int Stream::State::live() const {
+  return static_cast<int>(std::count_if(lanes.begin(), lanes.end(), [](const auto& lane) { return !lane->ended; }));
+}
+
+int Scheduler::State::places() const {
+  int count = 0;
+  for (const auto& stream : running) count += stream->live();
+  return count;
+}
+
+void Scheduler::State::admit() {
+  const std::lock_guard lock(mutex);
+  while (!waiting.empty() && places() + waiting.front()->live() <= options.streams) {
+    running.push_back(std::move(waiting.front()));
+    waiting.pop_front();
+  }
+  stats.running = places();
+}
+
+// Every stream whose prompt is not through gets an even share of the chunk; what a short rest leaves goes to the
+// others.
+void Scheduler::State::deal_prompts() {
+  int budget = stepper->chunk(), rows = stepper->chunk_of_rows();
+  if (!parts.empty()) budget = std::min(budget, options.chunk_with_decode);
+  std::vector<StreamPtr> prompts;
+  std::vector<std::pair<StreamPtr, std::exception_ptr>> failed;
+  for (size_t i = 0; i < running.size(); ++i) {
+    try {
+      if (!running[i]->prompt_done && begin(*running[i], i)) prompts.push_back(running[i]);
+    } catch (...) {  // memory
+      failed.emplace_back(running[i], std::current_exception());
+    }
+  }
+  for (auto& [stream, error] : failed) end_all(stream, error);
+  std::stable_sort(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) { return a->left() < b->left(); });
+  for (size_t i = 0; i < prompts.size() && budget > 0; ++i) {
+    Stream::State& s = *prompts[i];
+    Lane& lane = *s.lanes.front();
+    int share = std::min(s.left(), std::max(1, budget / static_cast<int>(prompts.size() - i)));
+    const bool scores = lane.answer.scores_prompt();
+    if (scores) share = std::min(share, rows);
+    if (share == 0) continue;
+    if (scores) rows -= share;
+    const auto part = std::span<const TokenId>(s.prompt.tokens).subspan(s.fed(), static_cast<size_t>(share));
+    const LogitRows last = share == s.left() ? LogitRows::kLast : LogitRows::kNone;
+    parts.push_back({&lane.sequence, part, scores ? LogitRows::kAll : last});
+    stepped.push_back({prompts[i], &lane});
+    budget -= share;
+  }
+}
+
+// Before a stream's first step: takes over what another sequence has of its prompt. False where one admitted before it
+// is about to compute a common beginning: the two then share it.
+bool Scheduler::State::begin(Stream::State& stream, size_t index) {
+  if (stream.begun) return true;
+  Lane& lane = *stream.lanes.front();
+  const Sequence* from = nullptr;
+  size_t shared = 0;
+  if (!lane.answer.scores_prompt()) {                     // these want every row of logits
+    const size_t most = stream.prompt.tokens.size() - 1;  // the last token is computed, for its logits
+    shared = kMinShared - 1;
+    const auto consider = [&](const Sequence& sequence) {
+      const size_t common = std::min(most, stream.common(sequence.tokens, sequence.state->spans));
+      if (common > shared) shared = common, from = &sequence;
+    };
+    for (const Sequence& sequence : kept) consider(sequence);
+    for (size_t i = 0; i < running.size(); ++i) {
+      if (!running[i]->begun || i == index) continue;
+      for (const auto& other : running[i]->lanes) {
+        if (other->sequence.state != nullptr) consider(other->sequence);
+      }
+    }
+    for (size_t i = 0; i < index; ++i) {
+      const VisibleTokens& other = running[i]->prompt;
+      if (!running[i]->prompt_done && std::min(most, stream.common(other.tokens, other.labels)) > shared) return false;
+    }
+    if (from == nullptr) shared = 0;
+  }
+  lane.sequence = from != nullptr ? stepper->fork(*from, static_cast<int>(shared)) : stepper->begin();
+  stream.prompt.label(lane.sequence.state->spans, static_cast<int>(shared));
+  lane.sequence.state->spans.set(static_cast<int>(stream.prompt.tokens.size()), {.kind = SpanKind::kGenerated});
+  stream.begun = true;
+  stream.started = Clock::now();
+  RunStats& s = lane.answer.generation.stats;
+  s.queue_seconds = std::chrono::duration<double>(stream.started - stream.submitted).count();
+  s.reused_tokens = static_cast<int>(shared);
+  s.prefill_tokens = static_cast<int>(stream.prompt.tokens.size() - shared);
+  return true;
+}
+
+// The other answers begin with what the first has computed, its logits among it.
+void Scheduler::State::prompt_is_done(const StreamPtr& stream) {
+  Stream::State& s = *stream;
+  s.prompt_done = true;
+  s.prefilled = Clock::now();
+  const Lane& first = *s.lanes.front();
+  const int size = static_cast<int>(s.prompt.tokens.size());
+  for (size_t i = 1; i < s.lanes.size(); ++i) {
+    Lane& lane = *s.lanes[i];
+    RunStats& stats_of = lane.answer.generation.stats;
+    stats_of.queue_seconds = first.answer.generation.stats.queue_seconds;
+    stats_of.reused_tokens = size;
+    try {
+      lane.sequence = stepper->fork(first.sequence, size);
+    } catch (...) {  // memory
+      end(stream, lane, std::current_exception());
+    }
+  }
+}
+
+}  // namespace fieldprint

@@ -1,0 +1,105 @@
+// What a scheduler is made of. Its own thread owns all of it but what a mutex guards.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "engine/answer.h"
+#include "engine/stepper.h"
+#include "engine/visible_tokens.h"
+#include "fieldprint/scheduler.h"
+
+namespace fieldprint {
+
+using Clock = std::chrono::steady_clock;
+
+// One answer: its place in the steps.
+struct Lane {
+  Lane(int n, const LoadedModel& model, const SamplingOptions& sampling, OnText on_text)
+      : number(n), answer(model, sampling, std::move(on_text)) {}
+
+  const int number;  // in Stream::State::lanes
+  Answer answer;
+  Sequence sequence;
+  bool has_next = false;  // `next` is to be fed
+  TokenId next = 0;
+  TokenId sampled = 0;
+  bool ended = false;
+  std::exception_ptr error;  // of sampling, then what ended it
+};
+
+struct Stream::State {
+  State(const LoadedModel& model, Request&& r, int clearance);
+
+  Request request;
+  VisibleTokens prompt;
+  std::vector<std::unique_ptr<Lane>> lanes;  // one an answer. The first computes the prompt, the others fork it.
+  Clock::time_point submitted, started, prefilled;
+  bool begun = false;        // has had its first step, or a part of it by a fork
+  bool prompt_done = false;  // every lane has the prompt and its logits
+
+  bool labelled() const { return !request.spans.empty(); }
+  size_t fed() const { return lanes.front()->sequence.tokens.size(); }  // before the prompt is done
+  int left() const { return static_cast<int>(prompt.tokens.size() - fed()); }
+  // How much of the prompt `sequence` begins with; a prompt without labels asks for none.
+  size_t common(std::span<const TokenId> tokens, const Spans& labels) const;
+  int live() const;  // lanes that have not ended
+
+  // Of all threads.
+  std::atomic<bool> cancelled{false};
+  mutable std::mutex mutex;
+  mutable std::condition_variable changed;
+  std::vector<bool> done;  // of each lane
+};
+
+struct Scheduler::State {
+  using StreamPtr = std::shared_ptr<Stream::State>;
+  struct Place {
+    StreamPtr stream;
+    Lane* lane;
+  };
+
+  State(std::shared_ptr<const LoadedModel> model, const SchedulerOptions& o)
+      : options(o), stepper(std::make_shared<Stepper>(std::move(model), o.session)) {}
+
+  void run();
+  void step();
+  int places() const;  // taken in a step
+
+  // scheduler_prompts.cpp
+  void admit();
+  void deal_prompts();
+  bool begin(Stream::State& stream, size_t index);
+  void prompt_is_done(const StreamPtr& stream);
+
+  // scheduler_answers.cpp
+  void sweep();
+  void sample();
+  void feed_answers();
+  void end(const StreamPtr& stream, Lane& lane, std::exception_ptr error);
+  void end_all(const StreamPtr& stream, std::exception_ptr error);
+
+  const SchedulerOptions options;
+  const std::shared_ptr<Stepper> stepper;
+
+  // Of the scheduler's thread.
+  std::vector<StreamPtr> running;  // in order of admission
+  std::deque<Sequence> kept;       // ended, the latest last
+  std::vector<StepPart> parts;     // of the next step
+  std::vector<Place> stepped;      // whose parts these are
+
+  std::mutex mutex;  // of what follows
+  std::condition_variable work;
+  std::deque<StreamPtr> waiting;
+  bool stopping = false;
+  SchedulerStats stats;
+
+  std::thread thread;
+};
+
+}  // namespace fieldprint
