@@ -28,7 +28,7 @@ build: build/release/build.ninja  ## build/release/fieldprint
 
 run: build model  ## ask the default model a question: make run QUESTION="..."
 	@printf '\n> %s\n\n' "$$QUESTION"
-	@$(cli) run --temp 0 "$$QUESTION" < /dev/null
+	@$(cli) run --temp 0 -n 1000 "$$QUESTION" < /dev/null
 	@printf '\nThe program is %s, and ./fieldprint for short. Next:\n' "$(cli)"
 	@printf '  %-42s%s\n' './fieldprint run "Why is the sky blue?"' 'another answer' \
 	  './fieldprint chat' 'a conversation' './fieldprint --help' 'all commands' \

@@ -22,9 +22,12 @@ namespace fieldprint::cli {
 
 namespace {
 
+constexpr int kUnwatchedTokens = 1000;  // of an answer where nobody can press Ctrl-C
+
 struct ChatOptions {
   ModelOptions model;
   SamplingOptions sampling;
+  SamplingDefaults sampling_defaults;
   std::string system, template_file, tools_file;
   Anchor anchor;
   bool quiet = false, show_prompt = false;
@@ -32,10 +35,10 @@ struct ChatOptions {
 
 class Chat {
  public:
-  Chat(const ChatOptions& options, LineEditor& editor)
+  Chat(const ChatOptions& options, std::shared_ptr<const Model> model, LineEditor& editor)
       : options_(options),
         editor_(editor),
-        model_(load_model(options.model)),
+        model_(std::move(model)),
         maker_(*model_, options.template_file, options.tools_file),
         session_(model_, options.model.session) {
     add_sampling(settings_, options_.sampling);
@@ -262,6 +265,8 @@ bool Chat::answer() {
     tell_error(Error(ErrorKind::kLimit,
                      fmt::format("the answer stops here: the context of {} tokens is full", session_.context()), {},
                      "/undo or /clear makes room; so does a larger --context at the start"));
+  if (reply.reason == FinishReason::kLoop)
+    note("the answer repeats itself; stopped (/set no-loop-check true lets it go on)");
   if (reply.reason == FinishReason::kLength) remark("(stopped at --max-tokens)");
   if (!options_.quiet) {
     tell_run_line(run_line(reply.stats) +
@@ -392,7 +397,7 @@ Action add_chat(CLI::App& app) {
   add_text(app, "--tools", options->tools_file, "FILE", "Functions that the model may call, a list in JSON")
       ->group("Prompt");
   add_anchor(app, options->anchor);
-  add_sampling(app, options->sampling);
+  options->sampling_defaults = add_sampling(app, options->sampling);
   add_quiet(app, options->quiet);
   add_threads(app, options->model.load);
   add_executor(app, options->model.session);
@@ -404,7 +409,9 @@ Action add_chat(CLI::App& app) {
     const SignalGuard guard;
     const std::string folder = user_folder("XDG_STATE_HOME", ".local/state");
     LineEditor editor(folder.empty() ? "" : folder + "/history", command_words());
-    Chat(*options, editor).loop();
+    const auto model = load_model(options->model);
+    options->sampling_defaults(*model, editor.on_terminal() ? -1 : kUnwatchedTokens);
+    Chat(*options, model, editor).loop();
     return kDone;
   };
 }

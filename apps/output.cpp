@@ -223,6 +223,8 @@ std::string_view finish_name(FinishReason reason) {
       return "cancelled";
     case FinishReason::kNoneAllowed:
       return "none_allowed";
+    case FinishReason::kLoop:
+      return "loop";
   }
   return "unknown";
 }

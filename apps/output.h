@@ -51,7 +51,7 @@ std::string count_text(uint64_t count);  // "134.5 M"
 // The run line: tokens/s of prefill and decode, ms a token, GB/s, hash of the logits.
 std::string run_line(const RunStats& stats);
 void tell_run_line(const std::string& line);  // to stderr; a terminal too narrow for it gets it broken at the bars
-std::string_view finish_name(FinishReason reason);  // "end", "stop", "length", "context", "cancelled"
+std::string_view finish_name(FinishReason reason);  // "end", "stop", "length" ...
 
 // One line on stderr that is redrawn in place and wiped at the end. It shows up once work has lasted half a second.
 class ProgressBar {

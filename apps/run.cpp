@@ -27,6 +27,7 @@ namespace {
 struct Run {
   ModelOptions model;
   SamplingOptions sampling;
+  SamplingDefaults sampling_defaults;
   ProfileOptions profile;
   std::string prompt, input, system, template_file, tools_file, session_file, influence = "none";
   Anchor anchor;
@@ -133,6 +134,7 @@ int Run::operator()() const {
   const SignalGuard guard;
   const std::string question = full_prompt();
   const auto loaded = load_model(path, model.load);
+  sampling_defaults(*loaded, -1);
   check_sampling(sampling, loaded->tokenizer());
 
   std::optional<PromptMaker> maker;
@@ -184,6 +186,8 @@ int Run::operator()() const {
   if (answer.reason == FinishReason::kContext)
     note(fmt::format("the answer stops here: the context of {} tokens is full", session.context()));
   if (answer.reason == FinishReason::kCancelled) note("stopped");
+  if (answer.reason == FinishReason::kLoop) note("the answer repeats itself; stopped (--no-loop-check lets it go on)");
+  if (answer.reason == FinishReason::kNoneAllowed) note("the answer stops here: --logit-bias bans every token");
   if (!quiet && as_text) {
     std::string line = run_line(answer.stats);
     if (sampling.temperature > 0) line += fmt::format(" | seed {}", sampling.seed);
@@ -221,7 +225,7 @@ Action add_run(CLI::App& app) {
   add_text(app, "--session", run->session_file, "FILE",
            "Keep keys and values in FILE: where the next prompt begins like this one, that part is not computed again")
       ->group("Prompt");
-  add_sampling(app, run->sampling);
+  run->sampling_defaults = add_sampling(app, run->sampling);
   add_profile(app, run->profile);
   add_flag(app, "--json", run->json, "One JSON object: text, tokens, finish_reason, stats")->group("Output");
   add_choice(app, "--influence", run->influence, {"none", "table", "json", "html"},

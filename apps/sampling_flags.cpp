@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <random>
@@ -107,6 +108,10 @@ void add_usual(CLI::App& app, SamplingOptions& options) {
         if (value.empty()) throw Error(ErrorKind::kUsage, "--stop needs some text");
         options.stop.push_back(unescaped(value));
       }));
+  in_group(app.add_flag_function(
+                  "--no-loop-check", [&options](int64_t count) { options.loop_check = count <= 0; },
+                  "Let an answer that repeats itself go on")
+               ->take_last());
   in_group(add_flag(app, "--special", options.special, "Show control tokens in the answer"));
 }
 
@@ -144,19 +149,30 @@ void add_more(CLI::App& app, SamplingOptions& options) {
                        "2 = Mirostat 2.0 in place of top-k, top-p and the like; 0 = off"));
   in_group(add_number(app, "--mirostat-ent", options.mirostat_tau, 0, kMost, "Bits of surprise that Mirostat aims at"));
   in_group(add_number(app, "--mirostat-lr", options.mirostat_eta, 0, 1, "Mirostat's learning rate"));
-  in_group(add_value(app, "--samplers", "A;B;C", "The samplers to run, in this order, separated by semicolons",
-                     [&options](const std::string& value) {
-                       options.samplers = split(value, ';');
-                       if (options.samplers.empty()) throw Error(ErrorKind::kUsage, "--samplers needs their names");
-                     })
-               ->default_str("penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"));
+  in_group(
+      add_value(app, "--samplers", "A;B;C",
+                "Which samplers run and in which order, as in \"top_k;top_p;temperature\"; those not named are off",
+                [&options](const std::string& value) {
+                  options.samplers = split(value, ';');
+                  if (options.samplers.empty()) throw Error(ErrorKind::kUsage, "--samplers needs their names");
+                }));
 }
 
 }  // namespace
 
-void add_sampling(CLI::App& app, SamplingOptions& options) {
+SamplingDefaults add_sampling(CLI::App& app, SamplingOptions& options) {
+  const auto before = app.get_options();
   add_usual(app, options);
   add_more(app, options);
+  std::vector<CLI::Option*> flags = app.get_options();
+  std::erase_if(flags, [&](auto* flag) { return std::find(before.begin(), before.end(), flag) != before.end(); });
+  return [&options, flags](const Model& model, int max_tokens) {
+    options = default_sampling(model);
+    options.max_tokens = max_tokens;
+    for (CLI::Option* flag : flags) {
+      if (flag->count() > 0) flag->run_callback();
+    }
+  };
 }
 
 void check_sampling(const SamplingOptions& options, const Tokenizer& tokenizer) {
@@ -186,6 +202,7 @@ std::vector<std::pair<std::string, std::string>> sampling_values(const SamplingO
           {"frequency-penalty", text(o.frequency_penalty)},
           {"logit-bias", list(biases, " ")},
           {"seed", text(o.seed)},
+          {"no-loop-check", text(!o.loop_check)},
           {"stop", list(stops, " ")},
           {"typical-p", text(o.typical_p)},
           {"top-n-sigma", text(o.top_n_sigma)},

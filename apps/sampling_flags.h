@@ -2,15 +2,20 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "fieldprint/model.h"
 #include "fieldprint/sampling.h"
 
 namespace fieldprint::cli {
 
-void add_sampling(CLI::App& app, SamplingOptions& options);
+// Gives `options` the model's own values (default_sampling) and this limit, then again what flags, environment and
+// config said.
+using SamplingDefaults = std::function<void(const Model&, int max_tokens)>;
+SamplingDefaults add_sampling(CLI::App& app, SamplingOptions& options);
 
 // Throws Error where a logit bias names a token that the model does not have.
 void check_sampling(const SamplingOptions& options, const Tokenizer& tokenizer);

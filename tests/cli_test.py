@@ -155,7 +155,13 @@ class Mistakes(Case):
         self.refused("run", "--temp", "-1", "x", says="not '-1'")
         self.refused("run", "--top-k", "1.5", "x", says="--top-k must be a whole number")
         self.refused("run", "-n", "99999999999999999999", "x", says="--max-tokens must be a whole number")
+        for count in ("0", "-5", "-2", "many"):
+            self.refused("run", "-n", count, "x", says=f"at least 1, or -1 for no limit, not '{count}'")
         self.refused("run", "--logit-bias", "5", "x", says="TOKEN=BIAS")
+        self.refused("run", "--logit-bias", "5=inf", "x", says="--logit-bias must be a number")
+        self.refused("run", "-m", folder / "tiny.gguf", "--samplers", "top_k;topp", "x", says="there is no sampler 'topp'", hint="typ_p, top_p")
+        self.refused("run", "-m", folder / "tiny.gguf", "--mirostat", "1", "x", says="mirostat is 1, expected 0 (off) or 2")
+        self.refused("run", "--typical", "2", "x", says="--typical-p must be a number from 0 to 1, not '2'")
         self.refused("run", "--temp", says="--temp needs a value")
         self.refused("run", "--system", "--json", "x", says="--system needs a value, but --json follows")
         self.refused("logits", says="--tokens FILE is missing", hint="--help")
@@ -573,6 +579,48 @@ class Run(Case):
         cut = self.answer("-n", "40", f"--stop={stop}", "hello")
         self.assertEqual(cut["text"], full[: full.index(stop)])
         self.assertEqual(cut["finish_reason"], "stop")
+
+    def test_a_stop_string_may_name_a_control_token_that_is_not_shown(self):
+        answer = json.loads(self.tiny("run", "--json", "--temp", "0", "-n", "9", "--logit-bias=257=1000", "--stop", "<|im_start|>", "hi")[0])
+        self.assertEqual((answer["text"], answer["finish_reason"], answer["tokens"]), ("", "stop", [257]))
+
+    def test_a_banned_token_never_comes(self):
+        first = self.answer("-n", "1", "hello")["tokens"][0]
+        self.assertNotEqual(self.answer("-n", "1", f"--logit-bias={first}=-inf", "hello")["tokens"][0], first)
+        everything = [f"--logit-bias={token}=-inf" for token in range(260)]
+        answer = json.loads(self.tiny("run", "--json", *everything, "hello")[0])
+        self.assertEqual((answer["tokens"], answer["finish_reason"]), ([], "none_allowed"))
+
+    def test_an_answer_that_repeats_itself_is_stopped(self):
+        only = ["-q", "--logit-bias=70=1000", "hello"]
+        out, err = self.tiny("run", *only)
+        self.assertEqual(out, "F" * 512 + "\n")
+        self.assertIn("the answer repeats itself; stopped", err)
+        self.assertEqual(self.tiny("run", "--no-loop-check", "-n", "600", *only), ("F" * 600 + "\n", ""))
+        out, err = self.tiny("chat", *only[:2], stdin="hello\nagain\n")
+        self.assertEqual(out, ("F" * 512 + "\n") * 2)
+        out, _ = self.tiny("chat", "--no-loop-check", *only[:2], stdin="hello\n")
+        self.assertEqual(out, "F" * 1000 + "\n")
+        out, _ = self.tiny("chat", "--no-loop-check", "-n", "1100", *only[:2], stdin="hello\n")
+        self.assertEqual(out, "F" * 1100 + "\n")
+
+    def test_every_sampler_has_its_flag(self):
+        flags = {"--typical-p": "0.5", "--top-n-sigma": "1", "--xtc-probability": "0.5", "--xtc-threshold": "0.01", "--dry-multiplier": "2",
+                 "--dry-base": "1.5", "--dry-allowed-length": "1", "--dry-penalty-last-n": "50", "--dry-sequence-breaker": "none",
+                 "--dynatemp-range": "0.5", "--dynatemp-exp": "2", "--mirostat": "2", "--mirostat-ent": "3", "--mirostat-lr": "0.2",
+                 "--samplers": "top_k;temperature"}
+        plain = ["-q", "-n", "25", "--temp", "1.5", "--seed", "4", "hello"]
+        usual = self.tiny("run", *plain)[0]
+        changed = {flag for flag, value in flags.items() if self.tiny("run", flag, value, *plain)[0] != usual}
+        for flag in ("--typical-p", "--top-n-sigma", "--xtc-probability", "--dynatemp-range", "--mirostat", "--samplers"):
+            self.assertIn(flag, changed)
+        for flag in ("--xtc-threshold", "--dry-base", "--dry-sequence-breaker", "--dynatemp-exp", "--mirostat-ent"):
+            self.assertNotIn(flag, changed)  # alone it does nothing
+        self.assertNotEqual(self.tiny("run", *plain, "--dry-multiplier", "5", "--dry-allowed-length", "1", "-n", "200")[0],
+                            self.tiny("run", *plain, "-n", "200")[0])
+        _, err = self.tiny("chat", *(f"{flag}={value}" for flag, value in flags.items()), stdin="/set\n")
+        for flag, value in flags.items():
+            self.assertRegex(err, rf"(?m)^  {flag[2:]} +{re.escape('' if value == 'none' else value)}$")
 
     def test_where_the_prompt_comes_from(self):
         def fed(*arguments, **rest):

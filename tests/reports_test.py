@@ -86,21 +86,17 @@ class Report(unittest.TestCase):
             got[part.split()[0]] = repr(calls[0]["arguments"]) if calls else None
         self.assertEqual(got, {name: repr(value) for name, value in wanted.items()})
 
-    @still_open
     def test_03_stop_names_a_control_token(self):
         answers = json_values(self.output("03-stop-special"))
         self.assertEqual([(a["text"], a["finish_reason"]) for a in answers], [("Hello world", "stop")] * 2)
 
-    @still_open
     def test_06_logits_that_are_no_numbers(self):
         output = self.output("06-nan-logits")
-        run, rest = output.split("perplexity")[0], output[output.rindex("fieldprint: "):]
-        self.assertEqual(len(re.findall(r"finite|NaN|no numbers|\"tokens\":\[258", run)), 3, output)
-        self.assertNotIn('"tokens":[0,0', run)
+        self.assertEqual(output.count("the logits are not finite; it begins"), 4, output)  # three of run, one of perplexity
+        self.assertNotIn('"tokens"', output)
         self.assertEqual(re.findall(r"^rc=(\d+)", output, re.M), ["2", "2"], output)
-        self.assertRegex(rest, "finite")
+        self.assertRegex(output[output.rindex("fieldprint: "):], "finite")  # imatrix
 
-    @still_open
     def test_07_logit_bias_that_bans(self):
         output = self.output("07-logit-bias")
         self.assertEqual(output.count("Hello"), 2, output)

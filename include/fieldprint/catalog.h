@@ -21,7 +21,8 @@ struct CatalogEntry {
   std::string_view sha256;  // "" = unknown
   std::string_view licence;
   std::string_view about;
-  uint64_t roughly_bytes = 0;  // for people, where `bytes` is unknown
+  uint64_t roughly_bytes = 0;      // for people, where `bytes` is unknown
+  std::string_view sampling = {};  // what its card advises, as general.sampling.* in a file: "temp=0.2;top_p=0.9"
 };
 
 inline constexpr std::string_view kDefaultModel = "smollm2-135m";

@@ -17,6 +17,7 @@ enum class FinishReason {
   kContext,      // it is full
   kCancelled,    // by `cancel`
   kNoneAllowed,  // mask and logit bias allow no token
+  kLoop,         // the answer repeats itself
 };
 
 // What generating an answer took.

@@ -80,8 +80,16 @@ struct SamplingOptions {
 
   uint64_t seed = 0;              // the same seed gives the same text
   std::vector<std::string> stop;  // the answer ends before the first of these, also across token borders
+  bool loop_check = true;         // end an answer that repeats itself; docs/sampling.md says when that is
   bool special = false;           // the text shows control tokens too; tool calls are marked by such
   int max_tokens = -1;            // -1 = to the end of the context; 0 = none: for log-probabilities of the prompt
 };
+
+class Model;
+
+// What to begin with for a model: the values of `general.sampling.*` in its file (llama.cpp's keys); where it has none,
+// those of the catalogue's row for a file of its name; the defaults above for all else. A value that is out of range is
+// passed over.
+SamplingOptions default_sampling(const Model& model);
 
 }  // namespace fieldprint

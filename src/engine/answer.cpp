@@ -1,6 +1,7 @@
 #include "engine/answer.h"
 
 #include "base/sha256.h"
+#include "engine/finite.h"
 #include "engine/logprobs.h"
 
 namespace fieldprint {
@@ -14,9 +15,12 @@ Answer::Answer(const LoadedModel& model, const SamplingOptions& sampling, OnText
       sampler_(sampling, {tokenizer_.size(), &tokenizer_}),
       mask_(sampling.mask ? sampling.mask() : nullptr),
       allowed_(mask_ ? tokenizer_.size() : 0),
+      special_(sampling.special),
       decoder_(tokenizer_, sampling.special),
       stops_(sampling.stop),
-      on_text_(std::move(on_text)) {}
+      on_text_(std::move(on_text)) {
+  if (sampling.loop_check) loop_check_.emplace();
+}
 
 bool Answer::at_length() {
   if (max_tokens_ < 0 || static_cast<int>(generation.tokens.size()) < max_tokens_) return false;
@@ -25,6 +29,7 @@ bool Answer::at_length() {
 }
 
 void Answer::add_prompt(size_t first, std::span<const float> rows, std::span<const TokenId> targets) {
+  if (!all_finite(rows)) throw NotFinite();
   generation.prompt_logprobs.resize(first);  // a step that failed may have left some
   append_logprobs(model_.pool(), rows, static_cast<size_t>(model_.info().vocabulary), targets, prompt_logprobs_,
                   generation.prompt_logprobs);
@@ -40,9 +45,16 @@ bool Answer::wants_token() {
 }
 
 TokenId Answer::sample(std::span<const float> logits, std::span<const TokenId> history) {
+  if (!all_finite(logits)) throw NotFinite();
   const TokenId token = sampler_.sample(logits, history, mask_ ? &allowed_ : nullptr);
   if (logprobs_ >= 0 && token != kNoToken) sampled_ = token_logprobs(logits, token, logprobs_);
   return token;
+}
+
+// The name of a control token, which the text does not show but a stop string may ask for.
+std::string_view Answer::hidden_name(TokenId token) const {
+  const std::string_view name = tokenizer_.piece(token, true);
+  return tokenizer_.piece(token, false).empty() ? name : std::string_view();
 }
 
 bool Answer::push(TokenId token, bool room) {
@@ -57,8 +69,13 @@ bool Answer::push(TokenId token, bool room) {
     return false;
   }
   emit(stops_.push(decoder_.push(token)));
+  if (!special_ && !stops_.met()) emit(stops_.push(hidden_name(token), false));
   if (stops_.met()) {
     generation.reason = FinishReason::kStop;
+    return false;
+  }
+  if (loop_check_ && loop_check_->in_loop(generation.tokens)) {
+    generation.reason = FinishReason::kLoop;
     return false;
   }
   if (at_length()) return false;  // nobody wants the logits after the last one

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string_view>
 
 #include "engine/loaded_model.h"
+#include "engine/loop_check.h"
 #include "engine/sampler.h"
 #include "engine/stop_strings.h"
 #include "fieldprint/session.h"
@@ -25,7 +28,7 @@ class Answer {
 
   // Before each token: whether another may be sampled, else the reason is kLength. Asks the mask.
   bool wants_token();
-  // kNoToken where nothing is allowed.
+  // kNoToken where nothing is allowed. Throws NotFinite.
   TokenId sample(std::span<const float> logits, std::span<const TokenId> history);
   // Takes the sampled token; true where it is to be fed. `room`: whether the context has a place for it.
   bool push(TokenId token, bool room);
@@ -37,15 +40,18 @@ class Answer {
 
  private:
   bool at_length();
+  std::string_view hidden_name(TokenId token) const;
   void emit(std::string_view text);
 
   int max_tokens_, logprobs_, prompt_logprobs_;
   const LoadedModel& model_;
   const Tokenizer& tokenizer_;
   Sampler sampler_;
+  std::optional<LoopCheck> loop_check_;
   std::unique_ptr<TokenMask> mask_;
   TokenSet allowed_;
   TokenLogprobs sampled_;  // where they are wanted, of the token that push() is about to take
+  bool special_;
   StreamDecoder decoder_;
   StopStrings stops_;
   OnText on_text_;

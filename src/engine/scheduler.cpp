@@ -67,9 +67,13 @@ void Scheduler::State::step() {
       if (parts[i].rows == LogitRows::kAll) {
         const auto& prompt = stepped[i].stream->prompt.tokens;
         const size_t first = parts[i].sequence->tokens.size() - count;
-        stepped[i].lane->answer.add_prompt(
-            first, rows.subspan(row * vocabulary, count * vocabulary),
-            std::span<const TokenId>(prompt).subspan(first + 1, std::min(count, prompt.size() - first - 1)));
+        const auto targets =
+            std::span<const TokenId>(prompt).subspan(first + 1, std::min(count, prompt.size() - first - 1));
+        try {
+          stepped[i].lane->answer.add_prompt(first, rows.subspan(row * vocabulary, count * vocabulary), targets);
+        } catch (...) {  // not finite, or memory
+          stepped[i].lane->error = std::current_exception();
+        }
         row += count;
       } else if (parts[i].rows == LogitRows::kLast) {
         ++row;
@@ -88,6 +92,7 @@ void Scheduler::State::step() {
   }
   const uint64_t bytes = stepper->work().bytes - before;
   uint64_t decoded = 0, prefilled = 0;
+  std::vector<Place> failed;
   for (size_t i = 0; i < stepped.size(); ++i) {
     const auto& [stream, lane] = stepped[i];
     if (lane->has_next) {
@@ -97,9 +102,11 @@ void Scheduler::State::step() {
       ++decoded;
     } else {
       prefilled += parts[i].added.size();
-      if (stream->left() == 0) prompt_is_done(stream);
+      if (lane->error) failed.push_back(stepped[i]);
+      else if (stream->left() == 0) prompt_is_done(stream);
     }
   }
+  for (const auto& [stream, lane] : failed) end_all(stream, explained(*lane));
   const std::lock_guard lock(mutex);
   ++stats.steps;
   stats.decode_tokens += decoded;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <iterator>
 
+#include "engine/finite.h"
 #include "engine/scheduler_state.h"
 
 namespace fieldprint {
@@ -57,8 +58,11 @@ void Scheduler::State::sample() {
     }
   });
   for (const auto& [stream, lane] : ready) {
+    if (lane->error) {
+      end(stream, *lane, explained(*lane));
+      continue;
+    }
     try {
-      if (lane->error) std::rethrow_exception(lane->error);
       const bool room = static_cast<int>(lane->sequence.tokens.size()) < stepper->context();
       lane->has_next = lane->answer.push(lane->sampled, room);
       lane->next = lane->sampled;
@@ -76,6 +80,21 @@ void Scheduler::State::feed_answers() {
       parts.push_back({&lane->sequence, {&lane->next, 1}, LogitRows::kLast});
       stepped.push_back({stream, lane.get()});
     }
+  }
+}
+
+// lane.error, and where it is that the logits are not finite, the reason: the others wait while it is looked for.
+std::exception_ptr Scheduler::State::explained(const Lane& lane) const {
+  try {
+    std::rethrow_exception(lane.error);
+  } catch (const NotFinite&) {
+    try {
+      throw not_finite_error(stepper->shared_model(), options.session, lane.sequence.tokens);
+    } catch (...) {
+      return std::current_exception();
+    }
+  } catch (...) {
+    return lane.error;
   }
 }
 

@@ -81,6 +81,7 @@ struct Scheduler::State {
   void sweep();
   void sample();
   void feed_answers();
+  std::exception_ptr explained(const Lane& lane) const;
   void end(const StreamPtr& stream, Lane& lane, std::exception_ptr error);
   void end_all(const StreamPtr& stream, std::exception_ptr error);
 

@@ -43,6 +43,7 @@ void synth_file(const std::string& file, const char* preset) {
 // Only one token may come: an answer without an end.
 SamplingOptions endless(const Model& model, int max_tokens = -1) {
   SamplingOptions options = sampled(max_tokens);
+  options.loop_check = false;
   for (TokenId t = 0; t < model.info().vocabulary; ++t) {
     if (t != 70) options.logit_bias.emplace_back(t, -1e9f);
   }

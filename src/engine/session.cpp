@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/answer.h"
+#include "engine/finite.h"
 #include "engine/session_file.h"
 #include "engine/stepper.h"
 #include "engine/visible_tokens.h"
@@ -76,14 +77,25 @@ struct Session::State {
       if (progress && !progress("prompt", i, added.size())) throw Error(ErrorKind::kLimit, "stopped");
       const auto part = added.subspan(i, std::min(chunk, added.size() - i));
       if (scored != nullptr) {
-        stepper->step(sequence, part, LogitRows::kAll, [&](std::span<const float> rows) {
-          scored->add_prompt(i, rows, added.subspan(i + 1, std::min(part.size(), added.size() - i - 1)));
-        });
+        score(added, i, part);
       } else {
         stepper->step(sequence, part, i + part.size() == added.size() ? LogitRows::kLast : LogitRows::kNone);
       }
     }
     if (progress && !added.empty()) progress("prompt", added.size(), added.size());
+  }
+
+  // A part of the prompt `added` whose log-probabilities are wanted; it begins at added[first].
+  void score(std::span<const TokenId> added, size_t first, std::span<const TokenId> part) {
+    try {
+      stepper->step(sequence, part, LogitRows::kAll, [&](std::span<const float> rows) {
+        scored->add_prompt(first, rows, added.subspan(first + 1, std::min(part.size(), added.size() - first - 1)));
+      });
+    } catch (const NotFinite&) {
+      std::vector<TokenId> tokens = sequence.tokens;
+      tokens.insert(tokens.end(), part.begin(), part.end());
+      throw not_finite_error(stepper->shared_model(), stepper->options(), tokens);
+    }
   }
 
   // The tokens from `from` on, with their labels.
@@ -360,9 +372,11 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
     }
     if (!answer.wants_token()) break;
     TokenId token = 0;
-    {
+    try {
       const OpScope<Stepper> scope(s.stepper->profiler(), *s.stepper, "sample");
       token = answer.sample(s.sequence.logits, s.sequence.tokens);
+    } catch (const NotFinite&) {
+      throw not_finite_error(s.stepper->shared_model(), s.stepper->options(), s.sequence.tokens);
     }
     const bool feed = answer.push(token, static_cast<int>(s.sequence.tokens.size()) < context());
     if (s.influence && influences.size() < answer.generation.tokens.size())

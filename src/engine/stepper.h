@@ -75,6 +75,7 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   int chunk_of_rows() const;  // the same where each token's logits are wanted: these take memory
   Work work() const { return run_ != nullptr ? run_->work() : Work{}; }
   Profiler* profiler() const { return profiler_; }
+  void observe(OpsObserver* observer) { ops_->observe(observer); }  // who outlives the steps; nullptr: nobody
 
  private:
   void replay(std::span<const StepPart> parts);

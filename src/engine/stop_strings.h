@@ -12,9 +12,12 @@ class StopStrings {
  public:
   explicit StopStrings(std::vector<std::string> stops) : stops_(std::move(stops)) { std::erase(stops_, std::string()); }
 
-  // The text now certain to come before any stop string.
-  std::string push(std::string_view text) {
+  // The text now certain to come before any stop string. Text that is not `shown`, the name of a control token, may be
+  // or end one too, but is never given out.
+  std::string push(std::string_view text, bool shown = true) {
+    if (!shown && stops_.empty()) return {};
     held_ += text;
+    shown_.insert(shown_.end(), text.size(), shown);
     size_t first = std::string::npos;
     for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
     if (first != std::string::npos) {
@@ -38,13 +41,18 @@ class StopStrings {
 
  private:
   std::string take(size_t n) {
-    std::string out = held_.substr(0, n);
+    std::string out;
+    for (size_t i = 0; i < n; ++i) {
+      if (shown_[i]) out += held_[i];
+    }
     held_.erase(0, n);
+    shown_.erase(shown_.begin(), shown_.begin() + static_cast<std::ptrdiff_t>(n));
     return out;
   }
 
   std::vector<std::string> stops_;
   std::string held_;
+  std::vector<bool> shown_;  // of each byte held
   bool met_ = false;
 };
 

@@ -35,5 +35,19 @@ TEST(StopStrings, NothingThatMayBecomeAStopGetsOut) {
   EXPECT_EQ(s.push("x"), "STOx");
 }
 
+TEST(StopStrings, NamesOfControlTokensStopWithoutBeingShown) {
+  StopStrings stops({"<|sep|>", "a<|x|>b"});
+  EXPECT_EQ(stops.push("Hello a"), "Hello ");
+  EXPECT_EQ(stops.push("<|x|>", false), "");
+  EXPECT_EQ(stops.push("c"), "ac") << "the name in between is not text";
+  EXPECT_EQ(stops.push("<|other|>", false), "");
+  EXPECT_EQ(stops.push("d"), "d");
+  EXPECT_FALSE(stops.met());
+  EXPECT_EQ(stops.push("e<|s"), "e");
+  EXPECT_EQ(stops.push("ep|>", false), "") << "written by letters in part";
+  EXPECT_TRUE(stops.met());
+  EXPECT_EQ(StopStrings({}).push("<|sep|>", false), "");
+}
+
 }  // namespace
 }  // namespace fieldprint

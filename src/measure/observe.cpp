@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/finite.h"
 #include "engine/loaded_model.h"
 #include "fieldprint/error.h"
 #include "ops/run_ops.h"
@@ -82,14 +83,16 @@ Observation observe(const Model& model, std::span<const TokenId> tokens, int lay
   Observation result;
   result.layers = hp.layers;
   LayerObserver observer(layer, count, result);
-  const std::lock_guard lock(own.step_mutex());
+  std::unique_lock lock(own.step_mutex());
   const auto ops = make_run_ops(own.kernels(), own.pool(), KvLayout(hp.kv, kTile));
   ops->observe(&observer);
   const auto sequence = ops->new_sequence();
   // All rows go to the end: else the last layer's experts would be those of the last token only.
   const StepSequence step{sequence.get(), 0, tokens, LogitRows::kAll, false};
   ops->begin({&step, 1});
-  ops->finish(own.architecture().forward(*ops));
+  const bool finite = all_finite(ops->finish(own.architecture().forward(*ops)));
+  lock.unlock();
+  if (!finite) throw not_finite_error({std::shared_ptr<const LoadedModel>(), &own}, {}, tokens);
   return result;
 }
 

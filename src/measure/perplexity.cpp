@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/sha256.h"
+#include "engine/finite.h"
 #include "engine/likelihood.h"
 #include "engine/loaded_model.h"
 #include "fieldprint/error.h"
@@ -136,16 +137,21 @@ PerplexityResult perplexity(std::shared_ptr<const Model> model, std::string_view
     session.truncate(0);
     const size_t first = w.first - w.begin - 1;  // positions first .. size - 2 predict their next token
     session.append(std::span(chunk).first(first));
-    session.append(std::span(chunk).subspan(first, chunk.size() - 1 - first),
-                   [&](int index, std::span<const float> logits) {
-                     const TokenId target = chunk[first + static_cast<size_t>(index) + 1];
-                     const double nll = negative_log_likelihood(logits, target);
-                     if (writer) writer->add(logits, target);
-                     if (base) divergence.add(base->read(static_cast<uint64_t>(result.tokens)), logits, nll);
-                     sum += nll;
-                     squares += nll * nll;
-                     ++result.tokens;
-                   });
+    const auto score = [&](int index, std::span<const float> logits) {
+      if (!all_finite(logits)) throw NotFinite();
+      const TokenId target = chunk[first + static_cast<size_t>(index) + 1];
+      const double nll = negative_log_likelihood(logits, target);
+      if (writer) writer->add(logits, target);
+      if (base) divergence.add(base->read(static_cast<uint64_t>(result.tokens)), logits, nll);
+      sum += nll;
+      squares += nll * nll;
+      ++result.tokens;
+    };
+    try {
+      session.append(std::span(chunk).subspan(first, chunk.size() - 1 - first), score);
+    } catch (const NotFinite&) {
+      throw not_finite_error(loaded(model), session_options, chunk);
+    }
     const auto n = static_cast<double>(result.tokens);
     ++result.chunks;
     result.nll = sum / n;

@@ -313,10 +313,38 @@ TEST(StreamDecoder, BrokenBytesBecomeReplacementsWhereverTheyStand) {
     return text + stream.finish();
   };
   EXPECT_EQ(streamed("\xE2\x82\xAC"), "||\u20AC|");
-  EXPECT_EQ(streamed("\xE2\x82!"), "||\uFFFD\uFFFD!|");
-  EXPECT_EQ(streamed("\xF0\x9F"), "||\uFFFD\uFFFD");
+  EXPECT_EQ(streamed("\xE2\x82!"), "||\uFFFD!|");
+  EXPECT_EQ(streamed("\xF0\x9F"), "||\uFFFD");
   EXPECT_EQ(streamed("\xED\xA0\x80"), "|\uFFFD\uFFFD|\uFFFD|");  // a surrogate
   EXPECT_EQ(streamed("\xFFx"), "\uFFFD|x|");
+}
+
+// As Python's bytes.decode("utf8", "replace") has them: one replacement for the beginning of a character.
+TEST(StreamDecoder, ReplacesBrokenBytesAsPythonDoes) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"\xF0\x9F\x98", "\xEF\xBF\xBD"},
+      {"\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80"},
+      {"\xF0\x9F\x41", "\xEF\xBF\xBD\x41"},
+      {"\x61\xE2\x82", "\x61\xEF\xBF\xBD"},
+      {"\xE2\x82\xE2\x82\xAC", "\xEF\xBF\xBD\xE2\x82\xAC"},
+      {"\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD"},
+      {"\xE0\x80\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+      {"\xF0\x80\x80\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+      {"\xED\xBF\xBF\x21", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\x21"},
+      {"\xF4\x90\x80\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+      {"\xF8\x88\x80\x80\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+      {"\xC3\xC3\xA9", "\xEF\xBF\xBD\xC3\xA9"},
+      {"\xF0\x9F\xF0\x9F\x98\x80", "\xEF\xBF\xBD\xF0\x9F\x98\x80"},
+      {"\x80\xBF", "\xEF\xBF\xBD\xEF\xBF\xBD"},
+      {"\xE1\xA0\xC0\xE1\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+  };
+  const auto tokenizer = tiny_byte_level("gpt-2").load();
+  for (const auto& [bytes, text] : cases) {
+    StreamDecoder stream(*tokenizer);
+    std::string got;
+    for (const char c : bytes) got += stream.push(tokenizer->find(std::string_view(&c, 1)));
+    EXPECT_EQ(got + stream.finish(), text);
+  }
 }
 
 TEST(Tokenizer, EncodesTheSameFromAnyThread) {

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -42,6 +43,7 @@ struct TinyModelShape {
   std::string pre_tokenizer = "gpt-2";
   bool chat_template = true;  // ChatML
   unsigned seed = 1;
+  std::function<void(GgufWriter&)> more = {};  // metadata on top
 };
 
 namespace tiny_model_detail {
@@ -184,6 +186,7 @@ auto with_tiny_model(const TinyModelShape& shape, Use use) {
   writer.set("llama.attention.layer_norm_rms_epsilon", shape.norm_epsilon);
   tiny_model_detail::set_vocabulary(writer, shape);
   set("general.quantization_version", 2);
+  if (shape.more) shape.more(writer);
 
   tiny_model_detail::Weights weights(shape.seed);
   std::deque<std::vector<std::byte>> data;  // a deque: adding does not move what is there
