@@ -9,11 +9,6 @@ namespace fieldprint::avx2 {
 namespace {
 
 inline __m256 load(const float* p) { return _mm256_loadu_ps(p); }
-inline __m256 load_bf16(const uint16_t* p) {
-  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
-}
-
 // M rows by 8 * C columns of c stay in registers while the inner index runs. kLoad makes eight numbers of b float32.
 // Without the pragmas GCC keeps the sums in memory: a quarter of the speed.
 template <int M, int C, auto kLoad>
@@ -78,8 +73,8 @@ inline void accumulate(const HalfProduct& p) {
 
 }  // namespace
 
-void accumulate_f16(const HalfProduct& product) { accumulate<load_f16>(product); }
-void accumulate_bf16(const HalfProduct& product) { accumulate<load_bf16>(product); }
+void accumulate_f16(const HalfProduct& product) { accumulate<Floats::load_f16>(product); }
+void accumulate_bf16(const HalfProduct& product) { accumulate<Floats::load_bf16>(product); }
 
 namespace {
 
@@ -114,7 +109,7 @@ inline float weights(float* s, int count, __m256 scale, __m256 top) {
     __m256 e[kStep];
 #pragma GCC unroll 8
     for (int i = 0; i < kStep; ++i) e[i] = _mm256_sub_ps(scaled<kFull>(s, first + i, count, scale), top);
-    exp(e);
+    exp_vectors<Floats>(e);
 #pragma GCC unroll 8
     for (int i = 0; i < kStep; ++i) {
       if (kFull) _mm256_storeu_ps(s + 8 * (first + i), e[i]);

@@ -44,7 +44,7 @@ inline void score_rows(const ByteScores& p, int row, int column, Prefetcher& pre
     }
 #pragma GCC unroll 2
     for (int j = 0; j < 2; ++j) {
-      const __m256 scale = load_f16(p.key_scales + b * p.stride + column + 8 * j);
+      const __m256 scale = Floats::load_f16(p.key_scales + b * p.stride + column + 8 * j);
 #pragma GCC unroll 4
       for (int i = 0; i < M; ++i) {
         float* to = p.c + (row + i) * kTileKeys + column + 8 * j;
@@ -72,7 +72,7 @@ struct ByteWeights {
       for (int i = 0; i < 8; ++i) {
         const __m256i seen = lane_mask(p.seen[row + r] - 8 * i);
         const __m256 product =
-            _mm256_mul_ps(_mm256_loadu_ps(weights + 8 * i), load_f16(p.scales + block * p.stride + 8 * i));
+            _mm256_mul_ps(_mm256_loadu_ps(weights + 8 * i), Floats::load_f16(p.scales + block * p.stride + 8 * i));
         w[i] = _mm256_and_ps(_mm256_max_ps(product, _mm256_setzero_ps()), _mm256_castsi256_ps(seen));
         top = _mm256_max_ps(top, w[i]);
       }

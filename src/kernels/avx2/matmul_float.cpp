@@ -8,20 +8,15 @@ namespace {
 
 struct F32 {
   using Element = float;
-  static __m256 load(const float* p) { return _mm256_loadu_ps(p); }
+  static __m256 load(const float* p) { return Floats::load(p); }
 };
 struct F16 {
   using Element = uint16_t;
-  static __m256 load(const uint16_t* p) {
-    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
+  static __m256 load(const uint16_t* p) { return Floats::load_f16(p); }
 };
 struct BF16 {
   using Element = uint16_t;
-  static __m256 load(const uint16_t* p) {
-    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
-  }
+  static __m256 load(const uint16_t* p) { return Floats::load_bf16(p); }
 };
 
 // R rows by T tokens, whole sums.

@@ -3,14 +3,43 @@
 
 #include <immintrin.h>
 
-#include "base/exp_constants.h"
+#include "kernels/lanes/exp.h"
 
 namespace fieldprint::avx2 {
 namespace {
 
-inline __m256 load_f16(const uint16_t* p) {
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
+struct Floats {
+  using Vector = __m256;
+  using Mask = __m256;
+  static constexpr int kLanes = 8;
+
+  static Vector zero() { return _mm256_setzero_ps(); }
+  static Vector splat(float x) { return _mm256_set1_ps(x); }
+  static Vector load(const float* p) { return _mm256_loadu_ps(p); }
+  static Vector load_f16(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Vector load_bf16(const uint16_t* p) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+  }
+  static void store(float* p, Vector v) { _mm256_storeu_ps(p, v); }
+
+  static Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
+  static Vector sub(Vector a, Vector b) { return _mm256_sub_ps(a, b); }
+  static Vector mul(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
+  static Vector div(Vector a, Vector b) { return _mm256_div_ps(a, b); }
+  static Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
+  static Vector negate(Vector a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+  static Vector min(Vector a, Vector b) { return _mm256_min_ps(a, b); }
+  static Vector power_of_two(Vector a) {
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(a), 23), _mm256_set1_epi32(0x3f800000)));
+  }
+  static Mask below(Vector a, Vector b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+  static Vector clear(Mask mask, Vector v) { return _mm256_andnot_ps(mask, v); }
+};
+static_assert(FloatVector<Floats>);
 
 // The contract's tree over 16 partial sums: low = s[0..7], high = s[8..15].
 inline float tree16(__m256 low, __m256 high) {
@@ -26,41 +55,9 @@ inline float largest8(__m256 v) {
   return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
 }
 
-// exp_f32 of base/math.h, operation by operation, of N vectors in step: one after the other they would fill the
-// scheduler with operations that wait for each other.
-template <int N>
-inline void exp(__m256 (&x)[N]) {
-  using C = ExpConstants;
-  const auto each = [](auto&& step) {
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) step(i);
-  };
-  __m256 below[N], scale[N], p[N];
-  each([&](int i) { below[i] = _mm256_cmp_ps(x[i], _mm256_set1_ps(C::kLow), _CMP_LT_OQ); });
-  each([&](int i) { x[i] = _mm256_min_ps(_mm256_set1_ps(C::kHigh), x[i]); });  // in this order a NaN stays
-  each([&](int i) { scale[i] = _mm256_fmadd_ps(x[i], _mm256_set1_ps(C::kLog2e), _mm256_set1_ps(C::kRound)); });
-  each([&](int i) {
-    x[i] = _mm256_fmadd_ps(_mm256_sub_ps(scale[i], _mm256_set1_ps(C::kRound)), _mm256_set1_ps(-C::kLn2High), x[i]);
-  });
-  each([&](int i) {
-    x[i] = _mm256_fmadd_ps(_mm256_sub_ps(scale[i], _mm256_set1_ps(C::kRound)), _mm256_set1_ps(-C::kLn2Low), x[i]);
-  });
-  each([&](int i) { p[i] = _mm256_fmadd_ps(_mm256_set1_ps(C::kC6), x[i], _mm256_set1_ps(C::kC5)); });
-  each([&](int i) { p[i] = _mm256_fmadd_ps(p[i], x[i], _mm256_set1_ps(C::kC4)); });
-  each([&](int i) { p[i] = _mm256_fmadd_ps(p[i], x[i], _mm256_set1_ps(C::kC3)); });
-  each([&](int i) { p[i] = _mm256_fmadd_ps(p[i], x[i], _mm256_set1_ps(C::kC2)); });
-  each([&](int i) { p[i] = _mm256_fmadd_ps(p[i], _mm256_mul_ps(x[i], x[i]), x[i]); });
-  each([&](int i) {
-    const __m256i bits =
-        _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(scale[i]), 23), _mm256_set1_epi32(0x3f800000));
-    scale[i] = _mm256_castsi256_ps(bits);
-  });
-  each([&](int i) { x[i] = _mm256_andnot_ps(below[i], _mm256_fmadd_ps(p[i], scale[i], scale[i])); });
-}
-
 inline __m256 exp(__m256 x) {
   __m256 one[1] = {x};
-  exp(one);
+  exp_vectors<Floats>(one);
   return one[0];
 }
 

@@ -106,19 +106,8 @@ void rms_norm(const float* x, const float* weight, int n, float eps, float* y) {
 }
 
 void silu_mul(const float* gate, const float* up, int n, float* y) {
-  constexpr int kVectors = 2;
-  int i = 0;
-  for (; i + 8 * kVectors <= n; i += 8 * kVectors) {
-    __m256 e[kVectors];
-    for (int v = 0; v < kVectors; ++v) e[v] = _mm256_xor_ps(_mm256_loadu_ps(gate + i + 8 * v), _mm256_set1_ps(-0.0f));
-    exp(e);
-    for (int v = 0; v < kVectors; ++v) {
-      const int at = i + 8 * v;
-      const __m256 s = _mm256_div_ps(_mm256_loadu_ps(gate + at), _mm256_add_ps(_mm256_set1_ps(1.0f), e[v]));
-      _mm256_storeu_ps(y + at, _mm256_mul_ps(s, _mm256_loadu_ps(up + at)));
-    }
-  }
-  scalar::silu_mul(gate + i, up + i, n - i, y + i);
+  const int done = silu_mul_vectors<Floats, 2>(gate, up, n, y);
+  scalar::silu_mul(gate + done, up + done, n - done, y + done);
 }
 
 }  // namespace fieldprint::avx2

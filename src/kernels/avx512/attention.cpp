@@ -8,11 +8,6 @@
 namespace fieldprint::avx512 {
 namespace {
 
-inline __m512 load_bf16(const uint16_t* p) {
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
-}
-
 // M rows by 16 * C columns of c stay in registers while the inner index runs. kLoad makes 16 numbers of b float32.
 template <int M, int C, auto kLoad>
 inline void block(const HalfProduct& p, int row, int column, Prefetcher& prefetcher) {
@@ -70,8 +65,8 @@ inline void accumulate(const HalfProduct& p, void (*rest)(const HalfProduct&)) {
 
 }  // namespace
 
-void accumulate_f16(const HalfProduct& product) { accumulate<load_f16>(product, avx2::accumulate_f16); }
-void accumulate_bf16(const HalfProduct& product) { accumulate<load_bf16>(product, avx2::accumulate_bf16); }
+void accumulate_f16(const HalfProduct& product) { accumulate<Floats::load_f16>(product, avx2::accumulate_f16); }
+void accumulate_bf16(const HalfProduct& product) { accumulate<Floats::load_bf16>(product, avx2::accumulate_bf16); }
 
 namespace {
 
@@ -113,7 +108,7 @@ struct FourRows {
       __m512 e[4];
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) e[i] = _mm512_sub_ps(scaled(r, i), _mm512_set1_ps(top[r]));
-      exp(e);
+      exp_vectors<Floats>(e);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) store(r, i, e[i]);
       sum[r] = _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(e[0], e[1]), e[2]), e[3]);
@@ -141,7 +136,7 @@ inline void softmax_four(const SoftmaxRows& args, int row) {
   const __m128 tops = _mm_max_ps(m, _mm_set1_ps(-kLargest));  // -inf less -inf would be a NaN
   _mm_store_ps(top, tops);
   __m512 factor[1] = {_mm512_castps128_ps512(_mm_sub_ps(before, tops))};
-  exp(factor);
+  exp_vectors<Floats>(factor);
   const __m128 factors = _mm512_castps512_ps128(factor[0]);
   _mm_store_ps(rescale, factors);
   const __m128 l = _mm_fmadd_ps(_mm256_extractf128_ps(both, 1), factors, quarters(rows.weights(top)));

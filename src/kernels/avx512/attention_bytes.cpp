@@ -51,7 +51,7 @@ inline void score_rows(const ByteScores& p, int row, Prefetcher& prefetcher) {
     const auto not_first = static_cast<__mmask16>(b == 0 ? 0 : ~0);
 #pragma GCC unroll 4
     for (int j = 0; j < kColumns; ++j) {
-      const __m512 scale = load_f16(p.key_scales + b * p.stride + 16 * j);
+      const __m512 scale = Floats::load_f16(p.key_scales + b * p.stride + 16 * j);
 #pragma GCC unroll 8
       for (int i = 0; i < M; ++i) {
         float* to = c + i * kTileKeys + 16 * j;
@@ -80,7 +80,7 @@ struct ByteWeights {
     for (int b = 0; b < B; ++b) {
       __m512 of_values[kParts];
 #pragma GCC unroll 4
-      for (int i = 0; i < kParts; ++i) of_values[i] = load_f16(p.scales + (block + b) * p.stride + 16 * i);
+      for (int i = 0; i < kParts; ++i) of_values[i] = Floats::load_f16(p.scales + (block + b) * p.stride + 16 * i);
 #pragma GCC unroll 8
       for (int r = 0; r < M; ++r) {
         const float* weights = p.weights + (row + r) * kTileKeys;

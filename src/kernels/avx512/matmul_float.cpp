@@ -1,5 +1,6 @@
 // Float weights times float activations: one register holds the contract's 16 partial sums.
 #include "kernels/avx512/avx512.h"
+#include "kernels/avx512/vec.h"
 #include "kernels/scalar/scalar.h"
 
 namespace fieldprint::avx512 {
@@ -7,20 +8,15 @@ namespace {
 
 struct F32 {
   using Element = float;
-  static __m512 load(const float* p) { return _mm512_loadu_ps(p); }
+  static __m512 load(const float* p) { return Floats::load(p); }
 };
 struct F16 {
   using Element = uint16_t;
-  static __m512 load(const uint16_t* p) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  }
+  static __m512 load(const uint16_t* p) { return Floats::load_f16(p); }
 };
 struct BF16 {
   using Element = uint16_t;
-  static __m512 load(const uint16_t* p) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-  }
+  static __m512 load(const uint16_t* p) { return Floats::load_bf16(p); }
 };
 
 // The contract's tree.

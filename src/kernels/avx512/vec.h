@@ -1,15 +1,44 @@
 // Sixteen floats, and the contract's operations on them. Internal to this folder.
 #pragma once
 
-#include "base/exp_constants.h"
 #include "kernels/avx512/avx512.h"
+#include "kernels/lanes/exp.h"
 
 namespace fieldprint::avx512 {
 namespace {
 
-inline __m512 load_f16(const uint16_t* p) {
-  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-}
+struct Floats {
+  using Vector = __m512;
+  using Mask = __mmask16;  // of the lanes that clear() leaves
+  static constexpr int kLanes = 16;
+
+  static Vector zero() { return _mm512_setzero_ps(); }
+  static Vector splat(float x) { return _mm512_set1_ps(x); }
+  static Vector load(const float* p) { return _mm512_loadu_ps(p); }
+  static Vector load_f16(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static Vector load_bf16(const uint16_t* p) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+  }
+  static void store(float* p, Vector v) { _mm512_storeu_ps(p, v); }
+
+  static Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
+  static Vector sub(Vector a, Vector b) { return _mm512_sub_ps(a, b); }
+  static Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
+  static Vector div(Vector a, Vector b) { return _mm512_div_ps(a, b); }
+  static Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
+  static Vector negate(Vector a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
+  static Vector min(Vector a, Vector b) { return _mm512_min_ps(a, b); }
+  static Vector power_of_two(Vector a) {
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(a), 23), _mm512_set1_epi32(0x3f800000)));
+  }
+  static Mask below(Vector a, Vector b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+  static Vector clear(Mask mask, Vector v) { return _mm512_maskz_mov_ps(mask, v); }
+};
+static_assert(FloatVector<Floats>);
 
 // Keeps a value in its register: GCC would load the starts of many sums first, or store sums at every step.
 inline __m512i keep_in_register(__m512i value) {
@@ -17,35 +46,6 @@ inline __m512i keep_in_register(__m512i value) {
   asm("" : "+v"(value));
 #endif
   return value;
-}
-
-// exp_f32 of base/math.h, operation by operation, of N vectors in step.
-template <int N>
-inline void exp(__m512 (&x)[N]) {
-  using C = ExpConstants;
-  const auto each = [](auto&& step) __attribute__((always_inline)) {
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) step(i);
-  };
-  const auto all = [](float number) { return _mm512_set1_ps(number); };
-  __mmask16 there[N];
-  __m512 scale[N], p[N];
-  each([&](int i) { there[i] = _mm512_cmp_ps_mask(x[i], all(C::kLow), _CMP_NLT_UQ); });
-  each([&](int i) { x[i] = _mm512_min_ps(all(C::kHigh), x[i]); });  // in this order a NaN stays
-  each([&](int i) { scale[i] = _mm512_fmadd_ps(x[i], all(C::kLog2e), all(C::kRound)); });
-  each([&](int i) { p[i] = _mm512_sub_ps(scale[i], all(C::kRound)); });
-  each([&](int i) { x[i] = _mm512_fmadd_ps(p[i], all(-C::kLn2High), x[i]); });
-  each([&](int i) { x[i] = _mm512_fmadd_ps(p[i], all(-C::kLn2Low), x[i]); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(all(C::kC6), x[i], all(C::kC5)); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC4)); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC3)); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], x[i], all(C::kC2)); });
-  each([&](int i) { p[i] = _mm512_fmadd_ps(p[i], _mm512_mul_ps(x[i], x[i]), x[i]); });
-  each([&](int i) {
-    scale[i] = _mm512_castsi512_ps(
-        _mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(scale[i]), 23), _mm512_set1_epi32(0x3f800000)));
-  });
-  each([&](int i) { x[i] = _mm512_maskz_mov_ps(there[i], _mm512_fmadd_ps(p[i], scale[i], scale[i])); });
 }
 
 // Lanes j and j + 8, then + 4, + 2, + 1 of four vectors put together, a vector's result in all lanes of its quarter.
