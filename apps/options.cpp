@@ -182,14 +182,8 @@ void add_experts(CLI::App& app, LoadOptions& options) {
 }
 
 void add_executor(CLI::App& app, SessionOptions& options) {
-  add_value(app, "--executor", "run|reference", "run is the fast one; reference computes in float64, slowly",
-            [&options](const std::string& value) {
-              if (value != "run" && value != "reference")
-                throw Error(ErrorKind::kUsage, fmt::format("--executor must be run or reference, not '{}'", value), {},
-                            did_you_mean(value, {"run", "reference"}, ""));
-              options.executor = value == "run" ? Executor::kRun : Executor::kReference;
-            })
-      ->default_str("run")
+  add_choice(app, "--executor", options.executor, executor_names(),
+             "run is the fast one; reference computes in float64, slowly")
       ->group(kEngineGroup);
   add_integer(app, "--chunk", options.chunk, 0,
               "Prompt tokens per step; 0 = what is fastest (does not change the answer)")

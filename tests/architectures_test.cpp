@@ -96,7 +96,7 @@ TEST_P(Architectures, RunAgreesWithTheReference) {
   const auto tokens = some_tokens(70);
   for (const auto& [mix, bound] : {std::pair("F32", 1e-5), {"Q8_0", 5e-3}, {"Q4_K_M", 1e-2}}) {
     const auto model = Model::load(make(mix), {.threads = 2});
-    const double error = nmse(all_logits(model, tokens), all_logits(model, tokens, {.executor = Executor::kReference}));
+    const double error = nmse(all_logits(model, tokens), all_logits(model, tokens, {.executor = "reference"}));
     EXPECT_LT(error, bound) << mix;
   }
 }

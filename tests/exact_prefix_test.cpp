@@ -9,7 +9,8 @@
 #include "engine/loaded_model.h"
 #include "fieldprint/session.h"
 #include "fieldprint/synth.h"
-#include "ops/run_ops.h"
+#include "ops/executors.h"
+#include "ops/ops.h"
 
 namespace fieldprint {
 namespace {
@@ -70,13 +71,15 @@ TEST(ExactPrefix, AStepOfSeveralSequencesChangesNoBit) {
     const auto model = loaded(Model::load(file, {.threads = 2}));
     constexpr int kSequences = 3, kSteps = 4;
     constexpr int kCounts[kSteps][kSequences] = {{40, 1, 7}, {1, 30, 1}, {1, 1, 1}, {5, 1, 66}};
-    const auto ops =
-        make_run_ops(model->kernels(), model->pool(), KvLayout(model->architecture().hyperparameters().kv, 64));
+    const auto executor = make_executor(
+        "run",
+        {.kernels = model->kernels(), .pool = model->pool(), .layers = model->architecture().hyperparameters().kv});
+    Ops ops(*executor);
     std::vector<std::unique_ptr<SequenceState>> states;
     std::vector<std::vector<TokenId>> tokens;
     std::vector<Session> alone;
     for (int i = 0; i < kSequences; ++i) {
-      states.push_back(ops->new_sequence());
+      states.push_back(executor->new_sequence());
       tokens.push_back(some_tokens(120, i + 3));
       alone.emplace_back(model);
     }
@@ -90,8 +93,8 @@ TEST(ExactPrefix, AStepOfSeveralSequencesChangesNoBit) {
         alone[static_cast<size_t>(i)].append(part);
         done[i] += counts[i];
       }
-      ops->begin(step);
-      const auto together = ops->finish(model->architecture().forward(*ops));
+      executor->begin(step);
+      const auto together = executor->finish(model->architecture().forward(ops));
       const auto vocabulary = static_cast<size_t>(model->info().vocabulary);
       for (size_t i = 0; i < kSequences; ++i) {
         const auto row = together.subspan(i * vocabulary, vocabulary);

@@ -333,7 +333,7 @@ TEST_F(ModelExactness, Reference) {
   for (const char* preset : kPresets) {
     for (const AttentionKind& kind : attention_kinds()) {
       for (const char* mix : kMixes) {
-        const auto all = logits(make(preset, mix, kind.name), {.executor = Executor::kReference}, "");
+        const auto all = logits(make(preset, mix, kind.name), {.executor = "reference"}, "");
         check(fmt::format("{}/{}/{}", preset, mix, kind.name), Hash().add(all), "reference");
       }
     }

@@ -41,7 +41,7 @@ struct BenchRow {
 
 // Runs `task` once to warm up and then `repeats` times measured, on sequences of its own; a profile in `options` gets
 // the measured ones. `progress` counts repeats. Throws Error kUsage for a task without tokens, streams or repeats;
-// kUnsupported for streams of the reference executor; kLimit beyond the context, or where `progress` returned false.
+// kLimit beyond the context, or where `progress` returned false.
 BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const SessionOptions& options, int repeats,
                const Progress& progress = {});
 

@@ -21,18 +21,16 @@
 
 namespace fieldprint {
 
-enum class Executor {
-  kRun,        // the fast path
-  kReference,  // float64, slow and obvious: the oracle
-};
+// What can run a model: "run" is the fast path, "reference" is float64, slow and obvious: the oracle.
+std::vector<std::string> executor_names();
 
 struct SessionOptions {
-  Executor executor = Executor::kRun;
+  std::string executor = "run";                // one of executor_names()
   int context = 0;                             // tokens at most; 0 = as many as the model was trained for
   int chunk = 0;                               // prefill tokens per step; 0 = the fastest; never changes the result
   int page_size = 64;                          // tokens per page of keys and values; never changes the result
   std::string kv_type = "f16";                 // how keys and values are kept: f16, bf16, q8_0
-  std::shared_ptr<Profile> profile = nullptr;  // null: nothing is measured; the reference executor measures nothing
+  std::shared_ptr<Profile> profile = nullptr;  // null: nothing is measured
   int clearance = std::numeric_limits<int>::max();  // spans above it are left out (labels.h)
   bool influence = false;                           // measure it (see influence()); not in the reference executor
 };

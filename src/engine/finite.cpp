@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "ops/observer.h"
+
 namespace fieldprint {
 namespace {
 

@@ -351,7 +351,7 @@ TEST(Influence, OfAllSpansSumsToOneAndIsTheSameHoweverItIsComputed) {
     }
     Session without(model);
     EXPECT_TRUE(without.generate(spans, greedy(2)).influence.empty());
-    EXPECT_THROW(Session(model, {.executor = Executor::kReference, .influence = true}), Error);
+    EXPECT_THROW(Session(model, {.executor = "reference", .influence = true}), Error);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "engine/visible_tokens.h"
 #include "fieldprint/error.h"
 #include "kv/page_hash.h"
+#include "ops/executors.h"
 
 namespace fieldprint {
 namespace {
@@ -121,8 +122,14 @@ struct Session::State {
   }
 };
 
+std::vector<std::string> executor_names() {
+  std::vector<std::string> names;
+  for (const ExecutorRow& row : executors()) names.emplace_back(row.name);
+  return names;
+}
+
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options) {
-  if (options.influence && options.executor == Executor::kReference)
+  if (options.influence && options.executor == "reference")
     throw Error(ErrorKind::kUnsupported, "the reference executor does not measure influence");
   state_ = std::make_unique<State>(std::make_shared<Stepper>(loaded(std::move(model)), options),
                                    std::make_shared<State::Family>());
@@ -373,7 +380,7 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
     if (!answer.wants_token()) break;
     TokenId token = 0;
     try {
-      const OpScope<Stepper> scope(s.stepper->profiler(), *s.stepper, "sample");
+      const OpScope scope(s.stepper->executor(), "sample");
       token = answer.sample(s.sequence.logits, s.sequence.tokens);
     } catch (const NotFinite&) {
       throw not_finite_error(s.stepper->shared_model(), s.stepper->options(), s.sequence.tokens);

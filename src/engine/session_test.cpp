@@ -42,7 +42,7 @@ TEST(Session, RunAgreesWithReferenceForEveryTypeWithAKernel) {
     for (const bool tied : {true, false}) {
       const auto model = tiny({.type = type, .tied = tied});
       const auto tokens = some_tokens(70);
-      Session fast(model), slow(model, {.executor = Executor::kReference});
+      Session fast(model), slow(model, {.executor = "reference"});
       const auto a = all_logits(fast, tokens), b = all_logits(slow, tokens);
       double difference = 0, size = 0;
       for (size_t i = 0; i < a.size(); ++i) {
@@ -198,7 +198,7 @@ TEST(Session, GenerateIsRepeatableAndObeysItsLimits) {
 TEST(Session, KeysAndValuesOfEveryTypeComeCloseToTheReference) {
   const auto model = tiny({.width = 128, .type = "F32"});
   const auto tokens = some_tokens(70);
-  Session slow(model, {.executor = Executor::kReference});
+  Session slow(model, {.executor = "reference"});
   const auto exact = all_logits(slow, tokens);
   double last = 0;
   for (const auto& [type, bound] : {std::pair("f16", 1e-6), std::pair("q8_0", 2e-4), std::pair("bf16", 1e-4)}) {
@@ -255,7 +255,7 @@ TEST_F(SessionFile, OfAnotherModelOrKindOrSizeIsRefused) {
   small.append(some_tokens(4));
   expect_refusal(small, path_, ErrorKind::kLimit, "30");
   expect_refusal(small, path_ + ".none", ErrorKind::kNotFound, "");
-  Session reference(model, {.executor = Executor::kReference});
+  Session reference(model, {.executor = "reference"});
   EXPECT_THROW(reference.save(path_), Error);
   expect_refusal(reference, path_, ErrorKind::kUnsupported, "reference");
 }

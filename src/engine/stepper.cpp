@@ -5,7 +5,8 @@
 #include <algorithm>
 
 #include "fieldprint/error.h"
-#include "ops/reference_ops.h"
+#include "ops/executors.h"
+#include "ops/ops.h"
 
 namespace fieldprint {
 namespace {
@@ -43,23 +44,18 @@ Stepper::Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions&
           fmt::format("0 to {}", kMaxChunk));
   require(options.page_size >= 1 && options.page_size <= 4096, "--page-size", options.page_size, "1 to 4096");
   context_ = options.context > 0 ? options.context : trained;
-  const auto& layers = model_->architecture().hyperparameters().kv;
-  if (options.executor == Executor::kReference) {
-    ops_ = make_reference_ops(layers);
-    return;
-  }
-  auto run =
-      make_run_ops(model_->kernels(), model_->pool(), KvLayout(layers, options.page_size, kv_type(options.kv_type)));
-  profiler_ = static_cast<Profiler*>(options.profile.get());
-  run->profile(profiler_);
-  run_ = run.get();
-  ops_ = std::move(run);
+  executor_ = make_executor(options.executor, {.kernels = model_->kernels(),
+                                               .pool = model_->pool(),
+                                               .layers = model_->architecture().hyperparameters().kv,
+                                               .page_size = options.page_size,
+                                               .kv_type = options.kv_type});
+  executor_->profile(static_cast<Profiler*>(options.profile.get()));
 }
 
 Sequence Stepper::begin() {
   Sequence sequence;
   sequence.stepper = shared_from_this();
-  sequence.state = ops_->new_sequence();
+  sequence.state = executor_->new_sequence();
   return sequence;
 }
 
@@ -87,13 +83,12 @@ void Stepper::truncate(Sequence& sequence, int size) {
 
 void Stepper::step(std::span<const StepPart> parts, const std::function<void(std::span<const float>)>& use) {
   const std::lock_guard lock(model_->step_mutex());
-  if (profiler_ != nullptr) {
-    bool prefill = false;
-    for (const StepPart& part : parts) prefill = prefill || part.added.size() > 1;
-    profiler_->phase(prefill);
-    profiler_->forget_layer();
+  if (Profiler* profiler = executor_->profiler()) {
+    profiler->phase(
+        std::any_of(parts.begin(), parts.end(), [](const StepPart& part) { return part.added.size() > 1; }));
+    profiler->forget_layer();
   }
-  const OpScope<Stepper> scope(profiler_, *this, "step");
+  const OpScope scope(*executor_, "step");
   for (const StepPart& part : parts) part.sequence->logits.clear();
   try {
     replay(parts);
@@ -146,8 +141,9 @@ void Stepper::replay(std::span<const StepPart> parts) {
 }
 
 std::span<const float> Stepper::forward(std::span<const StepSequence> parts) {
-  ops_->begin(parts);
-  return ops_->finish(model_->architecture().forward(*ops_));
+  Ops ops(*executor_);
+  executor_->begin(parts);
+  return executor_->finish(model_->architecture().forward(ops));
 }
 
 int Stepper::chunk_of_rows() const {

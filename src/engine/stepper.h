@@ -11,8 +11,7 @@
 
 #include "engine/loaded_model.h"
 #include "fieldprint/session.h"
-#include "ops/ops.h"
-#include "ops/run_ops.h"
+#include "ops/executor.h"
 
 namespace fieldprint {
 
@@ -60,7 +59,7 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   template <class Task>
   void parallel(int64_t count, Task&& task) {
     const std::lock_guard lock(model_->step_mutex());
-    const OpScope<Stepper> scope(profiler_, *this, "sample");
+    const OpScope scope(*executor_, "sample");
     model_->pool().run(count, [&](int64_t i, int) { task(i); });
   }
 
@@ -73,9 +72,9 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   int context() const { return context_; }
   int chunk() const { return model_->prefill_chunk(options_.chunk); }
   int chunk_of_rows() const;  // the same where each token's logits are wanted: these take memory
-  Work work() const { return run_ != nullptr ? run_->work() : Work{}; }
-  Profiler* profiler() const { return profiler_; }
-  void observe(OpsObserver* observer) { ops_->observe(observer); }  // who outlives the steps; nullptr: nobody
+  const Executor& executor() const { return *executor_; }
+  const Work& work() const { return executor_->work(); }
+  void observe(OpsObserver* observer) { executor_->observe(observer); }  // who outlives the steps; nullptr: nobody
 
  private:
   void replay(std::span<const StepPart> parts);
@@ -84,9 +83,7 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   std::shared_ptr<const LoadedModel> model_;
   SessionOptions options_;
   int context_ = 0;
-  std::unique_ptr<Ops> ops_;
-  RunOps* run_ = nullptr;  // the same as ops_, where it counts
-  Profiler* profiler_ = nullptr;
+  std::unique_ptr<Executor> executor_;
   std::vector<StepSequence> step_;
 };
 

@@ -126,8 +126,6 @@ BenchRow bench(std::shared_ptr<const Model> model, const BenchTask& task, const 
   const bool streams = task.kind == BenchTask::Kind::kStreams;
   if (task.tokens < 1 || task.depth < 0 || repeats < 1 || task.streams < 1 || (streams && task.answer < 1))
     throw Error(ErrorKind::kUsage, "a benchmark wants at least one token, one stream and one repeat");
-  if (streams && options.executor == Executor::kReference)
-    throw Error(ErrorKind::kUnsupported, "the reference executor is not measured with streams");
   const auto go_on = [&](int done) {
     if (progress && !progress("benchmark", static_cast<uint64_t>(done), static_cast<uint64_t>(repeats) + 1))
       throw Error(ErrorKind::kLimit, "stopped");

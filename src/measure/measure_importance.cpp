@@ -13,8 +13,8 @@
 #include "fieldprint/observe.h"
 #include "fieldprint/perplexity.h"
 #include "make/importance_sums.h"
-#include "ops/reference_ops.h"
-#include "ops/run_ops.h"
+#include "ops/executors.h"
+#include "ops/observer.h"
 
 namespace fieldprint {
 namespace {
@@ -110,12 +110,15 @@ std::vector<Chunk> cut(const Tokenizer& tokenizer, const ImportanceOptions& opti
 class Runner {
  public:
   Runner(const LoadedModel& model, const SessionOptions& options)
-      : model_(model), step_(static_cast<size_t>(model.prefill_chunk(options.chunk))), collector_(model) {
-    const auto& layers = model.architecture().hyperparameters().kv;
-    if (options.executor == Executor::kReference) ops_ = make_reference_ops(layers);
-    else
-      ops_ = make_run_ops(model.kernels(), model.pool(), KvLayout(layers, options.page_size, kv_type(options.kv_type)));
-    ops_->observe(&collector_);
+      : model_(model),
+        step_(static_cast<size_t>(model.prefill_chunk(options.chunk))),
+        collector_(model),
+        executor_(make_executor(options.executor, {.kernels = model.kernels(),
+                                                   .pool = model.pool(),
+                                                   .layers = model.architecture().hyperparameters().kv,
+                                                   .page_size = options.page_size,
+                                                   .kv_type = options.kv_type})) {
+    executor_->observe(&collector_);
   }
 
   // Every row goes all the way to the logits: else the last layers would be measured on few.
@@ -125,12 +128,13 @@ class Runner {
     const size_t step = std::clamp<size_t>(kMaxLogits / vocabulary, 1, step_);
     const auto first_scored = static_cast<size_t>(context / 2);
     const bool whole = chunk.ids.size() == static_cast<size_t>(context);
-    const auto sequence = ops_->new_sequence();
+    const auto sequence = executor_->new_sequence();
+    Ops ops(*executor_);
     for (size_t i = 0; i < chunk.ids.size(); i += step) {
       const auto part = std::span(chunk.ids).subspan(i, std::min(step, chunk.ids.size() - i));
       const StepSequence of_step{sequence.get(), static_cast<int>(i), part, LogitRows::kAll, false};
-      ops_->begin({&of_step, 1});
-      const auto logits = ops_->finish(model_.architecture().forward(*ops_));
+      executor_->begin({&of_step, 1});
+      const auto logits = executor_->finish(model_.architecture().forward(ops));
       for (size_t t = i; whole && t < i + part.size(); ++t) {
         if (t < first_scored || t + 1 >= chunk.ids.size()) continue;
         nll_ += negative_log_likelihood(logits.subspan((t - i) * vocabulary, vocabulary), chunk.ids[t + 1]);
@@ -147,15 +151,15 @@ class Runner {
   const LoadedModel& model_;
   const size_t step_;  // tokens at a time
   Collector collector_;
-  std::unique_ptr<Ops> ops_;
+  std::unique_ptr<Executor> executor_;
   double nll_ = 0;
   int64_t scored_ = 0;
 };
 
 // All that the result depends on, as a hash.
 std::string job_of(const LoadedModel* model, const ImportanceOptions& options) {
-  std::string job = fmt::format("{} {} {} {}\n", options.context, options.chunks,
-                                static_cast<int>(options.session.executor), options.session.kv_type);
+  std::string job =
+      fmt::format("{} {} {} {}\n", options.context, options.chunks, options.session.executor, options.session.kv_type);
   if (model != nullptr) job += model->fingerprint() + "\n";
   for (const ImportanceText& text : options.texts) {
     job += fmt::format("text {} {} {}\n", text.weight, sha256_hex(std::as_bytes(std::span(text.text))), text.name);

@@ -85,7 +85,7 @@ TEST_F(MeasuringImportance, EveryMatrixIsMeasuredAsTheReferenceDoes) {
   ImportanceOptions wanted = options();
   wanted.chunks = 1;
   measure_importance(model(), wanted, path("run"));
-  wanted.session.executor = Executor::kReference;
+  wanted.session.executor = "reference";
   measure_importance(model(), wanted, path("reference"));
   const auto run = ImportanceSums::read(path("run")), reference = ImportanceSums::read(path("reference"));
   size_t matrices = 0;
@@ -186,7 +186,7 @@ TEST_F(MeasuringImportance, ExpertsAreCountedEach) {
   ImportanceOptions wanted = options();
   wanted.chunks = 2;
   measure_importance(moe, wanted, path("run"));
-  wanted.session.executor = Executor::kReference;
+  wanted.session.executor = "reference";
   measure_importance(moe, wanted, path("reference"));
   const auto file = GgufFile::open(moe->info().path);
   const auto active = static_cast<float>(file->integer("lfm2moe.expert_used_count"));

@@ -10,7 +10,8 @@
 #include "engine/finite.h"
 #include "engine/loaded_model.h"
 #include "fieldprint/error.h"
-#include "ops/run_ops.h"
+#include "ops/executors.h"
+#include "ops/observer.h"
 
 namespace fieldprint {
 namespace {
@@ -84,13 +85,15 @@ Observation observe(const Model& model, std::span<const TokenId> tokens, int lay
   result.layers = hp.layers;
   LayerObserver observer(layer, count, result);
   std::unique_lock lock(own.step_mutex());
-  const auto ops = make_run_ops(own.kernels(), own.pool(), KvLayout(hp.kv, kTile));
-  ops->observe(&observer);
-  const auto sequence = ops->new_sequence();
+  const auto executor =
+      make_executor("run", {.kernels = own.kernels(), .pool = own.pool(), .layers = hp.kv, .page_size = kTile});
+  executor->observe(&observer);
+  const auto sequence = executor->new_sequence();
   // All rows go to the end: else the last layer's experts would be those of the last token only.
   const StepSequence step{sequence.get(), 0, tokens, LogitRows::kAll, false};
-  ops->begin({&step, 1});
-  const bool finite = all_finite(ops->finish(own.architecture().forward(*ops)));
+  Ops ops(*executor);
+  executor->begin({&step, 1});
+  const bool finite = all_finite(executor->finish(own.architecture().forward(ops)));
   lock.unlock();
   if (!finite) throw not_finite_error({std::shared_ptr<const LoadedModel>(), &own}, {}, tokens);
   return result;

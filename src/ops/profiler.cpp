@@ -14,13 +14,6 @@ Work operator-(const Work& a, const Work& b) {
   return {a.bytes - b.bytes, a.int8_operations - b.int8_operations, a.float_operations - b.float_operations};
 }
 
-Work& operator+=(Work& a, const Work& b) {
-  a.bytes += b.bytes;
-  a.int8_operations += b.int8_operations;
-  a.float_operations += b.float_operations;
-  return a;
-}
-
 // "blk.3.ffn_down.weight": 3 and "ffn_down".
 std::string_view split_name(std::string_view name, int* layer) {
   if (name.starts_with("blk.")) {

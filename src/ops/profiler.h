@@ -16,6 +16,13 @@ namespace fieldprint {
 struct Work {
   uint64_t bytes = 0;  // of weights, keys and values
   uint64_t int8_operations = 0, float_operations = 0;
+
+  Work& operator+=(const Work& other) {
+    bytes += other.bytes;
+    int8_operations += other.int8_operations;
+    float_operations += other.float_operations;
+    return *this;
+  }
 };
 
 class Profiler final : public Profile {
@@ -72,28 +79,6 @@ class Profiler final : public Profile {
   std::vector<Open> open_;
   std::deque<Event> events_;  // summed when asked for: a step is not to wait for that
   Sums sums_;                 // of what came after the last event that is kept
-};
-
-// Measures one op from here to the end of the block; nothing where `profiler` is nullptr. `Worker` has work().
-template <class Worker>
-class OpScope {
- public:
-  OpScope(Profiler* profiler, const Worker& worker, const char* op, std::string_view weight = {}, int layer = -1,
-          size_t weights = 1)
-      : profiler_(profiler), worker_(worker) {
-    if (profiler_ != nullptr) [[unlikely]]
-      profiler_->enter(op, weight, layer, weights, worker_.work());
-  }
-  ~OpScope() {
-    if (profiler_ != nullptr) [[unlikely]]
-      profiler_->leave(worker_.work());
-  }
-  OpScope(const OpScope&) = delete;
-  OpScope& operator=(const OpScope&) = delete;
-
- private:
-  Profiler* profiler_;
-  const Worker& worker_;
 };
 
 }  // namespace fieldprint

@@ -75,6 +75,7 @@ class TensorArena {
   Element* data(const Tensor& t) {
     return reinterpret_cast<Element*>(slot(t).values.data());
   }
+  void changed(const Tensor& t) { slot(t).quantized_valid = false; }  // after values have been written in place
 
  private:
   friend class Tensor;

@@ -1,0 +1,350 @@
+// One table of cases for all ops, and one test that loops over it: what `run` makes of a case against the reference,
+// its bits on every instruction set and number of threads, its time. An op without a row fails.
+#include "ops/ops.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <deque>
+#include <functional>
+#include <map>
+#include <regex>
+#include <set>
+
+#include "base/rng.h"
+#include "fieldprint/error.h"
+#include "kernels/select.h"
+#include "ops/executors.h"
+#include "ops/reference_executor.h"
+#include "ops/run_executor.h"
+#include "quant/random_blocks.h"
+#include "support/files.h"
+#include "support/paths.h"
+
+namespace fieldprint {
+namespace {
+
+// The largest error of an output over the outputs' root mean square. Float32 against float64; activations in 8 bits,
+// once and in the three products of an expert; keys and values in 16 or 8.
+constexpr double kFloat = 2e-5, kQuantized = 0.05, kExperts = 0.12, kHalf = 0.01, kBfloat = 0.06, kBytes = 0.1;
+
+struct WeightShape {
+  std::string_view type;
+  int64_t rows, cols;
+};
+
+struct OpCase {
+  std::string op, about;
+  std::vector<int64_t> inputs;  // columns of each: tensors of [T, columns]
+  std::vector<WeightShape> weights;
+  std::function<Tensor(Ops&, std::vector<Tensor>& x, const std::vector<Weight>& w)> apply;
+  double tolerance = kFloat;
+  KvLayerShape layer = {};
+  const char* kv_type = "f16";
+};
+
+OpCase linear_case(const QuantType& type, int64_t rows, int64_t cols) {
+  const bool quantized = wants_quantized(select_kernels("scalar"), type);
+  return {"linear",
+          fmt::format("{} {} x {}", type.name, rows, cols),
+          {cols},
+          {{type.name, rows, cols}},
+          [](Ops& ops, auto& x, auto& w) { return ops.linear(x[0], w[0]); },
+          quantized ? kQuantized : kFloat};
+}
+
+OpCase rope_case(RopePairs pairs, int heads, int head_dim, int rotated) {
+  const auto rope = std::make_shared<Rope>();
+  rope->pairs = pairs;
+  for (int i = 0; i < rotated / 2; ++i) rope->inverse_frequency.push_back(std::pow(10000.0, -2.0 * i / rotated));
+  return {
+      "rope",
+      fmt::format("{} of {} x {}, {}", rotated, heads, head_dim, pairs == RopePairs::kAdjacent ? "adjacent" : "halves"),
+      {int64_t{heads} * head_dim},
+      {},
+      [=](Ops& ops, auto& x, auto&) {
+        ops.rope(x[0], *rope, heads);
+        return std::move(x[0]);
+      }};
+}
+
+OpCase attend_case(std::string_view kind, int heads, int kv_heads, int head_dim, int window, const char* kv_type) {
+  AttendShape shape{.window = window, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .spec = {}};
+  shape.spec.kind = find_attention_kind(kind);
+  shape.spec.scale = static_cast<float>(shape.spec.kind->scale(head_dim));
+  // A score of the sixth degree: at its own scale random vectors would leave one key all the weight.
+  if (shape.spec.kind->third_projection) shape.spec.scale /= 32;
+  if (shape.spec.kind->anchors) {
+    Rng random(3);
+    std::vector<float> keys(static_cast<size_t>(5 * kv_heads * head_dim)), values(keys.size());
+    for (float& k : keys) k = random.normal();
+    for (float& v : values) v = random.normal();
+    shape.spec.anchors = std::make_shared<AnchorRows>(keys, values, kv_heads, head_dim);
+    shape.spec.share = 0.4f;
+    shape.spec.anchor_scale = 0.2f;
+  }
+  const int64_t width = int64_t{heads} * head_dim, kv_width = int64_t{kv_heads} * head_dim;
+  std::vector<int64_t> inputs = {width, kv_width, kv_width};
+  if (shape.spec.kind->third_projection) inputs.push_back(width);
+  const std::string_view type = kv_type;
+  return {"attend",
+          fmt::format("{} {}/{} x {}, window {}, {}", kind, heads, kv_heads, head_dim, window, kv_type),
+          inputs,
+          {},
+          [=](Ops& ops, auto& x, auto&) { return ops.attend(shape, x[0], x[1], x[2], x.size() > 3 ? &x[3] : nullptr); },
+          type == "q8_0"   ? kBytes
+          : type == "bf16" ? kBfloat
+                           : kHalf,
+          {.kv_heads = kv_heads, .head_dim = head_dim, .key_squares = shape.spec.kind->key_squares},
+          kv_type};
+}
+
+OpCase shortconv_case(int64_t width, int taps) {
+  return {"shortconv",
+          fmt::format("{} taps of {}", taps, width),
+          {3 * width},
+          {{"F32", taps, width}},
+          [](Ops& ops, auto& x, auto& w) { return ops.shortconv(0, x[0], w[0]); },
+          kFloat,
+          {.conv_width = static_cast<int>(width), .conv_taps = taps}};
+}
+
+OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bool shared_router) {
+  constexpr int64_t kWidth = 96, kFfn = 64, kSharedFfn = 160;
+  constexpr const char* kGatings[] = {"sigmoid", "softmax", "softmax of the chosen"};
+  const int64_t n = of.experts;
+  const bool quantized = wants_quantized(select_kernels("scalar"), *find_quant_type(type));
+  return {"moe",
+          fmt::format("{} {} of {} by {}{}{}{}{}", type, of.active, n, kGatings[static_cast<int>(of.gating)],
+                      of.renormalise ? ", renormalised" : "", bias ? ", bias" : "", shared ? ", shared expert" : "",
+                      shared_router ? " with a router" : ""),
+          {kWidth},
+          {{"F32", n, kWidth},
+           {"F32", 1, n},
+           {type, n * kFfn, kWidth},
+           {type, n * kFfn, kWidth},
+           {type, n * kWidth, kFfn},
+           {type, kSharedFfn, kWidth},
+           {type, kSharedFfn, kWidth},
+           {type, kWidth, kSharedFfn},
+           {"F32", 1, kWidth}},
+          [=](Ops& ops, auto& x, auto& w) {
+            Moe moe = of;
+            moe.router = w[0];
+            if (bias) moe.bias = w[1];
+            moe.gate = w[2], moe.up = w[3], moe.down = w[4];
+            if (shared) moe.shared_gate = w[5], moe.shared_up = w[6], moe.shared_down = w[7];
+            if (shared_router) moe.shared_router = w[8];
+            return ops.moe(x[0], moe);
+          },
+          quantized ? kExperts : kFloat};
+}
+
+std::vector<OpCase> op_cases() {
+  std::vector<OpCase> all;
+  for (const char* type : {"F32", "BF16", "Q8_0", "Q4_K", "NVFP4"}) {
+    all.push_back({"embed", type, {}, {{type, 64, 256}}, [](Ops& ops, auto&, auto& w) { return ops.embed(w[0]); }});
+  }
+  for (const auto& [groups, cols] : {std::pair(1, 256), std::pair(1, 50), std::pair(7, 64)}) {
+    all.push_back({"rms_norm",
+                   fmt::format("{} x {}", groups, cols),
+                   {int64_t{groups} * cols},
+                   {{"F32", 1, cols}},
+                   [](Ops& ops, auto& x, auto& w) { return ops.rms_norm(x[0], w[0], 1e-5f); }});
+  }
+  for (const QuantType& type : quant_types()) {
+    all.push_back(linear_case(type, 70, 512));
+    if (type.block_elements <= 32) all.push_back(linear_case(type, 1, 96));
+  }
+  all.push_back({"linear",
+                 "three matrices of two types",
+                 {256},
+                 {{"Q4_K", 96, 256}, {"Q6_K", 33, 256}, {"F16", 5, 256}},
+                 [](Ops& ops, auto& x, auto& w) {
+                   const Weight* weights[] = {&w[0], &w[1], &w[2]};
+                   Tensor y[3];
+                   ops.linear(x[0], weights, y);
+                   return std::move(y[1]);
+                 },
+                 kQuantized});
+  for (const int64_t cols : {1, 50, 512}) {
+    all.push_back({"add", fmt::format("{}", cols), {cols, cols}, {}, [](Ops& ops, auto& x, auto&) {
+                     ops.add(x[0], x[1]);
+                     return std::move(x[0]);
+                   }});
+    all.push_back({"silu_mul", fmt::format("{}", cols), {cols, cols}, {}, [](Ops& ops, auto& x, auto&) {
+                     return ops.silu_mul(x[0], x[1]);
+                   }});
+  }
+  all.push_back(rope_case(RopePairs::kAdjacent, 3, 64, 64));
+  all.push_back(rope_case(RopePairs::kHalves, 5, 40, 40));
+  all.push_back(rope_case(RopePairs::kHalves, 2, 64, 30));
+  for (const AttentionKind& kind : attention_kinds()) all.push_back(attend_case(kind.name, 4, 2, 64, 0, "f16"));
+  all.push_back(attend_case("dot", 7, 1, 40, 0, "f16"));
+  all.push_back(attend_case("dot", 3, 3, 96, 70, "bf16"));
+  all.push_back(attend_case("dot", 8, 2, 64, 0, "q8_0"));
+  all.push_back(attend_case("gram", 2, 2, 32, 5, "q8_0"));
+  for (const auto& [width, taps] : {std::pair(96, 3), std::pair(50, 1), std::pair(33, 4)})
+    all.push_back(shortconv_case(width, taps));
+  const auto of = [](int experts, int active) {
+    Moe moe;
+    moe.experts = experts;
+    moe.active = active;
+    return moe;
+  };
+  for (const char* type : {"F32", "Q8_0", "Q4_0"}) {
+    for (const Moe::Gating gating : {Moe::Gating::kSigmoid, Moe::Gating::kSoftmax, Moe::Gating::kSoftmaxChosen}) {
+      for (const bool renormalise : {true, false}) {
+        Moe moe = of(6, 2);
+        moe.gating = gating;
+        moe.renormalise = renormalise;
+        moe.scale = renormalise ? 1.0f : 2.5f;
+        all.push_back(moe_case(type, moe, gating == Moe::Gating::kSigmoid, false, false));
+      }
+    }
+    all.push_back(moe_case(type, of(4, 4), false, true, false));
+    all.push_back(moe_case(type, of(3, 1), true, true, true));
+  }
+  // Of three sequences one keeps all rows, one the last, one none.
+  all.push_back(
+      {"output_rows", "50", {50}, {}, [](Ops& ops, auto& x, auto&) { return ops.output_rows(std::move(x[0])); }});
+  return all;
+}
+
+constexpr int kSequences = 3;
+constexpr LogitRows kRows[kSequences] = {LogitRows::kAll, LogitRows::kLast, LogitRows::kNone};
+constexpr int kSteps[][kSequences] = {{7, 1, 130}, {1, 1, 1}, {2, 66, 3}};  // tokens of each sequence
+
+// A function of the case and the executor alone: so a backward, once an op has one, can be held against the finite
+// differences of these.
+struct Outputs {
+  std::vector<std::vector<float>> steps;
+  double seconds = 0;
+};
+
+Tensor input(Executor& executor, int rows, int64_t cols, Rng& random) {
+  return executor.visit([&](auto& of) {
+    Tensor x = of.make(rows, cols);
+    for (int64_t i = 0; i < rows * cols; ++i) of.data(x)[i] = random.normal();
+    return x;
+  });
+}
+
+Outputs outputs_of(const OpCase& of, Executor& executor) {
+  Rng random(17);
+  std::deque<std::vector<std::byte>> storage;
+  std::vector<Weight> weights;
+  for (const WeightShape& shape : of.weights) {
+    const QuantType* type = find_quant_type(shape.type);
+    Weight weight{"blk.0.test.weight", type, nullptr, shape.rows, shape.cols};
+    storage.emplace_back(static_cast<size_t>(weight.bytes()));
+    RandomBlocks(*type, 1.0f / std::sqrt(static_cast<float>(shape.cols)))
+        .fill(random, storage.back().data(), shape.rows * shape.cols);
+    weight.data = storage.back().data();
+    weights.push_back(weight);
+  }
+  Ops ops(executor);
+  Outputs out;
+  std::unique_ptr<SequenceState> states[kSequences];
+  for (auto& state : states) state = executor.new_sequence();
+  int done[kSequences] = {};
+  for (const auto& counts : kSteps) {
+    std::vector<std::vector<TokenId>> tokens(kSequences);
+    std::vector<StepSequence> step;
+    for (size_t s = 0; s < kSequences; ++s) {
+      for (int t = 0; t < counts[s]; ++t) tokens[s].push_back(static_cast<TokenId>(random.below(64)));
+      step.push_back({states[s].get(), done[s], tokens[s], kRows[s], false});
+      done[s] += counts[s];
+    }
+    executor.begin(step);
+    std::vector<Tensor> x;
+    for (const int64_t cols : of.inputs) x.push_back(input(executor, executor.step().rows(), cols, random));
+    const auto start = std::chrono::steady_clock::now();
+    Tensor y = of.apply(ops, x, weights);
+    out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const auto values = executor.finish(std::move(y));
+    out.steps.emplace_back(values.begin(), values.end());
+  }
+  return out;
+}
+
+double largest_error(const std::vector<float>& got, const std::vector<float>& expected) {
+  double error = 0, squares = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double e = static_cast<double>(expected[i]);
+    error = std::max(error, std::fabs(static_cast<double>(got[i]) - e));
+    if (!std::isfinite(got[i])) error = std::numeric_limits<double>::infinity();
+    squares += e * e;
+  }
+  return error / std::sqrt(squares / static_cast<double>(expected.size()));
+}
+
+TEST(Ops, RunAgreesWithTheReferenceOnEveryIsaAndAnyThreads) {
+  struct Sum {
+    int cases = 0;
+    double run = 0, reference = 0, worst = 0;  // seconds; error over tolerance
+    std::string worst_case;
+  };
+  std::map<std::string, Sum> sums;
+  for (const OpCase& of : op_cases()) {
+    SCOPED_TRACE(of.op + " " + of.about);
+    ThreadPool one(1), three(3);
+    const auto outputs = [&](const char* executor, const KernelTable& kernels, ThreadPool& pool) {
+      const ExecutorSetup setup{
+          .kernels = kernels, .pool = pool, .layers = {&of.layer, 1}, .page_size = 16, .kv_type = of.kv_type};
+      return outputs_of(of, *make_executor(executor, setup));
+    };
+    const KernelTable& best = select_kernels("");
+    const Outputs expected = outputs("reference", best, one), got = outputs("run", best, one);
+    EXPECT_EQ(outputs("run", best, three).steps, got.steps) << "three threads";
+    for (const IsaRow& isa : isa_rows()) {
+      if (!isa.supported()) continue;
+      EXPECT_EQ(outputs("run", select_kernels(isa.name), one).steps, got.steps) << isa.name;
+    }
+    Sum& sum = sums[of.op];
+    for (size_t i = 0; i < expected.steps.size(); ++i) {
+      ASSERT_EQ(got.steps[i].size(), expected.steps[i].size());
+      const double error = largest_error(got.steps[i], expected.steps[i]);
+      EXPECT_LE(error, of.tolerance) << "step " << i;
+      if (error / of.tolerance > sum.worst) sum.worst = error / of.tolerance, sum.worst_case = of.about;
+    }
+    ++sum.cases;
+    sum.run += got.seconds;
+    sum.reference += expected.seconds;
+  }
+  for (const auto& [op, sum] : sums) {
+    fmt::print(
+        "{:<12} {:>3} cases  run {:>8.2f} ms  reference {:>8.2f} ms  worst error {:.2f} of what is allowed ({})\n", op,
+        sum.cases, sum.run * 1e3, sum.reference * 1e3, sum.worst, sum.worst_case);
+    RecordProperty(op + "_run_us", static_cast<int>(sum.run * 1e6));
+  }
+}
+
+// What ops.h declares, each in a file of its own, and each in the table.
+TEST(Ops, EveryOneHasAFileAndCases) {
+  const std::string header = slurp((source_dir() / "src/ops/ops.h").string());
+  const size_t begin = header.find("class Ops {");
+  const std::string body = header.substr(begin, header.find(" private:", begin) - begin);
+  std::set<std::string> declared, tested;
+  const std::regex member(R"(\n  (?:Tensor|void) (\w+)\()");
+  for (std::sregex_iterator it(body.begin(), body.end(), member), end; it != end; ++it) declared.insert((*it)[1]);
+  for (const OpCase& of : op_cases()) tested.insert(of.op);
+  EXPECT_EQ(tested, declared);
+  EXPECT_GE(declared.size(), 10u);
+  for (const std::string& op : declared) {
+    const std::string file = slurp((source_dir() / "src/ops" / (op + ".cpp")).string());
+    EXPECT_NE(file.find("Ops::" + op + "("), std::string::npos) << "src/ops/" << op << ".cpp";
+  }
+}
+
+TEST(Ops, AnUnknownExecutorIsRefusedWithTheNamesOfAll) {
+  ThreadPool pool(1);
+  const std::string said =
+      refusal([&] { make_executor("gpu", {.kernels = select_kernels(""), .pool = pool, .layers = {}}); });
+  EXPECT_NE(said.find("there is no executor 'gpu'"), std::string::npos) << said;
+}
+
+}  // namespace
+}  // namespace fieldprint

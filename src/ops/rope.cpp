@@ -1,0 +1,93 @@
+// Rotary position embedding (Su et al. 2021): a pair (a, b) of a head at position p becomes
+//   (a cos - b sin, a sin + b cos) of the angle p * inverse_frequency[pair]
+#include <vector>
+
+#include "base/math.h"
+#include "ops/ops.h"
+#include "ops/reference_executor.h"
+#include "ops/run_executor.h"
+
+namespace fieldprint {
+namespace {
+
+// cos and sin of a step's positions: row r is {cos [pairs], sin [pairs]}. One table serves all layers of a step.
+struct RopeTable {
+  uint64_t step = 0;
+  const Rope* rope = nullptr;
+  std::vector<float> values;
+
+  void compute(RunExecutor& run, const Rope& of) {
+    if (step == run.step().number() && rope == &of) return;
+    step = run.step().number();
+    rope = &of;
+    const size_t pairs = of.inverse_frequency.size();
+    values.resize(static_cast<size_t>(run.step().rows()) * 2 * pairs);
+    run.for_rows(run.step().rows(), [&](int row) {
+      float* cosine = values.data() + static_cast<size_t>(row) * 2 * pairs;
+      for (size_t i = 0; i < pairs; ++i) {
+        double s = 0, c = 0;
+        sincos_f64(run.step().position(row) * of.inverse_frequency[i], &s, &c);
+        cosine[i] = static_cast<float>(c);
+        cosine[pairs + i] = static_cast<float>(s);
+      }
+    });
+  }
+};
+
+void compute(RunExecutor& run, Tensor& x, const Rope& rope, int heads) {
+  RopeTable& table = run.memory<RopeTable>();
+  table.compute(run, rope);
+  const auto pairs = static_cast<int>(rope.inverse_frequency.size());
+  const int64_t d = x.cols() / heads;
+  float* values = run.data(x);
+  run.arena().changed(x);
+  run.for_rows(x.rows(), [&](int row) {
+    const float* cosine = table.values.data() + int64_t{row} * 2 * pairs;
+    const float* sine = cosine + pairs;
+    for (int h = 0; h < heads; ++h) {
+      float* v = values + row * x.cols() + h * d;
+      if (rope.pairs == RopePairs::kAdjacent) {
+        for (int i = 0; i < pairs; ++i) {
+          const float a = v[2 * i], b = v[2 * i + 1];
+          v[2 * i] = a * cosine[i] - b * sine[i];
+          v[2 * i + 1] = a * sine[i] + b * cosine[i];
+        }
+      } else {
+        for (int i = 0; i < pairs; ++i) {
+          const float a = v[i], b = v[i + pairs];
+          v[i] = a * cosine[i] - b * sine[i];
+          v[i + pairs] = a * sine[i] + b * cosine[i];
+        }
+      }
+    }
+  });
+}
+
+void compute(ReferenceExecutor& reference, Tensor& x, const Rope& rope, int heads) {
+  const int64_t d = x.cols() / heads;
+  const auto pairs = static_cast<int64_t>(rope.inverse_frequency.size());
+  const bool adjacent = rope.pairs == RopePairs::kAdjacent;
+  for (int row = 0; row < x.rows(); ++row) {
+    for (int h = 0; h < heads; ++h) {
+      double* v = reference.data(x) + row * x.cols() + h * d;
+      for (int64_t i = 0; i < pairs; ++i) {
+        double sine = 0, cosine = 0;
+        sincos_f64(reference.step().position(row) * rope.inverse_frequency[static_cast<size_t>(i)], &sine, &cosine);
+        double& a = v[adjacent ? 2 * i : i];
+        double& b = v[adjacent ? 2 * i + 1 : i + pairs];
+        const double rotated = a * cosine - b * sine;
+        b = a * sine + b * cosine;
+        a = rotated;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void Ops::rope(Tensor& x, const Rope& rope, int heads) {
+  const OpScope scope(executor_, "rope");
+  executor_.visit([&](auto& executor) { compute(executor, x, rope, heads); });
+}
+
+}  // namespace fieldprint

@@ -1,0 +1,72 @@
+// The run executor: the fast path. Weights stay as the file has them, activations are quantised to 8 bits per 32 where
+// a weight's kernel wants that, K/V is paged. The same tokens give the same bits for any threads, chunk or page size.
+#pragma once
+
+#include <utility>
+
+#include "attention/influence.h"
+#include "attention/walk.h"
+#include "base/thread_pool.h"
+#include "kernels/table.h"
+#include "kv/conv_state.h"
+#include "kv/layout.h"
+#include "kv/page_pool.h"
+#include "kv/sequence.h"
+#include "ops/executor.h"
+#include "ops/for_rows.h"
+#include "ops/op_memory.h"
+
+namespace fieldprint {
+
+struct RunSequence final : SequenceState {
+  RunSequence(const KvLayout& layout, PagePool& pool);
+  int truncate(int tokens) override;
+  std::unique_ptr<SequenceState> fork() const override { return std::make_unique<RunSequence>(*this); }
+  KvSequence* kv() override { return &pages; }
+  int64_t bytes() const override { return pages.bytes() + conv.bytes(); }
+  void reserve(int begin, int end);  // pages for these positions, a new one where a span begins
+
+  KvSequence pages;
+  ConvState conv;
+  Influence meter;  // of `influence`
+};
+
+class RunExecutor final : public Executor {
+ public:
+  // `kernels` and `pool` outlive the executor; one step at a time may use `pool`.
+  RunExecutor(const KernelTable& kernels, ThreadPool& pool, KvLayout layout);
+
+  std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<RunSequence>(layout_, pages_); }
+  void begin(std::span<const StepSequence> sequences) override;
+  std::span<const float> finish(Tensor x) override;
+
+  // ---- For the ops.
+
+  Tensor make(int rows, int64_t cols) { return arena().make(rows, cols, sizeof(float)); }
+  float* data(const Tensor& t) { return arena().data<float>(t); }
+  static RunSequence& sequence(const StepSequence& s) { return static_cast<RunSequence&>(*s.state); }
+
+  const KernelTable& kernels() const { return kernels_; }
+  const KvLayout& layout() const { return layout_; }
+  ThreadPool& pool() { return pool_; }
+  AttendScratch& scratch() { return scratch_; }  // a block a thread: an op's until it returns
+  template <class T>
+  T& memory() {
+    return memory_.get<T>();
+  }
+  template <class Task>
+  void for_rows(int count, Task&& task) {
+    fieldprint::for_rows(pool_, count, std::forward<Task>(task));
+  }
+
+ private:
+  const KernelTable& kernels_;
+  ThreadPool& pool_;
+  const KvLayout layout_;
+  PagePool pages_;
+  AttendScratch scratch_;
+  OpMemory memory_;
+  Tensor result_;  // held back until the next step
+};
+
+}  // namespace fieldprint

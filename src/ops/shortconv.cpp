@@ -1,0 +1,73 @@
+// The gated short convolution of LFM2 (Liquid AI 2025): with B, C, z = split(bcz) and u = B * z,
+//   y[t] = C[t] * sum over taps j of kernel[j] * u[t - (taps - 1) + j]
+#include <algorithm>
+
+#include "ops/ops.h"
+#include "ops/reference_executor.h"
+#include "ops/run_executor.h"
+
+namespace fieldprint {
+namespace {
+
+Tensor compute(RunExecutor& run, int layer, const Tensor& bcz, const Weight& kernel) {
+  const int64_t width = bcz.cols() / 3, history = kernel.rows - 1;
+  Tensor y = run.make(bcz.rows(), width);
+  const float* taps = kernel.floats();
+  int row = 0;
+  for (const StepSequence& s : run.step().sequences()) {
+    float* state = run.sequence(s).conv.layer(layer);
+    Tensor inputs = run.make(s.count() + static_cast<int>(history), width);  // u, the kept ones first
+    float* u = run.data(inputs);
+    std::copy(state, state + history * width, u);
+    run.for_rows(s.count(), [&](int t) {
+      const float* b = run.data(bcz) + (row + t) * bcz.cols();
+      float* out = u + (history + t) * width;
+      for (int64_t i = 0; i < width; ++i) out[i] = b[i] * b[2 * width + i];
+    });
+    run.for_rows(s.count(), [&](int t) {
+      const float* c = run.data(bcz) + (row + t) * bcz.cols() + width;
+      float* out = run.data(y) + (row + t) * width;
+      for (int64_t i = 0; i < width; ++i) out[i] = taps[i] * u[t * width + i];
+      for (int64_t j = 1; j <= history; ++j) {
+        for (int64_t i = 0; i < width; ++i) out[i] += taps[j * width + i] * u[(t + j) * width + i];
+      }
+      for (int64_t i = 0; i < width; ++i) out[i] *= c[i];
+    });
+    std::copy(u + s.count() * width, u + (s.count() + history) * width, state);
+    row += s.count();
+  }
+  return y;
+}
+
+Tensor compute(ReferenceExecutor& reference, int layer, const Tensor& bcz, const Weight& kernel) {
+  const int64_t width = bcz.cols() / 3, taps = kernel.rows;
+  Tensor y = reference.make(bcz.rows(), width);
+  const float* w = kernel.floats();
+  int64_t row = 0;
+  for (const StepSequence& s : reference.step().sequences()) {
+    std::vector<double>& u = reference.sequence(s).u[static_cast<size_t>(layer)];
+    for (int position = s.first_position; position < s.end(); ++position, ++row) {
+      const double* b = reference.data(bcz) + row * bcz.cols();
+      const double *c = b + width, *z = c + width;
+      for (int64_t i = 0; i < width; ++i) u.push_back(b[i] * z[i]);
+      for (int64_t i = 0; i < width; ++i) {
+        double sum = 0;
+        for (int64_t j = 0; j < taps; ++j) {
+          const int64_t at = position - (taps - 1) + j;
+          if (at >= 0) sum += static_cast<double>(w[j * width + i]) * u[static_cast<size_t>(at * width + i)];
+        }
+        reference.data(y)[row * width + i] = c[i] * sum;
+      }
+    }
+  }
+  return y;
+}
+
+}  // namespace
+
+Tensor Ops::shortconv(int layer, const Tensor& bcz, const Weight& kernel) {
+  const OpScope scope(executor_, "shortconv", {}, layer);
+  return executor_.visit([&](auto& executor) { return compute(executor, layer, bcz, kernel); });
+}
+
+}  // namespace fieldprint
