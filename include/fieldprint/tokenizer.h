@@ -14,9 +14,18 @@ namespace fieldprint {
 using TokenId = int32_t;
 inline constexpr TokenId kNoToken = -1;
 
+// Bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin = 0, end = 0;
+  bool operator==(const TextRange&) const = default;
+};
+
 struct EncodeOptions {
   bool add_special = true;    // BOS and EOS where the vocabulary asks for them
   bool parse_special = true;  // "<|im_start|>" in the text becomes its token, not its letters
+  // Where parse_special holds for a part of the text only: what lies in these ranges (ascending, within the text) is
+  // never a part of a control token. Text without control tokens gives the same ids with and without ranges.
+  std::span<const TextRange> plain = {};
 };
 
 // Model::tokenizer() and load_tokenizer() give one.
@@ -55,8 +64,10 @@ class Tokenizer {
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
 
 // Ids of a text that a model is to continue, such as a rendered chat template: special tokens are parsed, BOS comes
-// first where the vocabulary asks for it, never twice where the text brings its own, and no EOS follows.
-std::vector<TokenId> encode_prompt(const Tokenizer& tokenizer, std::string_view text);
+// first where the vocabulary asks for it, never twice where the text brings its own, and no EOS follows. `plain` as in
+// EncodeOptions.
+std::vector<TokenId> encode_prompt(const Tokenizer& tokenizer, std::string_view text,
+                                   std::span<const TextRange> plain = {});
 
 // Turns a stream of tokens into text that never ends inside a UTF-8 character: the pieces together are decode() of the
 // tokens, with U+FFFD for what is no UTF-8. The tokenizer must outlive it. One thread at a time.

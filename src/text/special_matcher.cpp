@@ -50,9 +50,14 @@ void SpecialMatcher::finish() {
 }
 
 std::vector<TextFragment> SpecialMatcher::split(std::string_view text) const {
-  std::vector<TextFragment> found;  // the longest token at every place that has one, right to left
+  std::vector<TextFragment> found;
+  find_all(text, 0, text.size(), found);
+  return cut(found, text.size());
+}
+
+void SpecialMatcher::find_all(std::string_view text, size_t begin, size_t end, std::vector<TextFragment>& found) const {
   uint32_t state = 0;
-  for (size_t i = nodes_.size() > 1 ? text.size() : 0; i-- > 0;) {
+  for (size_t i = nodes_.size() > 1 ? end : begin; i-- > begin;) {
     const auto byte = static_cast<uint8_t>(text[i]);
     if (state == 0 && !starts_[byte]) continue;
     uint32_t next = child(state, byte);
@@ -60,6 +65,9 @@ std::vector<TextFragment> SpecialMatcher::split(std::string_view text) const {
     state = next == kNoSymbol ? 0 : next;
     if (nodes_[state].length > 0) found.push_back({i, i + nodes_[state].length, nodes_[state].token});
   }
+}
+
+std::vector<TextFragment> SpecialMatcher::cut(const std::vector<TextFragment>& found, size_t size) {
   std::vector<TextFragment> fragments;
   size_t done = 0;
   for (auto match = found.rbegin(); match != found.rend(); ++match) {
@@ -68,7 +76,7 @@ std::vector<TextFragment> SpecialMatcher::split(std::string_view text) const {
     fragments.push_back(*match);
     done = match->end;
   }
-  if (done < text.size()) fragments.push_back({done, text.size(), kNoToken});
+  if (done < size) fragments.push_back({done, size, kNoToken});
   return fragments;
 }
 

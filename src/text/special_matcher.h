@@ -30,6 +30,11 @@ class SpecialMatcher {
   // Cuts `text` into special tokens and what lies between them; no fragment is empty.
   std::vector<TextFragment> split(std::string_view text) const;
 
+  // Appends to `found`, from right to left, the longest token at every place of text[begin, end) that has one inside.
+  void find_all(std::string_view text, size_t begin, size_t end, std::vector<TextFragment>& found) const;
+  // What split() makes of all that was found, from right to left, in a text of `size` bytes.
+  static std::vector<TextFragment> cut(const std::vector<TextFragment>& found, size_t size);
+
   TokenId find(std::string_view text) const;  // the token of exactly this text, or kNoToken
 
  private:

@@ -1,6 +1,7 @@
 // A vocabulary put together: special tokens cut out of the text, a model of its kind for what lies between, BOS and
 // EOS.
 #include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "fieldprint/error.h"
@@ -82,7 +83,9 @@ class GgufTokenizer final : public Tokenizer {
     std::vector<TokenId> ids;
     ids.reserve(text.size() / 4 + 2);
     if (options.add_special && add_bos_) ids.push_back(bos_);
-    auto fragments = (options.parse_special ? specials_ : user_defined_).split(text);
+    auto fragments = options.parse_special && !options.plain.empty()
+                         ? split_around(text, options.plain)
+                         : (options.parse_special ? specials_ : user_defined_).split(text);
     strip(text, fragments);
     bool fresh = true;
     for (const TextFragment& fragment : fragments) {
@@ -141,6 +144,24 @@ class GgufTokenizer final : public Tokenizer {
                   "there is no token " + std::to_string(token) + ": the vocabulary has " + std::to_string(size()));
     }
     return static_cast<size_t>(token);
+  }
+
+  // As specials_.split(text), but control tokens lie outside the plain ranges; user-defined ones may lie anywhere.
+  std::vector<TextFragment> split_around(string_view text, std::span<const TextRange> plain) const {
+    std::vector<TextFragment> outside, anywhere, found;
+    size_t end = text.size();
+    for (size_t i = plain.size(); i-- > 0;) {
+      specials_.find_all(text, std::min(plain[i].end, end), end, outside);
+      end = std::min(plain[i].begin, end);
+    }
+    specials_.find_all(text, 0, end, outside);
+    user_defined_.find_all(text, 0, text.size(), anywhere);
+    // Of two that begin at one place the longer, as in a text without ranges.
+    std::merge(outside.begin(), outside.end(), anywhere.begin(), anywhere.end(), std::back_inserter(found),
+               [](const TextFragment& a, const TextFragment& b) {
+                 return a.begin != b.begin ? a.begin > b.begin : a.end < b.end;
+               });
+    return SpecialMatcher::cut(found, text.size());
   }
 
   void strip(string_view text, std::vector<TextFragment>& fragments) const {

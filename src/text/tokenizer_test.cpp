@@ -83,6 +83,49 @@ TEST(Tokenizer, ControlTokensOnlyWhereAskedUserDefinedOnesAlways) {
   EXPECT_EQ(plain.back(), "<tool>>");
 }
 
+TEST(Tokenizer, PlainRangesHoldNoControlTokens) {
+  const auto tokenizer = tiny_byte_level("llama-bpe").load();
+  // Control tokens stand outside the range, the same letters inside and half inside are letters.
+  const std::string before = "<|im_start|>he", inside = "ll<|im_end|>o", after = "<|im_end|>";
+  const TextRange range{before.size(), before.size() + inside.size()};
+  const auto ids = tokenizer->encode(before + inside + after, {.add_special = false, .plain = {&range, 1}});
+  Ids wanted = {tokenizer->find("<|im_start|>")};
+  for (const TokenId id : tokenizer->encode("he" + inside, kPlain)) wanted.push_back(id);
+  wanted.push_back(tokenizer->find("<|im_end|>"));
+  EXPECT_EQ(ids, wanted);
+  for (size_t cut = 1; cut < after.size(); ++cut) {
+    const TextRange half{0, cut};
+    EXPECT_EQ(tokenizer->encode(after, {.add_special = false, .plain = {&half, 1}}), tokenizer->encode(after, kPlain));
+  }
+  // A shorter control token outside, where a longer one would reach into the range.
+  auto tiny = tiny_byte_level("llama-bpe");
+  tiny.add("<|im_end|>ll", kTinyControl);
+  const auto longer = tiny.load();
+  const TextRange tail{10, 12};
+  EXPECT_THAT(pieces(*longer, "<|im_end|>ll", {.add_special = false, .plain = {&tail, 1}}),
+              ElementsAre("<|im_end|>", "ll"));
+}
+
+TEST(Tokenizer, PlainRangesChangeNothingInTextWithoutControlTokens) {
+  std::mt19937 random(11);
+  for (const auto& tokenizer : {tiny_byte_level("gpt-2").load(), tiny_sentencepiece().load(), tiny_unigram().load()}) {
+    for (int round = 0; round < 300; ++round) {
+      std::string text = random_unicode(random, true);
+      for (const char* control : {"<s>", "</s>", "<|im_end|>", "<pad>", "<unk>"})
+        for (size_t at; (at = text.find(control)) != text.npos;) text.erase(at, 2);
+      std::vector<TextRange> ranges;
+      for (size_t at = 0; at < text.size();) {
+        const size_t begin = at + random() % 7, end = std::min(begin + random() % 7, text.size());
+        if (begin < end) ranges.push_back({begin, end});
+        at = end + 1;
+      }
+      ASSERT_EQ(tokenizer->encode(text, {.plain = ranges}), tokenizer->encode(text)) << text;
+      const TextRange all{0, text.size()};
+      ASSERT_EQ(tokenizer->encode(text, {.add_special = false, .plain = {&all, 1}}), tokenizer->encode(text, kPlain));
+    }
+  }
+}
+
 TEST(Tokenizer, PlainTextNeverBecomesAControlTokenByMerging) {
   auto tiny = tiny_byte_level("llama-bpe");  // ignore_merges, too
   tiny.add("stop", kTinyControl);
