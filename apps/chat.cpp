@@ -30,7 +30,7 @@ struct ChatOptions {
   SamplingDefaults sampling_defaults;
   std::string system, template_file, tools_file;
   Anchor anchor;
-  bool quiet = false, show_prompt = false;
+  bool quiet = false, show_prompt = false, content_specials = false;
 };
 
 class Chat {
@@ -39,7 +39,7 @@ class Chat {
       : options_(options),
         editor_(editor),
         model_(std::move(model)),
-        maker_(*model_, options.template_file, options.tools_file),
+        maker_(*model_, options.template_file, options.tools_file, options.content_specials),
         session_(model_, options.model.session) {
     add_sampling(settings_, options_.sampling);
     check_sampling(options_.sampling, model_->tokenizer());
@@ -257,7 +257,7 @@ bool Chat::answer() {
     remark("(stopped before the first word; this does not count)");
     return false;
   }
-  messages_.push_back(maker_.answer(reply.text));
+  messages_.push_back(maker_.answer(reply.text, sampling.special ? std::span(reply.tokens) : std::span<TokenId>()));
   for (const auto& call : messages_.back().calls)
     tell(fmt::format("(calls {} with {}; /tool RESULT answers)", call.name, call.arguments));
   if (stopped) remark("(stopped)");
@@ -347,7 +347,7 @@ void Chat::undo(const std::string&) {
 
 void Chat::pin(const Anchor& anchor) {
   ProgressBar bar(ProgressBar::Unit::kCount, options_.quiet);
-  set_anchor(session_, anchor, bar.callback());
+  set_anchor(session_, anchor, options_.content_specials, bar.callback());
   bar.wipe();
   const int size = session_.anchor_size();
   remark(size > 0 ? fmt::format("(an anchor of {} tokens)", size) : "(no anchor)");
@@ -396,6 +396,7 @@ Action add_chat(CLI::App& app) {
       ->group("Prompt");
   add_text(app, "--tools", options->tools_file, "FILE", "Functions that the model may call, a list in JSON")
       ->group("Prompt");
+  add_content_specials(app, options->content_specials);
   add_anchor(app, options->anchor);
   options->sampling_defaults = add_sampling(app, options->sampling);
   add_quiet(app, options->quiet);

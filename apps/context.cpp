@@ -24,6 +24,21 @@ void add_anchor(CLI::App& app, Anchor& anchor) {
   add_text(app, "--anchor-text", anchor.text, "TEXT", "The same, the text itself")->group("Prompt");
 }
 
+void add_content_specials(CLI::App& app, bool& content_specials) {
+  add_flag(app, "--content-specials", content_specials,
+           "Control tokens named in messages, documents and tool results count: whoever wrote those can then speak as "
+           "the system")
+      ->group("Prompt");
+}
+
+std::vector<TokenId> encode_content(const Tokenizer& tokenizer, const std::string& text, bool first,
+                                    bool content_specials) {
+  const TextRange all{0, text.size()};
+  const std::span<const TextRange> plain(&all, content_specials ? 0 : 1);
+  if (first) return encode_prompt(tokenizer, text, plain);
+  return tokenizer.encode(text, {.add_special = false, .parse_special = true, .plain = plain});
+}
+
 static std::string whole_text(const std::string& file) {
   std::string text = read_file(file);
   if (repair_utf8(text)) note(fmt::format("{} is not valid UTF-8; broken bytes became U+FFFD", file));
@@ -53,7 +68,7 @@ std::vector<Message> read_documents(const std::vector<std::string>& documents, i
   return messages;
 }
 
-void set_anchor(Session& session, const Anchor& anchor, const Progress& progress) {
+void set_anchor(Session& session, const Anchor& anchor, bool content_specials, const Progress& progress) {
   if (!anchor.file.empty() && !anchor.text.empty())
     throw Error(ErrorKind::kUsage, "--anchor and --anchor-text exclude each other");
   if (anchor.file.empty() && anchor.text.empty()) return session.remove_anchor();
@@ -64,7 +79,7 @@ void set_anchor(Session& session, const Anchor& anchor, const Progress& progress
     throw Error(error.kind(), error.what(), {}, "--anchor takes a file, --anchor-text the text itself");
   }
   if (text.empty()) throw Error(ErrorKind::kBadInput, "the anchor is empty", anchor.file);
-  const auto tokens = encode_prompt(session.model().tokenizer(), text);
+  const auto tokens = encode_content(session.model().tokenizer(), text, true, content_specials);
   session.set_anchor(tokens, anchor.file == "-" ? "" : std::filesystem::path(anchor.file).filename().string(),
                      progress);
 }

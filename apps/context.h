@@ -20,12 +20,20 @@ struct Anchor {
 void add_clearance(CLI::App& app, SessionOptions& options);  // --clearance
 void add_anchor(CLI::App& app, Anchor& anchor);              // --anchor, --anchor-text
 
+// --content-specials
+void add_content_specials(CLI::App& app, bool& content_specials);
+
+// Ids of a text that comes from outside, the first of a prompt or a later one: what looks like a control token is
+// ordinary text, unless `content_specials`.
+std::vector<TokenId> encode_content(const Tokenizer& tokenizer, const std::string& text, bool first,
+                                    bool content_specials);
+
 // FILE, or N:FILE for one of clearance N, as messages of their own; those above `clearance` are not even opened. "-" is
 // standard input.
 std::vector<Message> read_documents(const std::vector<std::string>& documents, int clearance);
 
 // Throws Error kUsage where both are given, kNotFound, kIo, kBadInput where the file is empty.
-void set_anchor(Session& session, const Anchor& anchor, const Progress& progress);
+void set_anchor(Session& session, const Anchor& anchor, bool content_specials, const Progress& progress);
 
 std::string label_text(const SpanLabel& label);  // "retrieved notes.txt (clearance 2)"
 

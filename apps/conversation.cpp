@@ -24,10 +24,12 @@ TemplateFile template_from(const std::string& file, const Model& model) {
 
 }  // namespace
 
-PromptMaker::PromptMaker(const Model& model, const std::string& template_file, const std::string& tools_file)
+PromptMaker::PromptMaker(const Model& model, const std::string& template_file, const std::string& tools_file,
+                         bool content_specials)
     : TemplateFile(template_from(template_file, model)),
       ChatFormat(model.tokenizer(), own ? *own : *model.chat_template(),
                  {.tools = tools_file.empty() ? "" : tools_from_json(read_file(tools_file), tools_file),
-                  .where = model.info().path}) {}
+                  .where = model.info().path,
+                  .content_specials = content_specials}) {}
 
 }  // namespace fieldprint::cli

@@ -19,7 +19,8 @@ class PromptMaker : private TemplateFile, public ChatFormat {
  public:
   // `template_file`: "" = the model's own; Error kUnsupported where there is neither. `tools_file`: "" = none. Throws
   // as tools_from_json() and ChatFormat do. The model must outlive it.
-  PromptMaker(const Model& model, const std::string& template_file, const std::string& tools_file = {});
+  PromptMaker(const Model& model, const std::string& template_file, const std::string& tools_file,
+              bool content_specials);
 };
 
 }  // namespace fieldprint::cli

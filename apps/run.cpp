@@ -32,7 +32,7 @@ struct Run {
   std::string prompt, input, system, template_file, tools_file, session_file, influence = "none";
   Anchor anchor;
   std::vector<std::string> documents;
-  bool raw = false, json = false, quiet = false, show_prompt = false, pages = false;
+  bool raw = false, json = false, quiet = false, show_prompt = false, pages = false, content_specials = false;
   const CLI::Option* prompt_given = nullptr;
 
   bool reads_input_elsewhere() const;
@@ -76,13 +76,12 @@ std::string Run::full_prompt() const {
 // Without a template: documents and question one after the other, each made tokens by itself.
 std::vector<LabelledTokens> Run::raw_spans(const Tokenizer& tokenizer, const std::string& question) const {
   std::vector<LabelledTokens> spans;
-  const auto add = [&](const SpanLabel& label, const std::string& text) {
-    spans.push_back({label, spans.empty() ? encode_prompt(tokenizer, text)
-                                          : tokenizer.encode(text, {.add_special = false, .parse_special = true})});
+  const auto add = [&](const SpanLabel& label, const std::string& text, bool specials) {
+    spans.push_back({label, encode_content(tokenizer, text, spans.empty(), specials)});
   };
   for (const Message& document : read_documents(documents, model.session.clearance))
-    add(*document.label, document.content);
-  add({.kind = SpanKind::kUser}, question);
+    add(*document.label, document.content, content_specials);
+  add({.kind = SpanKind::kUser}, question, true);
   return spans;
 }
 
@@ -145,7 +144,7 @@ int Run::operator()() const {
     std::vector<Message> messages = read_documents(documents, model.session.clearance);
     if (!system.empty()) messages.insert(messages.begin(), {"system", system});
     messages.push_back({"user", question});
-    prompt_spans = maker.emplace(*loaded, template_file, tools_file).spans(messages);
+    prompt_spans = maker.emplace(*loaded, template_file, tools_file, content_specials).spans(messages);
   }
   if (show_prompt) {
     std::vector<TokenId> tokens;
@@ -161,7 +160,7 @@ int Run::operator()() const {
   SamplingOptions options = sampling;
   options.special = options.special || !tools_file.empty();  // calls stand between control tokens
   ProgressBar bar(ProgressBar::Unit::kCount, quiet);
-  if (!anchor.file.empty() || !anchor.text.empty()) set_anchor(session, anchor, bar.callback());
+  if (!anchor.file.empty() || !anchor.text.empty()) set_anchor(session, anchor, content_specials, bar.callback());
   if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
   const bool as_text = !json && influence != "json" && influence != "html";
   AnswerPrinter printer;
@@ -217,6 +216,7 @@ Action add_run(CLI::App& app) {
       ->group("Prompt");
   add_text(app, "--tools", run->tools_file, "FILE", "Functions that the model may call, a list in JSON")
       ->group("Prompt");
+  add_content_specials(app, run->content_specials);
   add_texts(app, "--document", run->documents, "FILE",
             "A text that comes before the prompt, labelled as retrieved; N:FILE gives it clearance N (repeatable)")
       ->group("Prompt");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +19,14 @@ struct Message {
   std::string content;
   std::vector<ToolCall> calls = {};     // that an assistant made
   std::optional<SpanLabel> label = {};  // none: by its role
+  // Bytes of the content, ascending, that are control tokens, since the model wrote them as such. All other content is
+  // ordinary text, whatever it looks like.
+  std::vector<TextRange> control = {};
 };
 
-// As JSON: {"messages": [{"role": ..., "content": ...}]}, with "tool_calls" as the OpenAI API has them. Labels are left
-// out. Bytes that are not UTF-8 become U+FFFD.
+// As JSON: {"messages": [{"role": ..., "content": ...}]}, with "tool_calls" as the OpenAI API has them; ours is
+// "control_tokens": [[begin, end], ...], the ranges of Message::control. Labels are left out. Bytes that are not UTF-8
+// become U+FFFD.
 std::string to_json(const std::vector<Message>& messages);
 // Throws Error kBadInput, with `where`, for what has another form.
 std::vector<Message> messages_from_json(std::string_view text, const std::string& where = {});
@@ -30,16 +35,19 @@ std::vector<Message> messages_from_json(std::string_view text, const std::string
 // with `where`, for what has another form.
 std::string tools_from_json(std::string_view text, const std::string& where = {});
 
-struct ChatOptions {
-  std::string tools;  // of tools_from_json(); "" = none
-  std::string where;  // names the template in errors: the model's path
+struct ChatFormatOptions {
+  std::string tools = {};         // of tools_from_json(); "" = none
+  std::string where = {};         // names the template in errors: the model's path
+  bool content_specials = false;  // control tokens that content names are control tokens: whoever wrote it can then end
+                                  // its message and speak as the system
 };
 
-// Turns messages into prompts by a chat template, and answers into messages. Immutable; from any thread.
+// Turns messages into prompts by a chat template, and answers into messages. Control tokens come from the template's
+// own words alone: what messages, tool results and documents say stays text. Immutable; from any thread.
 class ChatFormat {
  public:
   // Both must outlive it. Throws Error kUnsupported for tools where the template knows none.
-  ChatFormat(const Tokenizer& tokenizer, const ChatTemplate& chat_template, ChatOptions options = {});
+  ChatFormat(const Tokenizer& tokenizer, const ChatTemplate& chat_template, ChatFormatOptions options = {});
 
   // The prompt as text; it ends where the assistant is to speak. Throws as ChatTemplate::render.
   std::string text(const std::vector<Message>& messages) const;
@@ -49,16 +57,17 @@ class ChatFormat {
   // kUnsupported where it cannot be cut and a message has a clearance.
   std::vector<LabelledTokens> spans(const std::vector<Message>& messages) const;
 
-  // The assistant's message that an answer is; with tools, the calls are taken out of its text.
-  Message answer(const std::string& text) const;
+  // The assistant's message that an answer is; with tools, the calls are taken out of its text. `tokens`: those of the
+  // answer where its text shows control tokens (SamplingOptions::special), so that they go back as such; else none.
+  Message answer(const std::string& text, std::span<const TokenId> tokens = {}) const;
 
  private:
-  std::string rendered(const std::vector<Message>& messages, bool open) const;
+  RenderedPrompt rendered(const std::vector<Message>& messages, bool open) const;
   size_t template_words(const std::vector<Message>& messages) const;
 
   const Tokenizer& tokenizer_;
   const ChatTemplate& template_;
-  ChatOptions options_;
+  ChatFormatOptions options_;
 };
 
 }  // namespace fieldprint

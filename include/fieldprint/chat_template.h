@@ -9,15 +9,33 @@
 #include <string_view>
 #include <vector>
 
+#include "fieldprint/tokenizer.h"
+
 namespace fieldprint {
 
-struct RenderOptions {
-  std::optional<std::time_t> now;   // for strftime_now; default: the clock, local time
-  uint64_t max_steps = 20'000'000;  // evaluated nodes; beyond: Error kLimit
-  uint64_t max_bytes = 256u << 20;  // bytes of all values made; beyond: Error kLimit
+// Bytes of messages[message].content that are control tokens, since a model wrote them as such.
+struct ControlText {
+  size_t message = 0;
+  TextRange bytes;
 };
 
-// Immutable after construction; render() may be called from any thread.
+struct RenderOptions {
+  std::optional<std::time_t> now;         // for strftime_now; default: the clock, local time
+  uint64_t max_steps = 20'000'000;        // evaluated nodes; beyond: Error kLimit
+  uint64_t max_bytes = 256u << 20;        // bytes of all values made; beyond: Error kLimit
+  std::vector<ControlText> control = {};  // these bytes count as the template's own; what lies outside is ignored
+};
+
+// A prompt, and where each byte comes from: the template's own words, or the variables.
+struct RenderedPrompt {
+  std::string text;
+  // Ascending: bytes that came in with the variables, through whatever filters. Everything else is the template's own,
+  // as are top-level strings whose name ends in "_token" (bos_token, eos_token). To be encoded as EncodeOptions::plain,
+  // so that no message can speak as the template does.
+  std::vector<TextRange> content;
+};
+
+// Immutable after construction; it may be rendered from any thread.
 class ChatTemplate {
  public:
   // Parses. Throws Error kBadInput with the line where the source is no valid template.
@@ -31,6 +49,7 @@ class ChatTemplate {
   // blocks, tojson as Python's json.dumps(ensure_ascii=False).
   // Throws Error kBadInput; where the template itself raised, the message is the template's, unaltered.
   std::string render(std::string_view variables, const RenderOptions& options = {}) const;
+  RenderedPrompt render_prompt(std::string_view variables, const RenderOptions& options = {}) const;
 
   const std::string& source() const;  // lives as long as the template
 

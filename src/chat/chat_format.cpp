@@ -6,15 +6,15 @@
 
 namespace fieldprint {
 
-ChatFormat::ChatFormat(const Tokenizer& tokenizer, const ChatTemplate& chat_template, ChatOptions options)
+ChatFormat::ChatFormat(const Tokenizer& tokenizer, const ChatTemplate& chat_template, ChatFormatOptions options)
     : tokenizer_(tokenizer), template_(chat_template), options_(std::move(options)) {
   if (!options_.tools.empty() && template_.source().find("tools") == std::string::npos)
     throw Error(ErrorKind::kUnsupported, "this model's chat template knows no tools", options_.where);
 }
 
-std::string ChatFormat::text(const std::vector<Message>& messages) const { return rendered(messages, true); }
+std::string ChatFormat::text(const std::vector<Message>& messages) const { return rendered(messages, true).text; }
 
-std::string ChatFormat::rendered(const std::vector<Message>& messages, bool open) const {
+RenderedPrompt ChatFormat::rendered(const std::vector<Message>& messages, bool open) const {
   const auto name = [&](TokenId token) {
     return token == kNoToken ? std::string() : std::string(tokenizer_.piece(token));
   };
@@ -27,15 +27,57 @@ std::string ChatFormat::rendered(const std::vector<Message>& messages, bool open
   variables["add_generation_prompt"] = open;
   variables["bos_token"] = name(tokenizer_.bos());
   variables["eos_token"] = name(tokenizer_.eos());
-  return template_.render(dumped(variables));
+  RenderOptions options;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    for (const TextRange& range : messages[i].control) options.control.push_back({i, range});
+  }
+  RenderedPrompt prompt = template_.render_prompt(dumped(variables), options);
+  if (options_.content_specials) prompt.content.clear();
+  return prompt;
 }
 
-Message ChatFormat::answer(const std::string& text) const {
-  if (options_.tools.empty()) return {"assistant", text};
-  Reply reply = parse_reply(text, tool_call_format(template_));
+namespace {
+
+// Where `text` shows the control tokens among `tokens`, whose decoding it begins.
+std::vector<TextRange> control_ranges(const Tokenizer& tokenizer, std::span<const TokenId> tokens,
+                                      const std::string& text) {
+  std::vector<TextRange> ranges;
+  StreamDecoder decoder(tokenizer, true);
+  std::string decoded;
+  for (const TokenId token : tokens) {
+    decoded += decoder.push(token);
+    const std::string_view piece = tokenizer.piece(token);
+    if (tokenizer.piece(token, false).empty() && !piece.empty() && decoded.ends_with(piece))
+      ranges.push_back({decoded.size() - piece.size(), decoded.size()});
+  }
+  const size_t same =
+      static_cast<size_t>(std::mismatch(text.begin(), text.end(), decoded.begin(), decoded.end()).first - text.begin());
+  std::erase_if(ranges, [&](const TextRange& range) { return range.end > same; });
+  return ranges;
+}
+
+}  // namespace
+
+Message ChatFormat::answer(const std::string& text, std::span<const TokenId> tokens) const {
+  Message message{.role = "assistant", .content = text, .control = control_ranges(tokenizer_, tokens, text)};
+  if (options_.tools.empty()) return message;
+  const std::string_view format = tool_call_format(template_);
+  Reply reply = parse_reply(text, format);
+  message.calls = std::move(reply.calls);
   // A template that knows nothing of calls gets them back as they were written.
-  const bool knows = template_.source().find("tool_calls") != std::string::npos;
-  return {"assistant", knows ? std::move(reply.content) : text, std::move(reply.calls)};
+  if (template_.source().find("tool_calls") == std::string::npos || reply.content == text) return message;
+  // A control token outside of the calls stands behind what the text before it leaves.
+  std::vector<TextRange> kept;
+  for (const TextRange& range : message.control) {
+    const size_t size = range.end - range.begin;
+    const std::string before = parse_reply(text.substr(0, range.begin), format).content;
+    if (reply.content.starts_with(before) && reply.content.compare(before.size(), size, text, range.begin, size) == 0 &&
+        (kept.empty() || kept.back().end <= before.size()))
+      kept.push_back({before.size(), before.size() + size});
+  }
+  message.content = std::move(reply.content);
+  message.control = std::move(kept);
+  return message;
 }
 
 static SpanLabel label_of(const Message& message) {
@@ -50,8 +92,8 @@ static SpanLabel label_of(const Message& message) {
 // is what the first message has in front of it and a second one of the same kind has not.
 size_t ChatFormat::template_words(const std::vector<Message>& messages) const {
   try {
-    const std::string once = rendered({messages.front()}, false);
-    const std::string twice = rendered({messages.front(), messages.front()}, false);
+    const std::string once = rendered({messages.front()}, false).text;
+    const std::string twice = rendered({messages.front(), messages.front()}, false).text;
     if (!twice.starts_with(once)) return 0;
     const std::string second = twice.substr(once.size());
     return !second.empty() && once.ends_with(second) ? once.size() - second.size() : 0;
@@ -61,40 +103,49 @@ size_t ChatFormat::template_words(const std::vector<Message>& messages) const {
 }
 
 std::vector<LabelledTokens> ChatFormat::spans(const std::vector<Message>& messages) const {
-  const std::string whole = text(messages);
-  const auto whole_ids = encode_prompt(tokenizer_, whole);
+  const RenderedPrompt whole = rendered(messages, true);
+  const auto whole_ids = encode_prompt(tokenizer_, whole.text, whole.content);
   const bool secret =
       std::any_of(messages.begin(), messages.end(), [](const Message& m) { return label_of(m).clearance > 0; });
   std::vector<LabelledTokens> cut;
   std::vector<TokenId> joined;
-  const auto add = [&](const SpanLabel& label, const std::string& piece) {
+  const auto add = [&](const SpanLabel& label, size_t begin, size_t end) {
     // Each piece by itself: the tokens of one say nothing of another's text.
-    auto ids = cut.empty() ? encode_prompt(tokenizer_, piece)
-                           : tokenizer_.encode(piece, {.add_special = false, .parse_special = true});
+    const std::string_view piece = std::string_view(whole.text).substr(begin, end - begin);
+    std::vector<TextRange> content;
+    for (const TextRange& range : whole.content) {
+      if (range.end > begin && range.begin < end)
+        content.push_back({std::max(range.begin, begin) - begin, std::min(range.end, end) - begin});
+    }
+    auto ids = cut.empty() ? encode_prompt(tokenizer_, piece, content)
+                           : tokenizer_.encode(piece, {.add_special = false, .parse_special = true, .plain = content});
     joined.insert(joined.end(), ids.begin(), ids.end());
     cut.push_back({label, std::move(ids)});
   };
   size_t done = template_words(messages);
-  if (done > 0) add({.kind = SpanKind::kSystem, .source = "chat template"}, whole.substr(0, done));
+  if (done > 0) add({.kind = SpanKind::kSystem, .source = "chat template"}, 0, done);
   bool good = true;
   try {
     for (size_t i = 0; good && i < messages.size(); ++i) {
-      const std::string part = rendered({messages.begin(), messages.begin() + static_cast<ptrdiff_t>(i) + 1}, false);
-      good = part.size() >= done && whole.starts_with(part);
+      const std::string part =
+          rendered({messages.begin(), messages.begin() + static_cast<ptrdiff_t>(i) + 1}, false).text;
+      good = part.size() >= done && whole.text.starts_with(part);
       if (!good) break;
-      add(label_of(messages[i]), part.substr(done));
+      add(label_of(messages[i]), done, part.size());
       done = part.size();
     }
   } catch (const Error&) {  // some templates refuse a conversation that ends so
     good = false;
   }
-  if (good && done < whole.size()) add({.kind = SpanKind::kGenerated}, whole.substr(done));
+  if (good && done < whole.text.size()) add({.kind = SpanKind::kGenerated}, done, whole.text.size());
   if (good && (secret || joined == whole_ids)) return cut;
   if (secret) {
     throw Error(ErrorKind::kUnsupported, "this chat template cannot be cut into messages, so none can have a clearance",
                 options_.where, "--raw takes documents without a template");
   }
-  return {{{.kind = SpanKind::kUser}, whole_ids}};
+  cut.clear();
+  cut.push_back({{.kind = SpanKind::kUser}, whole_ids});
+  return cut;
 }
 
 }  // namespace fieldprint

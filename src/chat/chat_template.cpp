@@ -9,6 +9,7 @@
 #include "jinja/json.h"
 #include "jinja/lexer.h"
 #include "jinja/parser.h"
+#include "jinja/text_builder.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint {
@@ -45,7 +46,46 @@ ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
 const std::string& ChatTemplate::source() const { return program_->source; }
 
+namespace {
+
+// What a model or its user says is content; the texts of its special tokens are the template's own.
+void mark_own_words(jinja::Heap& heap, const jinja::Dict& variables, const std::vector<ControlText>& control) {
+  for (const auto& [name, value] : variables.entries) {
+    if (value.is_string() && name.str().view().ends_with("_token"))
+      const_cast<jinja::Dict&>(variables).set(name, jinja::make_literal(heap, value.str().view()));
+  }
+  const jinja::Value* messages = control.empty() ? nullptr : variables.find("messages");
+  if (messages == nullptr || !messages->is_sequence()) return;
+  const auto list = messages->items().span();
+  for (size_t i = 0; i < control.size();) {  // those of one message are neighbours
+    const size_t at = control[i].message;
+    size_t end = i;
+    while (end < control.size() && control[end].message == at) ++end;
+    const jinja::Value* content =
+        at < list.size() && list[at].is(jinja::Kind::kDict) ? list[at].dict().find("content") : nullptr;
+    if (content != nullptr && content->is_string()) {
+      const std::string_view text = content->str().view();
+      jinja::TextBuilder marked(heap);
+      for (; i < end; ++i) {
+        const auto [begin, stop] = control[i].bytes;
+        if (begin < marked.size() || stop < begin || stop > text.size()) continue;
+        marked.add(text.substr(marked.size(), begin - marked.size()), jinja::Origin::kContent);
+        marked.literal(text.substr(begin, stop - begin));
+      }
+      marked.add(text.substr(marked.size()), jinja::Origin::kContent);
+      const_cast<jinja::Dict&>(list[at].dict()).set(jinja::make_string(heap, "content"), marked.finish());
+    }
+    i = end;
+  }
+}
+
+}  // namespace
+
 std::string ChatTemplate::render(std::string_view variables, const RenderOptions& options) const {
+  return render_prompt(variables, options).text;
+}
+
+RenderedPrompt ChatTemplate::render_prompt(std::string_view variables, const RenderOptions& options) const {
   jinja::Heap heap(options.max_steps, options.max_bytes);
   jinja::Value input;
   try {
@@ -55,9 +95,18 @@ std::string ChatTemplate::render(std::string_view variables, const RenderOptions
   }
   if (!input.is(jinja::Kind::kDict)) throw Error(ErrorKind::kBadInput, "the template's variables are no JSON object");
 
+  mark_own_words(heap, input.dict(), options.control);
+
   jinja::Interpreter interpreter(*program_->parsed, heap, options.now.value_or(std::time(nullptr)));
   try {
-    return interpreter.run(input.dict());
+    const jinja::TextBuilder& printed = interpreter.run(input.dict());
+    RenderedPrompt prompt{std::string(printed.view()), {}};
+    size_t begin = 0;
+    for (const jinja::OriginRun& run : printed.runs()) {
+      if (run.origin == jinja::Origin::kContent) prompt.content.push_back({begin, run.end});
+      begin = run.end;
+    }
+    return prompt;
   } catch (const jinja::Failure& failure) {
     if (failure.raised) throw Error(ErrorKind::kBadInput, failure.what());
     throw Error(ErrorKind::kBadInput, failure.what(), at_line(interpreter.line()));

@@ -38,7 +38,11 @@ std::string tools_from_json(std::string_view text, const std::string& where) {
 }
 
 std::string to_json(const std::vector<Message>& messages) {
-  return dumped({{"messages", message_list(messages)}}, 2) + "\n";
+  ordered_json list = message_list(messages);
+  for (size_t i = 0; i < messages.size(); ++i) {
+    for (const TextRange& range : messages[i].control) list[i]["control_tokens"].push_back({range.begin, range.end});
+  }
+  return dumped({{"messages", list}}, 2) + "\n";
 }
 
 std::vector<Message> messages_from_json(std::string_view text, const std::string& where) {
@@ -51,6 +55,12 @@ std::vector<Message> messages_from_json(std::string_view text, const std::string
     if (!entry.is_object() || !entry.contains("role") || !entry.contains("content")) throw refusal;
     if (!entry["role"].is_string() || !entry["content"].is_string()) throw refusal;
     auto& message = messages.emplace_back(Message{entry["role"], entry["content"]});
+    for (const auto& range : entry.value("control_tokens", ordered_json::array())) {
+      const bool good = range.is_array() && range.size() == 2 && range[0].is_number_unsigned() &&
+                        range[1].is_number_unsigned() && range[0] <= range[1];
+      if (!good) throw refusal;
+      message.control.push_back({range[0].get<size_t>(), range[1].get<size_t>()});
+    }
     for (const auto& call : entry.value("tool_calls", ordered_json::array())) {
       if (!call.is_object() || !call.contains("function")) throw refusal;
       const auto& function = call["function"];

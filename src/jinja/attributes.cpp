@@ -57,7 +57,7 @@ Value find_attribute(Runtime& runtime, Value object, std::string_view name) {
       if (name == "denominator") return Value::integer(1);
       return Value();
     case Kind::kMacro:
-      if (name == "name") return make_string(heap, object.macro().name);
+      if (name == "name") return make_literal(heap, object.macro().name);
       if (name == "arguments") {
         std::pmr::vector<Value> names(&heap);
         for (const NameExpr* parameter : object.macro().statement->parameters) names.push_back(parameter->name);

@@ -85,7 +85,7 @@ class ExpressionParser {
     int& depth;
   };
 
-  Value constant(std::string_view text) { return make_string(program_.heap, text); }
+  Value constant(std::string_view text) { return make_literal(program_.heap, text); }
 
   bool at_tag(Tags tags) const {
     if (!is(TokenKind::kName)) return false;

@@ -70,7 +70,7 @@ Value cycler(Runtime& rt, const Args& args) {
 
 Value joiner(Runtime& rt, const Args& args) {
   const auto [separator] = bind("joiner", args, {"sep"});
-  return rt.heap.make<Joiner>(separator.is_missing() ? make_string(rt.heap, ", ") : separator);
+  return rt.heap.make<Joiner>(separator.is_missing() ? make_literal(rt.heap, ", ") : separator);
 }
 
 Value raise_exception(Runtime& rt, const Args& args) {
@@ -92,7 +92,7 @@ Value strftime_now(Runtime& rt, const Args& args) {
     if (text.size() > (1u << 20)) fail("the result of strftime_now() is too long");
     text.resize(text.size() * 4);
   }
-  return make_string(rt.heap, std::string_view(text).substr(0, size - 1));
+  return make_literal(rt.heap, std::string_view(text).substr(0, size - 1));
 }
 
 constexpr Function kGlobals[] = {

@@ -26,7 +26,7 @@ class Scoped {
 
 }  // namespace
 
-std::string Interpreter::run(const Dict& variables) {
+const TextBuilder& Interpreter::run(const Dict& variables) {
   for (const std::string_view name : program_.context_names) {
     if (const Value* value = variables.find(name)) context_.push_back(*value);
     else if (const Function* global = find_global(name)) context_.push_back(global);
@@ -36,7 +36,7 @@ std::string Interpreter::run(const Dict& variables) {
   current_ = &root;
   enter(program_.entry);
   run_block(program_.body);
-  return std::move(out_);
+  return out_;
 }
 
 // Statements.
@@ -98,21 +98,17 @@ Interpreter::Flow Interpreter::run_statement(const Statement& statement) {
 void Interpreter::emit(std::string_view text) {
   heap.charge(text.size());
   heap.scan(text.size());
-  out_ += text;
+  out_.literal(text);
 }
 
 void Interpreter::print(Value value) {
-  if (value.is_string()) return emit(value.str().view());
   const size_t before = out_.size();
+  if (value.is_string()) heap.scan(value.str().size);
   append_str(heap, out_, value);
   heap.charge(out_.size() - before);
 }
 
-Value Interpreter::capture(size_t mark) {
-  const Value text = make_string(heap, std::string_view(out_).substr(mark));
-  out_.resize(mark);
-  return text;
-}
+Value Interpreter::capture(size_t mark) { return out_.cut(mark); }
 
 void Interpreter::run_set_block(const SetBlockStatement& set) {
   const size_t mark = out_.size();

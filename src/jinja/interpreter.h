@@ -2,10 +2,9 @@
 // captures is cut off that text's end.
 #pragma once
 
-#include <string>
-
 #include "jinja/ast.h"
 #include "jinja/loop.h"
+#include "jinja/text_builder.h"
 
 namespace fieldprint::jinja {
 
@@ -14,8 +13,8 @@ class Interpreter final : public Runtime {
   Interpreter(const Program& program, Heap& heap_, std::time_t now_) : Runtime(heap_, now_), program_(program) {}
 
   // Throws Failure, and Error kLimit.
-  std::string run(const Dict& variables);
-  uint32_t line() const { return line_; }  // where it is, or has failed
+  const TextBuilder& run(const Dict& variables);  // what was printed
+  uint32_t line() const { return line_; }         // where it is, or has failed
 
   Value call(Value callee, const Args& args) override;
   bool passes(const Loop& loop, Value& item) override;
@@ -62,7 +61,7 @@ class Interpreter final : public Runtime {
   const Program& program_;
   std::vector<Value> context_;
   Activation* current_ = nullptr;
-  std::string out_;
+  TextBuilder out_{heap};
   uint32_t line_ = 0;
 };
 

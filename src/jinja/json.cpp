@@ -87,29 +87,29 @@ class JsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
 class JsonWriter {
  public:
-  JsonWriter(Heap& heap, const JsonStyle& style) : heap_(heap), style_(style) {}
+  JsonWriter(Heap& heap, const JsonStyle& style) : out(heap), heap_(heap), style_(style) {}
 
   void write(Value value) {
     const Nesting nesting(heap_);
     heap_.step();
     switch (value.kind()) {
       case Kind::kNone:
-        out += "null";
+        out.literal("null");
         return;
       case Kind::kBool:
-        out += value.as_bool() ? "true" : "false";
+        out.literal(value.as_bool() ? "true" : "false");
         return;
       case Kind::kInt:
-        out += fmt::format_int(value.as_int()).c_str();
+        out.literal(fmt::format_int(value.as_int()).c_str());
         return;
       case Kind::kBigInt:
-        out += value.big().digits;
+        out.literal(value.big().digits);
         return;
       case Kind::kFloat:
-        out += number(value.as_float());
+        out.literal(number(value.as_float()));
         return;
       case Kind::kString:
-        write_string(value.str().view());
+        write_string(value.str());
         return;
       case Kind::kList:
       case Kind::kTuple:
@@ -124,7 +124,7 @@ class JsonWriter {
     fail(fmt::format("Object of type {} is not JSON serializable", type_name(value)));
   }
 
-  std::string out;
+  TextBuilder out;
 
  private:
   static std::string number(double d) {
@@ -133,10 +133,19 @@ class JsonWriter {
     return float_repr(d);
   }
 
-  void write_string(std::string_view text) {
-    heap_.scan(text.size());
+  void write_string(const String& string) {
+    heap_.scan(string.size);
     if (out.size() > heap_.bytes_left()) heap_.charge(out.size());
-    out += '"';
+    out.literal("\"");
+    each_origin(string, 0, string.size, [&](size_t begin, size_t size, Origin origin) {
+      heap_.step();
+      out.add(escaped(string.view().substr(begin, size)), origin);
+    });
+    out.literal("\"");
+  }
+
+  std::string escaped(std::string_view text) const {
+    std::string piece;
     size_t plain = 0;  // from here on nothing needed a change
     for (size_t pos = 0; pos < text.size();) {
       const size_t start = pos;
@@ -146,74 +155,64 @@ class JsonWriter {
         ++pos;
         continue;
       }
-      out += text.substr(plain, start - plain);
-      write_escape(decode_at(text, pos));
+      piece += text.substr(plain, start - plain);
+      piece += escape_of(decode_at(text, pos));
       plain = pos;
     }
-    out += text.substr(plain);
-    out += '"';
+    piece += text.substr(plain);
+    return piece;
   }
 
-  void write_escape(uint32_t c) {
+  static std::string escape_of(uint32_t c) {
     switch (c) {
       case '"':
-        out += "\\\"";
-        return;
+        return "\\\"";
       case '\\':
-        out += "\\\\";
-        return;
+        return "\\\\";
       case '\n':
-        out += "\\n";
-        return;
+        return "\\n";
       case '\r':
-        out += "\\r";
-        return;
+        return "\\r";
       case '\t':
-        out += "\\t";
-        return;
+        return "\\t";
       case '\f':
-        out += "\\f";
-        return;
+        return "\\f";
       case '\b':
-        out += "\\b";
-        return;
+        return "\\b";
       default:
         break;
     }
-    if (c < 0x10000) {
-      out += fmt::format("\\u{:04x}", c);
-    } else {
-      out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + ((c - 0x10000) & 0x3FF));
-    }
+    if (c < 0x10000) return fmt::format("\\u{:04x}", c);
+    return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + ((c - 0x10000) & 0x3FF));
   }
 
   void new_line() {
     if (!style_.indented) return;
-    out += '\n';
-    for (int i = 0; i < level_; ++i) out += style_.indent;
+    out.literal("\n");
+    for (int i = 0; i < level_; ++i) out.literal(style_.indent);
     if (out.size() > heap_.bytes_left()) heap_.charge(out.size());
   }
 
   void write_items(std::span<const Value> items) {
     if (items.empty()) {
-      out += "[]";
+      out.literal("[]");
       return;
     }
-    out += '[';
+    out.literal("[");
     ++level_;
     for (size_t i = 0; i < items.size(); ++i) {
-      if (i > 0) out += style_.item_separator;
+      if (i > 0) out.literal(style_.item_separator);
       new_line();
       write(items[i]);
     }
     --level_;
     new_line();
-    out += ']';
+    out.literal("]");
   }
 
   void write_dict(const Dict& dict) {
     if (dict.entries.empty()) {
-      out += "{}";
+      out.literal("{}");
       return;
     }
     std::vector<Dict::Entry> sorted;
@@ -225,34 +224,34 @@ class JsonWriter {
       });
       entries = sorted;
     }
-    out += '{';
+    out.literal("{");
     ++level_;
     for (size_t i = 0; i < entries.size(); ++i) {
-      if (i > 0) out += style_.item_separator;
+      if (i > 0) out.literal(style_.item_separator);
       new_line();
       write_key(entries[i].key);
-      out += style_.key_separator;
+      out.literal(style_.key_separator);
       write(entries[i].value);
     }
     --level_;
     new_line();
-    out += '}';
+    out.literal("}");
   }
 
   void write_key(Value key) {
     switch (key.kind()) {
       case Kind::kString:
-        return write_string(key.str().view());
+        return write_string(key.str());
       case Kind::kNone:
-        return write_string("null");
+        return write_string(make_literal(heap_, "null").str());
       case Kind::kBool:
-        return write_string(key.as_bool() ? "true" : "false");
+        return write_string(make_literal(heap_, key.as_bool() ? "true" : "false").str());
       case Kind::kInt:
-        return write_string(fmt::format_int(key.as_int()).c_str());
+        return write_string(make_literal(heap_, fmt::format_int(key.as_int()).c_str()).str());
       case Kind::kBigInt:
-        return write_string(key.big().digits);
+        return write_string(make_literal(heap_, key.big().digits).str());
       case Kind::kFloat:
-        return write_string(number(key.as_float()));
+        return write_string(make_literal(heap_, number(key.as_float())).str());
       default:
         fail(fmt::format("keys must be str, int, float, bool or None, not {}", type_name(key)));
     }
@@ -271,10 +270,10 @@ Value parse_json(Heap& heap, std::string_view text) {
   return builder.root();
 }
 
-std::string dump_json(Heap& heap, Value value, const JsonStyle& style) {
+Value dump_json(Heap& heap, Value value, const JsonStyle& style) {
   JsonWriter writer(heap, style);
   writer.write(value);
-  return std::move(writer.out);
+  return writer.out.finish();
 }
 
 }  // namespace fieldprint::jinja

@@ -8,7 +8,7 @@
 
 namespace fieldprint::jinja {
 
-// Member order kept, of equal names the last value; integers beyond int64 keep their digits.
+// Member order kept, of equal names the last value; integers beyond int64 keep their digits. All strings are content.
 // Throws Failure with what is wrong and where.
 Value parse_json(Heap& heap, std::string_view text);
 
@@ -19,6 +19,6 @@ struct JsonStyle {
   std::string indent;  // of one level
   std::string item_separator = ", ", key_separator = ": ";
 };
-std::string dump_json(Heap& heap, Value value, const JsonStyle& style);
+Value dump_json(Heap& heap, Value value, const JsonStyle& style);
 
 }  // namespace fieldprint::jinja

@@ -187,14 +187,14 @@ Value filesizeformat(Runtime& rt, Value subject, const Args& args) {
   if (!bytes) fail(fmt::format("float() argument must be a string or a real number, not '{}'", type_name(subject)));
   const bool two = truthy(binary_units);
   const double base = two ? 1024 : 1000;
-  if (*bytes == 1) return make_string(rt.heap, "1 Byte");
-  if (*bytes < base) return make_string(rt.heap, fmt::format("{:.0f} Bytes", std::trunc(*bytes)));
+  if (*bytes == 1) return make_literal(rt.heap, "1 Byte");
+  if (*bytes < base) return make_literal(rt.heap, fmt::format("{:.0f} Bytes", std::trunc(*bytes)));
   double unit = base;
   for (const char prefix : std::string_view("kMGTPEZY")) {
     unit *= base;
     if (*bytes >= unit && prefix != 'Y') continue;
     const char letter = two && prefix == 'k' ? 'K' : prefix;
-    return make_string(rt.heap, fmt::format("{:.1f} {}{}", base * *bytes / unit, letter, two ? "iB" : "B"));
+    return make_literal(rt.heap, fmt::format("{:.1f} {}{}", base * *bytes / unit, letter, two ? "iB" : "B"));
   }
   return Value();
 }

@@ -8,6 +8,7 @@
 #include "jinja/loop.h"
 #include "jinja/repr.h"
 #include "jinja/str_format.h"
+#include "jinja/text_builder.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint::jinja {
@@ -148,6 +149,11 @@ Value repeat(Heap& heap, Value sequence, int64_t times) {
     const String& text = sequence.str();
     if (n == 1 || text.size == 0) return sequence;
     if (n > heap.bytes_left() / text.size) heap.charge(UINT64_MAX);
+    if (text.origins != nullptr) {
+      TextBuilder all(heap);
+      for (uint64_t i = 0; i < n; ++i) heap.step(), all.add(text);
+      return all.finish(text.markup);
+    }
     char* data = heap.make_array<char>(text.size * n);
     const size_t size = text.size * n;
     size_t filled = std::min(text.size, size);
@@ -156,7 +162,7 @@ Value repeat(Heap& heap, Value sequence, int64_t times) {
       std::copy_n(data, std::min(filled, size - filled), data + filled);
     }
     heap.scan(size);
-    return heap.make<String>(data, size, text.code_points * n, nullptr, text.markup);
+    return heap.make<String>(data, size, text.code_points * n, nullptr, text.markup, text.origin);
   }
   const auto items = sequence.items().span();
   const uint64_t copies = items.empty() ? 0 : n;

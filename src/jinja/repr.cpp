@@ -11,56 +11,62 @@
 namespace fieldprint::jinja {
 namespace {
 
-void append_string_repr(std::string& out, std::string_view text) {
+void append_string_repr(Heap& heap, TextBuilder& out, const String& string) {
+  const std::string_view text = string.view();
   const char quote = text.find('\'') != text.npos && text.find('"') == text.npos ? '"' : '\'';
-  out += quote;
-  for (size_t pos = 0; pos < text.size();) {
-    const size_t start = pos;
-    const uint32_t c = decode_at(text, pos);
-    if (c == static_cast<uint32_t>(quote) || c == '\\') out += '\\', out += static_cast<char>(c);
-    else if (c == '\n') out += "\\n";
-    else if (c == '\r') out += "\\r";
-    else if (c == '\t') out += "\\t";
-    else if (is_printable(c)) out += text.substr(start, pos - start);
-    else if (c < 0x100) out += fmt::format("\\x{:02x}", c);
-    else if (c < 0x10000) out += fmt::format("\\u{:04x}", c);
-    else out += fmt::format("\\U{:08x}", c);
-  }
-  out += quote;
+  out.literal({&quote, 1});
+  each_origin(string, 0, string.size, [&](size_t begin, size_t size, Origin origin) {
+    std::string piece;
+    for (size_t pos = begin; pos < begin + size;) {
+      const size_t start = pos;
+      const uint32_t c = decode_at(text, pos);
+      if (c == static_cast<uint32_t>(quote) || c == '\\') piece += '\\', piece += static_cast<char>(c);
+      else if (c == '\n') piece += "\\n";
+      else if (c == '\r') piece += "\\r";
+      else if (c == '\t') piece += "\\t";
+      else if (is_printable(c)) piece += text.substr(start, pos - start);
+      else if (c < 0x100) piece += fmt::format("\\x{:02x}", c);
+      else if (c < 0x10000) piece += fmt::format("\\u{:04x}", c);
+      else piece += fmt::format("\\U{:08x}", c);
+    }
+    heap.step();
+    out.add(piece, origin);
+  });
+  out.literal({&quote, 1});
 }
 
-void append_items(Heap& heap, std::string& out, std::span<const Value> items) {
+void append_items(Heap& heap, TextBuilder& out, std::span<const Value> items) {
   bool first = true;
   for (const Value& item : items) {
-    if (!first) out += ", ";
+    if (!first) out.literal(", ");
     first = false;
     append_repr(heap, out, item);
   }
 }
 
-void append_dict(Heap& heap, std::string& out, const Dict& dict) {
-  out += '{';
+void append_dict(Heap& heap, TextBuilder& out, const Dict& dict) {
+  out.literal("{");
   for (size_t i = 0; i < dict.entries.size(); ++i) {
-    if (i > 0) out += ", ";
+    if (i > 0) out.literal(", ");
     append_repr(heap, out, dict.entries[i].key);
-    out += ": ";
+    out.literal(": ");
     append_repr(heap, out, dict.entries[i].value);
   }
-  out += '}';
+  out.literal("}");
 }
 
-void append_view(Heap& heap, std::string& out, const View& view) {
+void append_view(Heap& heap, TextBuilder& out, const View& view) {
   const bool keys = view.part == View::Part::kKeys, items = view.part == View::Part::kItems;
-  out += keys ? "dict_keys([" : items ? "dict_items([" : "dict_values([";
+  out.literal(keys ? "dict_keys([" : items ? "dict_items([" : "dict_values([");
   bool first = true;
   for (const auto& [key, value] : view.dict->entries) {
-    if (!first) out += ", ";
+    if (!first) out.literal(", ");
     first = false;
-    if (items) out += '(', append_repr(heap, out, key), out += ", ";
+    if (items) out.literal("("), append_repr(heap, out, key), out.literal(", ");
     append_repr(heap, out, keys ? key : value);
-    if (items) out += ')';
+    if (items) out.literal(")");
   }
-  out += "])";
+  out.literal("])");
 }
 
 }  // namespace
@@ -91,7 +97,7 @@ std::string float_repr(double d) {
   return out + digits.substr(0, whole) + "." + digits.substr(whole);
 }
 
-void append_repr(Heap& heap, std::string& out, Value value) {
+void append_repr(Heap& heap, TextBuilder& out, Value value) {
   const Nesting nesting(heap);
   heap.step();
   // What is printed twice takes memory twice: a nested list may print far longer than it is stored.
@@ -99,38 +105,38 @@ void append_repr(Heap& heap, std::string& out, Value value) {
   switch (value.kind()) {
     case Kind::kMissing:
     case Kind::kUndefined:
-      out += "Undefined";
+      out.literal("Undefined");
       return;
     case Kind::kNone:
-      out += "None";
+      out.literal("None");
       return;
     case Kind::kBool:
-      out += value.as_bool() ? "True" : "False";
+      out.literal(value.as_bool() ? "True" : "False");
       return;
     case Kind::kInt:
-      out += fmt::format_int(value.as_int()).c_str();
+      out.literal(fmt::format_int(value.as_int()).c_str());
       return;
     case Kind::kBigInt:
-      out += value.big().digits;
+      out.literal(value.big().digits);
       return;
     case Kind::kFloat:
-      out += float_repr(value.as_float());
+      out.literal(float_repr(value.as_float()));
       return;
     case Kind::kString:
       heap.scan(value.str().size);
-      if (value.str().markup) out += "Markup(";
-      append_string_repr(out, value.str().view());
-      if (value.str().markup) out += ')';
+      if (value.str().markup) out.literal("Markup(");
+      append_string_repr(heap, out, value.str());
+      if (value.str().markup) out.literal(")");
       return;
     case Kind::kList:
-      out += '[';
+      out.literal("[");
       append_items(heap, out, value.items().span());
-      out += ']';
+      out.literal("]");
       return;
     case Kind::kTuple:
-      out += '(';
+      out.literal("(");
       append_items(heap, out, value.items().span());
-      out += value.items().size == 1 ? ",)" : ")";
+      out.literal(value.items().size == 1 ? ",)" : ")");
       return;
     case Kind::kDict:
       append_dict(heap, out, value.dict());
@@ -139,50 +145,53 @@ void append_repr(Heap& heap, std::string& out, Value value) {
       append_view(heap, out, value.view());
       return;
     case Kind::kRange:
-      out += fmt::format("range({}, {}", value.range().start, value.range().stop);
-      if (value.range().step != 1) out += fmt::format(", {}", value.range().step);
-      out += ')';
+      out.literal(fmt::format("range({}, {}", value.range().start, value.range().stop));
+      if (value.range().step != 1) out.literal(fmt::format(", {}", value.range().step));
+      out.literal(")");
       return;
     case Kind::kNamespace:
-      out += "<Namespace ";
+      out.literal("<Namespace ");
       append_dict(heap, out, *value.space().attributes);
-      out += '>';
+      out.literal(">");
       return;
     case Kind::kMacro:
-      out += "<Macro ";
-      if (value.macro().name.empty()) out += "anonymous";
-      else append_string_repr(out, value.macro().name);
-      out += '>';
+      out.literal("<Macro ");
+      if (value.macro().name.empty()) out.literal("anonymous");
+      else append_string_repr(heap, out, make_literal(heap, value.macro().name).str());
+      out.literal(">");
       return;
     case Kind::kLoop:
-      out += fmt::format("<LoopContext {}/{}>", value.loop().index0 + 1, loop_length(heap, value.loop()));
+      out.literal(fmt::format("<LoopContext {}/{}>", value.loop().index0 + 1, loop_length(heap, value.loop())));
       return;
     // Python prints an address as well, which no template can mean.
     case Kind::kIterator:
-      out += fmt::format("<{} object>", type_name(value));
+      out.literal(fmt::format("<{} object>", type_name(value)));
       return;
     case Kind::kMethod:
-      out += fmt::format("<built-in method {} of {} object>", value.method().name, type_name(value.method().self));
+      out.literal(
+          fmt::format("<built-in method {} of {} object>", value.method().name, type_name(value.method().self)));
       return;
     case Kind::kFunction:
-      out += fmt::format("<function {}>", value.function().name);
+      out.literal(fmt::format("<function {}>", value.function().name));
       return;
     case Kind::kCycler:
     case Kind::kJoiner:
-      out += fmt::format("<jinja2.utils.{} object>", type_name(value));
+      out.literal(fmt::format("<jinja2.utils.{} object>", type_name(value)));
       return;
   }
 }
 
-void append_str(Heap& heap, std::string& out, Value value) {
-  if (value.is_string()) out += value.str().view();
+void append_str(Heap& heap, TextBuilder& out, Value value) {
+  if (value.is_string()) out.add(value.str());
   else if (!value.is_undefined()) append_repr(heap, out, value);
 }
 
-std::string repr(Heap& heap, Value value) {
-  std::string out;
+std::string repr(Heap& heap, Value value) { return std::string(to_repr(heap, value).view()); }
+
+const String& to_repr(Heap& heap, Value value) {
+  TextBuilder out(heap);
   append_repr(heap, out, value);
-  return out;
+  return out.finish().str();
 }
 
 const String& to_str(Heap& heap, Value value) {
@@ -192,9 +201,9 @@ const String& to_str(Heap& heap, Value value) {
 
 const String& to_soft_str(Heap& heap, Value value) {
   if (value.is_string()) return value.str();
-  std::string text;
+  TextBuilder text(heap);
   append_str(heap, text, value);
-  return make_string(heap, text).str();
+  return text.finish().str();
 }
 
 const String& escape(Heap& heap, Value value) {
@@ -202,29 +211,33 @@ const String& escape(Heap& heap, Value value) {
   if (text.markup) return text;
   heap.scan(text.size);
   if (text.view().find_first_of("&<>'\"") == std::string_view::npos) return as_markup(heap, text, true).str();
-  std::string out;
-  for (const char c : text.view()) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      default:
-        out += c;
+  TextBuilder out(heap);
+  each_origin(text, 0, text.size, [&](size_t begin, size_t size, Origin origin) {
+    std::string piece;
+    for (const char c : text.view().substr(begin, size)) {
+      switch (c) {
+        case '&':
+          piece += "&amp;";
+          break;
+        case '<':
+          piece += "&lt;";
+          break;
+        case '>':
+          piece += "&gt;";
+          break;
+        case '\'':
+          piece += "&#39;";
+          break;
+        case '"':
+          piece += "&#34;";
+          break;
+        default:
+          piece += c;
+      }
     }
-  }
-  return make_string(heap, out, true).str();
+    out.add(piece, origin);
+  });
+  return out.finish(true).str();
 }
 
 }  // namespace fieldprint::jinja

@@ -85,8 +85,8 @@ Value join_filter(Runtime& rt, Value subject, const Args& args) {
     rt.heap.step();
     strings.push_back(&to_str(rt.heap, path.follow(item)));
   }
-  const std::string_view between = separator.is_missing() ? std::string_view() : to_str(rt.heap, separator).view();
-  return join(rt.heap, between, strings, false);
+  const Value between = separator.is_missing() ? make_literal(rt.heap, "") : Value(&to_str(rt.heap, separator));
+  return join(rt.heap, between.str(), strings, false);
 }
 
 Value map(Runtime& rt, Value subject, const Args& args) {

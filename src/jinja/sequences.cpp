@@ -5,6 +5,7 @@
 
 #include "jinja/loop.h"
 #include "jinja/operators.h"
+#include "jinja/text_builder.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint::jinja {
@@ -54,14 +55,14 @@ Value slice_string(Heap& heap, const String& text, const SliceBounds& bounds) {
     return make_piece(heap, text, from, to - from);
   }
   heap.step(static_cast<uint64_t>(count) / 8);
-  std::string out;
+  TextBuilder out(heap);
   if (text.ascii()) {
-    for (int64_t i = 0; i < count; ++i) out += text.data[start + i * step];
+    for (int64_t i = 0; i < count; ++i) out.add(text, static_cast<size_t>(start + i * step), 1);
   } else if (step > 0) {
     size_t pos = advance_code_points(view, 0, static_cast<size_t>(start));
     for (int64_t i = 0; i < count; ++i) {
       const size_t end = advance_code_points(view, pos, 1);
-      out += view.substr(pos, end - pos);
+      out.add(text, pos, end - pos);
       if (i + 1 < count) pos = advance_code_points(view, pos, static_cast<size_t>(step));
     }
   } else {
@@ -69,12 +70,12 @@ Value slice_string(Heap& heap, const String& text, const SliceBounds& bounds) {
     for (int64_t i = 0; i < count; ++i) {
       size_t pos = end;
       decode_before(view, pos);
-      out += view.substr(pos, end - pos);
+      out.add(text, pos, end - pos);
       if (i + 1 == count) break;
       for (int64_t k = 0; k < -step; ++k) decode_before(view, end);
     }
   }
-  return make_string(heap, out, text.markup);
+  return out.finish(text.markup);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The methods of str that ask for the class of its characters or change their case.
 #include "jinja/builtins.h"
+#include "jinja/text_builder.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint::jinja {
@@ -9,7 +10,7 @@ template <std::string (*kMap)(std::string_view)>
 Value mapped(Runtime& rt, Value self, const Args& args) {
   expect_no_arguments("str method", args);
   rt.heap.step(self.str().size / 16);
-  return make_string(rt.heap, kMap(self.str().view()), self.str().markup);
+  return derived_string(rt.heap, self.str(), kMap(self.str().view()), self.str().markup);
 }
 
 template <bool (*kIs)(uint32_t)>

@@ -145,18 +145,21 @@ std::string format_float(const Spec& spec, double number) {
   return pad(spec, sign, body, '>');
 }
 
-std::string format_text(const Spec& spec, std::string_view text) {
+Value format_text(Heap& heap, const Spec& spec, const String& text) {
+  Value cut = &text;
   if (spec.precision >= 0) {
-    text = text.substr(0, advance_code_points(text, 0, static_cast<size_t>(spec.precision)));
+    cut = make_piece(heap, text, 0, advance_code_points(text.view(), 0, static_cast<size_t>(spec.precision)));
   }
-  return pad(spec, "", std::string(text), '<');
+  const std::string padded = pad(spec, "", std::string(cut.str().view()), '<');
+  return padded.size() == cut.str().size ? cut : derived_string(heap, cut.str(), padded, false);
 }
 
 bool is_float_type(char type) {
   return type != '\0' && std::string_view("eEfFgG%").find(type) != std::string_view::npos;
 }
 
-std::string format_value(Heap& heap, const Spec& spec, Value value) {
+// Of a number: its text.
+std::optional<std::string> format_number(const Spec& spec, Value value) {
   if (value.is_number() && !value.is(Kind::kBool) && is_float_type(spec.type))
     return format_float(spec, to_double(value));
   if (value.is(Kind::kInt) || value.is(Kind::kBigInt) || (value.is(Kind::kBool) && spec.type != '\0')) {
@@ -170,13 +173,20 @@ std::string format_value(Heap& heap, const Spec& spec, Value value) {
     }
     return format_float(spec, value.as_float());
   }
+  return std::nullopt;
+}
+
+Value format_value(Heap& heap, const Spec& spec, Value value) {
+  if (const auto number = format_number(spec, value)) {
+    return spec.type == 'c' ? make_string(heap, *number) : make_literal(heap, *number);
+  }
   if (spec.type != '\0' && spec.type != 's') {
     fail(fmt::format("Unknown format code '{}' for object of type '{}'", spec.type, type_name(value)));
   }
   if (spec.align == '=') fail("'=' alignment not allowed in string format specifier");
   const String& text = to_str(heap, value);
   heap.scan(text.size);
-  return format_text(spec, text.view());
+  return format_text(heap, spec, text);
 }
 
 int64_t take_number(std::string_view& text) {
@@ -231,30 +241,31 @@ Spec parse_spec(std::string_view text) {
 // A str.format() in progress: its arguments and how far automatic numbering has come.
 class BraceFormatter {
  public:
-  BraceFormatter(Runtime& runtime, const Args& args, bool markup) : runtime_(runtime), args_(args), markup_(markup) {}
+  BraceFormatter(Runtime& runtime, const String& format, const Args& args)
+      : runtime_(runtime), format_(format), args_(args), markup_(format.markup) {}
 
-  std::string format(std::string_view text, int depth) {
+  // `text` is a part of the format string.
+  void format(std::string_view text, int depth, TextBuilder& out) {
     const Nesting nesting(runtime_.heap);
     if (depth < 0) fail("Max string recursion exceeded");
-    std::string out;
+    const auto copy = [&](size_t i) { out.add(format_, static_cast<size_t>(text.data() - format_.data) + i, 1); };
     size_t i = 0;
     while (i < text.size()) {
       const char c = text[i++];
       if (c != '{' && c != '}') {
-        out += c;
+        copy(i - 1);
         continue;
       }
       if (i < text.size() && text[i] == c) {
-        out += text[i++];
+        copy(i++);
         continue;
       }
       if (c == '}') fail("Single '}' encountered in format string");
       const size_t end = field_end(text, i);
-      out += format_field(text.substr(i, end - i), depth);
+      format_field(text.substr(i, end - i), depth, out);
       i = end + 1;
       if (out.size() > runtime_.heap.bytes_left()) runtime_.heap.charge(out.size());
     }
-    return out;
   }
 
  private:
@@ -267,7 +278,7 @@ class BraceFormatter {
     fail("expected '}' before end of string");
   }
 
-  std::string format_field(std::string_view field, int depth) {
+  void format_field(std::string_view field, int depth, TextBuilder& out) {
     Heap& heap = runtime_.heap;
     heap.step();
     size_t name_end = 0;
@@ -280,7 +291,7 @@ class BraceFormatter {
     std::string_view rest = field.substr(name_end);
     if (rest.starts_with('!')) {
       if (rest.size() < 2) fail("end of string while looking for conversion specifier");
-      if (rest[1] == 'r' || rest[1] == 'a') value = make_string(heap, repr(heap, value));
+      if (rest[1] == 'r' || rest[1] == 'a') value = &to_repr(heap, value);
       else if (rest[1] == 's') value = &to_str(heap, value);
       else fail(fmt::format("Unknown conversion specifier {}", rest[1]));
       rest.remove_prefix(2);
@@ -289,15 +300,15 @@ class BraceFormatter {
     if (!rest.empty()) rest.remove_prefix(1);
     if (value.is_undefined() && !rest.empty()) fail("unsupported format string passed to Undefined.__format__");
     const bool plain = value.is_string() || value.is_number() || value.is_undefined();
-    const std::string spec = format(rest, depth - 1);
+    TextBuilder spec_text(heap);
+    format(rest, depth - 1, spec_text);
+    const std::string_view spec = spec_text.view();
     if (!plain && !spec.empty()) {
       fail(fmt::format("unsupported format string passed to {}.__format__", type_name(value)));
     }
-    if (markup_ && value.is_string() && value.str().markup) return std::string(value.str().view());
-    std::string out =
-        spec.empty() ? std::string(to_str(heap, value).view()) : format_value(heap, parse_spec(spec), value);
-    if (markup_) out = std::string(escape(heap, make_string(heap, out)).view());
-    return out;
+    if (markup_ && value.is_string() && value.str().markup) return out.add(value.str());
+    const Value shown = spec.empty() ? Value(&to_str(heap, value)) : format_value(heap, parse_spec(spec), value);
+    out.add(markup_ ? escape(heap, shown) : shown.str());
   }
 
   Value look_up(std::string_view name) {
@@ -356,6 +367,7 @@ class BraceFormatter {
 
   enum class Numbering : uint8_t { kUnknown, kAutomatic, kManual };
   Runtime& runtime_;
+  const String& format_;
   const Args& args_;
   bool markup_;
   Numbering numbering_ = Numbering::kUnknown;
@@ -366,8 +378,9 @@ class BraceFormatter {
 
 Value format_braces(Runtime& runtime, const String& format, const Args& args) {
   runtime.heap.scan(format.size);
-  return make_string(runtime.heap, BraceFormatter(runtime, args, format.markup).format(format.view(), 2),
-                     format.markup);
+  TextBuilder out(runtime.heap);
+  BraceFormatter(runtime, format, args).format(format.view(), 2, out);
+  return out.finish(format.markup);
 }
 
 Value format_percent(Heap& heap, const String& format, Value arguments) {
@@ -382,13 +395,14 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
     if (next >= values.size()) fail("not enough arguments for format string");
     return values[next++];
   };
-  std::string out;
+  TextBuilder out(heap);
   std::string_view text = format.view();
+  const auto at = [&] { return static_cast<size_t>(text.data() - format.data); };
   bool named = false;
   while (!text.empty()) {
     heap.step();
     const size_t percent = std::min(text.find('%'), text.size());
-    out += text.substr(0, percent);
+    out.add(format, at(), percent);
     if (percent == text.size()) break;
     text.remove_prefix(percent + 1);
     Value value;
@@ -431,15 +445,15 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
     char type = text[0];
     text.remove_prefix(1);
     if (type == '%') {
-      out += '%';
+      out.add(format, at() - 1, 1);
       continue;
     }
     if (value.is_missing()) value = take();
     if (type == 's' || type == 'r' || type == 'a') {
-      std::string body = type == 's' ? std::string(to_str(heap, value).view()) : repr(heap, value);
-      if (format.markup) body = std::string(escape(heap, type == 's' ? value : make_string(heap, body)).view());
+      const String* body = type == 's' ? &to_str(heap, value) : &to_repr(heap, value);
+      if (format.markup) body = &escape(heap, type == 's' ? value : Value(body));
       if (!spec.align) spec.align = '>';
-      out += format_text(spec, body);
+      out.add(format_text(heap, spec, *body).str());
     } else if (std::string_view("diuxXo").find(type) != std::string_view::npos) {
       if (value.is_undefined()) fail_undefined(heap, value);
       const bool decimal = type == 'd' || type == 'i' || type == 'u';
@@ -460,23 +474,23 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
         digits.type = spec.type, digits.fill = std::string(1, '0'), digits.align = '=', digits.width = precision,
         digits.sign = spec.sign;
         digits.width += value.as_int() < 0 || spec.sign != '-';
-        out += pad(spec, "", format_integer(digits, value), '>');
+        out.literal(pad(spec, "", format_integer(digits, value), '>'));
       } else {
-        out += format_integer(spec, value);
+        out.literal(format_integer(spec, value));
       }
     } else if (std::string_view("eEfFgG").find(type) != std::string_view::npos) {
       if (value.is_undefined()) fail_undefined(heap, value);
       if (!value.is_number()) fail(fmt::format("must be real number, not {}", type_name(value)));
       if (zero && !spec.align) spec.align = '=', spec.fill = std::string(1, '0');
       spec.type = type;
-      out += format_float(spec, to_double(value));
+      out.literal(format_float(spec, to_double(value)));
     } else if (type == 'c') {
       if (value.is_string() && value.str().code_points == 1) {
-        out += pad(spec, "", std::string(value.str().view()), '>');
+        out.add(derived_string(heap, value.str(), pad(spec, "", std::string(value.str().view()), '>'), false).str());
       } else if (value.is(Kind::kInt)) {
         spec.type = 'c';
         if (!spec.align) spec.align = '>';
-        out += format_integer(spec, value);
+        out.add(format_integer(spec, value), Origin::kContent);  // the number may have come with the variables
       } else {
         fail("%c requires int or char");
       }
@@ -486,7 +500,7 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
     if (out.size() > heap.bytes_left()) heap.charge(out.size());
   }
   if (!named && !is_mapping && next < values.size()) fail("not all arguments converted during string formatting");
-  return make_string(heap, out, format.markup);
+  return out.finish(format.markup);
 }
 
 }  // namespace fieldprint::jinja

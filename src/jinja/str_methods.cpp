@@ -9,6 +9,7 @@
 #include "jinja/repr.h"
 #include "jinja/str_format.h"
 #include "jinja/text.h"
+#include "jinja/text_builder.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint::jinja {
@@ -156,7 +157,7 @@ Value replace_method(Runtime& rt, Value self, const Args& args) {
   const String& old = text_argument("replace", given[0]);
   const String& fresh = text_argument("replace", given[1]);
   const String& text = self.str();
-  return replace(rt.heap, text, old.view(), text.markup ? escape(rt.heap, given[1]).view() : fresh.view(), most);
+  return replace(rt.heap, text, old.view(), text.markup ? escape(rt.heap, given[1]) : fresh, most);
 }
 
 Value join_method(Runtime& rt, Value self, const Args& args) {
@@ -170,7 +171,7 @@ Value join_method(Runtime& rt, Value self, const Args& args) {
       fail(fmt::format("sequence item {}: expected str instance, {} found", i, type_name(parts[i])));
     }
   }
-  return join(rt.heap, self.str().view(), parts, self.str().markup);
+  return join(rt.heap, self.str(), parts, self.str().markup);
 }
 
 Value removeprefix(Runtime& rt, Value self, const Args& args) {
@@ -191,22 +192,23 @@ template <char kSide>
 Value justify(Runtime& rt, Value self, const Args& args) {
   const char* method = kSide == '<' ? "ljust" : kSide == '>' ? "rjust" : "center";
   const auto given = positional(method, args, 1, 2);
-  std::string_view fill = " ";
+  Value fill = make_literal(rt.heap, " ");
   if (given.size() > 1) {
     if (!given[1].is_string() || given[1].str().code_points != 1) {
       fail("The fill character must be exactly one character long");
     }
-    fill = given[1].str().view();
+    fill = given[1];
   }
-  return pad_text(rt.heap, self.str(), to_index(given[0]), fill, kSide);
+  return pad_text(rt.heap, self.str(), to_index(given[0]), fill.str(), kSide);
 }
 
 Value zfill(Runtime& rt, Value self, const Args& args) {
   const int64_t width = to_index(positional("zfill", args, 1, 1)[0]);
   const String& text = self.str();
   const bool sign = text.view().starts_with('-') || text.view().starts_with('+');
-  if (!sign) return pad_text(rt.heap, text, width, "0", '>');
-  const Value digits = pad_text(rt.heap, make_piece(rt.heap, text, 1, text.size - 1).str(), width - 1, "0", '>');
+  const Value zero = make_literal(rt.heap, "0");
+  if (!sign) return pad_text(rt.heap, text, width, zero.str(), '>');
+  const Value digits = pad_text(rt.heap, make_piece(rt.heap, text, 1, text.size - 1).str(), width - 1, zero.str(), '>');
   return concat_strings(rt.heap, make_piece(rt.heap, text, 0, 1).str(), digits.str(), text.markup);
 }
 
@@ -229,7 +231,7 @@ Value expandtabs(Runtime& rt, Value self, const Args& args) {
     if (c == '\n' || c == '\r') column = 0;
     else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++column;
   }
-  return make_string(rt.heap, out, self.str().markup);
+  return derived_string(rt.heap, self.str(), out, self.str().markup);
 }
 
 Value format(Runtime& rt, Value self, const Args& args) { return format_braces(rt, self.str(), args); }

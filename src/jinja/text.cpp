@@ -1,8 +1,8 @@
 #include "jinja/text.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "jinja/text_builder.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint::jinja {
@@ -194,74 +194,63 @@ size_t count_occurrences(std::string_view text, std::string_view wanted) {
   return n;
 }
 
-Value replace(Heap& heap, const String& text, std::string_view old, std::string_view fresh, int64_t most) {
+Value replace(Heap& heap, const String& text, std::string_view old, const String& fresh, int64_t most) {
   heap.scan(text.size);
   const std::string_view view = text.view();
   size_t n = old.empty() ? text.code_points + 1 : count_occurrences(view, old);
   if (most >= 0) n = std::min(n, static_cast<size_t>(most));
   if (n == 0) return &text;
   heap.step(n / 4);
-  if (!fresh.empty() && n > heap.bytes_left() / fresh.size()) heap.charge(UINT64_MAX);
-  const size_t size = view.size() + n * fresh.size() - n * old.size();
-  char* data = heap.make_array<char>(size);
-  char* out = data;
-  const auto put = [&](std::string_view part) {
-    if (!part.empty()) std::memcpy(out, part.data(), part.size());
-    out += part.size();
-  };
+  if (fresh.size > 0 && n > heap.bytes_left() / fresh.size) heap.charge(UINT64_MAX);
+  TextBuilder out(heap);
   size_t begin = 0;
   for (size_t i = 0; i < n; ++i) {
     if (old.empty()) {  // before every character, and at the end
-      put(fresh);
+      out.add(fresh);
       const size_t next = advance_code_points(view, begin, 1);
-      put(view.substr(begin, next - begin));
+      out.add(text, begin, next - begin);
       begin = next;
       continue;
     }
     const size_t at = find_text(view, old, begin);
-    put(view.substr(begin, at - begin));
-    put(fresh);
+    out.add(text, begin, at - begin);
+    out.add(fresh);
     begin = at + old.size();
   }
-  put(view.substr(begin));
-  heap.scan(size);
-  return heap.make<String>(data, size, count_code_points({data, size}), nullptr, text.markup);
+  out.add(text, begin, view.size() - begin);
+  heap.scan(out.size());
+  return out.finish(text.markup);
 }
 
-Value join(Heap& heap, std::string_view separator, std::span<const Value> strings, bool markup) {
+Value join(Heap& heap, const String& separator, std::span<const Value> strings, bool markup) {
   if (strings.size() == 1) return as_markup(heap, strings[0].str(), markup);
   size_t size = 0;
   for (size_t i = 0; i < strings.size(); ++i) {
     heap.step();
-    size += strings[i].str().size + (i > 0 ? separator.size() : 0);
+    size += strings[i].str().size + (i > 0 ? separator.size : 0);
     if (size > heap.bytes_left()) heap.charge(size);
   }
   heap.scan(size);
-  char* data = heap.make_array<char>(size);
-  char* out = data;
-  const auto put = [&](std::string_view part) {
-    if (!part.empty()) std::memcpy(out, part.data(), part.size());
-    out += part.size();
-  };
+  TextBuilder out(heap);
   for (size_t i = 0; i < strings.size(); ++i) {
-    if (i > 0) put(separator);
-    put(strings[i].str().view());
+    if (i > 0) out.add(separator);
+    out.add(strings[i].str());
   }
-  return heap.make<String>(data, size, count_code_points({data, size}), nullptr, markup);
+  return out.finish(markup);
 }
 
-Value pad_text(Heap& heap, const String& text, int64_t width, std::string_view fill, char side) {
+Value pad_text(Heap& heap, const String& text, int64_t width, const String& fill, char side) {
   const int64_t missing = width - static_cast<int64_t>(text.code_points);
   if (missing <= 0) return &text;
-  if (static_cast<uint64_t>(missing) > heap.bytes_left() / fill.size()) heap.charge(UINT64_MAX);
+  if (static_cast<uint64_t>(missing) > heap.bytes_left() / fill.size) heap.charge(UINT64_MAX);
   heap.step(static_cast<uint64_t>(missing) / 16);
   // Where the margin is odd, the left side gets the extra one if the width is odd.
   const int64_t left = side == '<' ? 0 : side == '>' ? missing : missing / 2 + (missing & width & 1);
-  std::string out;
-  for (int64_t i = 0; i < left; ++i) out += fill;
-  out += text.view();
-  for (int64_t i = left; i < missing; ++i) out += fill;
-  return make_string(heap, out, text.markup);
+  TextBuilder out(heap);
+  for (int64_t i = 0; i < left; ++i) out.add(fill);
+  out.add(text);
+  for (int64_t i = left; i < missing; ++i) out.add(fill);
+  return out.finish(text.markup);
 }
 
 }  // namespace fieldprint::jinja

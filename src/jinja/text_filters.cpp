@@ -8,6 +8,7 @@
 #include "jinja/repr.h"
 #include "jinja/str_format.h"
 #include "jinja/text.h"
+#include "jinja/text_builder.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint::jinja {
@@ -19,7 +20,7 @@ Value mapped(Runtime& rt, Value subject, const Args& args) {
   expect_no_arguments("filter", args);
   const String& text = to_soft_str(rt.heap, subject);
   rt.heap.step(text.size / 16);
-  return make_string(rt.heap, kMap(text.view()), text.markup);
+  return derived_string(rt.heap, text, kMap(text.view()), text.markup);
 }
 
 Value trim(Runtime& rt, Value subject, const Args& args) {
@@ -32,7 +33,8 @@ Value trim(Runtime& rt, Value subject, const Args& args) {
 // Words begin behind white space, hyphens and opening brackets.
 Value title(Runtime& rt, Value subject, const Args& args) {
   expect_no_arguments("do_title", args);
-  const std::string_view text = to_soft_str(rt.heap, subject).view();
+  const String& subject_text = to_soft_str(rt.heap, subject);
+  const std::string_view text = subject_text.view();
   rt.heap.step(text.size() / 16);
   const auto splits = [](uint32_t c) {
     return is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
@@ -53,13 +55,13 @@ Value title(Runtime& rt, Value subject, const Args& args) {
     out += to_lower(text.substr(rest, end - rest));
     pos = end;
   }
-  return make_string(rt.heap, out);
+  return derived_string(rt.heap, subject_text, out, false);
 }
 
 Value replace_filter(Runtime& rt, Value subject, const Args& args) {
   const auto [old, fresh, count] = bind("do_replace", args, {"old", "new", "count"}, 2);
   const int64_t most = count.is_missing() || count.is_none() ? -1 : to_index(count);
-  return replace(rt.heap, to_str(rt.heap, subject), to_str(rt.heap, old).view(), to_str(rt.heap, fresh).view(), most);
+  return replace(rt.heap, to_str(rt.heap, subject), to_str(rt.heap, old).view(), to_str(rt.heap, fresh), most);
 }
 
 Value indent(Runtime& rt, Value subject, const Args& args) {
@@ -73,23 +75,23 @@ Value indent(Runtime& rt, Value subject, const Args& args) {
   Value margin = width;
   if (!width.is_string()) {
     const int64_t spaces = width.is_missing() ? 4 : to_index(width);
-    margin = pad_text(heap, make_string(heap, "").str(), spaces, " ", '<');
+    margin = pad_text(heap, make_literal(heap, "").str(), spaces, make_literal(heap, " ").str(), '<');
   }
-  const std::string_view by = (text.markup ? escape(heap, margin) : margin.str()).view();
-  const Value with_end = concat_strings(heap, text, make_string(heap, "\n").str(), text.markup);
+  const String& by = text.markup ? escape(heap, margin) : margin.str();
+  const Value with_end = concat_strings(heap, text, make_literal(heap, "\n").str(), text.markup);
   const auto lines = split_lines(heap, with_end.str(), false);
-  if (lines.size() > heap.bytes_left() / (by.size() + 1)) heap.charge(UINT64_MAX);
-  std::string out;
-  if (truthy(first)) out += by;
+  if (lines.size() > heap.bytes_left() / (by.size + 1)) heap.charge(UINT64_MAX);
+  TextBuilder out(heap);
+  if (truthy(first)) out.add(by);
   for (size_t i = 0; i < lines.size(); ++i) {
-    const std::string_view line = lines[i].str().view();
+    const String& line = lines[i].str();
     if (i > 0) {
-      out += '\n';
-      if (truthy(blank) || !line.empty()) out += by;
+      out.literal("\n");
+      if (truthy(blank) || line.size > 0) out.add(by);
     }
-    out += line;
+    out.add(line);
   }
-  return make_string(heap, out, text.markup);
+  return out.finish(text.markup);
 }
 
 Value format(Runtime& rt, Value subject, const Args& args) {
@@ -105,14 +107,15 @@ Value format(Runtime& rt, Value subject, const Args& args) {
 
 Value center(Runtime& rt, Value subject, const Args& args) {
   const auto [width] = bind("do_center", args, {"width"});
-  return pad_text(rt.heap, to_soft_str(rt.heap, subject), width.is_missing() ? 80 : to_index(width), " ", '^');
+  return pad_text(rt.heap, to_soft_str(rt.heap, subject), width.is_missing() ? 80 : to_index(width),
+                  make_literal(rt.heap, " ").str(), '^');
 }
 
 Value truncate(Runtime& rt, Value subject, const Args& args) {
   const auto [length_, killwords, end, leeway] = bind("do_truncate", args, {"length", "killwords", "end", "leeway"});
   Heap& heap = rt.heap;
   const int64_t limit = length_.is_missing() ? 255 : to_index(length_);
-  const Value tail = end.is_missing() ? make_string(heap, "...") : end;
+  const Value tail = end.is_missing() ? make_literal(heap, "...") : end;
   const int64_t slack = leeway.is_missing() || leeway.is_none() ? 5 : to_index(leeway);
   const int64_t tail_length = length(heap, tail);
   if (limit < tail_length) fail(fmt::format("expected length >= {}, got {}", tail_length, limit));
@@ -161,7 +164,9 @@ Value urlencode(Runtime& rt, Value subject, const Args& args) {
     return percent_encode(text.view(), for_query);
   };
   const bool iterable = is_iterable(subject);
-  if (subject.is_string() || !iterable) return make_string(heap, encode(subject, false));
+  if (subject.is_string() || !iterable) {
+    return derived_string(heap, to_soft_str(heap, subject), encode(subject, false), false);
+  }
   std::string out;
   const auto add = [&](Value key, Value value) {
     if (!out.empty()) out += '&';
@@ -211,21 +216,22 @@ std::string unescape_html(std::string_view text) {
 
 Value striptags(Runtime& rt, Value subject, const Args& args) {
   expect_no_arguments("do_striptags", args);
-  const std::string_view text = to_str(rt.heap, subject).view();
+  const String& whole = to_str(rt.heap, subject);
+  const std::string_view text = whole.view();
   rt.heap.step(text.size() / 8);
-  std::string bare;
+  TextBuilder bare(rt.heap);
   size_t pos = 0;
   for (size_t start = text.find('<'); start != text.npos; start = text.find('<', pos)) {
     const bool comment = text.substr(start).starts_with("<!--");
     const size_t end = comment ? text.find("-->", start + 4) : text.find('>', start);
     if (end == text.npos) break;
-    bare += text.substr(pos, start - pos);
+    bare.add(whole, pos, start - pos);
     pos = end + (comment ? 3 : 1);
   }
-  bare += text.substr(pos);
-  const Value words = split(rt.heap, make_string(rt.heap, bare).str(), nullptr, -1, false);
-  const Value spaced = join(rt.heap, " ", words.items().span(), false);
-  return make_string(rt.heap, unescape_html(spaced.str().view()));
+  bare.add(whole, pos, text.size() - pos);
+  const Value words = split(rt.heap, bare.finish().str(), nullptr, -1, false);
+  const Value spaced = join(rt.heap, make_literal(rt.heap, " ").str(), words.items().span(), false);
+  return derived_string(rt.heap, spaced.str(), unescape_html(spaced.str().view()), false);
 }
 
 Value safe(Runtime& rt, Value subject, const Args& args) {
@@ -272,13 +278,15 @@ Value tojson(Runtime& rt, Value subject, const Args& args) {
     style.item_separator = both[0].str().view();
     style.key_separator = both[1].str().view();
   }
-  return make_string(heap, dump_json(heap, subject, style));
+  return dump_json(heap, subject, style);
 }
 
 Value xmlattr(Runtime& rt, Value subject, const Args& args) {
   const auto [autospace] = bind("do_xmlattr", args, {"autospace"});
   if (!subject.is(Kind::kDict)) fail(fmt::format("'{}' object has no attribute 'items'", type_name(subject)));
-  std::string out;
+  TextBuilder out(rt.heap);
+  if (autospace.is_missing() || truthy(autospace)) out.literal(" ");
+  const size_t mark = out.size();
   for (const auto& [key, value] : subject.dict().entries) {
     rt.heap.step();
     if (value.is_none() || value.is_undefined()) continue;
@@ -286,11 +294,13 @@ Value xmlattr(Runtime& rt, Value subject, const Args& args) {
     if (key.str().view().find_first_of(" \t\n\r\f\v/>=") != std::string_view::npos) {
       fail(fmt::format("Invalid character in attribute name: {}", repr(rt.heap, key)));
     }
-    if (!out.empty()) out += ' ';
-    out += fmt::format("{}=\"{}\"", escape(rt.heap, key).view(), escape(rt.heap, value).view());
+    if (out.size() > mark) out.literal(" ");
+    out.add(escape(rt.heap, key));
+    out.literal("=\"");
+    out.add(escape(rt.heap, value));
+    out.literal("\"");
   }
-  if (!out.empty() && (autospace.is_missing() || truthy(autospace))) out.insert(0, 1, ' ');
-  return make_string(rt.heap, out);
+  return out.size() > mark ? out.finish() : make_literal(rt.heap, "");
 }
 
 constexpr FilterEntry kFilters[] = {

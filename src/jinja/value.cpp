@@ -17,18 +17,19 @@ namespace {
 // One String for every ASCII character, so that walking over text costs no memory.
 struct AsciiCharacters {
   char bytes[128];
-  String strings[128];
+  String strings[2][128];  // of each origin
   AsciiCharacters() {
     for (int c = 0; c < 128; ++c) {
       bytes[c] = static_cast<char>(c);
-      strings[c] = String{&bytes[c], 1, 1};
+      for (const Origin origin : {Origin::kTemplate, Origin::kContent})
+        strings[static_cast<int>(origin)][c] = String{.data = &bytes[c], .size = 1, .code_points = 1, .origin = origin};
     }
   }
 };
 
-const String* ascii_character(char c) {
+const String* ascii_character(char c, Origin origin) {
   static const AsciiCharacters characters;
-  return &characters.strings[static_cast<unsigned char>(c)];
+  return &characters.strings[static_cast<int>(origin)][static_cast<unsigned char>(c)];
 }
 
 constexpr size_t kIndexFrom = 9;  // fewer entries are searched one by one
@@ -49,13 +50,26 @@ Value make_string(Heap& heap, std::string_view text, bool markup) {
   return heap.make<String>(data, text.size(), count_code_points(text), nullptr, markup);
 }
 
+Value make_literal(Heap& heap, std::string_view text) {
+  String* string = heap.make<String>(make_string(heap, text).str());
+  string->origin = Origin::kTemplate;
+  return string;
+}
+
 Value make_piece(Heap& heap, const String& of, size_t from, size_t size) {
   assert(from + size <= of.size);
   if (size == of.size) return &of;
-  if (size == 1 && !of.markup) return ascii_character(of.data[from]);
+  Origin origin = of.origin;
+  bool mixed = false;
+  each_origin(of, from, size, [&](size_t begin, size_t, Origin here) {
+    if (begin > from) heap.step();
+    mixed = begin > from;
+    origin = here;
+  });
+  if (size == 1 && !of.markup) return ascii_character(of.data[from], origin);
   if (!of.ascii()) heap.scan(size);
   const size_t points = of.ascii() ? size : count_code_points(of.view().substr(from, size));
-  return heap.make<String>(of.data + from, size, points, nullptr, of.markup);
+  return heap.make<String>(of.data + from, size, points, nullptr, of.markup, origin, mixed ? of.origins : nullptr);
 }
 
 Value make_character(Heap& heap, const String& of, size_t& pos) {
@@ -116,16 +130,37 @@ Buffer<T>* storage_for(Heap& heap, const T* left, size_t size, Buffer<T>* buffer
 
 }  // namespace
 
+// The origins of `left` and `right` side by side, in the storage that begins with `left`: those of `left` itself where
+// it is that storage already.
+static const Origins* concat_origins(Heap& heap, const String& left, const String& right, const char* storage) {
+  if (left.origins == nullptr && right.origins == nullptr && left.origin == right.origin) return nullptr;
+  auto* origins = const_cast<Origins*>(left.origins);
+  const auto add = [&](size_t, size_t size, Origin origin) {
+    auto& runs = origins->runs;
+    const size_t end = (runs.empty() ? 0 : runs.back().end) + size;
+    if (!runs.empty() && runs.back().origin == origin) runs.back().end = end;
+    else runs.push_back({end, origin});
+    heap.step();
+  };
+  if (origins == nullptr || origins->base != storage) {
+    origins = heap.make<Origins>(storage, std::pmr::vector<OriginRun>(&heap));
+    each_origin(left, 0, left.size, add);
+  }
+  each_origin(right, 0, right.size, add);
+  return origins;
+}
+
 Value concat_strings(Heap& heap, const String& left, const String& right, bool markup) {
   if (right.size == 0) return as_markup(heap, left, markup);
   if (left.size == 0) return as_markup(heap, right, markup);
   Buffer<char>* buffer = storage_for(heap, left.data, left.size, left.buffer, right.size);
+  const Origins* origins = concat_origins(heap, left, right, buffer->data);
   std::memcpy(buffer->data + buffer->used, right.data, right.size);
   buffer->used += right.size;
   const size_t size = left.size + right.size;
   heap.scan(right.size);
   return heap.make<String>(buffer->data + buffer->used - size, size, left.code_points + right.code_points, buffer,
-                           markup);
+                           markup, left.origin, origins);
 }
 
 const List* concat_lists(Heap& heap, const List& left, const List& right) {

@@ -3,6 +3,7 @@
 // may share storage; namespaces, iterators, cyclers and joiners do change.
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstdint>
 #include <memory_resource>
@@ -149,12 +150,30 @@ struct Buffer {
   size_t used, capacity;
 };
 
+// Where a byte of text comes from: the template's own words, or the variables that it is rendered with. What is not
+// known to be the template's counts as content.
+enum class Origin : uint8_t { kTemplate, kContent };
+
+// Up to byte `end` of a text.
+struct OriginRun {
+  size_t end;
+  Origin origin;
+};
+
+// Of storage that holds bytes of both origins; it grows as the storage does.
+struct Origins {
+  const char* base;
+  std::pmr::vector<OriginRun> runs;
+};
+
 struct String {
   const char* data;
   size_t size;         // bytes
   size_t code_points;  // what Python calls its length
   Buffer<char>* buffer = nullptr;
-  bool markup = false;  // a result of `safe` or `escape`: what joins it gets HTML-escaped
+  bool markup = false;               // a result of `safe` or `escape`: what joins it gets HTML-escaped
+  Origin origin = Origin::kContent;  // of all bytes, where `origins` is null
+  const Origins* origins = nullptr;  // of the storage that the bytes lie in
 
   std::string_view view() const { return {data, size}; }
   bool ascii() const { return size == code_points; }
@@ -255,7 +274,8 @@ struct Function {
 };
 
 // Makers.
-Value make_string(Heap& heap, std::string_view text, bool markup = false);  // copies
+Value make_string(Heap& heap, std::string_view text, bool markup = false);  // copies; content
+Value make_literal(Heap& heap, std::string_view text);                      // copies; the template's own
 Value make_piece(Heap& heap, const String& of, size_t from, size_t size);   // bytes of `of`, shared; keeps markup
 Value make_character(Heap& heap, const String& of, size_t& pos);            // the code point at a byte; pos moves past
 Value as_markup(Heap& heap, const String& text, bool markup);
@@ -264,6 +284,23 @@ Value make_tuple(Heap& heap, std::span<const Value> items);                     
 Value make_iterator(Heap& heap, const char* type, std::span<const Value> items);  // copies
 Value make_undefined(Heap& heap, std::string_view hint);                          // copies the hint
 Value make_undefined(Heap& heap, Value object, Value name);
+
+// Calls each(begin, size, origin) for the stretches of one origin in bytes [from, from + size) of `text`.
+template <class Each>
+void each_origin(const String& text, size_t from, size_t size, Each&& each) {
+  if (size == 0) return;
+  if (text.origins == nullptr) return each(from, size, text.origin);
+  const size_t shift = static_cast<size_t>(text.data - text.origins->base);  // of the text in its storage
+  const auto& runs = text.origins->runs;                                     // by index: each() may append to them
+  const auto first = std::upper_bound(runs.begin(), runs.end(), shift + from,
+                                      [](size_t at, const OriginRun& run) { return at < run.end; });
+  size_t i = static_cast<size_t>(first - runs.begin());
+  for (size_t at = from, end = from + size; at < end; ++i) {
+    const size_t stop = std::min(runs[i].end - shift, end);
+    each(at, stop - at, runs[i].origin);
+    at = stop;
+  }
+}
 
 // left + right: the values stay, storage may be shared.
 Value concat_strings(Heap& heap, const String& left, const String& right, bool markup);
