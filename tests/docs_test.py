@@ -174,7 +174,7 @@ def check_programs(document, text):
     for block in re.findall(r"```cpp\n(.*?)```", text, flags=re.S):
         if "int main(" in block:
             compiler = [os.environ.get("CXX", "c++"), "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", str(ROOT / "include")]
-            run = subprocess.run([*compiler, "-x", "c++", "-"], input=block, capture_output=True, text=True, timeout=120)
+            run = subprocess.run([*compiler, "-x", "c++", "-"], input=block, capture_output=True, text=True, timeout=600)
             if run.returncode != 0:
                 fault(document, f"a program does not compile:\n{run.stderr}")
 
