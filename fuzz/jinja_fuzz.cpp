@@ -1,7 +1,9 @@
-// Input: a template, a zero byte, its variables as JSON. Whatever they are, rendering ends soon, with text or an Error.
+// Input: a template, a zero byte, its variables as JSON. Whatever they are, rendering ends soon, with text or an Error;
+// the ranges of content are in order and in the text.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -18,7 +20,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.max_bytes = 4 << 20;
   try {
     const fieldprint::ChatTemplate chat{std::string(input.substr(0, zero))};
-    chat.render(variables, options);
+    const fieldprint::RenderedPrompt prompt = chat.render_prompt(variables, options);
+    size_t done = 0;
+    for (const fieldprint::TextRange& range : prompt.content) {
+      if (range.begin < done || range.begin >= range.end || range.end > prompt.text.size()) std::abort();
+      done = range.end;
+    }
   } catch (const fieldprint::Error&) {
   }
   return 0;
