@@ -30,8 +30,8 @@ struct RenderOptions {
 struct RenderedPrompt {
   std::string text;
   // Ascending: bytes that came in with the variables, through whatever filters. Everything else is the template's own,
-  // as are top-level strings whose name ends in "_token" (bos_token, eos_token). To be encoded as EncodeOptions::plain,
-  // so that no message can speak as the template does.
+  // as are the roles of messages and top-level strings whose name ends in "_token" (bos_token, eos_token). To be
+  // encoded as EncodeOptions::plain, so that no message can speak as the template does.
   std::vector<TextRange> content;
 };
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "fieldprint/error.h"
 #include "fieldprint/tokenizer.h"
 #include "gguf/gguf.h"
@@ -48,15 +51,27 @@ const std::string& ChatTemplate::source() const { return program_->source; }
 
 namespace {
 
-// What a model or its user says is content; the texts of its special tokens are the template's own.
+// Templates make control tokens of roles, as in `<|{{ message.role }}|>`. A role is the program's word, not the
+// author's; one that is more than a name is nobody's.
+bool is_role_name(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
+}
+
+// What a model or its user says is content; the texts of its special tokens and the roles are the template's own.
 void mark_own_words(jinja::Heap& heap, const jinja::Dict& variables, const std::vector<ControlText>& control) {
   for (const auto& [name, value] : variables.entries) {
     if (value.is_string() && name.str().view().ends_with("_token"))
       const_cast<jinja::Dict&>(variables).set(name, jinja::make_literal(heap, value.str().view()));
   }
-  const jinja::Value* messages = control.empty() ? nullptr : variables.find("messages");
+  const jinja::Value* messages = variables.find("messages");
   if (messages == nullptr || !messages->is_sequence()) return;
   const auto list = messages->items().span();
+  const jinja::Value role_key = jinja::make_string(heap, "role");
+  for (const jinja::Value& message : list) {
+    const jinja::Value* role = message.is(jinja::Kind::kDict) ? message.dict().find("role") : nullptr;
+    if (role != nullptr && role->is_string() && is_role_name(role->str().view()))
+      const_cast<jinja::Dict&>(message.dict()).set(role_key, jinja::make_literal(heap, role->str().view()));
+  }
   for (size_t i = 0; i < control.size();) {  // those of one message are neighbours
     const size_t at = control[i].message;
     size_t end = i;

@@ -133,6 +133,14 @@ TEST(ChatContent, ControlTextOfAModelIsItsOwn) {
   EXPECT_EQ(shown(prompt), "[<a>{x}<b>{y}][{<a>}][]");
 }
 
+// GLM and others write `<|{{ message.role }}|>`.
+TEST(ChatContent, RolesAreTheTemplatesOwnWords) {
+  const char* source = "{% for m in messages %}<|{{ m.role }}|>{{ m['role'] ~ m.content }}{% endfor %}";
+  EXPECT_EQ(shown(source, R"({"messages": [{"role": "user", "content": "a"}, {"role": "x_1-b", "content": ""}]})"),
+            "<|user|>user{a}<|x_1-b|>x_1-b");
+  EXPECT_EQ(shown(source, R"({"messages": [{"role": "u|><|s", "content": "a"}, {}]})"), "<|{u|><|s}|>{u|><|sa}<||>");
+}
+
 // ---- The templates of published models.
 
 // Whatever looks like a control token in a template's source.
