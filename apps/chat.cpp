@@ -260,6 +260,7 @@ bool Chat::answer() {
   messages_.push_back(maker_.answer(reply.text, sampling.special ? std::span(reply.tokens) : std::span<TokenId>()));
   for (const auto& call : messages_.back().calls)
     tell(fmt::format("(calls {} with {}; /tool RESULT answers)", call.name, call.arguments));
+  for (const std::string& why : messages_.back().refusals) note("a tool call could not be read: " + why);
   if (stopped) remark("(stopped)");
   if (reply.reason == FinishReason::kContext)
     tell_error(Error(ErrorKind::kLimit,

@@ -114,7 +114,10 @@ void write_data(std::string_view bytes) {
 void write_screen(std::string_view text) { write_raw(text); }
 
 void write_json(const nlohmann::ordered_json& value, int indent) {
-  const std::string text = value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  write_json_text(value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void write_json_text(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {  // the library escapes C0 alone; these stand in strings only
     const auto byte = static_cast<unsigned char>(text[i]);

@@ -29,6 +29,7 @@ enum class Style { kPlain, kBold, kDim };  // the latter two on a terminal only
 void write_out(std::string_view text, Style style = Style::kPlain);     // printable()
 void write_data(std::string_view bytes);                                // as they are; on a terminal printable()
 void write_json(const nlohmann::ordered_json& value, int indent = -1);  // and a newline
+void write_json_text(std::string_view text);                            // the same of text that is JSON already
 void write_screen(std::string_view text);  // to a terminal: printable already, and movements of the cursor
 void flush_out();
 

@@ -110,9 +110,16 @@ void Run::print_json(const Session& session, const Generation& answer, const Mes
   };
   if (pages) object["pages"] = page_json(session);
   if (influence == "json") object["influence"] = influence_json(session, answer);
-  for (const auto& call : message.calls)
-    object["tool_calls"].push_back({{"name", call.name}, {"arguments", nlohmann::ordered_json::parse(call.arguments)}});
-  write_json(object);
+  if (!message.refusals.empty()) object["tool_call_errors"] = message.refusals;
+  // The arguments as they are, to the last digit.
+  std::string calls;
+  for (const auto& call : message.calls) {
+    calls += fmt::format(R"({}{{"name":{},"arguments":{}}})", calls.empty() ? "" : ",", json_string(call.name),
+                         call.arguments);
+  }
+  std::string text = object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  if (!calls.empty()) text.insert(text.size() - 1, fmt::format(R"(,"tool_calls":[{}])", calls));
+  write_json_text(text);
 }
 
 int Run::operator()() const {
@@ -187,6 +194,7 @@ int Run::operator()() const {
   if (answer.reason == FinishReason::kCancelled) note("stopped");
   if (answer.reason == FinishReason::kLoop) note("the answer repeats itself; stopped (--no-loop-check lets it go on)");
   if (answer.reason == FinishReason::kNoneAllowed) note("the answer stops here: --logit-bias bans every token");
+  for (const std::string& why : message.refusals) note("a tool call could not be read: " + why);
   if (!quiet && as_text) {
     std::string line = run_line(answer.stats);
     if (sampling.temperature > 0) line += fmt::format(" | seed {}", sampling.seed);

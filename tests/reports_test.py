@@ -76,7 +76,6 @@ class Report(unittest.TestCase):
         known = {attribute.split("_")[1] for attribute in dir(self) if re.match(r"test_\d\d_", attribute)}
         self.assertEqual(known, {path.name.split("-")[0] for path in SCRIPTS})
 
-    @still_open
     def test_01_python_tool_arguments(self):
         wanted = {"triple": {"code": "\nprint(\"hi\")\n"}, "plus": {"limit": 7}, "under": {"n": 1000}, "bigU": {"t": "\U0001F600"},
                   "bigint": {"x": 12345678901234567890123}}

@@ -22,11 +22,12 @@ struct Message {
   // Bytes of the content, ascending, that are control tokens, since the model wrote them as such. All other content is
   // ordinary text, whatever it looks like.
   std::vector<TextRange> control = {};
+  std::vector<std::string> refusals = {};  // of an answer: why what looks like a call is left in its content
 };
 
-// As JSON: {"messages": [{"role": ..., "content": ...}]}, with "tool_calls" as the OpenAI API has them; ours is
-// "control_tokens": [[begin, end], ...], the ranges of Message::control. Labels are left out. Bytes that are not UTF-8
-// become U+FFFD.
+// As JSON: {"messages": [{"role": ..., "content": ...}]}, with "tool_calls" as the OpenAI API has them, their arguments
+// as they are to the last digit; ours is "control_tokens": [[begin, end], ...], the ranges of Message::control. Labels
+// are left out. Bytes that are not UTF-8 become U+FFFD.
 std::string to_json(const std::vector<Message>& messages);
 // Throws Error kBadInput, with `where`, for what has another form.
 std::vector<Message> messages_from_json(std::string_view text, const std::string& where = {});

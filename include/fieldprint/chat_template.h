@@ -66,8 +66,9 @@ struct ToolCall {
 
 // An answer, taken apart.
 struct Reply {
-  std::string content;          // without the calls
-  std::vector<ToolCall> calls;  // in order
+  std::string content;                // without the calls
+  std::vector<ToolCall> calls;        // in order
+  std::vector<std::string> refusals;  // why what stands between a call's marks was left in the content, one each
 };
 
 // How a template's models write tool calls: "lfm2" (`<|tool_call_start|>[name(arg="v")]<|tool_call_end|>`, or JSON
@@ -75,8 +76,9 @@ struct Reply {
 // known. The name lives as long as the program.
 std::string_view tool_call_format(const ChatTemplate& chat_template);
 
-// Takes the calls out of `text`; `format` as above, "" finds none. What looks like a call and is none stays in the
-// content, as it was. Never throws Error.
+// Takes the calls out of `text`; `format` as above, "" finds none. Their arguments are exactly what was written:
+// Python's literals as ast.literal_eval reads them, integers of any size. What looks like a call and cannot be read so
+// stays in the content, as it was. Never throws Error.
 Reply parse_reply(std::string_view text, std::string_view format);
 
 // What a GGUF file brings along for rendering; no weight is looked at, any architecture and tokenizer will do.

@@ -1,8 +1,11 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "chat/messages.h"
 #include "fieldprint/chat.h"
 #include "fieldprint/error.h"
+#include "fieldprint/json.h"
 
 namespace fieldprint {
 
@@ -18,20 +21,17 @@ RenderedPrompt ChatFormat::rendered(const std::vector<Message>& messages, bool o
   const auto name = [&](TokenId token) {
     return token == kNoToken ? std::string() : std::string(tokenizer_.piece(token));
   };
-  nlohmann::ordered_json variables;
-  variables["messages"] = message_list(messages);
-  // Transformers passes these two always, so templates ask `if tools`.
-  variables["tools"] =
-      options_.tools.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json::parse(options_.tools);
-  variables["documents"] = nullptr;
-  variables["add_generation_prompt"] = open;
-  variables["bos_token"] = name(tokenizer_.bos());
-  variables["eos_token"] = name(tokenizer_.eos());
   RenderOptions options;
   for (size_t i = 0; i < messages.size(); ++i) {
     for (const TextRange& range : messages[i].control) options.control.push_back({i, range});
   }
-  RenderedPrompt prompt = template_.render_prompt(dumped(variables), options);
+  // Transformers passes tools and documents always, so templates ask `if tools`.
+  RenderedPrompt prompt = template_.render_prompt(
+      fmt::format(
+          R"({{"messages":[{}],"tools":{},"documents":null,"add_generation_prompt":{},"bos_token":{},"eos_token":{}}})",
+          message_list(messages), options_.tools.empty() ? "null" : options_.tools, open,
+          json_string(name(tokenizer_.bos())), json_string(name(tokenizer_.eos()))),
+      options);
   if (options_.content_specials) prompt.content.clear();
   return prompt;
 }
@@ -65,6 +65,7 @@ Message ChatFormat::answer(const std::string& text, std::span<const TokenId> tok
   Reply reply = parse_reply(text, format);
   message.calls = std::move(reply.calls);
   // A template that knows nothing of calls gets them back as they were written.
+  message.refusals = std::move(reply.refusals);
   if (template_.source().find("tool_calls") == std::string::npos || reply.content == text) return message;
   // A control token outside of the calls stands behind what the text before it leaves.
   std::vector<TextRange> kept;

@@ -106,9 +106,10 @@ RenderedPrompt ChatTemplate::render_prompt(std::string_view variables, const Ren
   try {
     input = jinja::parse_json(heap, variables);
   } catch (const jinja::Failure& failure) {
-    throw Error(ErrorKind::kBadInput, failure.what());
+    throw Error(ErrorKind::kBadInput, failure.what(), "the template's variables");
   }
-  if (!input.is(jinja::Kind::kDict)) throw Error(ErrorKind::kBadInput, "the template's variables are no JSON object");
+  if (!input.is(jinja::Kind::kDict))
+    throw Error(ErrorKind::kBadInput, "this is not a JSON object", "the template's variables");
 
   mark_own_words(heap, input.dict(), options.control);
 

@@ -1,25 +1,32 @@
 #include "chat/messages.h"
 
+#include <fmt/format.h>
+
 #include "base/json.h"
 #include "fieldprint/error.h"
+#include "fieldprint/json.h"
+#include "jinja/json.h"
 
 namespace fieldprint {
 
 using nlohmann::ordered_json;
 
-std::string dumped(const ordered_json& value, int indent) {
-  return value.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
-}
-
-ordered_json message_list(const std::vector<Message>& messages) {
-  ordered_json list = ordered_json::array();
-  for (const auto& message : messages) {
-    auto& entry = list.emplace_back(ordered_json{{"role", message.role}, {"content", message.content}});
-    for (const auto& call : message.calls) {
-      entry["tool_calls"].push_back(
-          {{"type", "function"},
-           {"function", {{"name", call.name}, {"arguments", ordered_json::parse(call.arguments)}}}});
+std::string message_list(const std::vector<Message>& messages, std::string_view separator, bool with_control) {
+  std::string list;
+  for (const Message& message : messages) {
+    if (!list.empty()) list += separator;
+    list += fmt::format(R"({{"role":{},"content":{})", json_string(message.role), json_string(message.content));
+    std::string calls;
+    for (const ToolCall& call : message.calls) {
+      calls += fmt::format(R"({}{{"type":"function","function":{{"name":{},"arguments":{}}}}})",
+                           calls.empty() ? "" : ",", json_string(call.name), call.arguments);
     }
+    if (!calls.empty()) list += fmt::format(R"(,"tool_calls":[{}])", calls);
+    std::string control;
+    for (const TextRange& range : message.control)
+      control += fmt::format("{}[{},{}]", control.empty() ? "" : ",", range.begin, range.end);
+    if (with_control && !control.empty()) list += fmt::format(R"(,"control_tokens":[{}])", control);
+    list += '}';
   }
   return list;
 }
@@ -34,21 +41,27 @@ std::string tools_from_json(std::string_view text, const std::string& where) {
   if (!good)
     throw Error(ErrorKind::kBadInput, "this is no list of tools", where,
                 R"(it should look like [{"type": "function", "function": {"name": ..., "parameters": {...}}}])");
-  return dumped(tools);
+  return tools.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 std::string to_json(const std::vector<Message>& messages) {
-  ordered_json list = message_list(messages);
-  for (size_t i = 0; i < messages.size(); ++i) {
-    for (const TextRange& range : messages[i].control) list[i]["control_tokens"].push_back({range.begin, range.end});
-  }
-  return dumped({{"messages", list}}, 2) + "\n";
+  return "{\"messages\": [\n  " + message_list(messages, ",\n  ", true) + "\n]}\n";
 }
 
 std::vector<Message> messages_from_json(std::string_view text, const std::string& where) {
   const Error refusal(ErrorKind::kBadInput, "this is no saved conversation", where,
                       "it should look like {\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}");
   const auto json = parse_ordered_json(text, where);
+  // Read once more for the arguments of calls, whose integers keep every digit so.
+  jinja::Heap heap(UINT64_MAX, UINT64_MAX);
+  const jinja::Value exact = [&] {
+    try {
+      return jinja::parse_json(heap, text);
+    } catch (const jinja::Failure& failure) {
+      throw Error(ErrorKind::kBadInput, failure.what(), where);
+    }
+  }();
+  const auto member = [](jinja::Value object, std::string_view name) { return *object.dict().find(name); };
   if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array()) throw refusal;
   std::vector<Message> messages;
   for (const auto& entry : json["messages"]) {
@@ -61,12 +74,17 @@ std::vector<Message> messages_from_json(std::string_view text, const std::string
       if (!good) throw refusal;
       message.control.push_back({range[0].get<size_t>(), range[1].get<size_t>()});
     }
-    for (const auto& call : entry.value("tool_calls", ordered_json::array())) {
+    const auto calls = entry.value("tool_calls", ordered_json::array());
+    if (!calls.is_array()) throw refusal;
+    for (const auto& call : calls) {
       if (!call.is_object() || !call.contains("function")) throw refusal;
       const auto& function = call["function"];
       if (!function.is_object() || !function.contains("name") || !function["name"].is_string()) throw refusal;
       if (!function.contains("arguments") || !function["arguments"].is_object()) throw refusal;
-      message.calls.push_back({function["name"], dumped(function["arguments"])});
+      const jinja::Value entries = member(exact, "messages").items().data[messages.size() - 1];
+      const jinja::Value made = member(entries, "tool_calls").items().data[message.calls.size()];
+      message.calls.push_back(
+          {function["name"], jinja::dump_compact_json(heap, member(member(made, "function"), "arguments"))});
     }
   }
   return messages;

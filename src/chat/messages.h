@@ -1,15 +1,17 @@
-// Messages as JSON values, for the templates' variables and for files.
+// Messages as JSON, for the templates' variables and for files.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fieldprint/chat.h"
 
 namespace fieldprint {
 
-nlohmann::ordered_json message_list(const std::vector<Message>& messages);
-std::string dumped(const nlohmann::ordered_json& value, int indent = -1);  // bytes that are not UTF-8 become U+FFFD
+// The objects of a list, with `separator` between them. It is text, since the arguments of calls may have integers that
+// the JSON library would round. `with_control`: with "control_tokens", for files.
+std::string message_list(const std::vector<Message>& messages, std::string_view separator = ",",
+                         bool with_control = false);
 
 }  // namespace fieldprint

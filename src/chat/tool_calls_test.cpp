@@ -34,17 +34,53 @@ TEST(ToolCalls, Lfm2WritesThemAsPython) {
       << "the answer ended before the mark";
 }
 
-TEST(ToolCalls, WhatIsNoCallStaysText) {
-  for (const char* text : {"", "f(x=1)", "[f(x=1)", "[f(1)]", "[f(x=)]", "[f(x=1]", "[f(x=open('a'))]", "[f(x='a)]",
-                           "[f(x=1)] and", "[(x=1)]", "{}", "[f(x=1e)]", "[f(x={1: 2})]", R"([f(x="\ud83d")])"}) {
+TEST(ToolCalls, WhatIsNoCallStaysTextWithAReason) {
+  for (const char* text :
+       {"", "f(x=1)", "[f(x=1)", "[f(1)]", "[f(x=)]", "[f(x=1]", "[f(x=open('a'))]", "[f(x='a)]", "[f(x=1)] and",
+        "[(x=1)]", "{}", "[f(x=1e)]", R"([f(x="\ud83d")])", "[{\"name\": 1}]", R"({"name": "f", "arguments": [1]})",
+        R"({"name": "f", "arguments": "[1]"})", R"({"name": "f", "arguments": "{"})",
+        R"({"function": {"arguments": {}}})", R"([{"name": "f"}, 1])"}) {
     const std::string whole = std::string("<|tool_call_start|>") + text + "<|tool_call_end|>";
-    EXPECT_EQ(lfm2(text), whole);
+    const Reply reply = parse_reply(whole, "lfm2");
+    EXPECT_EQ(shown(reply), whole);
+    ASSERT_EQ(reply.refusals.size(), 1u) << text;
+    EXPECT_NE(reply.refusals[0], "");
   }
-  std::string deep = "[f(x=";
-  deep.append(100000, '[');
-  EXPECT_EQ(lfm2(deep), "<|tool_call_start|>" + deep + "<|tool_call_end|>");
+  EXPECT_EQ(parse_reply("<|tool_call_start|>[f(a=1, x={1})]<|tool_call_end|>", "lfm2").refusals[0],
+            "character 11: a set has no JSON");
+  EXPECT_TRUE(parse_reply("<|tool_call_start|>[f(x=1)]<|tool_call_end|>", "lfm2").refusals.empty());
   EXPECT_EQ(shown(parse_reply("a <|tool_call_start|>[f()]<|tool_call_end|>", "")),
             "a <|tool_call_start|>[f()]<|tool_call_end|>");
+}
+
+// 80,000 levels in a model's own call once overflowed the stack.
+TEST(ToolCalls, DeepOnesStayText) {
+  for (const std::string open : {"[", "(", "{1:", "-(", "{\"a\":", "[{\"a\":"}) {
+    for (const std::string begin : {"[f(x=", "[{\"name\": \"f\", \"arguments\": {\"a\": ", "[{\"function\": "}) {
+      std::string deep = begin;
+      for (int i = 0; i < 100'000; ++i) deep += open;
+      EXPECT_EQ(lfm2(deep), "<|tool_call_start|>" + deep + "<|tool_call_end|>");
+    }
+  }
+}
+
+TEST(ToolCalls, JsonComesInSeveralShapes) {
+  for (
+      const char* text :
+      {R"({"name": "f", "arguments": {"x": 12345678901234567890123}})",
+       R"({"name": "f", "parameters": {"x": 12345678901234567890123}})",
+       R"({"name": "f", "arguments": "{\"x\": 12345678901234567890123}"})",
+       R"({"function": {"name": "f", "arguments": {"x": 12345678901234567890123}}})",
+       R"([{"type": "function", "id": "1", "function": {"name": "f", "arguments": "{\"x\":12345678901234567890123}"}}])"}) {
+    EXPECT_EQ(lfm2(text), R"(|f{"x":12345678901234567890123})") << text;
+    EXPECT_EQ(shown(parse_reply(std::string("<tool_call>\n") + text + "\n</tool_call>", "hermes")),
+              R"(|f{"x":12345678901234567890123})")
+        << text;
+  }
+  EXPECT_EQ(lfm2(R"([{"name": "f"}, {"name": "g", "arguments": ""}, {"name": "h", "arguments": null}])"),
+            "|f{}|g{}|h{}");
+  EXPECT_EQ(lfm2(R"({"name": "f", "arguments": {"b": -0.0, "a": [1e5, "\u00fc\n", null, {}]}})"),
+            "|f{\"b\":-0.0,\"a\":[100000.0,\"\u00fc\\n\",null,{}]}");
 }
 
 TEST(ToolCalls, HermesWritesJsonOneCallABlock) {

@@ -47,11 +47,8 @@ class JsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
     open_.pop_back();
     return put(list);
   }
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    const std::string_view what = error.what();
-    const size_t detail = what.rfind("; ");
-    fail(fmt::format("the template's variables are no valid JSON, at byte {}: {}", position,
-                     detail == what.npos ? what : what.substr(detail + 2)));
+  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) override {
+    fail(fmt::format("this is not valid JSON (at byte {})", position));
   }
 
  private:
@@ -63,7 +60,7 @@ class JsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
   };
 
   bool open(bool is_array) {
-    if (open_.size() >= kMaxJsonDepth) fail("the template's variables are nested too deeply");
+    if (open_.size() >= kMaxJsonDepth) fail(fmt::format("the JSON is nested more than {} levels deep", kMaxJsonDepth));
     open_.push_back({is_array, {}, is_array ? nullptr : heap_.make<Dict>(heap_), {}});
     return true;
   }
@@ -274,6 +271,13 @@ Value dump_json(Heap& heap, Value value, const JsonStyle& style) {
   JsonWriter writer(heap, style);
   writer.write(value);
   return writer.out.finish();
+}
+
+std::string dump_compact_json(Heap& heap, Value value) {
+  JsonStyle style;
+  style.item_separator = ',';
+  style.key_separator = ':';
+  return std::string(dump_json(heap, value, style).str().view());
 }
 
 }  // namespace fieldprint::jinja

@@ -20,5 +20,6 @@ struct JsonStyle {
   std::string item_separator = ", ", key_separator = ": ";
 };
 Value dump_json(Heap& heap, Value value, const JsonStyle& style);
+std::string dump_compact_json(Heap& heap, Value value);  // without spaces
 
 }  // namespace fieldprint::jinja
