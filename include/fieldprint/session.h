@@ -32,7 +32,7 @@ struct SessionOptions {
   std::string kv_type = "f16";                 // how keys and values are kept: f16, bf16, q8_0
   std::shared_ptr<Profile> profile = nullptr;  // null: nothing is measured
   int clearance = std::numeric_limits<int>::max();  // spans above it are left out (labels.h)
-  bool influence = false;                           // measure it (see influence()); not in the reference executor
+  bool influence = false;                           // measure it (see influence()); where the executor can
 };
 
 // Spans that members return point into the session: they are valid until its next member that is not const, and no
@@ -82,7 +82,7 @@ class Session {
   int anchor_size() const;  // tokens
 
   std::vector<LabelledTokens> spans() const;  // all tokens, an anchor's first
-  std::vector<PageInfo> pages() const;        // their hashes are computed here; none in the reference executor
+  std::vector<PageInfo> pages() const;        // their hashes are computed here; none where the executor has no pages
 
   // [spans + 1], of the last token: the share of its softmax mass that each of spans() got, the mean over layers and
   // heads; the last number is that of anchor rows inside the model file. They sum to 1. Empty where it is not measured
@@ -93,7 +93,7 @@ class Session {
   Session fork() const;
 
   // Writes tokens, keys and values to `path` (docs/formats/session.md), which appears whole or not at all. Throws Error
-  // kIo; kUnsupported for the reference executor.
+  // kIo; kUnsupported where the executor cannot.
   void save(const std::string& path) const;
   // Replaces what the session holds by what save() wrote: the next steps give the same bits as if it had never stopped.
   // Throws Error kNotFound, kIo; kBadFile for a damaged file; kBadInput for one of another model or K/V type; kLimit

@@ -101,6 +101,7 @@ std::exception_ptr Scheduler::State::explained(const Lane& lane) const {
 void Scheduler::State::end(const StreamPtr& stream, Lane& lane, std::exception_ptr error) {
   Stream::State& s = *stream;
   RunStats& times = lane.answer.generation.stats;
+  times.executor = stepper->executor().name();
   try {
     if (!error && lane.sequence.state != nullptr) lane.answer.finish(lane.sequence.logits);
   } catch (...) {  // from on_text

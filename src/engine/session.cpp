@@ -12,7 +12,6 @@
 #include "engine/stepper.h"
 #include "engine/visible_tokens.h"
 #include "fieldprint/error.h"
-#include "kv/page_hash.h"
 #include "ops/executors.h"
 
 namespace fieldprint {
@@ -55,9 +54,9 @@ struct Session::State {
 
   void drop_anchor() {
     if (family->anchor.state == nullptr) return;
-    if (KvSequence* kv = family->anchor.state->kv()) {
+    {
       const std::lock_guard lock(stepper->model().step_mutex());
-      kv->unpin();
+      family->anchor.state->unpin();
     }
     family->anchor = Sequence();
   }
@@ -67,7 +66,7 @@ struct Session::State {
     const bool none = family->anchor.state == nullptr;
     sequence = none ? stepper->begin() : stepper->fork(family->anchor, static_cast<int>(anchor().size()));
     sequence.logits.clear();
-    sequence.state->wants_influence = influence;
+    if (influence) sequence.state->measure_influence();
     sequence.state->influence.clear();
   }
 
@@ -129,8 +128,6 @@ std::vector<std::string> executor_names() {
 }
 
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options) {
-  if (options.influence && options.executor == "reference")
-    throw Error(ErrorKind::kUnsupported, "the reference executor does not measure influence");
   state_ = std::make_unique<State>(std::make_shared<Stepper>(loaded(std::move(model)), options),
                                    std::make_shared<State::Family>());
   state_->clearance = options.clearance;
@@ -230,9 +227,9 @@ void Session::set_anchor(std::span<const TokenId> tokens, const std::string& sou
   s.feed(tokens, progress);
   const std::lock_guard family_lock(s.family->mutex);
   s.family->anchor = s.stepper->fork(s.sequence, s.size());
-  if (KvSequence* kv = s.family->anchor.state->kv()) {
+  {
     const std::lock_guard lock(s.stepper->model().step_mutex());
-    kv->pin();
+    s.family->anchor.state->pin();
   }
   for (State* member : s.family->members) {
     if (member != &s) member->clear();
@@ -260,37 +257,22 @@ std::vector<LabelledTokens> Session::spans() const {
 
 std::vector<PageInfo> Session::pages() const {
   const State& s = *state_;
-  const KvSequence* kv = s.sequence.state->kv();
-  const Spans& spans = s.sequence.state->spans;
-  std::vector<PageInfo> all;
-  if (kv == nullptr) return all;
-  const auto hashes = page_hashes(s.stepper->model().fingerprint(), *kv, spans, s.sequence.tokens);
-  for (const KvEntry& entry : kv->entries()) {
-    all.push_back({.begin = entry.begin,
-                   .end = entry.end,
-                   .label = spans.at(entry.begin).label,
-                   .pinned = entry.page->pinned(),
-                   .shared = entry.page->shared(),
-                   .hash = hashes[all.size()]});
-  }
-  return all;
+  return s.sequence.state->pages(s.stepper->model().fingerprint(), s.sequence.tokens);
 }
 
 std::span<const float> Session::influence() const { return state_->sequence.state->influence; }
 
 void Session::save(const std::string& path) const {
-  const State& s = *state_;
-  const KvSequence* kv = s.sequence.state->kv();
-  if (kv == nullptr) throw Error(ErrorKind::kUnsupported, "the reference executor's sessions cannot be saved");
-  save_session(path, s.stepper->model().fingerprint(), s.sequence.tokens, s.sequence.state->spans, *kv);
+  State& s = *state_;
+  if (s.sequence.state->format().recurrent_bytes > 0) s.stepper->replay(s.sequence);
+  save_session(path, s.stepper->model().fingerprint(), s.sequence.tokens, *s.sequence.state);
 }
 
 void Session::load(const std::string& path) {
   State& s = *state_;
-  if (s.sequence.state->kv() == nullptr)
-    throw Error(ErrorKind::kUnsupported, "the reference executor cannot take up a saved session");
+  const StateFormat format = s.sequence.state->format();  // or says that there is none
   const SavedSession saved(path);
-  saved.check(s.stepper->model().fingerprint(), s.sequence.state->kv()->layout());
+  saved.check(s.stepper->model().fingerprint(), format);
   s.stepper->check_size(saved.tokens().size());
   s.stepper->check_ids(saved.tokens());
   for (const Spans::Span& span : saved.spans().all()) {
@@ -306,11 +288,8 @@ void Session::load(const std::string& path) {
   Sequence sequence = s.stepper->begin();
   {
     const std::lock_guard lock(s.stepper->model().step_mutex());
-    saved.fill(*sequence.state->kv());
-    sequence.state->spans = saved.spans();
-    sequence.state->wants_influence = s.influence;
-    // The convolutions' inputs are not in the file.
-    sequence.replay = sequence.state->truncate(static_cast<int>(saved.tokens().size()));
+    sequence.replay = saved.fill(*sequence.state);
+    if (s.influence) sequence.state->measure_influence();
   }
   sequence.tokens.assign(saved.tokens().begin(), saved.tokens().end());
   s.sequence = std::move(sequence);
@@ -347,6 +326,7 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
     throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
   Answer answer(s.stepper->model(), sampling, on_text);
   RunStats& stats = answer.generation.stats;
+  stats.executor = s.stepper->executor().name();
   const auto cancelled = [&] { return cancel != nullptr && cancel->load(std::memory_order_relaxed); };
 
   auto start = std::chrono::steady_clock::now();

@@ -12,7 +12,7 @@
 namespace fieldprint {
 namespace {
 
-constexpr std::string_view kMagic = "FPSESS02";
+constexpr std::string_view kMagic = "FPSESS03", kMagicBefore = "FPSESS02";
 constexpr size_t kDigestBytes = 64;  // hex
 
 // A page belongs to one span, so a file of many short spans asks for many pages that are nearly empty. With pages of
@@ -27,8 +27,10 @@ struct Header {
   uint64_t tokens;
   uint64_t token_bytes;  // K/V of one token
   uint64_t label_bytes;  // the labels, padded to a multiple of 4
+  uint64_t recurrent_bytes;
 };
-static_assert(sizeof(Header) == 104);
+static_assert(sizeof(Header) == 112);
+constexpr size_t kHeaderBytesBefore = 104;  // in FPSESS02, which has no recurrent state
 
 // Before the source's bytes.
 struct LabelHeader {
@@ -86,7 +88,8 @@ int64_t page_count(const Spans& spans, int tokens, int page_size) {
 }  // namespace
 
 void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens,
-                  const Spans& spans, const KvSequence& kv) {
+                  const SequenceState& state) {
+  const StateFormat format = state.format();
   AtomicFile file(path);
   Sha256 hash;
   const auto write = [&](std::span<const std::byte> bytes) {
@@ -94,21 +97,26 @@ void save_session(const std::string& path, const std::string& fingerprint, std::
     file.write(bytes);
   };
   Header header = {};
-  const std::string_view type = kv_type_name(kv.layout().type());
   std::memcpy(header.magic, kMagic.data(), kMagic.size());
   std::memcpy(header.fingerprint, fingerprint.data(), sizeof(header.fingerprint));
-  std::memcpy(header.kv_type, type.data(), type.size());
+  std::memcpy(header.kv_type, format.kv_type.data(), format.kv_type.size());
   header.tokens = tokens.size();
-  header.token_bytes = static_cast<uint64_t>(kv.layout().bytes_per_token());
-  const std::string labels = label_bytes(spans, static_cast<int>(tokens.size()));
+  header.token_bytes = static_cast<uint64_t>(format.token_bytes);
+  const std::string labels = label_bytes(state.spans, static_cast<int>(tokens.size()));
   header.label_bytes = labels.size();
+  header.recurrent_bytes = static_cast<uint64_t>(format.recurrent_bytes);
   write(std::as_bytes(std::span(&header, 1)));
   write(std::as_bytes(tokens));
   write(std::as_bytes(std::span(labels)));
-  std::vector<std::byte> one(header.token_bytes);
+  std::vector<std::byte> bytes(header.token_bytes);
   for (size_t i = 0; i < tokens.size(); ++i) {
-    kv.copy_out(static_cast<int>(i), one);
-    write(one);
+    state.export_tokens(static_cast<int>(i), static_cast<int>(i) + 1, bytes);
+    write(bytes);
+  }
+  if (header.recurrent_bytes > 0) {
+    bytes.resize(header.recurrent_bytes);
+    state.export_recurrent(bytes);
+    write(bytes);
   }
   const std::string digest = hash.hex();
   file.write(std::as_bytes(std::span(digest)));
@@ -118,13 +126,19 @@ void save_session(const std::string& path, const std::string& fingerprint, std::
 SavedSession::SavedSession(const std::string& path) : path_(path), file_(path) {
   const auto bytes = file_.bytes();
   const auto refuse = [&](const char* why) { throw Error(ErrorKind::kBadFile, why, path_); };
-  Header header;
-  if (bytes.size() < sizeof(header) + kDigestBytes) refuse("this is no saved session: it is too short");
-  std::memcpy(&header, bytes.data(), sizeof(header));
-  if (std::string_view(header.magic, sizeof(header.magic)) != kMagic) refuse("this is no saved session");
-  uint64_t room = bytes.size() - sizeof(header) - kDigestBytes;
+  Header header = {};
+  if (bytes.size() < kHeaderBytesBefore + kDigestBytes) refuse("this is no saved session: it is too short");
+  std::memcpy(&header, bytes.data(), kHeaderBytesBefore);
+  const std::string_view magic(header.magic, sizeof(header.magic));
+  if (magic != kMagic && magic != kMagicBefore) refuse("this is no saved session");
+  const size_t header_bytes = magic == kMagic ? sizeof(header) : kHeaderBytesBefore;
+  if (bytes.size() < header_bytes + kDigestBytes) refuse("this is no saved session: it is too short");
+  std::memcpy(&header, bytes.data(), header_bytes);
+  uint64_t room = bytes.size() - header_bytes - kDigestBytes;
   if (header.label_bytes > room || header.label_bytes % 4 != 0) refuse("the saved session is damaged: its labels");
   room -= header.label_bytes;
+  if (header.recurrent_bytes > room) refuse("the saved session is damaged: its recurrent state");
+  room -= header.recurrent_bytes;
   // An empty session says what a token would take, too.
   const bool whole = header.tokens == 0
                          ? room == 0
@@ -139,48 +153,62 @@ SavedSession::SavedSession(const std::string& path) : path_(path), file_(path) {
   }
   fingerprint_.assign(header.fingerprint, sizeof(header.fingerprint));
   kv_type_.assign(header.kv_type, strnlen(header.kv_type, sizeof(header.kv_type)));
-  tokens_.resize(header.tokens);
-  std::copy_n(content.data() + sizeof(header), header.tokens * sizeof(TokenId),
-              reinterpret_cast<std::byte*>(tokens_.data()));
   token_bytes_ = header.token_bytes;
-  const auto rest = content.subspan(sizeof(header) + header.tokens * sizeof(TokenId));
-  if (!read_labels(rest.first(header.label_bytes), static_cast<int>(header.tokens), &spans_))
+  auto rest = content.subspan(header_bytes);
+  const auto take = [&rest](uint64_t count) {
+    const auto part = rest.first(count);
+    rest = rest.subspan(count);
+    return part;
+  };
+  tokens_.resize(header.tokens);
+  const auto ids = take(header.tokens * sizeof(TokenId));
+  std::copy(ids.begin(), ids.end(), reinterpret_cast<std::byte*>(tokens_.data()));
+  if (!read_labels(take(header.label_bytes), static_cast<int>(header.tokens), &spans_))
     refuse("the saved session is damaged: its labels");
-  kv_ = rest.subspan(header.label_bytes);
+  kv_ = take(header.tokens * header.token_bytes);
+  recurrent_ = rest;
 }
 
-void SavedSession::check(const std::string& fingerprint, const KvLayout& layout) const {
+void SavedSession::check(const std::string& fingerprint, const StateFormat& format) const {
   if (fingerprint != fingerprint_) {
     throw Error(ErrorKind::kBadInput, "the session was saved with another model, or another number of experts", path_);
   }
-  if (kv_type_ != kv_type_name(layout.type())) {
+  if (kv_type_ != format.kv_type) {
     throw Error(ErrorKind::kBadInput,
                 fmt::format("the session was saved with keys and values as {}, this one keeps them as {}", kv_type_,
-                            kv_type_name(layout.type())),
+                            format.kv_type),
                 path_, "give --kv-type " + kv_type_);
   }
-  if (token_bytes_ != static_cast<uint64_t>(layout.bytes_per_token())) {
+  if (token_bytes_ != static_cast<uint64_t>(format.token_bytes)) {
     throw Error(ErrorKind::kBadInput,
                 fmt::format("the session has {} bytes of keys and values a token, this version keeps {}", token_bytes_,
-                            layout.bytes_per_token()),
+                            format.token_bytes),
                 path_);
   }
-  const int64_t pages = page_count(spans_, static_cast<int>(tokens_.size()), layout.page_size());
+  if (recurrent_.size() != static_cast<uint64_t>(format.recurrent_bytes)) {
+    throw Error(ErrorKind::kBadInput,
+                fmt::format("the session has {} bytes of recurrent state, this version keeps {}", recurrent_.size(),
+                            format.recurrent_bytes),
+                path_);
+  }
+  const int64_t pages = page_count(spans_, static_cast<int>(tokens_.size()), format.page_size);
   const auto allowed = static_cast<int64_t>(kMaxMemoryPerByte * file_.bytes().size() + kMemoryAlways);
-  if (pages > allowed / std::max<int64_t>(layout.page_bytes(), 1)) {
+  if (pages > allowed / std::max<int64_t>(format.page_bytes, 1)) {
     throw Error(ErrorKind::kLimit,
                 fmt::format("the session's {} tokens would take {} pages of {} tokens, too much memory for a file of "
                             "{} bytes: a page holds tokens of one label only",
-                            tokens_.size(), pages, layout.page_size(), file_.bytes().size()),
+                            tokens_.size(), pages, format.page_size, file_.bytes().size()),
                 path_, fmt::format("a smaller --page-size, such as {}", kMaxMemoryPerByte));
   }
 }
 
-void SavedSession::fill(KvSequence& kv) const {
-  for (const Spans::Span& span : spans_.all())
-    kv.reserve(span.begin, std::min(span.end, static_cast<int>(tokens_.size())), span.begin);
-  for (size_t i = 0; i < tokens_.size(); ++i)
-    kv.copy_in(static_cast<int>(i), kv_.subspan(i * token_bytes_, token_bytes_));
+int SavedSession::fill(SequenceState& state) const {
+  const int tokens = static_cast<int>(tokens_.size());
+  state.spans = spans_;
+  state.import_tokens(0, tokens, kv_);
+  if (recurrent_.empty()) return state.truncate(tokens);
+  state.import_recurrent(tokens, recurrent_);
+  return 0;
 }
 
 }  // namespace fieldprint

@@ -1,5 +1,5 @@
-// A session on disk: its tokens with their labels, keys and values (docs/formats/session.md). What convolutions
-// remember is not in it: a replay of the last tokens gives it back exactly.
+// A session on disk: its tokens with their labels, keys and values (docs/formats/session.md). Recurrent state is in it
+// only where a replay of the last tokens would not give it back exactly.
 #pragma once
 
 #include <span>
@@ -8,26 +8,30 @@
 
 #include "base/mapped_file.h"
 #include "fieldprint/tokenizer.h"
-#include "kv/sequence.h"
 #include "kv/spans.h"
+#include "ops/sequence_state.h"
 
 namespace fieldprint {
 
-// `fingerprint`: the model's, 64 hex digits. Throws Error kIo.
+// `fingerprint`: the model's, 64 hex digits. `state` is that after the last of `tokens`, nothing left to replay where
+// its format has recurrent bytes. Throws Error kIo, kUnsupported.
 void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens,
-                  const Spans& spans, const KvSequence& kv);
+                  const SequenceState& state);
 
 // A file, hostile until checked.
 class SavedSession {
  public:
   explicit SavedSession(const std::string& path);  // Error kNotFound, kIo, kBadFile: cut short, altered, no session
 
-  // Throws Error kBadInput where it was saved with another model or another kind of K/V.
-  void check(const std::string& fingerprint, const KvLayout& layout) const;
+  // Throws Error kBadInput where it was saved with another model or in another format; kLimit where it would take far
+  // more memory than its size.
+  void check(const std::string& fingerprint, const StateFormat& format) const;
 
   std::span<const TokenId> tokens() const { return tokens_; }
   const Spans& spans() const { return spans_; }
-  void fill(KvSequence& kv) const;  // the whole K/V; `kv` is empty and of the layout that was checked
+  // All of it, and the labels, into an empty state of the format that was checked. Returns how many of the last tokens
+  // must be replayed.
+  int fill(SequenceState& state) const;
 
  private:
   std::string path_;
@@ -36,7 +40,7 @@ class SavedSession {
   std::vector<TokenId> tokens_;
   Spans spans_;
   size_t token_bytes_ = 0;
-  std::span<const std::byte> kv_;
+  std::span<const std::byte> kv_, recurrent_;
 };
 
 }  // namespace fieldprint

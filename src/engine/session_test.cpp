@@ -8,8 +8,11 @@
 #include <fstream>
 #include <thread>
 
+#include "base/sha256.h"
 #include "engine/session_file.h"
 #include "fieldprint/error.h"
+#include "ops/run_sequence.h"
+#include "support/files.h"
 #include "support/tiny_model.h"
 
 namespace fieldprint {
@@ -331,18 +334,93 @@ TEST_F(SessionFile, OfManyShortSpansTakesMemoryByItsSize) {
 // As versions wrote it that kept no square of a key.
 TEST_F(SessionFile, WithOtherBytesATokenIsRefused) {
   const KvLayout before({{1, 8}}, 4), now({{1, 8, true}}, 4);
-  PagePool pages(before.page_bytes());
-  KvSequence kv(before, pages);
-  kv.reserve(0, 1);
+  PagePool pages(before.page_bytes()), pages_now(now.page_bytes());
+  RunSequence state(before, pages);
+  state.begin(0, 1, false);
   const std::vector<float> x(8, 1.0f);
-  kv.write(0, 0, x.data(), x.data());
-  Spans spans;
-  spans.set(0, {});
+  state.kv().write(0, 0, x.data(), x.data());
   const std::string fingerprint(64, 'f');
-  save_session(path_, fingerprint, std::vector<TokenId>{7}, spans, kv);
+  save_session(path_, fingerprint, std::vector<TokenId>{7}, state);
   const SavedSession saved(path_);
-  saved.check(fingerprint, before);
-  EXPECT_THROW(saved.check(fingerprint, now), Error);
+  saved.check(fingerprint, state.format());
+  EXPECT_THROW(saved.check(fingerprint, RunSequence(now, pages_now).format()), Error);
+}
+
+// A state that no replay rebuilds: a layer of an invented net between one with keys and values and a convolution.
+class RecurrentSessionFile : public SessionFile {
+ protected:
+  static constexpr int kTokens = 23;
+
+  // As a step would.
+  static void feed(RunSequence& state, int begin, int end) {
+    state.begin(begin, end, false);
+    for (int p = begin; p < end; ++p) {
+      float* s = state.recurrent().layer(1);
+      for (int i = 0; i < 5; ++i) s[i] = 0.5f * s[i] + static_cast<float>((p * 7 + i) % 13);
+      float* u = state.recurrent().layer(2);
+      for (int i = 0; i < 3; ++i) u[i] = u[3 + i], u[3 + i] = s[i];
+      const std::vector<float> x(8, s[0]);
+      state.kv().write(0, p, x.data(), x.data());
+    }
+    state.finish(begin, end);
+  }
+  static std::vector<float> recurrent(RunSequence& state) {
+    return {state.recurrent().values().begin(), state.recurrent().values().end()};
+  }
+  static std::vector<std::byte> kv(const RunSequence& state, int tokens) {
+    std::vector<std::byte> bytes(static_cast<size_t>(tokens * state.format().token_bytes));
+    state.export_tokens(0, tokens, bytes);
+    return bytes;
+  }
+
+  const KvLayout layout_{
+      {{1, 8}, {.state_floats = 5, .state_replay = kNoReplay}, {.state_floats = 6, .state_replay = 2}}, 4};
+  PagePool pages_{layout_.page_bytes()};
+  const std::string fingerprint_ = std::string(64, 'f');
+};
+
+TEST_F(RecurrentSessionFile, HoldsTheStateAtItsEnd) {
+  RunSequence state(layout_, pages_), restored(layout_, pages_), straight(layout_, pages_);
+  EXPECT_EQ(state.format().recurrent_bytes, 11 * 4);
+  feed(state, 0, kTokens);
+  save_session(path_, fingerprint_, some_tokens(kTokens), state);
+  const SavedSession saved(path_);
+  saved.check(fingerprint_, restored.format());
+  EXPECT_EQ(saved.fill(restored), 0) << "nothing to replay";
+  feed(restored, kTokens, 40);
+  feed(straight, 0, 40);
+  EXPECT_EQ(recurrent(restored), recurrent(straight));
+  EXPECT_EQ(kv(restored, 40), kv(straight, 40));
+  EXPECT_EQ(restored.truncate(kTokens), 0) << "the file's state is a snapshot";
+  EXPECT_EQ(restored.truncate(9), 9) << "from the first token on";
+}
+
+TEST_F(RecurrentSessionFile, WithoutTheStateIsRefused) {
+  const KvLayout without(std::vector<KvLayerShape>{{1, 8}, {}, {}}, 4);
+  PagePool pages(without.page_bytes());
+  RunSequence state(without, pages), wanting(layout_, pages_);
+  save_session(path_, fingerprint_, {}, state);
+  EXPECT_NE(refusal([&] { SavedSession(path_).check(fingerprint_, wanting.format()); }).find("recurrent state"),
+            std::string::npos);
+}
+
+// The version before had no place for recurrent state in its header.
+TEST_F(SessionFile, OfTheVersionBeforeIsTakenUp) {
+  const auto model = tiny();
+  Session session(model);
+  session.append(some_tokens(30));
+  session.save(path_);
+  std::string bytes = slurp(path_);
+  bytes.resize(bytes.size() - 64);
+  bytes.replace(0, 8, "FPSESS02");
+  bytes.erase(104, 8);
+  bytes += sha256_hex(std::as_bytes(std::span(bytes)));
+  spill(path_, bytes);
+  Session old(model);
+  old.load(path_);
+  session.append(some_tokens(5));
+  old.append(some_tokens(5));
+  EXPECT_TRUE(same_bits(old.logits(), session.logits()));
 }
 
 }  // namespace

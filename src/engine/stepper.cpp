@@ -91,7 +91,7 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
   const OpScope scope(*executor_, "step");
   for (const StepPart& part : parts) part.sequence->logits.clear();
   try {
-    replay(parts);
+    replay_due(parts);
     step_.clear();
     for (const StepPart& part : parts) {
       auto& tokens = part.sequence->tokens;
@@ -120,16 +120,32 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
   }
 }
 
-// A step of its own for sequences whose convolutions must see their last tokens again.
-void Stepper::replay(std::span<const StepPart> parts) {
-  step_.clear();
-  for (const StepPart& part : parts) {
-    Sequence& s = *part.sequence;
-    if (s.replay == 0) continue;
-    const auto last = std::span(s.tokens).last(static_cast<size_t>(s.replay));
-    step_.push_back({s.state.get(), static_cast<int>(s.tokens.size()) - s.replay, last, LogitRows::kNone, true});
+void Stepper::replay(Sequence& sequence) {
+  const std::lock_guard lock(model_->step_mutex());
+  const StepPart part{&sequence, {}, LogitRows::kNone};
+  try {
+    replay_due({&part, 1});
+  } catch (...) {
+    sequence.replay = sequence.state->truncate(static_cast<int>(sequence.tokens.size()));
+    throw;
   }
-  if (!step_.empty()) {
+}
+
+// Steps of their own for sequences whose recurrent state must see tokens again, a chunk at a time.
+void Stepper::replay_due(std::span<const StepPart> parts) {
+  for (;;) {
+    step_.clear();
+    int room = chunk();
+    for (const StepPart& part : parts) {
+      Sequence& s = *part.sequence;
+      const int count = std::min(s.replay, room), first = static_cast<int>(s.tokens.size()) - s.replay;
+      if (count == 0) continue;
+      const auto again = std::span(s.tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+      step_.push_back({s.state.get(), first, again, LogitRows::kNone, true});
+      s.replay -= count;
+      room -= count;
+    }
+    if (step_.empty()) return;
     try {
       forward(step_);
     } catch (...) {
@@ -137,7 +153,6 @@ void Stepper::replay(std::span<const StepPart> parts) {
       throw;
     }
   }
-  for (const StepPart& part : parts) part.sequence->replay = 0;
 }
 
 std::span<const float> Stepper::forward(std::span<const StepSequence> parts) {

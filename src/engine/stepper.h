@@ -46,6 +46,8 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   Sequence fork(const Sequence& of, int size);  // its first `size` tokens, whose pages the two share
   void truncate(Sequence& sequence, int size);  // drops everything from position `size` on
 
+  void replay(Sequence& sequence);  // passes again what truncate() or a saved session left to do
+
   // One pass over the weights for all parts. use(the rows' logits) while nobody else steps. On an exception (memory)
   // every sequence is as before.
   void step(std::span<const StepPart> parts, const std::function<void(std::span<const float>)>& use = {});
@@ -77,7 +79,7 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   void observe(OpsObserver* observer) { executor_->observe(observer); }  // who outlives the steps; nullptr: nobody
 
  private:
-  void replay(std::span<const StepPart> parts);
+  void replay_due(std::span<const StepPart> parts);
   std::span<const float> forward(std::span<const StepSequence> parts);
 
   std::shared_ptr<const LoadedModel> model_;

@@ -40,6 +40,16 @@ KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type)
   }
 }
 
+int KvLayout::state_replay() const {
+  int replay = 0;
+  for (const KvLayerShape& layer : layers_) {
+    if (layer.state_floats == 0) continue;
+    if (layer.state_replay == kNoReplay) return kNoReplay;
+    replay += layer.state_replay;
+  }
+  return replay;
+}
+
 int64_t KvLayout::head_bytes(int layer) const {
   const int64_t d = this->layer(layer).head_dim;
   return type_ == KvType::kQ8_0 ? d + d / kKvBlock * static_cast<int64_t>(sizeof(uint16_t))

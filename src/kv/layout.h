@@ -33,14 +33,15 @@ inline int64_t q8_value(int64_t slot, int64_t i, int64_t size, int64_t d) {
   return first * d + i * side_by_side + slot % 4;
 }
 
-// What a layer keeps of the tokens it has seen: keys and values, or the last inputs of a short convolution.
+// What a layer keeps of the tokens it has seen: keys and values, or recurrent state (recurrent_state.h).
 struct KvLayerShape {
   int kv_heads = 0;  // 0: no K/V
   int head_dim = 0;
   bool key_squares = false;
-  int conv_width = 0;  // 0: no convolution
-  int conv_taps = 0;   // the kernel's length: conv_taps - 1 inputs are kept
+  int64_t state_floats = 0;  // 0: no recurrent state
+  int state_replay = 0;      // tokens whose replay rebuilds it from zero; kNoReplay: it depends on all
 };
+inline constexpr int kNoReplay = -1;
 
 class KvLayout {
  public:
@@ -53,6 +54,9 @@ class KvLayout {
   int64_t bytes_per_token() const { return page_bytes_ / page_size_; }
   int layers() const { return static_cast<int>(layers_.size()); }
   const KvLayerShape& layer(int layer) const { return layers_[static_cast<size_t>(layer)]; }
+
+  // Tokens whose replay rebuilds the recurrent state of all layers, each from what those below it give; kNoReplay.
+  int state_replay() const;
 
   // Bytes of one position of one head: its keys' or its values' numbers, the keys' with their square, both.
   int64_t head_bytes(int layer) const;

@@ -130,7 +130,7 @@ TEST(KvSequence, KeepsTheSquareOfAKeyAsItIsStored) {
 
 TEST(KvSequence, APositionsBytesAreTheSameForEveryPageSizeAndComeBack) {
   for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
-    const std::vector<KvLayerShape> layers = {{2, 32, true}, {.conv_width = 8, .conv_taps = 3}, {1, 64}};
+    const std::vector<KvLayerShape> layers = {{2, 32, true}, {.state_floats = 16, .state_replay = 2}, {1, 64}};
     const KvLayout small(layers, 3, type), large(layers, 64, type);
     EXPECT_EQ(small.bytes_per_token(), large.bytes_per_token());
     PagePool small_pool(small.page_bytes()), large_pool(large.page_bytes());

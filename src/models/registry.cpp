@@ -65,9 +65,11 @@ void choose_experts(Hyperparameters& hp, int wanted) {
 std::vector<KvLayerShape> kept_by_layers(const Hyperparameters& hp) {
   std::vector<KvLayerShape> all;
   for (const LayerPlan& layer : hp.plan) {
-    if (layer.mixer == Mixer::kShortConv) all.push_back({.conv_width = hp.width, .conv_taps = hp.conv_taps});
-    else
+    if (layer.mixer == Mixer::kShortConv) {
+      all.push_back({.state_floats = int64_t{hp.conv_taps - 1} * hp.width, .state_replay = hp.conv_taps - 1});
+    } else {
       all.push_back({.kv_heads = layer.kv_heads, .head_dim = hp.head_dim, .key_squares = layer.attention->key_squares});
+    }
   }
   return all;
 }

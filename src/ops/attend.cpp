@@ -36,18 +36,19 @@ Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, cons
     if (!s.replay) {
       run.for_rows(s.count(), [&](int t) {
         const int64_t at = (row + t) * k.cols();
-        sequence.pages.write(shape.layer, s.first_position + t, run.data(k) + at, run.data(v) + at);
+        sequence.kv().write(shape.layer, s.first_position + t, run.data(k) + at, run.data(v) + at);
       });
     }
+    Influence* meter = sequence.meter();
     const int64_t at = row * q.cols();
-    attending.push_back({.kv = &sequence.pages,
+    attending.push_back({.kv = &sequence.kv(),
                          .q = run.data(q) + at,
                          .r = r != nullptr ? run.data(*r) + at : nullptr,
                          .out = run.data(y) + at,
                          .tokens = s.count(),
                          .first_position = s.first_position,
-                         .influence = sequence.wants_influence ? &sequence.meter : nullptr,
-                         .mass = sequence.wants_influence ? sequence.meter.mass(shape.heads) : nullptr});
+                         .influence = meter,
+                         .mass = meter != nullptr ? meter->mass(shape.heads) : nullptr});
     run.count(work_of(run.layout(), shape, s));
     row += s.count();
   }
@@ -73,20 +74,20 @@ Tensor compute(ReferenceExecutor& reference, const AttendShape& shape, const Ten
   const int64_t d = shape.head_dim, kv_width = shape.kv_heads * d;
   int64_t row = 0;
   for (const StepSequence& s : reference.step().sequences()) {
-    std::vector<double>& keys = reference.sequence(s).k[static_cast<size_t>(shape.layer)];
-    std::vector<double>& values = reference.sequence(s).v[static_cast<size_t>(shape.layer)];
-    const int64_t begin = row * kv_width, end = (row + s.count()) * kv_width;
-    keys.insert(keys.end(), reference.data(k) + begin, reference.data(k) + end);
-    values.insert(values.end(), reference.data(v) + begin, reference.data(v) + end);
+    History& keys = reference.sequence(s).k[static_cast<size_t>(shape.layer)];
+    History& values = reference.sequence(s).v[static_cast<size_t>(shape.layer)];
+    keys.append(reference.data(k) + row * kv_width, s.count(), kv_width);
+    values.append(reference.data(v) + row * kv_width, s.count(), kv_width);
     for (int t = 0; t < s.count(); ++t, ++row) {
       const int seen = s.first_position + t + 1, first = shape.window > 0 ? std::max(0, seen - shape.window) : 0;
       for (int h = 0; h < shape.heads; ++h) {
         const int64_t at = row * q.cols() + h * d;
         const int kv_head = h / (shape.heads / shape.kv_heads);
-        attend_reference<double>(shape.spec, shape.head_dim, kv_head, reference.data(q) + at,
-                                 r != nullptr ? reference.data(*r) + at : nullptr,
-                                 {keys.data() + kv_head * d, values.data() + kv_head * d, kv_width, first, seen},
-                                 reference.data(y) + at);
+        attend_reference<double>(
+            shape.spec, shape.head_dim, kv_head, reference.data(q) + at,
+            r != nullptr ? reference.data(*r) + at : nullptr,
+            {keys.values.data() + kv_head * d, values.values.data() + kv_head * d, kv_width, first, seen},
+            reference.data(y) + at);
       }
     }
   }

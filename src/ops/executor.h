@@ -28,6 +28,8 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
+  std::string_view name() const { return name_; }  // in the table (executors.h)
+
   virtual std::unique_ptr<SequenceState> new_sequence() = 0;  // does not outlive the executor
 
   // Starts a step; the ops then work on all its rows. Ids are inside the vocabulary, positions inside the context.
@@ -53,11 +55,12 @@ class Executor {
   TensorArena& arena() { return arena_; }
 
  protected:
-  explicit Executor(AnyExecutor self) : self_(self) {}
+  Executor(AnyExecutor self, std::string_view name) : self_(self), name_(name) {}
   Step step_;
 
  private:
   const AnyExecutor self_;
+  const std::string_view name_;
   TensorArena arena_;
   OpsObserver* observer_ = nullptr;
   Profiler* profiler_ = nullptr;

@@ -15,14 +15,14 @@ namespace {
 std::vector<KvLayerShape> layers_of(const ExecutorSetup& setup) { return {setup.layers.begin(), setup.layers.end()}; }
 
 constexpr ExecutorRow kRows[] = {
-    {"run",
+    {RunSequence::kExecutor,
      [](const ExecutorSetup& setup) -> std::unique_ptr<Executor> {
        return std::make_unique<RunExecutor>(setup.kernels, setup.pool,
                                             KvLayout(layers_of(setup), setup.page_size, kv_type(setup.kv_type)));
      }},
-    {"reference",
+    {ReferenceSequence::kExecutor,
      [](const ExecutorSetup& setup) -> std::unique_ptr<Executor> {
-       return std::make_unique<ReferenceExecutor>(layers_of(setup));
+       return std::make_unique<ReferenceExecutor>(setup.layers.size());
      }},
 };
 

@@ -108,7 +108,7 @@ OpCase shortconv_case(int64_t width, int taps) {
           {{"F32", taps, width}},
           [](Ops& ops, auto& x, auto& w) { return ops.shortconv(0, x[0], w[0]); },
           kFloat,
-          {.conv_width = static_cast<int>(width), .conv_taps = taps}};
+          {.state_floats = (taps - 1) * width, .state_replay = taps - 1}};
 }
 
 OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bool shared_router) {

@@ -1,29 +1,41 @@
 // The reference executor: every op straight from its formula in float64. Slow, obvious, the oracle of `run`.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
-#include "kv/layout.h"
 #include "ops/executor.h"
 #include "ops/weight.h"
 
 namespace fieldprint {
 
-// All that was seen so far, a row a position for each layer: K and V [kv_heads * head_dim], convolution inputs u
-// [conv_width].
+// What a layer has seen, a row a position.
+struct History {
+  int64_t cols = 0;
+  std::vector<double> values;
+
+  void append(const double* x, int64_t rows, int64_t of) {  // [rows, of]
+    cols = of;
+    values.insert(values.end(), x, x + rows * cols);
+  }
+  void truncate(int tokens) { values.resize(std::min(values.size(), static_cast<size_t>(tokens * cols))); }
+};
+
+// All that was seen so far: keys and values, and the inputs of convolutions. Nothing is ever replayed.
 struct ReferenceSequence final : SequenceState {
-  explicit ReferenceSequence(const std::vector<KvLayerShape>& layers);
+  static constexpr std::string_view kExecutor = "reference";
+
+  explicit ReferenceSequence(size_t layers) : SequenceState(kExecutor), k(layers), v(layers), u(layers) {}
+  int64_t bytes() const override;
   int truncate(int tokens) override;
   std::unique_ptr<SequenceState> fork() const override { return std::make_unique<ReferenceSequence>(*this); }
-  int64_t bytes() const override;
 
-  const std::vector<KvLayerShape>& shapes;
-  std::vector<std::vector<double>> k, v, u;
+  std::vector<History> k, v, u;  // of each layer
 };
 
 class ReferenceExecutor final : public Executor {
  public:
-  explicit ReferenceExecutor(std::vector<KvLayerShape> layers) : Executor(this), layers_(std::move(layers)) {}
+  explicit ReferenceExecutor(size_t layers) : Executor(this, ReferenceSequence::kExecutor), layers_(layers) {}
 
   std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<ReferenceSequence>(layers_); }
   void begin(std::span<const StepSequence> sequences) override { step_.begin(sequences); }
@@ -37,7 +49,7 @@ class ReferenceExecutor final : public Executor {
   const float* decoded_row(const Weight& w, int64_t row);  // [w.cols], valid until the next call
 
  private:
-  const std::vector<KvLayerShape> layers_;
+  const size_t layers_;
   std::vector<float> row_, result_;
 };
 

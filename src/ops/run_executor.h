@@ -4,32 +4,17 @@
 
 #include <utility>
 
-#include "attention/influence.h"
 #include "attention/walk.h"
 #include "base/thread_pool.h"
 #include "kernels/table.h"
-#include "kv/conv_state.h"
 #include "kv/layout.h"
 #include "kv/page_pool.h"
-#include "kv/sequence.h"
 #include "ops/executor.h"
 #include "ops/for_rows.h"
 #include "ops/op_memory.h"
+#include "ops/run_sequence.h"
 
 namespace fieldprint {
-
-struct RunSequence final : SequenceState {
-  RunSequence(const KvLayout& layout, PagePool& pool);
-  int truncate(int tokens) override;
-  std::unique_ptr<SequenceState> fork() const override { return std::make_unique<RunSequence>(*this); }
-  KvSequence* kv() override { return &pages; }
-  int64_t bytes() const override { return pages.bytes() + conv.bytes(); }
-  void reserve(int begin, int end);  // pages for these positions, a new one where a span begins
-
-  KvSequence pages;
-  ConvState conv;
-  Influence meter;  // of `influence`
-};
 
 class RunExecutor final : public Executor {
  public:

@@ -1,33 +1,87 @@
-// What an executor keeps of one sequence between steps: keys and values, recurrent state.
+// What an executor keeps of one sequence between steps: keys and values, recurrent state. Whoever has one does not ask
+// which executor it is of: what that cannot do throws Error kUnsupported, and says so.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "fieldprint/labels.h"
 #include "kv/spans.h"
 
 namespace fieldprint {
 
-class KvSequence;
+// How a state is written to a session file (docs/formats/session.md), and in which pages it is read back.
+struct StateFormat {
+  std::string_view kv_type;     // "f16"
+  int64_t token_bytes = 0;      // keys and values of one token
+  int64_t recurrent_bytes = 0;  // recurrent state after the last token, where no replay rebuilds it; else 0
+  int page_size = 1;            // tokens, of one span only
+  int64_t page_bytes = 0;
+};
 
 class SequenceState {
  public:
   virtual ~SequenceState() = default;
 
-  // Keeps the first `tokens` tokens. Returns how many of them must pass again (as a replay) before the next ones can: a
-  // convolution's inputs are not kept for every position. The others are as if nothing had come after them.
+  std::string_view executor() const { return executor_; }  // by its name in the table (executors.h)
+  virtual int64_t bytes() const = 0;
+
+  // Keeps the first `tokens` tokens. Returns how many of them must pass again (as a replay) before the next ones can:
+  // recurrent state is not kept for every position. The others are as if nothing had come after them.
   virtual int truncate(int tokens) = 0;
   virtual std::unique_ptr<SequenceState> fork() const = 0;  // as this one is now; the two then go their own ways
-  virtual KvSequence* kv() { return nullptr; }              // its pages, where it has such: what a saved session holds
-  virtual int64_t bytes() const = 0;
+
+  // Its pages with their labels and content hashes (kv/page_hash.h); none where an executor has no pages.
+  virtual std::vector<PageInfo> pages(const std::string& fingerprint, std::span<const TokenId> tokens) const {
+    (void)fingerprint, (void)tokens;
+    return {};
+  }
+  // What it holds now stays, whoever looks for memory, until unpin(), which comes before any of it is given back.
+  virtual void pin() {}
+  virtual void unpin() {}
+
+  // ---- Saved sessions.
+  virtual StateFormat format() const { refuse("cannot save or take up a session"); }
+  // Positions [begin, end): [end - begin, token_bytes]. They are put behind those that are there, under the labels in
+  // `spans`.
+  virtual void export_tokens(int begin, int end, std::span<std::byte> bytes) const {
+    (void)begin, (void)end, (void)bytes;
+    refuse("cannot save a session");
+  }
+  virtual void import_tokens(int begin, int end, std::span<const std::byte> bytes) {
+    (void)begin, (void)end, (void)bytes;
+    refuse("cannot take up a saved session");
+  }
+  // The recurrent state after `tokens` tokens, which are all that there are: [recurrent_bytes].
+  virtual void export_recurrent(std::span<std::byte> bytes) const {
+    (void)bytes;
+    refuse("cannot save a session");
+  }
+  virtual void import_recurrent(int tokens, std::span<const std::byte> bytes) {
+    (void)tokens, (void)bytes;
+    refuse("cannot take up a saved session");
+  }
+
+  // From the next step on fills `influence`; forks do too.
+  virtual void measure_influence() { refuse("does not measure influence"); }
 
   // Labels of its tokens, positions that are still to come among them; truncate() cuts them too.
   Spans spans;
-  // Of the last token of the last step, where wanted: the mean over layers and heads of the share of softmax mass of
+  // Of the last token of the last step, where measured: the mean over layers and heads of the share of softmax mass of
   // each span, then of the anchor rows in the file.
-  bool wants_influence = false;
   std::vector<float> influence;  // [spans + 1]
+
+ protected:
+  explicit SequenceState(std::string_view executor) : executor_(executor) {}
+  [[noreturn]] void refuse(std::string_view what) const;
+
+ private:
+  std::string_view executor_;
 };
 
 }  // namespace fieldprint

@@ -1,6 +1,7 @@
 // The gated short convolution of LFM2 (Liquid AI 2025): with B, C, z = split(bcz) and u = B * z,
 //   y[t] = C[t] * sum over taps j of kernel[j] * u[t - (taps - 1) + j]
 #include <algorithm>
+#include <vector>
 
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
@@ -15,7 +16,7 @@ Tensor compute(RunExecutor& run, int layer, const Tensor& bcz, const Weight& ker
   const float* taps = kernel.floats();
   int row = 0;
   for (const StepSequence& s : run.step().sequences()) {
-    float* state = run.sequence(s).conv.layer(layer);
+    float* state = run.sequence(s).recurrent().layer(layer);
     Tensor inputs = run.make(s.count() + static_cast<int>(history), width);  // u, the kept ones first
     float* u = run.data(inputs);
     std::copy(state, state + history * width, u);
@@ -45,16 +46,18 @@ Tensor compute(ReferenceExecutor& reference, int layer, const Tensor& bcz, const
   const float* w = kernel.floats();
   int64_t row = 0;
   for (const StepSequence& s : reference.step().sequences()) {
-    std::vector<double>& u = reference.sequence(s).u[static_cast<size_t>(layer)];
+    History& u = reference.sequence(s).u[static_cast<size_t>(layer)];
     for (int position = s.first_position; position < s.end(); ++position, ++row) {
       const double* b = reference.data(bcz) + row * bcz.cols();
       const double *c = b + width, *z = c + width;
-      for (int64_t i = 0; i < width; ++i) u.push_back(b[i] * z[i]);
+      std::vector<double> input(static_cast<size_t>(width));
+      for (int64_t i = 0; i < width; ++i) input[static_cast<size_t>(i)] = b[i] * z[i];
+      u.append(input.data(), 1, width);
       for (int64_t i = 0; i < width; ++i) {
         double sum = 0;
         for (int64_t j = 0; j < taps; ++j) {
           const int64_t at = position - (taps - 1) + j;
-          if (at >= 0) sum += static_cast<double>(w[j * width + i]) * u[static_cast<size_t>(at * width + i)];
+          if (at >= 0) sum += static_cast<double>(w[j * width + i]) * u.values[static_cast<size_t>(at * width + i)];
         }
         reference.data(y)[row * width + i] = c[i] * sum;
       }
