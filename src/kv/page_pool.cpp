@@ -15,7 +15,7 @@ PagePool::PagePool(int64_t page_bytes)
 
 KvPage* PagePool::take() {
   if (free_.empty()) {
-    free_.reserve(pages_.size() + 1);  // giving back never fails
+    if (free_.capacity() <= pages_.size()) free_.reserve(pages_.size() * 2 + 8);  // giving back never fails
     if (slabs_.empty() || slabs_.back().bytes() - cut_ < stride_) {
       slabs_.emplace_back(std::max(stride_, kSlabBytes));
       cut_ = 0;

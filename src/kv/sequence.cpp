@@ -56,6 +56,12 @@ float square(const std::byte* keys, const KvLayout& layout, int layer, int slot)
   return static_cast<float>(sum);
 }
 
+// For one element more, so that push_back() cannot fail after a page has been taken.
+template <class Element>
+void make_room(std::vector<Element>& elements) {
+  if (elements.size() == elements.capacity()) elements.reserve(elements.size() * 2 + 8);
+}
+
 }  // namespace
 
 KvSequence::KvSequence(const KvSequence& other)
@@ -81,8 +87,8 @@ void KvSequence::reserve(int begin, int end, int span_begin) {
   for (int p = reserved; p < end;) {
     const int frame = p / size, stop = std::min(end, (frame + 1) * size);
     if (entries_.empty() || !takes(entries_.back(), span_begin)) {
-      entries_.reserve(entries_.size() + 1);
-      first_.reserve(static_cast<size_t>(frame) + 1);
+      make_room(entries_);
+      make_room(first_);
       if (first_.size() == static_cast<size_t>(frame)) first_.push_back(static_cast<int>(entries_.size()));
       entries_.push_back({pool_->take(), p, stop});
     } else {

@@ -1,15 +1,13 @@
 #include "ops/tensor.h"
 
-#include <new>
-
 namespace fieldprint {
 
 std::byte* AlignedBuffer::require(size_t bytes) {
   if (bytes > capacity_) {
     const size_t rounded = (bytes + 63) / 64 * 64;
     data_.reset();
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(64, rounded)));
-    if (data_ == nullptr) throw std::bad_alloc();
+    capacity_ = 0;
+    data_.reset(static_cast<std::byte*>(::operator new(rounded, kAlignment)));
     capacity_ = rounded;
   }
   return data_.get();

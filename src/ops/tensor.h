@@ -5,8 +5,8 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -19,8 +19,9 @@ class AlignedBuffer {  // 64-byte aligned; grows, never keeps contents when it d
   size_t capacity() const { return capacity_; }
 
  private:
+  static constexpr std::align_val_t kAlignment{64};
   struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
+    void operator()(std::byte* p) const { ::operator delete(p, kAlignment); }
   };
   std::unique_ptr<std::byte, Free> data_;
   size_t capacity_ = 0;
