@@ -58,8 +58,8 @@ void RecurrentState::drop(size_t snapshot) {
   snapshots_.erase(snapshots_.begin() + static_cast<std::ptrdiff_t>(snapshot));
 }
 
-// The one without which the gap that it leaves is smallest for its distance from `position`: so a step back by n tokens
-// finds a snapshot within a replay that is about as long as n, however few there are.
+// The one that leaves the smallest gap for its distance from `position`. Gaps so grow with the distance: with a dozen
+// snapshots or more, going back by n tokens replays about n at most.
 size_t RecurrentState::least_missed(int position) const {
   size_t best = 0;
   double least = 0;
