@@ -20,6 +20,13 @@ namespace {
 
 constexpr size_t kMaxSourceBytes = 4 << 20;  // real templates have some ten thousand
 
+// Messages quote names and values, which may be as long as the template likes.
+std::string shortened(std::string_view message) {
+  constexpr size_t kMost = 1000;
+  if (message.size() <= kMost) return std::string(message);
+  return std::string(message.substr(0, jinja::advance_code_points(message.substr(0, kMost - 3), 0, kMost))) + "...";
+}
+
 std::string at_line(uint32_t line) { return fmt::format("chat template, line {}", line); }
 
 }  // namespace
@@ -125,7 +132,7 @@ RenderedPrompt ChatTemplate::render_prompt(std::string_view variables, const Ren
     return prompt;
   } catch (const jinja::Failure& failure) {
     if (failure.raised) throw Error(ErrorKind::kBadInput, failure.what());
-    throw Error(ErrorKind::kBadInput, failure.what(), at_line(interpreter.line()));
+    throw Error(ErrorKind::kBadInput, shortened(failure.what()), at_line(interpreter.line()));
   }
 }
 

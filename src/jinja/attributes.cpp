@@ -59,6 +59,7 @@ Value find_attribute(Runtime& runtime, Value object, std::string_view name) {
     case Kind::kMacro:
       if (name == "name") return make_literal(heap, object.macro().name);
       if (name == "arguments") {
+        heap.visit(object.macro().statement->parameters.size());
         std::pmr::vector<Value> names(&heap);
         for (const NameExpr* parameter : object.macro().statement->parameters) names.push_back(parameter->name);
         return jinja::make_tuple(heap, names);
@@ -121,6 +122,7 @@ Value find_item(Runtime& runtime, Value object, Value key) {
 }  // namespace
 
 Value get_attribute(Runtime& runtime, Value object, Value name) {
+  runtime.heap.scan(name.str().size);
   if (object.is_undefined()) fail_undefined(runtime.heap, object);
   Value value = find_attribute(runtime, object, name.str().view());
   if (value.is_missing()) value = find_item(runtime, object, name);
@@ -157,6 +159,7 @@ AttributePath::AttributePath(Runtime& runtime, Value path) : runtime_(runtime), 
 
 Value AttributePath::follow(Value item, Value fallback) const {
   for (const Value& part : parts_) {
+    runtime_.heap.step();
     item = get_item(runtime_, item, part);
     if (item.is_undefined() && !fallback.is_missing() && !fallback.is_none()) item = fallback;
   }

@@ -28,8 +28,14 @@ const Function* find_global(std::string_view name);
 std::span<const FilterEntry> text_filters();
 std::span<const FilterEntry> number_filters();
 std::span<const FilterEntry> sequence_filters();
+std::span<const FilterEntry> tests();
 std::span<const MethodEntry> string_methods();
 std::span<const MethodEntry> string_case_methods();
+
+// Filters with a file of their own.
+Value pprint(Runtime& runtime, Value subject, const Args& args);
+Value urlize(Runtime& runtime, Value subject, const Args& args);
+Value wordwrap(Runtime& runtime, Value subject, const Args& args);
 
 // object.name and object[key], as the sandbox gives them; undefined where there is nothing.
 Value get_attribute(Runtime& runtime, Value object, Value name);

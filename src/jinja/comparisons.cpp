@@ -33,6 +33,7 @@ bool equal_dicts(Heap& heap, const Dict& a, const Dict& b) {
 bool equal_spans(Heap& heap, std::span<const Value> a, std::span<const Value> b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
+    heap.visit(i % 8 == 0 ? 8 : 0);
     if (!equal(heap, a[i], b[i])) return false;
   }
   return true;
@@ -76,6 +77,7 @@ bool order_test(Heap& heap, CompareOp op, Value a, Value b) {
   if (a.is_sequence() && a.kind() == b.kind()) {
     const auto x = a.items().span(), y = b.items().span();
     for (size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
+      heap.visit(i % 8 == 0 ? 8 : 0);
       if (!equal(heap, x[i], y[i])) return order_test(heap, op, x[i], y[i]);
     }
     return ordered(op, (x.size() > y.size()) - (x.size() < y.size()));
@@ -114,7 +116,7 @@ bool truthy(Value value) {
   }
 }
 
-bool same(Value a, Value b) {
+bool same(Heap& heap, Value a, Value b) {
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
     case Kind::kMissing:
@@ -126,6 +128,7 @@ bool same(Value a, Value b) {
     case Kind::kFloat:
       return a.as_float() == b.as_float();
     case Kind::kString:
+      heap.scan(std::min(a.str().size, b.str().size));
       return a.str().view() == b.str().view() && a.str().markup == b.str().markup;
     default:
       return a.identity() == b.identity();
@@ -166,7 +169,7 @@ bool equal(Heap& heap, Value a, Value b) {
              std::all_of(x.entries.begin(), x.entries.end(), [&](const auto& e) { return y.find(e.key) != nullptr; });
     }
     case Kind::kMethod:
-      return a.method().function == b.method().function && same(a.method().self, b.method().self);
+      return a.method().function == b.method().function && same(heap, a.method().self, b.method().self);
     default:
       return false;
   }
@@ -193,8 +196,7 @@ bool contains(Heap& heap, Value container, Value item) {
       if (!item.is_string()) {
         fail(fmt::format("'in <string>' requires string as left operand, not {}", type_name(item)));
       }
-      heap.scan(container.str().size + item.str().size);
-      return find_text(container.str().view(), item.str().view()) != std::string_view::npos;
+      return find_text(heap, container.str().view(), item.str().view()) != std::string_view::npos;
     case Kind::kDict:
       return container.dict().find(item) != nullptr;
     case Kind::kView:

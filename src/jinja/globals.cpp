@@ -42,12 +42,14 @@ Dict* make_dict(Runtime& rt, const Args& args) {
   Dict* dict = rt.heap.make<Dict>(rt.heap);
   for (const Value& source : args.positional) {
     if (source.is(Kind::kDict)) {
+      rt.heap.step(source.dict().entries.size());
       for (const auto& [key, value] : source.dict().entries) dict->set(key, value);
       continue;
     }
     if (source.is_undefined()) fail_undefined(rt.heap, source);
     const auto items = collect(rt.heap, source);
     for (size_t i = 0; i < items.size(); ++i) {
+      rt.heap.step();
       const auto pair = collect(rt.heap, items[i]);
       if (pair.size() != 2) {
         fail(fmt::format("dictionary update sequence element #{} has length {}; 2 is required", i, pair.size()));
@@ -55,6 +57,7 @@ Dict* make_dict(Runtime& rt, const Args& args) {
       dict->set(pair[0], pair[1]);
     }
   }
+  rt.heap.step(args.keywords.size());
   for (const Keyword& keyword : args.keywords) dict->set(make_string(rt.heap, keyword.name), keyword.value);
   return dict;
 }
@@ -82,6 +85,7 @@ Value strftime_now(Runtime& rt, const Args& args) {
   const auto [format] = bind("strftime_now", args, {"format"}, 1);
   if (!format.is_string()) fail(fmt::format("strftime() argument 1 must be str, not {}", type_name(format)));
   if (format.str().size > 4096) fail("the format of strftime_now() is too long");
+  rt.heap.step(format.str().size / 2);
   std::tm parts{};
   localtime_r(&rt.now, &parts);
   // A mark at the end tells an empty result from a buffer that is too small.

@@ -22,7 +22,12 @@ class Heap final : public std::pmr::memory_resource {
     if (n > steps_left_) out_of_steps();
     steps_left_ -= n;
   }
-  void scan(uint64_t bytes) { step(bytes / 64); }  // reading text takes time too
+  // An operation costs at least its length, in units of about the same time:
+  void scan(uint64_t bytes) { step(bytes / 64); }  // bytes that are copied or compared,
+  void walk(uint64_t bytes) { step(bytes / 8); }   // text that is looked at character by character,
+  void visit(uint64_t items) {
+    step(items / 8);
+  }  // items that are passed over. Where items have work done, step() each
   void charge(uint64_t bytes) {
     if (bytes > bytes_left_) out_of_bytes();
     bytes_left_ -= bytes;

@@ -222,6 +222,7 @@ Interpreter::Flow Interpreter::run_with(const WithStatement& with) {
 // Variables.
 
 void Interpreter::enter(const ScopeEntry& entry) {
+  heap.visit(entry.size());
   for (const SlotLoad& load : entry) {
     current_->slots[load.slot] = load.undefined ? Value() : slot(load.from);
   }
@@ -266,6 +267,7 @@ void Interpreter::assign(const Expr& target, Value value) {
       break;
   }
   const auto& targets = static_cast<const SequenceExpr&>(target).items;
+  heap.step(targets.size());
   if (!is_iterable(value)) fail(fmt::format("cannot unpack non-iterable {} object", type_name(value)));
   Iteration iteration(heap, value);
   Value item;
@@ -444,6 +446,7 @@ Args Interpreter::eval_arguments(const Arguments& arguments, const Macro* caller
     for (size_t i = 0; i < entries.size(); ++i) {
       if (!entries[i].key.is_string()) fail("keywords must be strings");
       const std::string_view name = entries[i].key.str().view();
+      heap.step(1 + args.keywords.size() / 8);
       for (const Keyword& other : args.keywords) {
         if (other.name == name) fail(fmt::format("got multiple values for keyword argument '{}'", name));
       }
@@ -458,6 +461,7 @@ Value Interpreter::eval_call(const CallExpr& expr, const Macro* caller) {
   if (expr.callee->kind == ExprKind::kAttribute) {  // a method is called without being made a value first
     const auto& attribute = static_cast<const AttributeExpr&>(*expr.callee);
     const Value object = eval(*attribute.object);
+    heap.scan(attribute.name.str().size);
     const MethodEntry* method = find_method(object, attribute.name.str().view());
     if (method && method->function) {
       const Args args = eval_arguments(expr.arguments, caller);
@@ -508,6 +512,7 @@ Value Interpreter::call_macro(const Macro& macro, const Args& args) {
   for (const NameExpr* parameter : parameters) caller_is_parameter |= parameter->text() == "caller";
   Dict* more = statement.uses_kwargs ? heap.make<Dict>(heap) : nullptr;
   for (const Keyword& keyword : args.keywords) {
+    heap.step(1 + parameters.size() / 8);
     const auto parameter = std::find_if(parameters.begin() + static_cast<ptrdiff_t>(given), parameters.end(),
                                         [&](const NameExpr* p) { return p->text() == keyword.name; });
     if (parameter != parameters.end()) {

@@ -63,8 +63,8 @@ Value compared(Runtime& rt, Value subject, const Args& args) {
   return Value::boolean(compare(rt.heap, kOp, subject, bind("test", args, {"other"}, 1)[0]));
 }
 
-Value sameas(Runtime&, Value subject, const Args& args) {
-  return Value::boolean(same(subject, bind("sameas", args, {"other"}, 1)[0]));
+Value sameas(Runtime& rt, Value subject, const Args& args) {
+  return Value::boolean(same(rt.heap, subject, bind("sameas", args, {"other"}, 1)[0]));
 }
 
 template <FilterFunction (*kFind)(std::string_view)>
@@ -117,6 +117,8 @@ constexpr FilterEntry kTests[] = {
 };
 
 }  // namespace
+
+std::span<const FilterEntry> tests() { return kTests; }
 
 FilterFunction find_test(std::string_view name) {
   static const auto table = [] {

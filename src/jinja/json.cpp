@@ -74,6 +74,7 @@ class JsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool put_big(const std::string& digits, double nearest) {
+    if (digits.size() > kMaxDigits) fail(fmt::format("an integer has more than {} digits", kMaxDigits));
     return put(heap_.make<BigInt>(make_string(heap_, digits).str().view(), nearest));
   }
 
@@ -89,6 +90,7 @@ class JsonWriter {
   void write(Value value) {
     const Nesting nesting(heap_);
     heap_.step();
+    check_size();
     switch (value.kind()) {
       case Kind::kNone:
         out.literal("null");
@@ -124,6 +126,10 @@ class JsonWriter {
   TextBuilder out;
 
  private:
+  void check_size() {
+    if (out.size() > heap_.bytes_left()) heap_.charge(out.size());
+  }
+
   static std::string number(double d) {
     if (std::isnan(d)) return "NaN";
     if (std::isinf(d)) return d < 0 ? "-Infinity" : "Infinity";
@@ -132,7 +138,7 @@ class JsonWriter {
 
   void write_string(const String& string) {
     heap_.scan(string.size);
-    if (out.size() > heap_.bytes_left()) heap_.charge(out.size());
+    check_size();
     out.literal("\"");
     each_origin(string, 0, string.size, [&](size_t begin, size_t size, Origin origin) {
       heap_.step();
@@ -153,41 +159,60 @@ class JsonWriter {
         continue;
       }
       piece += text.substr(plain, start - plain);
-      piece += escape_of(decode_at(text, pos));
+      append_escape(piece, decode_at(text, pos));
+      if (piece.size() > heap_.bytes_left()) heap_.charge(piece.size());
       plain = pos;
     }
     piece += text.substr(plain);
     return piece;
   }
 
-  static std::string escape_of(uint32_t c) {
+  static void append_escape(std::string& out, uint32_t c) {
     switch (c) {
       case '"':
-        return "\\\"";
+        out += "\\\"";
+        return;
       case '\\':
-        return "\\\\";
+        out += "\\\\";
+        return;
       case '\n':
-        return "\\n";
+        out += "\\n";
+        return;
       case '\r':
-        return "\\r";
+        out += "\\r";
+        return;
       case '\t':
-        return "\\t";
+        out += "\\t";
+        return;
       case '\f':
-        return "\\f";
+        out += "\\f";
+        return;
       case '\b':
-        return "\\b";
+        out += "\\b";
+        return;
       default:
         break;
     }
-    if (c < 0x10000) return fmt::format("\\u{:04x}", c);
-    return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + ((c - 0x10000) & 0x3FF));
+    const auto unit = [&](uint32_t u) {
+      out += "\\u";
+      for (int shift = 12; shift >= 0; shift -= 4) out += "0123456789abcdef"[u >> shift & 15];
+    };
+    if (c >= 0x10000) {
+      unit(0xD800 + ((c - 0x10000) >> 10));
+      unit(0xDC00 + ((c - 0x10000) & 0x3FF));
+    } else {
+      unit(c);
+    }
   }
 
   void new_line() {
     if (!style_.indented) return;
     out.literal("\n");
-    for (int i = 0; i < level_; ++i) out.literal(style_.indent);
-    if (out.size() > heap_.bytes_left()) heap_.charge(out.size());
+    for (int i = 0; i < level_; ++i) {
+      out.literal(style_.indent);
+      check_size();
+    }
+    heap_.visit(static_cast<uint64_t>(level_));
   }
 
   void write_items(std::span<const Value> items) {

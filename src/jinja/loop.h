@@ -4,6 +4,7 @@
 #include <ctime>
 #include <optional>
 
+#include "base/rng.h"
 #include "jinja/operators.h"
 #include "jinja/value.h"
 
@@ -35,6 +36,7 @@ class Runtime {
 
   Heap& heap;
   const std::time_t now;
+  Rng random{1};  // of the filter `random`: the same for every rendering
 };
 
 struct Loop {

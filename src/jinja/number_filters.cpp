@@ -17,6 +17,7 @@ namespace {
 // int(text, base) and float(text): with white space around and single underscores between digits.
 std::optional<std::string> clean_number(Heap& heap, const String& text) {
   const std::string_view view = strip(heap, text, nullptr, true, true).str().view();
+  heap.walk(view.size());
   std::string out;
   for (size_t i = 0; i < view.size(); ++i) {
     if (view[i] != '_') {
@@ -65,6 +66,7 @@ std::optional<Value> parse_integer(Heap& heap, const String& text, int64_t base)
   if (error == std::errc()) return Value::integer(value);
   if (error != std::errc::result_out_of_range || base != 10) return std::nullopt;
   const size_t significant = std::min(digits.find_first_not_of('0'), digits.size() - 1);
+  if (digits.size() > kMaxDigits) return std::nullopt;
   const Value exact = make_string(heap, fmt::format("{}{}", negative ? "-" : "", digits.substr(significant)));
   return Value(heap.make<BigInt>(exact.str().view(), std::strtod(signed_digits.c_str(), nullptr)));
 }

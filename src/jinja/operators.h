@@ -13,7 +13,7 @@ enum class CompareOp : uint8_t { kEq, kNe, kLt, kLe, kGt, kGe, kIn, kNotIn };
 
 bool truthy(Value value);
 bool equal(Heap& heap, Value a, Value b);
-bool same(Value a, Value b);  // `is`
+bool same(Heap& heap, Value a, Value b);  // `is`
 bool compare(Heap& heap, CompareOp op, Value a, Value b);
 bool contains(Heap& heap, Value container, Value item);
 Value binary(Heap& heap, BinaryOp op, Value a, Value b);

@@ -117,13 +117,14 @@ void append_repr(Heap& heap, TextBuilder& out, Value value) {
       out.literal(fmt::format_int(value.as_int()).c_str());
       return;
     case Kind::kBigInt:
+      heap.scan(value.big().digits.size());
       out.literal(value.big().digits);
       return;
     case Kind::kFloat:
       out.literal(float_repr(value.as_float()));
       return;
     case Kind::kString:
-      heap.scan(value.str().size);
+      heap.walk(value.str().size);
       if (value.str().markup) out.literal("Markup(");
       append_string_repr(heap, out, value.str());
       if (value.str().markup) out.literal(")");
@@ -182,7 +183,7 @@ void append_repr(Heap& heap, TextBuilder& out, Value value) {
 }
 
 void append_str(Heap& heap, TextBuilder& out, Value value) {
-  if (value.is_string()) out.add(value.str());
+  if (value.is_string()) heap.scan(value.str().size), out.add(value.str());
   else if (!value.is_undefined()) append_repr(heap, out, value);
 }
 
@@ -209,7 +210,7 @@ const String& to_soft_str(Heap& heap, Value value) {
 const String& escape(Heap& heap, Value value) {
   const String& text = to_soft_str(heap, value);
   if (text.markup) return text;
-  heap.scan(text.size);
+  heap.walk(text.size);
   if (text.view().find_first_of("&<>'\"") == std::string_view::npos) return as_markup(heap, text, true).str();
   TextBuilder out(heap);
   each_origin(text, 0, text.size, [&](size_t begin, size_t size, Origin origin) {

@@ -15,7 +15,7 @@ using Values = std::pmr::vector<Value>;
 
 Value ignore_case(Heap& heap, Value value) {
   if (!value.is_string()) return value;
-  heap.step(value.str().size / 16);
+  heap.walk(value.str().size);
   return make_string(heap, to_lower(value.str().view()));
 }
 
@@ -29,6 +29,22 @@ Value first(Runtime& rt, Value subject, const Args& args) {
   Iteration iteration(rt.heap, subject);
   Value item;
   return iteration.next(item) ? item : make_undefined(rt.heap, "No first item, sequence was empty.");
+}
+
+// Random only in that nobody would guess it: a template gives the same text every time, as all of this program does.
+Value random_filter(Runtime& rt, Value subject, const Args& args) {
+  expect_no_arguments("do_random", args);
+  const int64_t size = length(rt.heap, subject);
+  if (size == 0) return make_undefined(rt.heap, "No random item, sequence was empty.");
+  if (subject.is(Kind::kLoop) || subject.is(Kind::kView))
+    fail(fmt::format("'{}' object is not subscriptable", type_name(subject)));
+  const Value key = Value::integer(rt.random.below(size));
+  if (subject.is(Kind::kDict)) {
+    const Value* value = subject.dict().find(key);
+    if (value == nullptr) fail(fmt::format("{}", key.as_int()));
+    return *value;
+  }
+  return get_item(rt, subject, key);
 }
 
 // The items backwards; throws where Python could not reverse the value.
@@ -63,6 +79,7 @@ Value reverse(Runtime& rt, Value subject, const Args& args) {
       const auto items = collect(heap, subject);
       Value* out = heap.make_array<Value>(items.size());
       std::reverse_copy(items.begin(), items.end(), out);
+      heap.visit(items.size());
       return std::span<const Value>(out, items.size());
     }());
   if (!is_iterable(subject)) fail("argument must be iterable");
@@ -114,6 +131,7 @@ Value map(Runtime& rt, Value subject, const Args& args) {
     return make_iterator(heap, "generator", out);
   }
   const Value name = args.positional[0];
+  if (name.is_string()) heap.scan(name.str().size);
   const FilterFunction filter = name.is_string() ? find_filter(name.str().view()) : nullptr;
   if (!filter) fail(fmt::format("No filter named {}.", repr(heap, name)));
   const Args rest{args.positional.subspan(1), args.keywords};
@@ -135,6 +153,7 @@ Value select(Runtime& rt, Value subject, const Args& args) {
   if (kByAttribute) given = given.subspan(1);
   FilterFunction test = nullptr;
   if (!given.empty()) {
+    if (given[0].is_string()) heap.scan(given[0].str().size);
     test = given[0].is_string() ? find_test(given[0].str().view()) : nullptr;
     if (!test) fail(fmt::format("No test named {}.", repr(heap, given[0])));
     given = given.subspan(1);
@@ -183,6 +202,7 @@ Value dictsort(Runtime& rt, Value subject, const Args& args) {
   if (!subject.is(Kind::kDict)) fail(fmt::format("'{}' object has no attribute 'items'", type_name(subject)));
   std::pmr::vector<Keyed> keyed(&rt.heap);
   for (const auto& [key, value] : subject.dict().entries) {
+    rt.heap.step();
     const Value sort_key = how == "key" ? key : value, pair[] = {key, value};
     keyed.push_back({truthy(case_sensitive) ? sort_key : ignore_case(rt.heap, sort_key), make_tuple(rt.heap, pair)});
   }
@@ -202,6 +222,7 @@ Value sort(Runtime& rt, Value subject, const Args& args) {
   }
   std::pmr::vector<Keyed> keyed(&heap);
   for (const Value& item : collect(heap, subject)) {
+    heap.step();
     Values key(&heap);
     for (const AttributePath& path : paths) {
       const Value part = path.follow(item);
@@ -218,6 +239,7 @@ Value unique(Runtime& rt, Value subject, const Args& args) {
   Dict* seen = rt.heap.make<Dict>(rt.heap);
   Values out(&rt.heap);
   for (const Value& item : collect(rt.heap, subject)) {
+    rt.heap.step();
     Value key = path.follow(item);
     if (!truthy(case_sensitive)) key = ignore_case(rt.heap, key);
     if (seen->find(key)) continue;
@@ -235,6 +257,7 @@ Value extreme(Runtime& rt, Value subject, const Args& args) {
   if (items.empty()) return make_undefined(rt.heap, "No aggregated item, sequence was empty.");
   Value best, best_key;
   for (const Value& item : items) {
+    rt.heap.step();
     Value key = path.follow(item);
     if (!truthy(case_sensitive)) key = ignore_case(rt.heap, key);
     if (!best.is_missing() && !compare(rt.heap, kOp, key, best_key)) continue;
@@ -307,6 +330,7 @@ Value groupby(Runtime& rt, Value subject, const Args& args) {
   const AttributePath path(rt, attribute);
   std::pmr::vector<Keyed> keyed(&heap);
   for (const Value& item : collect(heap, subject)) {
+    heap.step();
     const Value key = path.follow(item, fallback);
     keyed.push_back({truthy(case_sensitive) ? key : ignore_case(heap, key), item});
   }
@@ -315,6 +339,7 @@ Value groupby(Runtime& rt, Value subject, const Args& args) {
   for (size_t begin = 0, end = 0; begin < keyed.size(); begin = end) {
     Values group(&heap);
     for (end = begin; end < keyed.size() && equal(heap, keyed[begin].key, keyed[end].key); ++end) {
+      heap.step();
       group.push_back(keyed[end].item);
     }
     if (group.empty()) fail("groupby: a key is not equal to itself");
@@ -352,6 +377,7 @@ constexpr FilterEntry kFilters[] = {
     {"map", map},
     {"max", extreme<CompareOp::kGt>},
     {"min", extreme<CompareOp::kLt>},
+    {"random", random_filter},
     {"reject", select<false, false>},
     {"rejectattr", select<false, true>},
     {"reverse", reverse},

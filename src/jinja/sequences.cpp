@@ -54,7 +54,7 @@ Value slice_string(Heap& heap, const String& text, const SliceBounds& bounds) {
     const size_t to = advance_code_points(view, from, static_cast<size_t>(count));
     return make_piece(heap, text, from, to - from);
   }
-  heap.step(static_cast<uint64_t>(count) / 8);
+  heap.walk(static_cast<uint64_t>(count));
   TextBuilder out(heap);
   if (text.ascii()) {
     for (int64_t i = 0; i < count; ++i) out.add(text, static_cast<size_t>(start + i * step), 1);

@@ -9,7 +9,7 @@ namespace {
 template <std::string (*kMap)(std::string_view)>
 Value mapped(Runtime& rt, Value self, const Args& args) {
   expect_no_arguments("str method", args);
-  rt.heap.step(self.str().size / 16);
+  rt.heap.walk(self.str().size);
   return derived_string(rt.heap, self.str(), kMap(self.str().view()), self.str().markup);
 }
 
@@ -17,7 +17,7 @@ template <bool (*kIs)(uint32_t)>
 Value all_are(Runtime& rt, Value self, const Args& args) {
   expect_no_arguments("str method", args);
   const std::string_view text = self.str().view();
-  rt.heap.step(text.size() / 16);
+  rt.heap.walk(text.size());
   for (size_t pos = 0; pos < text.size();) {
     if (!kIs(decode_at(text, pos))) return Value::boolean(false);
   }
@@ -31,7 +31,7 @@ template <bool kUpper>
 Value all_cased(Runtime& rt, Value self, const Args& args) {
   expect_no_arguments("str method", args);
   const std::string_view text = self.str().view();
-  rt.heap.step(text.size() / 16);
+  rt.heap.walk(text.size());
   bool any = false;
   for (size_t pos = 0; pos < text.size();) {
     const uint32_t c = decode_at(text, pos);
@@ -44,7 +44,7 @@ Value all_cased(Runtime& rt, Value self, const Args& args) {
 Value istitle(Runtime& rt, Value self, const Args& args) {
   expect_no_arguments("str method", args);
   const std::string_view text = self.str().view();
-  rt.heap.step(text.size() / 16);
+  rt.heap.walk(text.size());
   bool any = false, inside = false;
   for (size_t pos = 0; pos < text.size();) {
     const uint32_t c = decode_at(text, pos);

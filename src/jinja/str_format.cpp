@@ -306,6 +306,7 @@ class BraceFormatter {
     if (!plain && !spec.empty()) {
       fail(fmt::format("unsupported format string passed to {}.__format__", type_name(value)));
     }
+    if (value.is_string()) heap.scan(value.str().size);
     if (markup_ && value.is_string() && value.str().markup) return out.add(value.str());
     const Value shown = spec.empty() ? Value(&to_str(heap, value)) : format_value(heap, parse_spec(spec), value);
     out.add(markup_ ? escape(heap, shown) : shown.str());
@@ -359,6 +360,7 @@ class BraceFormatter {
       if (index < static_cast<int64_t>(args_.positional.size())) return args_.positional[static_cast<size_t>(index)];
       fail("tuple index out of range");
     }
+    runtime_.heap.visit(args_.keywords.size());
     for (const Keyword& keyword : args_.keywords) {
       if (keyword.name == name) return keyword.value;
     }
@@ -377,14 +379,14 @@ class BraceFormatter {
 }  // namespace
 
 Value format_braces(Runtime& runtime, const String& format, const Args& args) {
-  runtime.heap.scan(format.size);
+  runtime.heap.walk(format.size);
   TextBuilder out(runtime.heap);
   BraceFormatter(runtime, format, args).format(format.view(), 2, out);
   return out.finish(format.markup);
 }
 
 Value format_percent(Heap& heap, const String& format, Value arguments) {
-  heap.scan(format.size);
+  heap.walk(format.size);
   // Python takes whatever has [] for a mapping, and a mapping need not be used up.
   const bool is_mapping =
       arguments.is(Kind::kDict) || arguments.is(Kind::kList) || arguments.is(Kind::kRange) || arguments.is_undefined();
@@ -401,6 +403,7 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
   bool named = false;
   while (!text.empty()) {
     heap.step();
+    const size_t out_before = out.size();
     const size_t percent = std::min(text.find('%'), text.size());
     out.add(format, at(), percent);
     if (percent == text.size()) break;
@@ -450,6 +453,7 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
     }
     if (value.is_missing()) value = take();
     if (type == 's' || type == 'r' || type == 'a') {
+      if (type == 's' && value.is_string()) heap.scan(value.str().size);
       const String* body = type == 's' ? &to_str(heap, value) : &to_repr(heap, value);
       if (format.markup) body = &escape(heap, type == 's' ? value : Value(body));
       if (!spec.align) spec.align = '>';
@@ -498,6 +502,7 @@ Value format_percent(Heap& heap, const String& format, Value arguments) {
       fail(fmt::format("unsupported format character '{}'", type));
     }
     if (out.size() > heap.bytes_left()) heap.charge(out.size());
+    heap.scan(out.size() - out_before);
   }
   if (!named && !is_mapping && next < values.size()) fail("not all arguments converted during string formatting");
   return out.finish(format.markup);

@@ -70,7 +70,8 @@ int64_t find_in(Runtime& rt, std::string_view method, Value self, const Args& ar
   const String& wanted = text_argument(method, given[0]);
   const Window where = window(rt.heap, self.str(), given.subspan(1));
   if (!where.valid) return -1;
-  const size_t at = from_right ? rfind_text(where.text, wanted.view()) : find_text(where.text, wanted.view());
+  const size_t at =
+      from_right ? rfind_text(rt.heap, where.text, wanted.view()) : find_text(rt.heap, where.text, wanted.view());
   if (at == std::string_view::npos) return -1;
   return static_cast<int64_t>(where.offset + (self.str().ascii() ? at : count_code_points(where.text.substr(0, at))));
 }
@@ -93,7 +94,7 @@ Value count(Runtime& rt, Value self, const Args& args) {
   const Window where = window(rt.heap, self.str(), given.subspan(1));
   if (!where.valid) return Value::integer(0);
   if (wanted.empty()) return Value::integer(static_cast<int64_t>(count_code_points(where.text)) + 1);
-  return Value::integer(static_cast<int64_t>(count_occurrences(where.text, wanted)));
+  return Value::integer(static_cast<int64_t>(count_occurrences(rt.heap, where.text, wanted)));
 }
 
 template <bool kEnd>
@@ -138,8 +139,8 @@ Value partition(Runtime& rt, Value self, const Args& args) {
   const auto given = positional(kFromRight ? "rpartition" : "partition", args, 1, 1);
   const String &text = self.str(), &separator = text_argument("partition", given[0]);
   if (separator.size == 0) fail("empty separator");
-  rt.heap.scan(text.size);
-  const size_t at = kFromRight ? rfind_text(text.view(), separator.view()) : find_text(text.view(), separator.view());
+  const size_t at = kFromRight ? rfind_text(rt.heap, text.view(), separator.view())
+                               : find_text(rt.heap, text.view(), separator.view());
   const Value empty = make_string(rt.heap, "", text.markup);
   if (at == std::string_view::npos) {
     const Value parts[] = {kFromRight ? empty : self, empty, kFromRight ? self : empty};
@@ -165,6 +166,7 @@ Value join_method(Runtime& rt, Value self, const Args& args) {
   if (given[0].is(Kind::kNone) || given[0].is_number()) fail("can only join an iterable");
   const auto items = collect(rt.heap, given[0]);
   std::pmr::vector<Value> parts(items.begin(), items.end(), &rt.heap);
+  rt.heap.visit(parts.size());
   for (size_t i = 0; i < parts.size(); ++i) {
     if (self.str().markup) parts[i] = &escape(rt.heap, parts[i]);
     else if (!parts[i].is_string()) {
@@ -239,6 +241,7 @@ Value format(Runtime& rt, Value self, const Args& args) { return format_braces(r
 Value format_map(Runtime& rt, Value self, const Args& args) {
   const Value mapping = positional("format_map", args, 1, 1)[0];
   if (!mapping.is(Kind::kDict)) fail("format_map() wants a mapping");
+  rt.heap.visit(mapping.dict().entries.size());
   std::pmr::vector<Keyword> keywords(&rt.heap);
   for (const auto& [key, value] : mapping.dict().entries) {
     if (key.is_string()) keywords.push_back({key.str().view(), value});

@@ -109,7 +109,7 @@ void split_at(Heap& heap, const String& text, std::string_view separator, int64_
   if (from_right) {
     size_t end = view.size();
     for (; most != 0 && end >= separator.size(); --most) {
-      const size_t at = rfind_text(view.substr(0, end), separator);
+      const size_t at = rfind_text(heap, view.substr(0, end), separator);
       if (at == view.npos) break;
       heap.step();
       pieces.push_back(make_piece(heap, text, at + separator.size(), end - at - separator.size()));
@@ -120,7 +120,7 @@ void split_at(Heap& heap, const String& text, std::string_view separator, int64_
   }
   size_t begin = 0;
   for (; most != 0; --most) {
-    const size_t at = find_text(view, separator, begin);
+    const size_t at = find_text(heap, view, separator, begin);
     if (at == view.npos) break;
     heap.step();
     pieces.push_back(make_piece(heap, text, begin, at - begin));
@@ -132,7 +132,7 @@ void split_at(Heap& heap, const String& text, std::string_view separator, int64_
 }  // namespace
 
 Value strip(Heap& heap, const String& text, const String* chars, bool left, bool right) {
-  if (chars) heap.step(chars->size / 16);
+  if (chars) heap.walk(4 * chars->size);  // and sorted
   const CharSet set(chars);
   const std::string_view view = text.view();
   size_t begin = 0, end = view.size();
@@ -146,12 +146,12 @@ Value strip(Heap& heap, const String& text, const String* chars, bool left, bool
     if (!set.has(decode_before(view, next))) break;
     end = next;
   }
-  heap.step((begin + view.size() - end) / 16);
+  heap.walk(begin + view.size() - end);
   return make_piece(heap, text, begin, end - begin);
 }
 
 Value split(Heap& heap, const String& text, const String* separator, int64_t most, bool from_right) {
-  heap.scan(text.size);
+  if (!separator) heap.walk(text.size);
   Pieces pieces(&heap);
   if (separator) split_at(heap, text, separator->view(), most, from_right, pieces);
   else split_at_space(heap, text, most, from_right, pieces);
@@ -160,7 +160,7 @@ Value split(Heap& heap, const String& text, const String* separator, int64_t mos
 }
 
 std::span<const Value> split_lines(Heap& heap, const String& text, bool keep_ends) {
-  heap.step(text.size / 16);
+  heap.walk(text.size);
   auto* lines = heap.make<Pieces>(&heap);
   const std::string_view view = text.view();
   size_t begin = 0;
@@ -176,31 +176,46 @@ std::span<const Value> split_lines(Heap& heap, const String& text, bool keep_end
   return *lines;
 }
 
-size_t find_text(std::string_view text, std::string_view wanted, size_t from) {
-  if (wanted.size() <= kLongNeedle || wanted.size() > text.size()) return text.find(wanted, from);
+size_t find_text(Heap& heap, std::string_view text, std::string_view wanted, size_t from) {
+  // What is found soon costs little, however long the text is.
+  const auto found = [&](size_t at) {
+    heap.step((at == text.npos ? text.size() - std::min(from, text.size()) : at - from + wanted.size()) / 16);
+    return at;
+  };
+  if (wanted.size() <= kLongNeedle || wanted.size() > text.size()) return found(text.find(wanted, from));
+  heap.walk(wanted.size());
   const size_t at = search_linear(text.begin() + from, text.end(), wanted.begin(), wanted.size());
-  return at == text.npos ? at : from + at;
+  return found(at == text.npos ? at : from + at);
 }
 
-size_t rfind_text(std::string_view text, std::string_view wanted) {
-  if (wanted.size() <= kLongNeedle || wanted.size() > text.size()) return text.rfind(wanted);
+size_t rfind_text(Heap& heap, std::string_view text, std::string_view wanted) {
+  const auto found = [&](size_t at) {
+    heap.step((at == text.npos ? text.size() : text.size() - at) / 16);
+    return at;
+  };
+  if (wanted.size() <= kLongNeedle || wanted.size() > text.size()) return found(text.rfind(wanted));
+  heap.walk(wanted.size());
   const size_t at = search_linear(text.rbegin(), text.rend(), wanted.rbegin(), wanted.size());
-  return at == text.npos ? at : text.size() - at - wanted.size();
+  return found(at == text.npos ? at : text.size() - at - wanted.size());
 }
 
-size_t count_occurrences(std::string_view text, std::string_view wanted) {
+size_t count_occurrences(Heap& heap, std::string_view text, std::string_view wanted) {
   size_t n = 0;
-  for (size_t at = find_text(text, wanted); at != text.npos; at = find_text(text, wanted, at + wanted.size())) ++n;
+  for (size_t at = find_text(heap, text, wanted); at != text.npos;
+       at = find_text(heap, text, wanted, at + wanted.size())) {
+    heap.visit(8);
+    ++n;
+  }
   return n;
 }
 
 Value replace(Heap& heap, const String& text, std::string_view old, const String& fresh, int64_t most) {
-  heap.scan(text.size);
   const std::string_view view = text.view();
-  size_t n = old.empty() ? text.code_points + 1 : count_occurrences(view, old);
+  size_t n = old.empty() ? text.code_points + 1 : count_occurrences(heap, view, old);
   if (most >= 0) n = std::min(n, static_cast<size_t>(most));
   if (n == 0) return &text;
   heap.step(n / 4);
+  heap.scan(text.size);
   if (fresh.size > 0 && n > heap.bytes_left() / fresh.size) heap.charge(UINT64_MAX);
   TextBuilder out(heap);
   size_t begin = 0;
@@ -212,7 +227,7 @@ Value replace(Heap& heap, const String& text, std::string_view old, const String
       begin = next;
       continue;
     }
-    const size_t at = find_text(view, old, begin);
+    const size_t at = find_text(heap, view, old, begin);
     out.add(text, begin, at - begin);
     out.add(fresh);
     begin = at + old.size();

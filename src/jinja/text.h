@@ -16,8 +16,8 @@ Value join(Heap& heap, const String& separator, std::span<const Value> strings, 
 // side: '<' text to the left, '>' to the right, '^' in the middle, as str.center() does it.
 Value pad_text(Heap& heap, const String& text, int64_t width, const String& fill, char side);
 // Like string_view's find and rfind, but linear however the texts repeat themselves.
-size_t find_text(std::string_view text, std::string_view wanted, size_t from = 0);
-size_t rfind_text(std::string_view text, std::string_view wanted);
-size_t count_occurrences(std::string_view text, std::string_view wanted);  // wanted is not empty
+size_t find_text(Heap& heap, std::string_view text, std::string_view wanted, size_t from = 0);
+size_t rfind_text(Heap& heap, std::string_view text, std::string_view wanted);
+size_t count_occurrences(Heap& heap, std::string_view text, std::string_view wanted);  // wanted is not empty
 
 }  // namespace fieldprint::jinja

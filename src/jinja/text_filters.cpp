@@ -19,7 +19,7 @@ template <std::string (*kMap)(std::string_view)>
 Value mapped(Runtime& rt, Value subject, const Args& args) {
   expect_no_arguments("filter", args);
   const String& text = to_soft_str(rt.heap, subject);
-  rt.heap.step(text.size / 16);
+  rt.heap.walk(text.size);
   return derived_string(rt.heap, text, kMap(text.view()), text.markup);
 }
 
@@ -35,7 +35,7 @@ Value title(Runtime& rt, Value subject, const Args& args) {
   expect_no_arguments("do_title", args);
   const String& subject_text = to_soft_str(rt.heap, subject);
   const std::string_view text = subject_text.view();
-  rt.heap.step(text.size() / 16);
+  rt.heap.walk(text.size());
   const auto splits = [](uint32_t c) {
     return is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
   };
@@ -81,6 +81,7 @@ Value indent(Runtime& rt, Value subject, const Args& args) {
   const Value with_end = concat_strings(heap, text, make_literal(heap, "\n").str(), text.markup);
   const auto lines = split_lines(heap, with_end.str(), false);
   if (lines.size() > heap.bytes_left() / (by.size + 1)) heap.charge(UINT64_MAX);
+  heap.step(lines.size());
   TextBuilder out(heap);
   if (truthy(first)) out.add(by);
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -101,6 +102,7 @@ Value format(Runtime& rt, Value subject, const Args& args) {
   const String& text = to_soft_str(rt.heap, subject);
   if (args.keywords.empty()) return format_percent(rt.heap, text, make_tuple(rt.heap, args.positional));
   Dict* named = rt.heap.make<Dict>(rt.heap);
+  rt.heap.step(args.keywords.size());
   for (const Keyword& keyword : args.keywords) named->set(make_string(rt.heap, keyword.name), keyword.value);
   return format_percent(rt.heap, text, named);
 }
@@ -124,7 +126,7 @@ Value truncate(Runtime& rt, Value subject, const Args& args) {
   const Value kept = slice(heap, subject, Value(), Value::integer(limit - tail_length), Value());
   if (!kept.is_string()) fail("truncate wants text");
   if (truthy(killwords)) return binary(heap, BinaryOp::kAdd, kept, tail);
-  const size_t space = kept.str().view().rfind(' ');
+  const size_t space = rfind_text(heap, kept.str().view(), " ");
   const Value words = space == std::string_view::npos ? kept : make_piece(heap, kept.str(), 0, space);
   return binary(heap, BinaryOp::kAdd, words, tail);
 }
@@ -132,7 +134,7 @@ Value truncate(Runtime& rt, Value subject, const Args& args) {
 Value wordcount(Runtime& rt, Value subject, const Args& args) {
   expect_no_arguments("do_wordcount", args);
   const std::string_view text = to_soft_str(rt.heap, subject).view();
-  rt.heap.step(text.size() / 16);
+  rt.heap.walk(text.size());
   int64_t words = 0;
   bool inside = false;
   for (size_t pos = 0; pos < text.size();) {
@@ -150,7 +152,7 @@ std::string percent_encode(std::string_view text, bool for_query) {
     const bool plain = byte < 128 && (is_alnum(byte) || c == '_' || c == '.' || c == '-' || c == '~');
     if (plain || (c == '/' && !for_query)) out += c;
     else if (c == ' ' && for_query) out += '+';
-    else out += fmt::format("%{:02X}", byte);
+    else out += '%', out += "0123456789ABCDEF"[byte >> 4], out += "0123456789ABCDEF"[byte & 15];
   }
   return out;
 }
@@ -160,7 +162,7 @@ Value urlencode(Runtime& rt, Value subject, const Args& args) {
   Heap& heap = rt.heap;
   const auto encode = [&](Value value, bool for_query) {
     const String& text = to_str(heap, value);
-    heap.step(text.size / 8);
+    heap.walk(text.size);
     return percent_encode(text.view(), for_query);
   };
   const bool iterable = is_iterable(subject);
@@ -169,6 +171,7 @@ Value urlencode(Runtime& rt, Value subject, const Args& args) {
   }
   std::string out;
   const auto add = [&](Value key, Value value) {
+    heap.step();
     if (!out.empty()) out += '&';
     out += encode(key, true) + "=" + encode(value, true);
   };
@@ -218,7 +221,7 @@ Value striptags(Runtime& rt, Value subject, const Args& args) {
   expect_no_arguments("do_striptags", args);
   const String& whole = to_str(rt.heap, subject);
   const std::string_view text = whole.view();
-  rt.heap.step(text.size() / 8);
+  rt.heap.walk(text.size());
   TextBuilder bare(rt.heap);
   size_t pos = 0;
   for (size_t start = text.find('<'); start != text.npos; start = text.find('<', pos)) {
@@ -291,6 +294,7 @@ Value xmlattr(Runtime& rt, Value subject, const Args& args) {
     rt.heap.step();
     if (value.is_none() || value.is_undefined()) continue;
     if (!key.is_string()) fail(fmt::format("expected string or bytes-like object, got '{}'", type_name(key)));
+    rt.heap.walk(key.str().size);
     if (key.str().view().find_first_of(" \t\n\r\f\v/>=") != std::string_view::npos) {
       fail(fmt::format("Invalid character in attribute name: {}", repr(rt.heap, key)));
     }
@@ -312,6 +316,7 @@ constexpr FilterEntry kFilters[] = {
     {"format", format},
     {"indent", indent},
     {"lower", mapped<to_lower>},
+    {"pprint", pprint},
     {"replace", replace_filter},
     {"safe", safe},
     {"string", string},
@@ -322,7 +327,9 @@ constexpr FilterEntry kFilters[] = {
     {"truncate", truncate},
     {"upper", mapped<to_upper>},
     {"urlencode", urlencode},
+    {"urlize", urlize},
     {"wordcount", wordcount},
+    {"wordwrap", wordwrap},
     {"xmlattr", xmlattr},
 };
 

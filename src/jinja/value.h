@@ -188,6 +188,8 @@ struct List {
   std::span<const Value> span() const { return {data, size}; }
 };
 
+inline constexpr size_t kMaxDigits = 4300;  // of an integer, as in Python
+
 struct BigInt {
   std::string_view digits;
   double nearest;
