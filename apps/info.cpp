@@ -172,6 +172,7 @@ Action add_info(CLI::App& app) {
                   fmt::format("two models, {} and {}: one at a time", options->named, options->model));
     const ModelInfo info = inspect_model(model_path(options->named.empty() ? options->model : options->named));
     const int context = options->context > 0 ? options->context : info.context;
+    show_warnings(info);
     if (options->json) print_json(info, context);
     else print_text(info, context, options->every_tensor);
     return kDone;

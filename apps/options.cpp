@@ -229,8 +229,13 @@ std::string model_title(const ModelInfo& info) {
   return info.name.empty() ? std::filesystem::path(info.path).stem().string() : info.name;
 }
 
+void show_warnings(const ModelInfo& info) {
+  for (const std::string& warning : info.warnings) note(warning);
+}
+
 std::shared_ptr<const Model> load_model(const std::string& path, const LoadOptions& options) {
   auto model = Model::load(path, options);
+  show_warnings(model->info());
   cpu_set_t cores;
   const int wanted = options.threads > 0                                 ? options.threads
                      : ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores)

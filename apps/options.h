@@ -53,7 +53,9 @@ void add_context(CLI::App& app, SessionOptions& options);   // --context
 void add_experts(CLI::App& app, LoadOptions& options);      // --experts, --attention-kind
 void add_quiet(CLI::App& app, bool& quiet);
 
-// Notes where fewer threads run than were wanted.
+void show_warnings(const ModelInfo& info);  // as notes
+
+// Notes the file's warnings, and where fewer threads run than were wanted.
 std::shared_ptr<const Model> load_model(const std::string& path, const LoadOptions& options);
 std::shared_ptr<const Model> load_model(const ModelOptions& options);
 // "" = the default model. On a terminal, one that has a name and is not here yet is offered to be fetched.

@@ -14,6 +14,7 @@
 #include "kernels/select.h"
 #include "make/json_file.h"
 #include "models/architecture.h"
+#include "support/files.h"
 #include "support/hugging_face_folder.h"
 #include "support/temp_home.h"
 
@@ -223,6 +224,62 @@ TEST_P(Architectures, MetadataSayAllThatTheHyperparametersDo) {
     }
     EXPECT_EQ(rewritten->metadata().size(), own + 1) << kind.name;
   }
+}
+
+// The file with other metadata.
+template <class Change>
+std::vector<std::byte> changed(const GgufFile& file, Change change) {
+  GgufWriter writer;
+  for (const auto& [key, value] : file.metadata()) writer.copy(key, value);
+  change(writer);
+  for (const GgufTensor& tensor : file.tensors()) {
+    writer.add_tensor(std::string(tensor.name), *tensor.type,
+                      {tensor.shape.begin(), tensor.shape.begin() + tensor.dims},
+                      std::span<const std::byte>(tensor.data, tensor.bytes));
+  }
+  return writer.bytes();
+}
+
+TEST_P(Architectures, HyperparametersThatAreNoNumbersAreRefused) {
+  const auto file = GgufFile::open(make("Q4_0"));
+  int count = 0;
+  for (const auto& [key, value] : file->metadata()) {
+    if (value.kind != GgufKind::kF32 || !key.starts_with(std::string(GetParam().row->name) + ".")) continue;
+    for (const float bad : {NAN, INFINITY, -INFINITY}) {
+      ++count;
+      const auto bytes = changed(*file, [&](GgufWriter& writer) { writer.set(std::string(key), bad); });
+      const auto damaged = GgufFile::parse(bytes, "damaged");
+      EXPECT_THAT(refusal([&] { load_architecture(*damaged); }), testing::HasSubstr(std::string(key))) << bad;
+    }
+  }
+  EXPECT_GE(count, 6);  // epsilon and RoPE's base at least
+}
+
+TEST_P(Architectures, OneNumberMayBeAnArrayOfTheSame) {
+  const auto file = GgufFile::open(make("Q4_0"));
+  const auto tokens = some_tokens(10);
+  const auto expected = all_logits(Model::load(path()), tokens);
+  const std::string prefix = std::string(GetParam().row->name) + ".";
+  const auto layers = static_cast<size_t>(file->integer(prefix + "block_count"));
+  const auto bytes = changed(*file, [&](GgufWriter& writer) {
+    for (const auto& [key, value] : file->metadata()) {
+      if (!key.starts_with(prefix) || key == prefix + "block_count") continue;
+      if (value.kind == GgufKind::kF32) {
+        writer.set(std::string(key), std::vector<float>(layers, static_cast<float>(file->number(key))));
+      } else if (value.kind == GgufKind::kU32) {
+        writer.set(std::string(key), std::vector<int32_t>(layers, static_cast<int32_t>(file->integer(key))));
+      }
+    }
+  });
+  spill(path("arrays.gguf"), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  EXPECT_EQ(all_logits(Model::load(path("arrays.gguf")), tokens), expected);
+  const auto mixed = changed(*file, [&](GgufWriter& writer) {
+    std::vector<int32_t> widths(layers, static_cast<int32_t>(file->integer(prefix + "embedding_length")));
+    widths.back() /= 2;
+    writer.set(prefix + "embedding_length", widths);
+  });
+  const auto damaged = GgufFile::parse(mixed, "mixed");
+  EXPECT_THAT(refusal([&] { load_architecture(*damaged); }), testing::HasSubstr("differs from layer to layer"));
 }
 
 // ---- A Hugging Face folder by the rows of the plan, and back. Written the other way round than conversion reads it.

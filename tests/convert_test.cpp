@@ -396,6 +396,15 @@ TEST_F(Convert, SaysWhatIsMissingOrTooMuch) {
               HasSubstr("layer_types should name every layer"));
   EXPECT_THAT(with([](auto&, auto& c) { c["norm_topk_prob"] = false; }), HasSubstr("not normalised"));
   EXPECT_THAT(with([](auto&, auto& c) { c["routed_scaling_factor"] = 2.5; }), HasSubstr("routed_scaling_factor"));
+  // A model that could be written and not be run.
+  EXPECT_THAT(with([](auto&, auto& c) {
+                c.erase("num_key_value_heads");
+                c["num_attention_heads"] = 4;
+              }),
+              HasSubstr("4 heads cannot share 8 K/V heads evenly"));
+  EXPECT_THAT(with([](auto&, auto& c) { c["head_dim"] = 36; }), HasSubstr("a head size of 36 is not supported"));
+  EXPECT_THAT(with([](auto&, auto& c) { c.erase("num_key_value_heads"); }),
+              HasSubstr("k_proj.weight is of shape [64, 256], config.json asks for [256, 256]"));
   EXPECT_THAT(with([](auto&, auto& c) { c["hidden_act"] = "gelu"; }), HasSubstr("activation 'gelu'"));
 }
 

@@ -139,7 +139,6 @@ class Report(unittest.TestCase):
     def test_10_kv_heads_by_default(self):
         self.assertIn("lfm2_no_kv rc=2", self.output("10-rope-parameters"))
 
-    @still_open
     def test_13_flags_of_added_tokens(self):
         """As Hugging Face's tokenizers cut "a <|user|>  hello", or a refusal to convert."""
         wanted = {"rstrip": "64 220 359 262", "plain_special": "64 220 359 220 267"}
@@ -155,7 +154,6 @@ class Report(unittest.TestCase):
     def test_14_a_head_beside_tied_embeddings(self):
         self.converts("tied_with_head")
 
-    @still_open
     def test_14_a_normalizer_of_nothing(self):
         self.converts("norm_seq_empty")
 
@@ -180,7 +178,6 @@ class Report(unittest.TestCase):
     def test_23_a_file_of_any_name(self):
         self.assertEqual(self.output("23-paths").count("Hello world"), 2)
 
-    @still_open
     def test_27_no_word_of_how_words_are_cut(self):
         lines = self.output("27-pre-missing").splitlines()
         said = "\n".join(lines[2:]).split("Traceback")[0]

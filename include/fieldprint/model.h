@@ -49,6 +49,7 @@ struct ModelInfo {
   uint64_t kv_bytes_per_token = 0;  // with keys and values in F16
   std::vector<MetadataEntry> metadata;
   std::vector<TensorInfo> tensors;
+  std::vector<std::string> warnings;  // sentences: what in the file may make answers wrong, such as a guess
 };
 
 // What a file says of itself, whatever its architecture; no weight is looked at. Throws Error kNotFound, kIo, kBadFile.

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "models/metadata.h"
+#include "text/guess_pre_tokenizer.h"
+
 namespace fieldprint {
 namespace {
 
@@ -67,14 +70,18 @@ ModelInfo inspect(const GgufFile& file) {
     if (t.name.ends_with(".attn_k.weight") || t.name.ends_with(".attn_v.weight"))
       info.kv_bytes_per_token += 2 * t.shape[1];
   }
-  const auto key = [&](const char* part) { return info.architecture + "." + part; };
-  info.layers = static_cast<int>(file.integer(key("block_count"), 0));
-  info.width = static_cast<int>(file.integer(key("embedding_length"), 0));
-  info.context = static_cast<int>(file.integer(key("context_length"), 0));
+  if (!info.architecture.empty()) {
+    const Metadata metadata(file);
+    const auto number = [&](const char* key) { return metadata.integer(key, 0, INT32_MAX, 0); };
+    info.layers = number("block_count");
+    info.width = number("embedding_length");
+    info.context = number("context_length");
+  }
   if (const GgufTensor* embedding = file.find_tensor("token_embd.weight"))
     info.vocabulary = static_cast<int>(embedding->shape[1]);
   else if (const GgufArray* tokens = file.array("tokenizer.ggml.tokens"))
     info.vocabulary = static_cast<int>(tokens->count);
+  if (std::string warning = pre_tokenizer_warning(file); !warning.empty()) info.warnings.push_back(std::move(warning));
   return info;
 }
 

@@ -135,6 +135,7 @@ SourceModel open_hugging_face(const std::string& folder) {
   const fs::path path(folder);
   const JsonFile file((path / "config.json").string());
   const auto [row, hp] = read_config(file);
+  check_supported(hp, file.path());
   SourceModel model;
   fs::path name = fs::absolute(path).lexically_normal();
   if (name.filename().empty()) name = name.parent_path();

@@ -24,6 +24,8 @@ constexpr int kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;  // toke
 struct Vocabulary {
   std::vector<std::string> tokens;
   std::vector<int32_t> types;
+  std::vector<int32_t> lstrips, rstrips;  // added tokens that swallow the white space before them, after them
+  std::vector<int32_t> early, late;       // added tokens that are looked for first, and in what is left of the text
 
   std::optional<uint32_t> id_of(const std::string& token) const {
     const auto found = std::find(tokens.begin(), tokens.end(), token);
@@ -75,7 +77,18 @@ Vocabulary read_vocabulary(const JsonFile& file, int64_t size) {
       if (token.empty()) file.refuse("has an added token without content");
       const size_t at = id_of(member(one, "id"), token);
       all.tokens[at] = token;
-      all.types[at] = flag_of(one, "special", false) || looks_special(token) ? kControl : kUserDefined;
+      const bool special = flag_of(one, "special", false);
+      all.types[at] = special || looks_special(token) ? kControl : kUserDefined;
+      if (flag_of(one, "single_word", false)) {
+        file.unsupported(fmt::format(
+            "the added token {} is one only between words (single_word), which is not supported", gguf_quoted(token)));
+      }
+      const auto id = static_cast<int32_t>(at);
+      if (flag_of(one, "lstrip", false)) all.lstrips.push_back(id);
+      if (flag_of(one, "rstrip", false)) all.rstrips.push_back(id);
+      // "normalized" tokens are looked for after the normaliser, which comes after the others. None changes the text
+      // here.
+      (flag_of(one, "normalized", !special) ? all.late : all.early).push_back(id);
     }
   }
   for (size_t i = 0; i < all.tokens.size(); ++i) {
@@ -160,6 +173,17 @@ std::string pre_of(const JsonFile& file, std::string_view preferred) {
                                ignore_merges ? ", merges ignored for whole tokens" : ""));
 }
 
+// NFC is left out here as it is in other engines: texts come in it anyway.
+void check_normalizer(const JsonFile& file, const json& step, int depth) {
+  const std::string type = text_of(step, "type");
+  const json* steps = member(step, "normalizers");
+  if (type == "Sequence" && steps != nullptr && steps->is_array() && depth < 4) {
+    for (const json& one : *steps) check_normalizer(file, one, depth + 1);
+  } else if (type != "NFC") {
+    file.unsupported(fmt::format("a normalizer of type {} is not supported", gguf_quoted(type)));
+  }
+}
+
 void check_kind(const JsonFile& file) {
   const std::string type = file.string("model/type", "BPE");
   if (type != "BPE")
@@ -167,11 +191,7 @@ void check_kind(const JsonFile& file) {
   if (file.boolean("model/byte_fallback", false)) {
     file.unsupported("a SentencePiece vocabulary is not supported here; take a GGUF file of the model");
   }
-  const std::string normalizer = file.string("normalizer/type", "");
-  // NFC is left out here as it is in other engines: texts come in it anyway.
-  if (!normalizer.empty() && normalizer != "NFC") {
-    file.unsupported(fmt::format("a normalizer of type {} is not supported", gguf_quoted(normalizer)));
-  }
+  if (const json* normalizer = file.find("normalizer"); normalizer != nullptr) check_normalizer(file, *normalizer, 0);
 }
 
 // "<s>", or {"content": "<s>", ...}.
@@ -239,6 +259,9 @@ void set_special_tokens(GgufWriter& writer, const fs::path& folder, const JsonFi
   std::erase_if(ends, [&](uint32_t id) { return eos && id == *eos; });
   if (!ends.empty()) set("eot", ends[0]);
   if (ends.size() > 1) set("eom", ends[1]);
+  if (ends.size() > 2) {  // there are no common keys for more
+    writer.set("tokenizer.fieldprint.end_tokens", std::vector<int32_t>(ends.begin(), ends.end()));
+  }
 
   const std::string bos_text = bos ? vocabulary.tokens[*bos] : "";
   const bool adds = template_adds(file, bos_text).value_or(config.boolean("add_bos_token", false));
@@ -276,6 +299,12 @@ void set_tokenizer(GgufWriter& writer, const std::string& folder, std::string_vi
   writer.set("tokenizer.ggml.tokens", vocabulary.tokens);
   writer.set("tokenizer.ggml.token_type", vocabulary.types);
   writer.set("tokenizer.ggml.merges", read_merges(file));
+  const auto set_ids = [&](const char* key, const std::vector<int32_t>& ids) {
+    if (!ids.empty()) writer.set(std::string("tokenizer.fieldprint.") + key, ids);
+  };
+  set_ids("lstrip_tokens", vocabulary.lstrips);
+  set_ids("rstrip_tokens", vocabulary.rstrips);
+  if (!vocabulary.early.empty()) set_ids("late_tokens", vocabulary.late);
   set_special_tokens(writer, path, file, config, vocabulary);
   set_template(writer, path, config);
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,8 @@
 
 #include "fieldprint/error.h"
 #include "support/paths.h"
+#include "text/byte_level.h"
+#include "text/load_tokenizer.h"
 #include "text/pre_tokenizer.h"
 
 namespace fieldprint {
@@ -167,12 +170,62 @@ TEST_F(TokenizerJson, WhatNobodyKnowsIsRefusedByName) {
   EXPECT_THAT(with("/model/merges/0", {"a", "b c"}), HasSubstr("merge 0 is no pair"));
   EXPECT_THAT(with("/added_tokens/0/id", 99), HasSubstr("no id below"));
   EXPECT_THAT(with("/added_tokens/0", 99), HasSubstr("without content"));
+  EXPECT_THAT(with("/added_tokens/0/single_word", true), HasSubstr("'<s>' is one only between words (single_word)"));
   EXPECT_THAT(refusal(3), HasSubstr("no id below"));
   config_["eos_token"] = "</s>";
   EXPECT_THAT(refusal(), HasSubstr("eos_token is '</s>', which is no token"));
   config_.clear();
   model_["eos_token_id"] = 6;
   EXPECT_THAT(refusal(), HasSubstr("eos_token_id is no token"));
+}
+
+// What Hugging Face's own library makes of random added tokens and flags: tests/golden/make_added_tokens.py.
+TEST_F(TokenizerJson, AddedTokensAreCutAsTheirLibraryDoes) {
+  std::ifstream lines(golden_dir() / "added_tokens.jsonl");
+  int count = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const json one = json::parse(line);
+    json vocabulary = json::object();
+    int64_t size = 0;
+    const auto add = [&](std::string token) { vocabulary[std::move(token)] = size++; };
+    std::vector<std::string> alphabet;
+    for (int byte = 0; byte < 256; ++byte)
+      alphabet.push_back(bytes_to_alphabet(std::string(1, static_cast<char>(byte))));
+    std::sort(alphabet.begin(), alphabet.end());
+    for (const std::string& letter : alphabet) add(letter);
+    add("xx");
+    tokenizer_["model"] = {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", {"x x"}}};
+    tokenizer_["added_tokens"] = one["added_tokens"];
+    tokenizer_["normalizer"] = one["normalizer"];
+    const auto tokenizer = load_tokenizer(*convert(size + static_cast<int64_t>(one["added_tokens"].size())));
+    for (const json& text : one["cases"]) {
+      ++count;
+      EXPECT_EQ(tokenizer->encode(text[0].get<std::string>(), {.add_special = false}),
+                text[1].get<std::vector<TokenId>>())
+          << text[0] << " with " << one["added_tokens"];
+    }
+  }
+  EXPECT_EQ(count, 900);
+}
+
+TEST_F(TokenizerJson, EveryEndTokenOfTheGenerationConfigEndsAnAnswer) {
+  tokenizer_["model"]["vocab"] = {{"a", 0}, {"b", 1}, {"ab", 2}, {"c", 3}, {"d", 5}};
+  generation_ = {{"eos_token_id", {4, 5, 1, 3}}};
+  config_ = {{"eos_token", "<s>"}};
+  const auto tokenizer = load_tokenizer(*convert());
+  for (const TokenId end : {1, 3, 4, 5}) EXPECT_TRUE(tokenizer->ends_generation(end)) << end;
+  for (const TokenId token : {0, 2}) EXPECT_FALSE(tokenizer->ends_generation(token)) << token;
+}
+
+TEST_F(TokenizerJson, SequencesOfNormalizersThatChangeNothing) {
+  const auto with = [&](json steps) {
+    tokenizer_["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::move(steps)}};
+    return refusal();
+  };
+  EXPECT_EQ(with(json::array()), "");
+  EXPECT_EQ(with({{{"type", "NFC"}}}), "");
+  EXPECT_EQ(with({{{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}}}}}), "");
+  EXPECT_THAT(with({{{"type", "NFC"}}, {{"type", "Lowercase"}}}), HasSubstr("a normalizer of type 'Lowercase'"));
 }
 
 TEST_F(TokenizerJson, NestedBeyondMeasure) {

@@ -74,6 +74,9 @@ struct ModelOverrides {
 // misshapen parts; kUsage for overrides that do not fit the model. `file` outlives the result.
 std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides = {});
 
+// Throws Error kUnsupported for what no executor can compute, whatever the architecture.
+void check_supported(const Hyperparameters& hp, const std::string& where);
+
 // The architecture of a config.json, and its hyperparameters. Throws Error kUnsupported, naming the known ones, for
 // another model_type.
 std::pair<const ArchitectureRow*, Hyperparameters> read_config(const Config& config);

@@ -202,7 +202,7 @@ Hyperparameters read_lfm2_moe_config(const Config& config) {
   hp.experts = static_cast<int>(config.integer("num_experts", 1, 1 << 12, 32));
   hp.experts_used = static_cast<int>(config.integer("num_experts_per_tok", 1, hp.experts, 4));
   hp.expert_ffn = static_cast<int>(config.integer("moe_intermediate_size", 1, 1 << 22, 1792));
-  hp.dense_layers = static_cast<int>(config.integer("num_dense_layers", 0, hp.layers, 2));
+  hp.dense_layers = std::min(static_cast<int>(config.integer("num_dense_layers", 0, 1000, 2)), hp.layers);
   hp.gating = Gating::kSigmoid;
   for (int i = hp.dense_layers; i < hp.layers; ++i) hp.plan[static_cast<size_t>(i)].experts = true;
   return hp;

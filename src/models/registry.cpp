@@ -15,21 +15,6 @@ constexpr const ArchitectureRow* kRows[] = {
     &kLfm2Moe,
 };
 
-// What no executor can attend with.
-void check_heads(const Metadata& metadata, const Hyperparameters& hp) {
-  if (hp.head_dim < 8 || hp.head_dim > kMaxHeadDim || hp.head_dim % 8 != 0) {
-    metadata.unsupported(
-        fmt::format("a head size of {} is not supported, a multiple of 8 up to {} is", hp.head_dim, kMaxHeadDim));
-  }
-  for (const LayerPlan& layer : hp.plan) {
-    if (layer.attention == nullptr) continue;
-    if (hp.heads % layer.kv_heads != 0)
-      metadata.unsupported(fmt::format("{} heads cannot share {} K/V heads evenly", hp.heads, layer.kv_heads));
-    if (hp.heads / layer.kv_heads > kMaxHeadGroup)
-      metadata.unsupported(fmt::format("more than {} query heads to a K/V head are not supported", kMaxHeadGroup));
-  }
-}
-
 // A kind cannot be chosen: the projections were trained for one.
 void check_attention(const Hyperparameters& hp, std::string_view wanted) {
   if (wanted.empty()) return;
@@ -78,6 +63,19 @@ std::vector<KvLayerShape> kept_by_layers(const Hyperparameters& hp) {
 
 std::span<const ArchitectureRow* const> architectures() { return kRows; }
 
+void check_supported(const Hyperparameters& hp, const std::string& where) {
+  const auto refuse = [&](const std::string& what) { throw Error(ErrorKind::kUnsupported, what, where); };
+  if (hp.head_dim < 8 || hp.head_dim > kMaxHeadDim || hp.head_dim % 8 != 0)
+    refuse(fmt::format("a head size of {} is not supported, a multiple of 8 up to {} is", hp.head_dim, kMaxHeadDim));
+  for (const LayerPlan& layer : hp.plan) {
+    if (layer.attention == nullptr) continue;
+    if (hp.heads % layer.kv_heads != 0)
+      refuse(fmt::format("{} heads cannot share {} K/V heads evenly", hp.heads, layer.kv_heads));
+    if (hp.heads / layer.kv_heads > kMaxHeadGroup)
+      refuse(fmt::format("more than {} query heads to a K/V head are not supported", kMaxHeadGroup));
+  }
+}
+
 std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides) {
   const std::string_view name = file.string("general.architecture");
   std::string known;
@@ -86,7 +84,7 @@ std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const Mode
     if (row->name != name) continue;
     const Metadata metadata(file);
     Hyperparameters hp = row->read(metadata);
-    check_heads(metadata, hp);
+    check_supported(hp, file.path());
     check_attention(hp, overrides.attention_kind);
     choose_experts(hp, overrides.experts);
     Weights weights(file, row->tensors, hp);

@@ -6,6 +6,7 @@
 #include "fieldprint/error.h"
 #include "text/byte_level.h"
 #include "text/flat_hash.h"
+#include "text/guess_pre_tokenizer.h"
 #include "text/merger.h"
 #include "text/pre_tokenizer.h"
 #include "text/text_model.h"
@@ -19,7 +20,7 @@ using std::string_view;
 class ByteLevelBpe : public TextModel {
  public:
   ByteLevelBpe(const GgufFile& file, const Vocabulary& v)
-      : row_(find_pre_tokenizer(file.string("tokenizer.ggml.pre", ""))), splitter_(*row_.family), unknown_(v.unknown) {
+      : row_(pre_tokenizer_of(file)), splitter_(*row_.family), unknown_(v.unknown) {
     read_tokens(v);
     read_merges(file);
   }

@@ -5,10 +5,11 @@
 #include <string>
 
 #include "fieldprint/error.h"
+#include "text/guess_pre_tokenizer.h"
 #include "text/load_tokenizer.h"
-#include "text/pre_tokenizer.h"
 #include "text/special_matcher.h"
 #include "text/text_model.h"
+#include "text/unicode_class.h"
 #include "text/vocabulary.h"
 
 namespace fieldprint {
@@ -46,7 +47,7 @@ void mend_defaults(const GgufFile& file, VocabularyDefaults& defaults) {
   const bool control =
       kinds != nullptr && kinds->count > 11 && kinds->integer(11) == static_cast<int>(TokenKind::kControl);
   if (control) defaults.bos = defaults.eos = 11;
-  defaults.add_bos = find_pre_tokenizer(file.string("tokenizer.ggml.pre", "")).add_bos;
+  defaults.add_bos = pre_tokenizer_of(file).add_bos;
 }
 
 bool c_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -62,20 +63,21 @@ class GgufTokenizer final : public Tokenizer {
         add_space_prefix_(v.add_space_prefix && file.string("tokenizer.ggml.model") != "gpt2"),
         ends_(v.ends),
         lstrips_(v.lstrips),
-        rstrips_(v.rstrips) {
+        rstrips_(v.rstrips),
+        unicode_strips_(v.unicode_strips) {
     piece_ends_.reserve(v.texts.size());
     for (TokenId id = 0; id < v.size(); ++id) {
       const TokenKind kind = v.kind(id);
       const bool special =
           kind == TokenKind::kControl || kind == TokenKind::kUnknown || kind == TokenKind::kUserDefined;
-      if (special) specials_.add(v.text(id), id);
-      if (kind == TokenKind::kUserDefined) user_defined_.add(v.text(id), id);
+      Specials& those = std::binary_search(v.late.begin(), v.late.end(), id) ? late_ : early_;
+      if (special) those.all.add(v.text(id), id);
+      if (kind == TokenKind::kUserDefined) those.user_defined.add(v.text(id), id);
       pieces_ += special ? std::string(v.text(id)) : model_->piece(v.text(id), kind);
       piece_ends_.push_back(pieces_.size());
     }
     kinds_ = v.kinds;
-    specials_.finish();
-    user_defined_.finish();
+    for (Specials* those : {&early_, &late_}) those->all.finish(), those->user_defined.finish();
   }
 
   std::vector<TokenId> encode(string_view text, const EncodeOptions& options) const override {
@@ -83,15 +85,17 @@ class GgufTokenizer final : public Tokenizer {
     std::vector<TokenId> ids;
     ids.reserve(text.size() / 4 + 2);
     if (options.add_special && add_bos_) ids.push_back(bos_);
-    auto fragments = options.parse_special && !options.plain.empty()
-                         ? split_around(text, options.plain)
-                         : (options.parse_special ? specials_ : user_defined_).split(text);
-    strip(text, fragments);
+    std::vector<TextFragment> fragments;
+    for (const TextFragment& part : cut(early_, text, {0, text.size(), kNoToken}, options)) {
+      if (part.token != kNoToken) fragments.push_back(part);
+      else
+        for (const TextFragment& found : cut(late_, text, part, options)) fragments.push_back(found);
+    }
     bool fresh = true;
     for (const TextFragment& fragment : fragments) {
       if (fragment.token != kNoToken) {
         ids.push_back(fragment.token);
-      } else if (fragment.begin < fragment.end) {
+      } else {
         model_->encode(text.substr(fragment.begin, fragment.end - fragment.begin), fresh, ids);
       }
       fresh = fragment.token != kNoToken;
@@ -127,8 +131,10 @@ class GgufTokenizer final : public Tokenizer {
   bool adds_bos() const override { return add_bos_; }
 
   TokenId find(string_view text) const override {
-    const TokenId special = specials_.find(text);
-    return special != kNoToken ? special : model_->find(text);
+    for (const Specials* those : {&early_, &late_}) {
+      if (const TokenId special = those->all.find(text); special != kNoToken) return special;
+    }
+    return model_->find(text);
   }
 
   bool space_is_prefix_after(TokenId previous) const override {
@@ -146,39 +152,82 @@ class GgufTokenizer final : public Tokenizer {
     return static_cast<size_t>(token);
   }
 
-  // As specials_.split(text), but control tokens lie outside the plain ranges; user-defined ones may lie anywhere.
-  std::vector<TextFragment> split_around(string_view text, std::span<const TextRange> plain) const {
+  struct Specials {
+    SpecialMatcher all;
+    SpecialMatcher user_defined;  // those that plain text may name, too
+  };
+
+  // The longest of `those` at every place of text[begin, end), right to left. Control tokens lie outside the plain
+  // ranges; user-defined ones may lie anywhere.
+  static std::vector<TextFragment> find_all(const Specials& those, string_view text, size_t begin, size_t end,
+                                            const EncodeOptions& options) {
     std::vector<TextFragment> outside, anywhere, found;
-    size_t end = text.size();
-    for (size_t i = plain.size(); i-- > 0;) {
-      specials_.find_all(text, std::min(plain[i].end, end), end, outside);
-      end = std::min(plain[i].begin, end);
+    if (!options.parse_special || options.plain.empty()) {
+      (options.parse_special ? those.all : those.user_defined).find_all(text, begin, end, found);
+      return found;
     }
-    specials_.find_all(text, 0, end, outside);
-    user_defined_.find_all(text, 0, text.size(), anywhere);
+    const auto clipped = [&](size_t at) { return std::clamp(at, begin, end); };
+    size_t last = end;
+    for (size_t i = options.plain.size(); i-- > 0;) {
+      those.all.find_all(text, std::min(clipped(options.plain[i].end), last), last, outside);
+      last = std::min(clipped(options.plain[i].begin), last);
+    }
+    those.all.find_all(text, begin, last, outside);
+    those.user_defined.find_all(text, begin, end, anywhere);
     // Of two that begin at one place the longer, as in a text without ranges.
     std::merge(outside.begin(), outside.end(), anywhere.begin(), anywhere.end(), std::back_inserter(found),
                [](const TextFragment& a, const TextFragment& b) {
                  return a.begin != b.begin ? a.begin > b.begin : a.end < b.end;
                });
-    return SpecialMatcher::cut(found, text.size());
+    return found;
   }
 
-  void strip(string_view text, std::vector<TextFragment>& fragments) const {
-    if (lstrips_.empty() && rstrips_.empty()) return;
+  // `part` of the text cut into those special tokens, with the white space that they swallow, and what lies between; no
+  // fragment is empty. As Hugging Face's tokenizers do it (AddedVocabulary::find_matches), down to tokens that stand in
+  // white space which another has swallowed: they count unless they would swallow it too (lstrip).
+  std::vector<TextFragment> cut(const Specials& those, string_view text, const TextFragment& part,
+                                const EncodeOptions& options) const {
     const auto in = [](const std::vector<TokenId>& set, TokenId id) {
       return std::binary_search(set.begin(), set.end(), id);
     };
-    for (size_t i = 0; i < fragments.size(); ++i) {
-      TextFragment& fragment = fragments[i];
-      if (fragment.token != kNoToken) continue;
-      if (i > 0 && in(rstrips_, fragments[i - 1].token)) {
-        while (fragment.begin < fragment.end && c_space(text[fragment.begin])) ++fragment.begin;
+    const auto found = find_all(those, text, part.begin, part.end, options);
+    std::vector<TextFragment> fragments;
+    size_t done = part.begin, searched = part.begin;
+    for (auto match = found.rbegin(); match != found.rend(); ++match) {
+      if (match->begin < searched) continue;
+      searched = match->end;
+      TextFragment token = *match;
+      if (in(lstrips_, token.token)) {
+        token.begin -= spaces_at_end(text.substr(part.begin, token.begin - part.begin));
+        token.begin = std::max(token.begin, done);
       }
-      if (i + 1 < fragments.size() && in(lstrips_, fragments[i + 1].token)) {
-        while (fragment.begin < fragment.end && c_space(text[fragment.end - 1])) --fragment.end;
-      }
+      if (in(rstrips_, token.token)) token.end += spaces_at_start(text.substr(token.end, part.end - token.end));
+      if (done < token.begin) fragments.push_back({done, token.begin, kNoToken});
+      if (token.begin < token.end) fragments.push_back(token);
+      done = token.end;
     }
+    if (done < part.end) fragments.push_back({done, part.end, kNoToken});
+    return fragments;
+  }
+
+  // Bytes of the white space that `text` begins with, ends with.
+  size_t spaces_at_start(string_view text) const {
+    size_t at = 0;
+    while (at < text.size() && is_space(text, at)) at += unicode_strips_ ? utf8_at(text, at).length : 1;
+    return at;
+  }
+  size_t spaces_at_end(string_view text) const {
+    size_t end = text.size();
+    while (end > 0) {
+      size_t begin = end - 1;
+      while (unicode_strips_ && begin > 0 && end - begin < 4 && (text[begin] & 0xC0) == 0x80) --begin;
+      if (!is_space(text, begin) || (unicode_strips_ && begin + utf8_at(text, begin).length != end)) break;
+      end = begin;
+    }
+    return text.size() - end;
+  }
+  bool is_space(string_view text, size_t at) const {
+    return unicode_strips_ ? class_at(char_classes(), text, at).kind == kSpace : c_space(text[at]);
   }
 
   std::unique_ptr<TextModel> model_;
@@ -190,11 +239,11 @@ class GgufTokenizer final : public Tokenizer {
   std::vector<TokenId> ends_;
   std::vector<TokenId> lstrips_;
   std::vector<TokenId> rstrips_;
+  bool unicode_strips_;
   std::vector<TokenKind> kinds_;
   std::string pieces_;  // of all tokens, one after the other
   std::vector<uint64_t> piece_ends_;
-  SpecialMatcher specials_;
-  SpecialMatcher user_defined_;  // those that plain text may name, too
+  Specials early_, late_;
 };
 
 }  // namespace

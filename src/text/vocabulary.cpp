@@ -91,6 +91,23 @@ TokenId read_id(const GgufFile& file, string_view name, TokenId fallback, const 
   return static_cast<TokenId>(id);
 }
 
+// Ids under a key of our own (docs/formats/gguf.md), ascending.
+std::vector<TokenId> read_ids(const GgufFile& file, std::string_view key, const Vocabulary& v) {
+  std::vector<TokenId> ids;
+  const GgufArray* array = file.array(key);
+  for (uint64_t i = 0; array != nullptr && i < array->count; ++i) {
+    const int64_t id = array->integer(i);
+    if (id < 0 || id >= v.size()) {
+      throw Error(ErrorKind::kBadFile,
+                  "token " + std::to_string(id) + " in a vocabulary of " + std::to_string(v.size()), std::string(key));
+    }
+    ids.push_back(static_cast<TokenId>(id));
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
 void find_ends(const GgufFile& file, Vocabulary& v) {
   std::unordered_map<string_view, bool> known;  // text -> whether it ends a generation
   for (const string_view text : kEndTexts) known.emplace(text, true);
@@ -114,12 +131,19 @@ void find_ends(const GgufFile& file, Vocabulary& v) {
     v.kinds[static_cast<size_t>(it->second)] = rule.kind;
     std::erase(v.ends, it->second);
   }
+  const auto named = read_ids(file, "tokenizer.fieldprint.end_tokens", v);
+  v.ends.insert(v.ends.end(), named.begin(), named.end());
   std::sort(v.ends.begin(), v.ends.end());
   v.ends.erase(std::unique(v.ends.begin(), v.ends.end()), v.ends.end());
 }
 
-// No key says which tokens swallow the white space beside them; the models that have such are known by name.
+// Which tokens swallow the white space beside them: no common key says it, so that models without ours are known by
+// name.
 void find_strips(const GgufFile& file, Vocabulary& v) {
+  v.lstrips = read_ids(file, "tokenizer.fieldprint.lstrip_tokens", v);
+  v.rstrips = read_ids(file, "tokenizer.fieldprint.rstrip_tokens", v);
+  v.unicode_strips = !v.lstrips.empty() || !v.rstrips.empty();
+  if (v.unicode_strips) return;
   std::string name(file.string("general.name", ""));
   std::transform(name.begin(), name.end(), name.begin(),
                  [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
@@ -156,6 +180,7 @@ Vocabulary read_vocabulary(const GgufFile& file, const VocabularyDefaults& defau
   v.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix", defaults.add_space_prefix);
   find_ends(file, v);
   find_strips(file, v);
+  v.late = read_ids(file, "tokenizer.fieldprint.late_tokens", v);
   return v;
 }
 

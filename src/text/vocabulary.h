@@ -34,6 +34,8 @@ struct Vocabulary {
   std::vector<TokenId> ends;     // what ends a generation, ascending
   std::vector<TokenId> lstrips;  // tokens that swallow white space before them, ascending
   std::vector<TokenId> rstrips;  // after them
+  bool unicode_strips = false;   // they swallow all of Unicode's white space, not ASCII's alone
+  std::vector<TokenId> late;     // looked for only where no other special token stands, ascending
 
   TokenId size() const { return static_cast<TokenId>(texts.size()); }
   bool has(TokenId token) const { return token >= 0 && token < size(); }
