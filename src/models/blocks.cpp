@@ -5,6 +5,26 @@
 #include "fieldprint/error.h"
 
 namespace fieldprint {
+namespace {
+
+Moe::Gating gating_of(const Hyperparameters& hp) {
+  switch (hp.gating) {
+    case Gating::kSoftmax:
+      return Moe::Gating::kSoftmax;
+    case Gating::kSigmoid:
+      return Moe::Gating::kSigmoid;
+    case Gating::kSoftmaxChosen:
+      return Moe::Gating::kSoftmaxChosen;
+    default:
+      throw Error(
+          ErrorKind::kUnsupported,
+          fmt::format("experts are scored by function {}, only 1 to 3 (softmax, sigmoid, softmax of the chosen) "
+                      "are supported",
+                      static_cast<int>(hp.gating)));
+  }
+}
+
+}  // namespace
 
 Tensor SwiGlu::forward(Ops& ops, const Tensor& h) const {
   const Weight* weights[] = {&gate, &up};
@@ -19,10 +39,6 @@ FeedForward::FeedForward(const Hyperparameters& hp, int layer, const Weights& we
     dense_ = {weights("ffn_gate.weight", layer), weights("ffn_up.weight", layer), weights("ffn_down.weight", layer)};
     return;
   }
-  if (hp.gating != Gating::kSigmoid) {
-    throw Error(ErrorKind::kUnsupported, fmt::format("experts are gated by function {}, only 2 (sigmoid) is supported",
-                                                     static_cast<int>(hp.gating)));
-  }
   experts_.router = weights("ffn_gate_inp.weight", layer);
   experts_.bias = weights("exp_probs_b.bias", layer);
   experts_.gate = weights("ffn_gate_exps.weight", layer);
@@ -30,6 +46,7 @@ FeedForward::FeedForward(const Hyperparameters& hp, int layer, const Weights& we
   experts_.down = weights("ffn_down_exps.weight", layer);
   experts_.experts = hp.experts;
   experts_.active = hp.experts_used;
+  experts_.gating = gating_of(hp);
 }
 
 Tensor FeedForward::forward(Ops& ops, const Tensor& h) const {

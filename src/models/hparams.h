@@ -15,7 +15,8 @@ namespace fieldprint {
 
 enum class Mixer { kAttention, kShortConv };  // what lets a layer's tokens see each other
 
-enum class Gating { kNone = 0, kSoftmax = 1, kSigmoid = 2 };  // how experts are scored; GGUF's expert_gating_func
+// How experts are scored (Moe in ops/ops.h), numbered as expert_gating_func of GGUF.
+enum class Gating { kNone = 0, kSoftmax = 1, kSigmoid = 2, kSoftmaxChosen = 3 };
 
 // What one layer is.
 struct LayerPlan {

@@ -1,4 +1,5 @@
-// llama (Touvron et al. 2023): pre-norm blocks of grouped-query attention with RoPE on adjacent pairs, and SwiGLU.
+// llama (Touvron et al. 2023): pre-norm blocks of grouped-query attention with RoPE on adjacent pairs, and SwiGLU; or
+// several SwiGLU experts, chosen by softmax (Mixtral, Jiang et al. 2024).
 //   x += attention(rms(x; attn_norm))
 //   x += ffn(rms(x; ffn_norm))
 //   logits = Wout rms(x; output_norm), Wout being the embedding where the file has no output matrix
@@ -32,6 +33,23 @@ constexpr TensorRow kLayerTensors[] = {
     {"ffn_gate.weight", "mlp.gate_proj.weight", kDense, {kFfn, kWidth}},
     {"ffn_up.weight", "mlp.up_proj.weight", kDense, {kFfn, kWidth}},
     {"ffn_down.weight", "mlp.down_proj.weight", kDense, {kWidth, kFfn}, There::kSame, Draw::kDown},
+    {"ffn_gate_inp.weight", "block_sparse_moe.gate.weight", kMixture, {kExperts, kWidth}},
+    {"ffn_gate_exps.weight",
+     "block_sparse_moe.experts.<>.w1.weight",
+     kMixture,
+     {kExperts, kExpertFfn, kWidth},
+     There::kStacked},
+    {"ffn_up_exps.weight",
+     "block_sparse_moe.experts.<>.w3.weight",
+     kMixture,
+     {kExperts, kExpertFfn, kWidth},
+     There::kStacked},
+    {"ffn_down_exps.weight",
+     "block_sparse_moe.experts.<>.w2.weight",
+     kMixture,
+     {kExperts, kWidth, kExpertFfn},
+     There::kStacked,
+     Draw::kDown},
 };
 
 struct Block {
@@ -80,7 +98,7 @@ Hyperparameters read(const Metadata& metadata) {
   for (size_t i = 0; i < hp.plan.size(); ++i) {
     if (hp.plan[i].kv_heads == 0) metadata.unsupported(fmt::format("layer {} has no K/V heads", i));
   }
-  if (hp.experts > 0) metadata.unsupported("llama models with experts are not supported");
+  if (hp.experts > 0 && hp.gating == Gating::kNone) hp.gating = Gating::kSoftmax;
   return hp;
 }
 
@@ -96,7 +114,22 @@ Hyperparameters read_llama_config(const Config& config) {
       {.eps_key = "rms_norm_eps", .eps = 1e-6, .rope_base = 10000, .context = 2048, .kv_heads = 0, .tied = false});
 }
 
-constexpr HuggingFaceType kTypes[] = {{"llama", read_llama_config}};
+Hyperparameters read_mixtral_config(const Config& config) {
+  Hyperparameters hp = read_common(
+      config,
+      {.eps_key = "rms_norm_eps", .eps = 1e-5, .rope_base = 1e6, .context = 131072, .kv_heads = 8, .tied = false});
+  if (const int64_t window = config.integer("sliding_window", 1, 1 << 30, hp.context); window < hp.context)
+    config.unsupported(fmt::format("a sliding window of {} is not supported", window));
+  hp.experts = static_cast<int>(config.integer("num_local_experts", 1, 1 << 12, 8));
+  hp.experts_used = static_cast<int>(config.integer("num_experts_per_tok", 1, hp.experts, 2));
+  hp.expert_ffn = hp.plan[0].ffn;
+  hp.dense_layers = 0;
+  hp.gating = Gating::kSoftmax;
+  for (LayerPlan& layer : hp.plan) layer.experts = true;
+  return hp;
+}
+
+constexpr HuggingFaceType kTypes[] = {{"llama", read_llama_config}, {"mixtral", read_mixtral_config}};
 
 constexpr Preset kPresets[] = {
     {"smollm2-135m", "SmolLM2-135M", "smollm", R"({
@@ -111,6 +144,10 @@ constexpr Preset kPresets[] = {
        "model_type": "llama", "num_hidden_layers": 3, "hidden_size": 256, "intermediate_size": 512,
        "num_attention_heads": 8, "num_key_value_heads": 2, "vocab_size": 320, "max_position_embeddings": 4096,
        "rms_norm_eps": 1e-5, "rope_theta": 1e4, "tie_word_embeddings": true})"},
+    {"tiny-mixtral", "a llama with experts for tests", "smollm", R"({
+       "model_type": "mixtral", "num_hidden_layers": 3, "hidden_size": 256, "intermediate_size": 256,
+       "num_attention_heads": 8, "num_key_value_heads": 2, "num_local_experts": 4, "num_experts_per_tok": 2,
+       "vocab_size": 320, "max_position_embeddings": 4096, "tie_word_embeddings": true})"},
 };
 
 }  // namespace

@@ -96,7 +96,7 @@ def read(config):
         if c.block_ffn_dim_multiplier is not None:
             ffn = int(c.block_ffn_dim_multiplier * ffn)
             ffn = c.block_multiple_of * ((ffn + c.block_multiple_of - 1) // c.block_multiple_of)
-    experts = getattr(c, "num_experts", None) or 0
+    experts = getattr(c, "num_local_experts", None) or getattr(c, "num_experts", None) or 0
     dense = c.num_hidden_layers if not experts else getattr(c, "num_dense_layers", 0)
     return {"kv_heads": [c.num_key_value_heads if t == "full_attention" else 0 for t in types], "head_dim": head_dim, "ffn": ffn,
             "eps": getattr(c, "rms_norm_eps", None) or c.norm_eps, "context": c.max_position_embeddings, "tied": c.tie_word_embeddings,
@@ -107,7 +107,7 @@ def read(config):
             "dense_layers": dense, "conv_taps": getattr(c, "conv_L_cache", 0)}
 
 
-TYPES = ["llama", "lfm2", "lfm2_moe"]
+TYPES = ["llama", "mixtral", "lfm2", "lfm2_moe"]
 for _ in range(400):
     made = random_config()
     print(json.dumps({"config": made, "read": read(made)}))
