@@ -41,9 +41,13 @@ FeedForward::FeedForward(const Hyperparameters& hp, int layer, const Weights& we
   }
   experts_.router = weights("ffn_gate_inp.weight", layer);
   experts_.bias = weights("exp_probs_b.bias", layer);
-  experts_.gate = weights("ffn_gate_exps.weight", layer);
-  experts_.up = weights("ffn_up_exps.weight", layer);
+  experts_.gate = weights(hp.fused_gate_up ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight", layer);
+  if (!hp.fused_gate_up) experts_.up = weights("ffn_up_exps.weight", layer);
   experts_.down = weights("ffn_down_exps.weight", layer);
+  experts_.shared_gate = weights("ffn_gate_shexp.weight", layer);
+  experts_.shared_up = weights("ffn_up_shexp.weight", layer);
+  experts_.shared_down = weights("ffn_down_shexp.weight", layer);
+  experts_.shared_router = weights("ffn_gate_inp_shexp.weight", layer);
   experts_.experts = hp.experts;
   experts_.active = hp.experts_used;
   experts_.gating = gating_of(hp);

@@ -80,8 +80,12 @@ void read_experts(const Metadata& metadata, Hyperparameters& hp) {
   if (hp.experts == 0) return;
   hp.dense_layers = metadata.integer("leading_dense_block_count", 0, hp.layers, 0);
   hp.experts_used = metadata.integer("expert_used_count", 1, hp.experts);
-  hp.expert_ffn = metadata.integer("expert_feed_forward_length", 1, 1 << 22, hp.plan[0].ffn);
+  hp.expert_ffn = metadata.integer("expert_feed_forward_length", 1, 1 << 22,
+                                   hp.plan[0].ffn > 0 ? std::optional<int64_t>(hp.plan[0].ffn) : std::nullopt);
+  hp.shared_ffn = metadata.integer("expert_shared_feed_forward_length", 0, 1 << 22, 0);
   hp.gating = static_cast<Gating>(metadata.integer("expert_gating_func", 0, 1 << 16, 0));
+  hp.fused_gate_up =
+      metadata.file().find_tensor(fmt::format("blk.{}.ffn_gate_up_exps.weight", hp.dense_layers)) != nullptr;
   for (size_t i = 0; i < hp.plan.size(); ++i) hp.plan[i].experts = i >= static_cast<size_t>(hp.dense_layers);
 }
 
@@ -120,7 +124,10 @@ Hyperparameters read_common(const Metadata& metadata) {
   hp.vocabulary = static_cast<int>(std::min<uint64_t>(metadata.file().tensor("token_embd.weight").shape[1], 1 << 30));
   hp.tied = metadata.file().find_tensor("output.weight") == nullptr;
   hp.plan.resize(static_cast<size_t>(hp.layers));
-  const auto ffn = metadata.integers("feed_forward_length", hp.layers, 1, 1 << 22);
+  // Where all layers have experts, files may leave it away.
+  const bool experts = metadata.integer("expert_count", 0, 1 << 16, 0) > 0;
+  const auto ffn = metadata.integers("feed_forward_length", hp.layers, experts ? 0 : 1, 1 << 22,
+                                     experts ? std::optional<int64_t>(0) : std::nullopt);
   for (size_t i = 0; i < hp.plan.size(); ++i) hp.plan[i].ffn = ffn[i];
   read_rope(metadata, hp);
   read_attention(metadata, hp);
@@ -134,7 +141,7 @@ void write_sizes(const MetadataWriter& out, const Hyperparameters& hp) {
   out.set("block_count", hp.layers);
   out.set("context_length", hp.context);
   out.set("embedding_length", hp.width);
-  out.set("feed_forward_length", ffn);
+  if (std::any_of(ffn.begin(), ffn.end(), [](int n) { return n > 0; })) out.set("feed_forward_length", ffn);
   out.set("attention.head_count", hp.heads);
   out.set("vocab_size", hp.vocabulary);
   out.set("rope.freq_base", static_cast<float>(hp.rope_base));
@@ -152,6 +159,7 @@ void write_settings(const MetadataWriter& out, const Hyperparameters& hp) {
     out.set("expert_count", hp.experts);
     out.set("expert_used_count", hp.experts_used);
     out.set("expert_feed_forward_length", hp.expert_ffn);
+    if (hp.shared_ffn > 0) out.set("expert_shared_feed_forward_length", hp.shared_ffn);
     out.set("leading_dense_block_count", hp.dense_layers);
     out.set("expert_gating_func", static_cast<int>(hp.gating));
   }

@@ -54,6 +54,8 @@ struct Hyperparameters {
   int experts = 0, experts_used = 0, expert_ffn = 0;
   int dense_layers = 0;  // the first layers, without experts
   Gating gating = Gating::kNone;
+  int shared_ffn = 0;          // inner width of an expert that sees every token; 0: none
+  bool fused_gate_up = false;  // the file has experts' gate and up in one stack
 
   int conv_taps = 0;  // of short convolutions; 0: no layer has one
 

@@ -84,6 +84,15 @@ inline constexpr Condition kAnchored = [](const Hyperparameters&, const LayerPla
 };
 inline constexpr Condition kDense = [](const Hyperparameters&, const LayerPlan& layer) { return !layer.experts; };
 inline constexpr Condition kMixture = [](const Hyperparameters&, const LayerPlan& layer) { return layer.experts; };
+inline constexpr Condition kGateAndUp = [](const Hyperparameters& hp, const LayerPlan& layer) {
+  return layer.experts && !hp.fused_gate_up;
+};
+inline constexpr Condition kFusedGateUp = [](const Hyperparameters& hp, const LayerPlan& layer) {
+  return layer.experts && hp.fused_gate_up;
+};
+inline constexpr Condition kSharedExpert = [](const Hyperparameters& hp, const LayerPlan& layer) {
+  return layer.experts && hp.shared_ffn > 0;
+};
 
 // ---- Lengths
 inline constexpr Length kWidth = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.width; };
@@ -107,6 +116,12 @@ inline constexpr Length kFfn = [](const Hyperparameters&, const LayerPlan& layer
 inline constexpr Length kExperts = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.experts; };
 inline constexpr Length kExpertFfn = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
   return hp.expert_ffn;
+};
+inline constexpr Length kTwoExpertFfns = [](const Hyperparameters& hp, const LayerPlan&) {
+  return 2 * int64_t{hp.expert_ffn};
+};
+inline constexpr Length kSharedFfn = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
+  return hp.shared_ffn;
 };
 inline constexpr Length kTaps = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.conv_taps; };
 

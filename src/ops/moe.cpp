@@ -110,7 +110,7 @@ Tensor gather(RunExecutor& run, const ExpertRows& rows, const Tensor& x, const M
     });
   };
   const bool only_quantized =
-      wants_quantized(run.kernels(), *moe.gate.type) && wants_quantized(run.kernels(), *moe.up.type);
+      wants_quantized(run.kernels(), *moe.gate.type) && wants_quantized(run.kernels(), *moe.up_stack().type);
   if (only_quantized) {
     const Activations from = quantized(run, x), to = quantized_memory(run, gathered);
     copy_rows([&](int t, int row) { copy_row(from.from(t, k), to.from(row, k), k); });
@@ -126,7 +126,7 @@ Tensor gather(RunExecutor& run, const ExpertRows& rows, const Tensor& x, const M
 
 Tensor compute(RunExecutor& run, const Tensor& x, const Moe& moe) {
   const int tokens = x.rows(), active = moe.active;
-  const int64_t width = x.cols(), ffn = moe.gate.rows / moe.experts;
+  const int64_t width = x.cols(), ffn = moe.ffn();
   const bool shared = moe.shared_gate.given();
   Ops ops(run);
   const std::array<Tensor, 2> scores = route(ops, x, moe);
@@ -148,10 +148,9 @@ Tensor compute(RunExecutor& run, const Tensor& x, const Moe& moe) {
   Products& products = run.memory<Products>();
   products.clear();
   rows.each([&](int64_t e, int64_t row, int count) {
-    for (const auto& [weight, out] : {std::pair(&moe.gate, &gate), std::pair(&moe.up, &up)}) {
-      products.add({weight->slice(e * ffn, ffn),
-                    rows_from(activations(run, inputs, *weight), alone ? 0 : row, static_cast<int>(width)), count,
-                    run.data(*out) + row * ffn});
+    for (const auto& [weight, out] : {std::pair(moe.gate_of(e), &gate), std::pair(moe.up_of(e), &up)}) {
+      products.add({weight, rows_from(activations(run, inputs, weight), alone ? 0 : row, static_cast<int>(width)),
+                    count, run.data(*out) + row * ffn});
     }
   });
   if (shared) {
@@ -168,8 +167,7 @@ Tensor compute(RunExecutor& run, const Tensor& x, const Moe& moe) {
   Tensor shared_outputs = shared ? run.make(tokens, width) : Tensor();
   products.clear();
   rows.each([&](int64_t e, int64_t row, int count) {
-    products.add({moe.down.slice(e * width, width),
-                  rows_from(activations(run, h, moe.down), row, static_cast<int>(ffn)), count,
+    products.add({moe.down_of(e), rows_from(activations(run, h, moe.down), row, static_cast<int>(ffn)), count,
                   run.data(outputs) + row * width});
   });
   if (shared)
@@ -194,7 +192,7 @@ Tensor compute(RunExecutor& run, const Tensor& x, const Moe& moe) {
 }
 
 Tensor compute(ReferenceExecutor& reference, const Tensor& x, const Moe& moe) {
-  const int64_t width = x.cols(), ffn = moe.gate.rows / moe.experts;
+  const int64_t width = x.cols();
   Ops ops(reference);
   const std::array<Tensor, 2> scores = route(ops, x, moe);
   Tensor y = reference.make(x.rows(), width), token = reference.make(1, width);
@@ -211,7 +209,7 @@ Tensor compute(ReferenceExecutor& reference, const Tensor& x, const Moe& moe) {
     choose_experts(moe, reference.data(scores[0]) + t * moe.experts, chosen.data(), weights.data());
     for (size_t r = 0; r < chosen.size(); ++r) {
       const int64_t e = chosen[r];
-      add(weights[r], moe.gate.slice(e * ffn, ffn), moe.up.slice(e * ffn, ffn), moe.down.slice(e * width, width));
+      add(weights[r], moe.gate_of(e), moe.up_of(e), moe.down_of(e));
     }
     if (!moe.shared_gate.given()) continue;
     add(moe.shared_router.given() ? sigmoid(reference.data(scores[1])[t]) : 1.0, moe.shared_gate, moe.shared_up,

@@ -56,7 +56,8 @@ struct Moe {
   };
   Weight router;          // [experts, width]
   Weight bias;            // [1, experts], where given
-  Weight gate, up, down;  // experts stacked by rows: [experts * ffn, width], [experts * width, ffn] for down
+  Weight gate, up, down;  // experts stacked by rows: [experts * ffn, width], [experts * width, ffn] for down;
+                          // without `up`, `gate` has both: of each expert ffn rows of gate, then ffn of up
   int experts = 0;
   int active = 0;
   Gating gating = Gating::kSigmoid;
@@ -64,6 +65,24 @@ struct Moe {
   float scale = 1;
   Weight shared_gate, shared_up, shared_down;  // of an expert that sees every token, where given
   Weight shared_router;                        // [1, width], where given; without it the shared expert's weight is 1
+
+  int64_t ffn() const { return down.cols; }
+  const Weight& up_stack() const { return up.given() ? up : gate; }
+  Weight gate_of(int64_t expert) const { return of(gate, expert, up.given() ? ffn() : 2 * ffn(), 0, ffn()); }
+  Weight up_of(int64_t expert) const {
+    return up.given() ? of(up, expert, ffn(), 0, ffn()) : of(gate, expert, 2 * ffn(), ffn(), ffn());
+  }
+  Weight down_of(int64_t expert) const {
+    const int64_t width = down.rows / experts;
+    return of(down, expert, width, 0, width);
+  }
+
+ private:
+  static Weight of(const Weight& stack, int64_t expert, int64_t distance, int64_t first, int64_t count) {
+    Weight rows = stack.slice(expert * distance + first, count);
+    rows.part = static_cast<int>(expert);
+    return rows;
+  }
 };
 
 class Ops {

@@ -111,19 +111,19 @@ OpCase shortconv_case(int64_t width, int taps) {
           {.state_floats = (taps - 1) * width, .state_replay = taps - 1}};
 }
 
-OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bool shared_router) {
+OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bool shared_router, bool fused = false) {
   constexpr int64_t kWidth = 96, kFfn = 64, kSharedFfn = 160;
   constexpr const char* kGatings[] = {"sigmoid", "softmax", "softmax of the chosen"};
   const int64_t n = of.experts;
   const bool quantized = wants_quantized(select_kernels("scalar"), *find_quant_type(type));
   return {"moe",
-          fmt::format("{} {} of {} by {}{}{}{}{}", type, of.active, n, kGatings[static_cast<int>(of.gating)],
+          fmt::format("{} {} of {} by {}{}{}{}{}{}", type, of.active, n, kGatings[static_cast<int>(of.gating)],
                       of.renormalise ? ", renormalised" : "", bias ? ", bias" : "", shared ? ", shared expert" : "",
-                      shared_router ? " with a router" : ""),
+                      shared_router ? " with a router" : "", fused ? ", gate and up in one" : ""),
           {kWidth},
           {{"F32", n, kWidth},
            {"F32", 1, n},
-           {type, n * kFfn, kWidth},
+           {type, n * kFfn * (fused ? 2 : 1), kWidth},
            {type, n * kFfn, kWidth},
            {type, n * kWidth, kFfn},
            {type, kSharedFfn, kWidth},
@@ -134,7 +134,8 @@ OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bo
             Moe moe = of;
             moe.router = w[0];
             if (bias) moe.bias = w[1];
-            moe.gate = w[2], moe.up = w[3], moe.down = w[4];
+            moe.gate = w[2], moe.down = w[4];
+            if (!fused) moe.up = w[3];
             if (shared) moe.shared_gate = w[5], moe.shared_up = w[6], moe.shared_down = w[7];
             if (shared_router) moe.shared_router = w[8];
             return ops.moe(x[0], moe);
@@ -206,6 +207,7 @@ std::vector<OpCase> op_cases() {
     }
     all.push_back(moe_case(type, of(4, 4), false, true, false));
     all.push_back(moe_case(type, of(3, 1), true, true, true));
+    all.push_back(moe_case(type, of(5, 3), false, true, true, true));
   }
   // Of three sequences one keeps all rows, one the last, one none.
   all.push_back(
