@@ -167,10 +167,18 @@ SamplingDefaults add_sampling(CLI::App& app, SamplingOptions& options) {
   std::vector<CLI::Option*> flags = app.get_options();
   std::erase_if(flags, [&](auto* flag) { return std::find(before.begin(), before.end(), flag) != before.end(); });
   return [&options, flags](const Model& model, int max_tokens) {
-    options = default_sampling(model);
-    options.max_tokens = max_tokens;
-    for (CLI::Option* flag : flags) {
-      if (flag->count() > 0) flag->run_callback();
+    SamplingOptions defaults = default_sampling(model);
+    defaults.max_tokens = max_tokens;
+    const auto set = [&] {
+      options = defaults;
+      for (CLI::Option* flag : flags) {
+        if (flag->count() > 0) flag->run_callback();
+      }
+    };
+    set();
+    if (options.temperature == 0) {
+      defaults.repetition_penalty = 1;
+      set();
     }
   };
 }

@@ -13,7 +13,7 @@
 namespace fieldprint::cli {
 
 // Gives `options` the model's own values (default_sampling) and this limit, then again what flags, environment and
-// config said.
+// config said. At temperature 0 the likeliest token is wanted: the model's own repetition penalty is left out.
 using SamplingDefaults = std::function<void(const Model&, int max_tokens)>;
 SamplingDefaults add_sampling(CLI::App& app, SamplingOptions& options);
 

@@ -37,6 +37,7 @@ struct Case {
   const ArchitectureRow* row;
   const Preset* preset;
 };
+void PrintTo(const Case& one, std::ostream* out) { *out << one.preset->name; }
 
 std::vector<Case> small_presets() {
   std::vector<Case> all;

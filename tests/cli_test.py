@@ -622,6 +622,13 @@ class Run(Case):
         for flag, value in flags.items():
             self.assertRegex(err, rf"(?m)^  {flag[2:]} +{re.escape('' if value == 'none' else value)}$")
 
+    def test_temperature_0_leaves_out_the_models_own_repetition_penalty(self):
+        named = folder / "SmolLM2-135M-Instruct.Q4_1.gguf"  # the catalogue has a penalty for that name
+        shutil.copy(folder / "tiny.gguf", named)
+        for flags, penalty in ((), "1.1"), (("--temp", "0"), "1"), (("--temp", "0", "--repetition-penalty", "1.2"), "1.2"):
+            done = subprocess.run([CLI, "chat", "-m", named, *flags], input=b"/set\n", capture_output=True, env=environment(), timeout=60)
+            self.assertRegex(done.stderr.decode(), rf"(?m)^  repetition-penalty +{re.escape(penalty)}$")
+
     def test_where_the_prompt_comes_from(self):
         def fed(*arguments, **rest):
             return self.tiny("run", "-q", "-n", "1", "--raw", "--show-prompt", *arguments, **rest)[1].rsplit("\n[", 1)[0]

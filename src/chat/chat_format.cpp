@@ -144,9 +144,10 @@ std::vector<LabelledTokens> ChatFormat::spans(const std::vector<Message>& messag
     throw Error(ErrorKind::kUnsupported, "this chat template cannot be cut into messages, so none can have a clearance",
                 options_.where, "--raw takes documents without a template");
   }
-  cut.clear();
-  cut.push_back({{.kind = SpanKind::kUser}, whole_ids});
-  return cut;
+  LabelledTokens one;
+  one.label.kind = SpanKind::kUser;
+  one.tokens = whole_ids;
+  return {std::move(one)};
 }
 
 }  // namespace fieldprint

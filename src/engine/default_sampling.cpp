@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/number.h"
 #include "engine/loaded_model.h"
 #include "engine/sampling/stage.h"
 #include "fieldprint/catalog.h"
@@ -95,7 +96,8 @@ void set_from_catalog(SamplingOptions& options, const std::string& path) {
     split(entry.sampling, [&](std::string_view part) {
       const size_t equals = part.find('=');
       for (const Key& key : kKeys) {
-        if (key.name == part.substr(0, equals)) set(options, key, std::stod(std::string(part.substr(equals + 1))));
+        if (key.name == part.substr(0, equals))
+          set(options, key, strtod_c(std::string(part.substr(equals + 1)).c_str()));
       }
     });
   }

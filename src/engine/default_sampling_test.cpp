@@ -83,6 +83,7 @@ TEST(DefaultSampling, TheCatalogueSays) {
   EXPECT_EQ(smollm.temperature, 0.2f);
   EXPECT_EQ(smollm.top_p, 0.9f);
   EXPECT_EQ(smollm.top_k, 40);
+  EXPECT_EQ(smollm.repetition_penalty, 1.1f);
   const SamplingOptions lfm = of({}, "LFM2-8B-A1B-Q6_K.gguf");
   EXPECT_EQ(lfm.temperature, 0.3f);
   EXPECT_EQ(lfm.min_p, 0.15f);

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <initializer_list>
 #include <memory>
 #include <vector>
 
+#include "base/number.h"
 #include "base/sha256.h"
 #include "fieldprint/error.h"
 #include "hub/command.h"
@@ -97,7 +97,7 @@ uint64_t announced_bytes(std::string_view pip_output) {
   if (open == std::string_view::npos) return 0;
   const std::string text(pip_output.substr(open + 1, 24));
   char* unit = nullptr;
-  const double number = std::strtod(text.c_str(), &unit);
+  const double number = strtod_c(text.c_str(), &unit);
   const std::string_view rest = unit;
   const double scale = rest.rfind(" GB)", 0) == 0   ? 1e9
                        : rest.rfind(" MB)", 0) == 0 ? 1e6

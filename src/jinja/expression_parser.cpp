@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <cstdlib>
 
+#include "base/number.h"
 #include "fieldprint/error.h"
 #include "jinja/builtins.h"
 
@@ -218,7 +218,7 @@ Expr* ExpressionParser::parse_number() {
     if (c != '_') digits += c;
   }
   if (token.kind == TokenKind::kFloat) {
-    return make<ConstExpr>(token.line, Value::real(std::strtod(digits.c_str(), nullptr)));
+    return make<ConstExpr>(token.line, Value::real(strtod_c(digits.c_str())));
   }
   int base = 10;
   std::string_view text = digits;
@@ -233,8 +233,7 @@ Expr* ExpressionParser::parse_number() {
   }
   if (base != 10) fail_at(token.line, "an integer literal does not fit 64 bits");
   const Value exact = constant(text);
-  return make<ConstExpr>(token.line,
-                         program_.heap.make<BigInt>(exact.str().view(), std::strtod(digits.c_str(), nullptr)));
+  return make<ConstExpr>(token.line, program_.heap.make<BigInt>(exact.str().view(), strtod_c(digits.c_str())));
 }
 
 Expr* ExpressionParser::parse_tuple(bool with_conditional, std::string_view end, bool in_parentheses) {

@@ -4,9 +4,9 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <optional>
 
+#include "base/number.h"
 #include "jinja/builtins.h"
 #include "jinja/repr.h"
 #include "jinja/text.h"
@@ -68,7 +68,7 @@ std::optional<Value> parse_integer(Heap& heap, const String& text, int64_t base)
   const size_t significant = std::min(digits.find_first_not_of('0'), digits.size() - 1);
   if (digits.size() > kMaxDigits) return std::nullopt;
   const Value exact = make_string(heap, fmt::format("{}{}", negative ? "-" : "", digits.substr(significant)));
-  return Value(heap.make<BigInt>(exact.str().view(), std::strtod(signed_digits.c_str(), nullptr)));
+  return Value(heap.make<BigInt>(exact.str().view(), strtod_c(signed_digits.c_str())));
 }
 
 std::optional<double> parse_float(Heap& heap, const String& text) {
@@ -79,7 +79,7 @@ std::optional<double> parse_float(Heap& heap, const String& text) {
   const bool number = (c >= '0' && c <= '9') || c == '.' || c == 'i' || c == 'n';
   if (first > 1 || !number || cleaned->find_first_of("xXpP(") != std::string::npos) return std::nullopt;
   char* end = nullptr;
-  const double d = std::strtod(cleaned->c_str(), &end);
+  const double d = strtod_c(cleaned->c_str(), &end);
   if (end != cleaned->c_str() + cleaned->size()) return std::nullopt;
   return d;
 }
@@ -130,7 +130,7 @@ Value abs_filter(Runtime& rt, Value subject, const Args& args) {
 double round_double(double number, int64_t digits) {
   if (!std::isfinite(number) || digits > 330) return number;
   if (digits < -330) return std::copysign(0.0, number);
-  if (digits >= 0) return std::strtod(fmt::format("{:.{}f}", number, digits).c_str(), nullptr);
+  if (digits >= 0) return strtod_c(fmt::format("{:.{}f}", number, digits).c_str());
   const double power = std::pow(10.0, static_cast<double>(-digits));
   return std::nearbyint(number / power) * power;
 }
