@@ -37,12 +37,12 @@ TEST(TransformersConfig, IsReadAsTransformersReadsIt) {
     EXPECT_EQ(hp.eps, wanted["eps"].get<float>());
     EXPECT_EQ(hp.context, wanted["context"]);
     EXPECT_EQ(hp.tied, wanted["tied"]);
-    EXPECT_EQ(hp.rope_base, wanted["rope_base"]);
-    EXPECT_EQ(hp.rope_factor, wanted["rope_factor"]);
-    EXPECT_EQ(hp.rope_dims, hp.head_dim);
+    EXPECT_EQ(hp.rope.base, wanted["rope_base"]);
+    EXPECT_EQ(hp.rope.factor, wanted["rope_factor"]);
+    EXPECT_EQ(hp.rope.dims, hp.head_dim);
     const auto divisors = wanted["rope_divisors"].get<std::vector<float>>();
-    ASSERT_EQ(hp.rope_divisors.size(), divisors.size());
-    for (size_t i = 0; i < divisors.size(); ++i) EXPECT_NEAR(hp.rope_divisors[i], divisors[i], 1e-5f * divisors[i]);
+    ASSERT_EQ(hp.rope.divisors.size(), divisors.size());
+    for (size_t i = 0; i < divisors.size(); ++i) EXPECT_NEAR(hp.rope.divisors[i], divisors[i], 1e-5f * divisors[i]);
     EXPECT_EQ(hp.experts, wanted["experts"]);
     EXPECT_EQ(hp.experts_used, wanted["experts_used"]);
     EXPECT_EQ(hp.expert_ffn, wanted["expert_ffn"]);

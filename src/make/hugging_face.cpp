@@ -147,7 +147,7 @@ SourceModel open_hugging_face(const std::string& folder) {
   model.files = weights.files();
   for (const PlannedTensor& planned : tensors_of(row->tensors, hp)) {
     if (planned.wanted && planned.row->form == There::kNowhere) {
-      const auto& values = model.made.emplace_back(hp.rope_divisors);
+      const auto& values = model.made.emplace_back(planned.row->values(hp));
       model.tensors.push_back({planned.here,
                                find_quant_type("F32"),
                                1,

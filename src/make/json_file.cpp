@@ -116,4 +116,17 @@ std::vector<int64_t> JsonFile::integers(std::string_view key) const {
   return all;
 }
 
+std::vector<double> JsonFile::numbers(std::string_view key) const {
+  std::vector<double> all;
+  const json* value = find(key);
+  if (value == nullptr) return all;
+  if (!value->is_array()) refuse(fmt::format("{} should be a list of finite numbers", key));
+  for (const json& one : *value) {
+    if (!one.is_number() || !std::isfinite(one.get<double>()))
+      refuse(fmt::format("{} should be a list of finite numbers", key));
+    all.push_back(one.get<double>());
+  }
+  return all;
+}
+
 }  // namespace fieldprint

@@ -30,6 +30,7 @@ class JsonFile : public Config {
   std::string string(std::string_view key, std::string_view fallback) const override;
   std::vector<std::string> strings(std::string_view key) const override;
   std::vector<int64_t> integers(std::string_view key) const override;
+  std::vector<double> numbers(std::string_view key) const override;
   const std::string& path() const override { return path_; }
 
  private:

@@ -121,7 +121,8 @@ struct Job {
                          {one.shape.rbegin(), one.shape.rend()},
                          deviation_of(one, hp),
                          one.row->draw == Draw::kNorm ? 1.0f : 0.0f,
-                         one.layer});
+                         one.layer,
+                         one.row->values != nullptr ? one.row->values(hp) : std::vector<float>()});
     }
     for (const Made& made : tensors) {
       const QuantType& wanted = stays_f32(made.name, static_cast<int>(made.shape.size()))

@@ -23,20 +23,39 @@ std::vector<float> floats(const Weight& rows) {
 AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weights& weights) {
   const LayerPlan& plan = hp.plan[static_cast<size_t>(layer)];
   const AttentionKind& kind = *plan.attention;
-  q_ = weights("attn_q.weight", layer);
-  k_ = weights("attn_k.weight", layer);
-  v_ = weights("attn_v.weight", layer);
+  const int64_t q_rows = int64_t{hp.heads} * hp.head_dim, k_rows = int64_t{plan.kv_heads} * hp.head_dim;
+  if (plan.fused_qkv) {
+    const Weight& all = weights("attn_qkv.weight", layer);
+    q_ = all.some_rows(0, q_rows);
+    k_ = all.some_rows(q_rows, k_rows);
+    v_ = all.some_rows(q_rows + k_rows, k_rows);
+  } else {
+    q_ = weights("attn_q.weight", layer);
+    k_ = weights("attn_k.weight", layer);
+    v_ = weights("attn_v.weight", layer);
+  }
+  if (const Weight& all = weights("attn_qkv.bias", layer); all.given()) {
+    q_bias_ = all.some_floats(0, q_rows);
+    k_bias_ = all.some_floats(q_rows, k_rows);
+    v_bias_ = all.some_floats(q_rows + k_rows, k_rows);
+  } else {
+    q_bias_ = weights("attn_q.bias", layer);
+    k_bias_ = weights("attn_k.bias", layer);
+    v_bias_ = weights("attn_v.bias", layer);
+  }
   o_ = weights("attn_output.weight", layer);
+  o_bias_ = weights("attn_output.bias", layer);
   r_ = weights("attn_r.weight", layer);
   const auto norm = [&](const char* name) { return RmsNorm{weights(name, layer), hp.eps}; };
   q_norm_ = norm("attn_q_norm.weight");
   k_norm_ = norm("attn_k_norm.weight");
   r_norm_ = norm("attn_r_norm.weight");
-  if (kind.third_projection && hp.gram_norm && q_norm_.weight.type == nullptr) {
+  if (kind.third_projection && hp.gram_norm && !q_norm_.weight.given()) {
     Weight all = ones();
     all.cols = hp.head_dim;
     q_norm_ = k_norm_ = r_norm_ = {all, hp.eps};
   }
+  rotates_ = plan.rope;
   shape_ = {.layer = layer,
             .window = plan.window,
             .heads = hp.heads,
@@ -54,18 +73,23 @@ AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weigh
 
 Tensor AttentionLayer::forward(Ops& ops, const Tensor& h, const Rope& rope) const {
   const Weight* weights[] = {&q_, &k_, &v_, &r_};
-  const bool third = r_.type != nullptr;
+  const bool third = r_.given();
   const size_t count = third ? 4 : 3;
   Tensor qkvr[4];
   ops.linear(h, std::span(weights, count), std::span(qkvr, count));
+  if (q_bias_.given()) ops.add_bias(qkvr[0], q_bias_);
+  if (k_bias_.given()) ops.add_bias(qkvr[1], k_bias_);
+  if (v_bias_.given()) ops.add_bias(qkvr[2], v_bias_);
   const auto placed = [&](Tensor& x, const RmsNorm& norm, int heads) {
-    if (norm.weight.type != nullptr) x = norm.forward(ops, x);
-    ops.rope(x, rope, heads);
+    if (norm.weight.given()) x = norm.forward(ops, x);
+    if (rotates_) ops.rope(x, rope, heads);
   };
   placed(qkvr[0], q_norm_, shape_.heads);
   placed(qkvr[1], k_norm_, shape_.kv_heads);
   if (third) placed(qkvr[3], r_norm_, shape_.heads);
-  return ops.linear(ops.attend(shape_, qkvr[0], qkvr[1], qkvr[2], third ? &qkvr[3] : nullptr), o_);
+  Tensor y = ops.linear(ops.attend(shape_, qkvr[0], qkvr[1], qkvr[2], third ? &qkvr[3] : nullptr), o_);
+  if (o_bias_.given()) ops.add_bias(y, o_bias_);
+  return y;
 }
 
 }  // namespace fieldprint

@@ -11,15 +11,18 @@ namespace fieldprint {
 class AttentionLayer {
  public:
   AttentionLayer() = default;
-  // Heads are RMS-normed after the projection where the plan has attn_q_norm and its like.
+  // By what the plan has: biases are added, heads are RMS-normed after the projection (attn_q_norm and its like), one
+  // tensor attn_qkv holds the rows of three matrices.
   AttentionLayer(const Hyperparameters& hp, int layer, const Weights& weights);
 
   // What h [T, width], the normed stream, adds to the stream.
-  Tensor forward(Ops& ops, const Tensor& h, const Rope& rope) const;
+  Tensor forward(Ops& ops, const Tensor& h, const Rope& rope) const;  // a layer without RoPE ignores `rope`
 
  private:
   Weight q_, k_, v_, o_, r_;
-  RmsNorm q_norm_, k_norm_, r_norm_;  // without a weight's type: none
+  Weight q_bias_, k_bias_, v_bias_, o_bias_;  // not given: none
+  RmsNorm q_norm_, k_norm_, r_norm_;          // without a weight: none
+  bool rotates_ = true;
   AttendShape shape_;
 };
 

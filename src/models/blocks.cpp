@@ -37,6 +37,11 @@ FeedForward::FeedForward(const Hyperparameters& hp, int layer, const Weights& we
     : has_experts_(hp.plan[static_cast<size_t>(layer)].experts) {
   if (!has_experts_) {
     dense_ = {weights("ffn_gate.weight", layer), weights("ffn_up.weight", layer), weights("ffn_down.weight", layer)};
+    if (!dense_.gate.given()) {  // the rows of gate stand before those of up (Phi 3)
+      const int64_t width = hp.plan[static_cast<size_t>(layer)].ffn;
+      dense_.gate = dense_.up.some_rows(0, width);
+      dense_.up = dense_.up.some_rows(width, width);
+    }
     return;
   }
   experts_.router = weights("ffn_gate_inp.weight", layer);

@@ -7,46 +7,105 @@
 
 #include "base/math.h"
 #include "fieldprint/error.h"
+#include "models/rope.h"
 
 namespace fieldprint {
 namespace {
 
-// By how much the period of each pair of RoPE grows (Llama 3.1): short periods stay, long ones are stretched by
-// `factor`, and between the two it is blended.
-std::vector<float> llama3_divisors(const Config& config, const std::string& rope, const Hyperparameters& hp) {
-  const auto value = [&](const char* key) { return config.number(rope + key); };
-  const double factor = value("factor"), low = value("low_freq_factor"), high = value("high_freq_factor");
-  const double context = config.number(rope + "original_max_position_embeddings", hp.context);
-  if (!(factor > 0) || !(low > 0) || !(high > low) || !(context > 0))
-    config.refuse(fmt::format("{}: the numbers of llama3 scaling make no sense", rope.substr(0, rope.size() - 1)));
-  std::vector<float> divisors;
-  for (int i = 0; i < hp.head_dim / 2; ++i) {
-    const double period =
-        2 * std::numbers::pi * exp_f64(static_cast<double>(2 * i) / hp.head_dim * log_f64(hp.rope_base));
-    const double smooth = std::clamp((context / period - low) / (high - low), 0.0, 1.0);
-    divisors.push_back(static_cast<float>(1 / ((1 - smooth) / factor + smooth)));
+// RoPE as config.json says it, in one of two objects.
+class RopeReader {
+ public:
+  RopeReader(const Config& config, const ConfigDefaults& defaults, const Hyperparameters& hp, RopeSettings* rope)
+      : config_(config), hp_(hp), rope_(*rope), at_(config.has("rope_scaling") ? "rope_scaling/" : "rope_parameters/") {
+    rope_.base = config.number(at_ + "rope_theta", config.number("rope_theta", defaults.rope_base));
+    if (!(rope_.base > 0)) config.refuse("rope_theta should be positive");
+    const double part = config.number(at_ + "partial_rotary_factor", config.number("partial_rotary_factor", 1));
+    rope_.dims = static_cast<int>(hp.head_dim * part);
+    if (rope_.dims < 2 || rope_.dims > hp.head_dim || rope_.dims % 2 != 0)
+      config.refuse(
+          fmt::format("partial_rotary_factor {} makes {} of {} dimensions turn", part, rope_.dims, hp.head_dim));
+    if (config.has(at_ + "full_attention")) config.unsupported("RoPE that differs between layers is not supported");
+    const std::string type = config.string(at_ + "rope_type", config.string(at_ + "type", "default"));
+    if (type == "linear") linear();
+    else if (type == "llama3") llama3();
+    else if (type == "yarn") yarn();
+    else if (type == "longrope" || type == "su") long_rope();
+    else if (type != "default") {
+      config.unsupported(
+          fmt::format("RoPE scaling of type '{}' is not supported; linear, llama3, yarn and longrope are", type));
+    }
   }
-  return divisors;
-}
 
-void read_rope(const Config& config, const ConfigDefaults& defaults, Hyperparameters& hp) {
-  const std::string rope = config.has("rope_scaling") ? "rope_scaling/" : "rope_parameters/";
-  hp.rope_dims = hp.head_dim;
-  hp.rope_base = config.number(rope + "rope_theta", config.number("rope_theta", defaults.rope_base));
-  if (!(hp.rope_base > 0)) config.refuse("rope_theta should be positive");
-  const double part = config.number(rope + "partial_rotary_factor", config.number("partial_rotary_factor", 1));
-  if (part != 1) config.unsupported(fmt::format("a RoPE of {} of a head's dimensions is not supported", part));
-  if (config.has(rope + "full_attention")) config.unsupported("RoPE that differs between layers is not supported");
-  const std::string type = config.string(rope + "rope_type", config.string(rope + "type", "default"));
-  if (type == "linear") {
-    hp.rope_factor = config.number(rope + "factor");
-    if (!(hp.rope_factor > 0)) config.refuse(rope + "factor should be positive");
-  } else if (type == "llama3") {
-    hp.rope_divisors = llama3_divisors(config, rope, hp);
-  } else if (type != "default") {
-    config.unsupported(fmt::format("RoPE scaling of type '{}' is not supported; linear and llama3 are", type));
+ private:
+  double value(const char* key) const { return config_.number(at_ + key); }
+  void check(bool good, const char* type) const {
+    if (!good)
+      config_.refuse(fmt::format("{}: the numbers of {} scaling make no sense", at_.substr(0, at_.size() - 1), type));
   }
-}
+  int original_context() const {
+    const int64_t fallback = config_.integer("original_max_position_embeddings", 1, 1 << 30, hp_.context);
+    return static_cast<int>(config_.integer(at_ + "original_max_position_embeddings", 1, 1 << 30, fallback));
+  }
+
+  void linear() {
+    rope_.scaling = RopeScaling::kLinear;
+    rope_.factor = value("factor");
+    if (!(rope_.factor > 0)) config_.refuse(at_ + "factor should be positive");
+  }
+
+  // By how much the period of each pair grows (Llama 3.1): short periods stay, long ones are stretched by `factor`, and
+  // between the two it is blended.
+  void llama3() {
+    const double factor = value("factor"), low = value("low_freq_factor"), high = value("high_freq_factor");
+    const double context = config_.number(at_ + "original_max_position_embeddings", hp_.context);
+    check(factor > 0 && low > 0 && high > low && context > 0, "llama3");
+    for (int i = 0; i < rope_.dims / 2; ++i) {
+      const double period =
+          2 * std::numbers::pi * exp_f64(static_cast<double>(2 * i) / rope_.dims * log_f64(rope_.base));
+      const double smooth = std::clamp((context / period - low) / (high - low), 0.0, 1.0);
+      rope_.divisors.push_back(static_cast<float>(1 / ((1 - smooth) / factor + smooth)));
+    }
+  }
+
+  void yarn() {
+    rope_.scaling = RopeScaling::kYarn;
+    rope_.factor = value("factor");
+    rope_.original_context = original_context();
+    rope_.beta_fast = config_.number(at_ + "beta_fast", 32);
+    rope_.beta_slow = config_.number(at_ + "beta_slow", 1);
+    check(rope_.factor > 0 && rope_.base > 1 && rope_.beta_fast > 0 && rope_.beta_slow > 0, "yarn");
+    if (config_.has(at_ + "mscale") || config_.has(at_ + "mscale_all_dim"))
+      config_.unsupported("YaRN with mscale is not supported");
+    const double usual = yarn_magnitude(rope_.factor), magnitude = config_.number(at_ + "attention_factor", usual);
+    check(magnitude > 0, "yarn");
+    rope_.magnitude = magnitude / usual;
+  }
+
+  void long_rope() {
+    rope_.scaling = RopeScaling::kLongRope;
+    rope_.original_context = original_context();
+    rope_.long_divisors = divisors("long_factor");
+    rope_.short_divisors = divisors("short_factor");
+    // The factor that was trained with follows from the contexts, unless it is said.
+    const double factor = config_.number(at_ + "factor", static_cast<double>(hp_.context) / rope_.original_context);
+    rope_.magnitude = config_.number(at_ + "attention_factor", long_rope_magnitude(factor, rope_.original_context));
+    check(rope_.magnitude > 0 && rope_.original_context > 1, "longrope");
+  }
+
+  std::vector<float> divisors(const char* key) const {
+    std::vector<float> all;
+    for (const double divisor : config_.numbers(at_ + key)) all.push_back(static_cast<float>(divisor));
+    check(all.size() == static_cast<size_t>(rope_.dims / 2) &&
+              std::all_of(all.begin(), all.end(), [](float divisor) { return divisor > 0; }),
+          "longrope");
+    return all;
+  }
+
+  const Config& config_;
+  const Hyperparameters& hp_;
+  RopeSettings& rope_;
+  const std::string at_;
+};
 
 }  // namespace
 
@@ -73,7 +132,7 @@ Hyperparameters read_common(const Config& config, const ConfigDefaults& defaults
   layer.attention = &dot_kind();
   hp.plan.assign(static_cast<size_t>(hp.layers), layer);
   hp.dense_layers = hp.layers;
-  read_rope(config, defaults, hp);
+  RopeReader(config, defaults, hp, &hp.rope);
   return hp;
 }
 

@@ -25,6 +25,7 @@ class Config {
   virtual std::string string(std::string_view key, std::string_view fallback) const = 0;
   virtual std::vector<std::string> strings(std::string_view key) const = 0;
   virtual std::vector<int64_t> integers(std::string_view key) const = 0;
+  virtual std::vector<double> numbers(std::string_view key) const = 0;
 
   virtual const std::string& path() const = 0;  // for messages
 

@@ -19,30 +19,73 @@ const AttentionKind& kind_named(const Metadata& metadata, std::string_view name)
       "supported: " + known);
 }
 
-void read_rope(const Metadata& metadata, Hyperparameters& hp) {
-  constexpr double kLeast = 1e-30, kMost = 1e30;
-  hp.rope_dims = metadata.integer("rope.dimension_count", 2, hp.head_dim, hp.head_dim);
-  if (hp.rope_dims % 2 != 0) metadata.refuse(fmt::format("{} is odd", metadata.name("rope.dimension_count")));
-  hp.rope_base = metadata.number("rope.freq_base", kLeast, kMost, 10000);
+constexpr double kLeastNumber = 1e-30, kMostNumber = 1e30;
+
+// One number for each pair; empty where the file has no such tensor.
+std::vector<float> read_divisors(const Metadata& metadata, const char* name, int pairs) {
+  std::vector<float> divisors;
+  const GgufTensor* tensor = metadata.file().find_tensor(name);
+  if (tensor == nullptr) return divisors;
+  divisors.resize(static_cast<size_t>(pairs));
+  if (tensor->elements() != divisors.size())
+    metadata.refuse(fmt::format("{} has {} numbers for {} pairs", name, tensor->elements(), pairs));
+  tensor->type->decode(tensor->data, divisors.data(), pairs);
+  if (!std::all_of(divisors.begin(), divisors.end(), [](float d) { return d > 0 && d < kMostNumber; }))
+    metadata.refuse(fmt::format("{} holds numbers that are not positive", name));
+  return divisors;
+}
+
+RopeScaling read_scaling(const Metadata& metadata) {
   // Files from before there were types have a factor only, under one of two names; it is linear.
   const bool has_factor = metadata.has("rope.scaling.factor") || metadata.has("rope.scale_linear");
   const std::string_view type = metadata.string("rope.scaling.type", has_factor ? "linear" : "none");
-  if (type == "linear") {
+  // Writers of LongRoPE leave the type away.
+  if (metadata.file().find_tensor("rope_factors_long.weight") != nullptr) return RopeScaling::kLongRope;
+  if (type == "none") return RopeScaling::kNone;
+  if (type == "linear") return RopeScaling::kLinear;
+  if (type == "yarn") return RopeScaling::kYarn;
+  if (type == "longrope") metadata.refuse("the file asks for LongRoPE and has no rope_factors_long.weight");
+  metadata.unsupported(fmt::format("RoPE scaling of type '{}' is not supported", type),
+                       "supported: none, linear, yarn, longrope");
+}
+
+void read_rope(const Metadata& metadata, const Hyperparameters& hp, RopeSettings& rope) {
+  rope.dims = metadata.integer("rope.dimension_count", 2, hp.head_dim, hp.head_dim);
+  if (rope.dims % 2 != 0) metadata.refuse(fmt::format("{} is odd", metadata.name("rope.dimension_count")));
+  rope.base = metadata.number("rope.freq_base", kLeastNumber, kMostNumber, 10000);
+  rope.scaling = read_scaling(metadata);
+  if (rope.scaling == RopeScaling::kLinear || rope.scaling == RopeScaling::kYarn) {
     const double factor =
-        metadata.number("rope.scaling.factor", 0, kMost, metadata.number("rope.scale_linear", 0, kMost, 1));
-    hp.rope_factor = factor == 0 ? 1 : factor;  // 0 is how some writers say "none"
-  } else if (type != "none") {
-    metadata.unsupported(fmt::format("RoPE scaling of type '{}' is not supported", type));
+        metadata.number("rope.scaling.factor", 0, kMostNumber, metadata.number("rope.scale_linear", 0, kMostNumber, 1));
+    rope.factor = factor == 0 ? 1 : factor;  // 0 is how some writers say "none"
   }
-  if (const GgufTensor* tensor = metadata.file().find_tensor("rope_freqs.weight"); tensor != nullptr) {
-    const auto pairs = static_cast<size_t>(hp.rope_dims / 2);
-    if (tensor->elements() != pairs)
-      metadata.refuse(fmt::format("rope_freqs.weight has {} numbers for {} pairs", tensor->elements(), pairs));
-    hp.rope_divisors.resize(pairs);
-    tensor->type->decode(tensor->data, hp.rope_divisors.data(), static_cast<int64_t>(pairs));
-    if (!std::all_of(hp.rope_divisors.begin(), hp.rope_divisors.end(), [](float d) { return d > 0 && d < kMost; }))
-      metadata.refuse("rope_freqs.weight holds numbers that are not positive");
+  rope.original_context = metadata.integer("rope.scaling.original_context_length", 1, 1 << 30, hp.context);
+  rope.magnitude = metadata.number("rope.scaling.attn_factor", kLeastNumber, kMostNumber, 1);
+  if (rope.scaling == RopeScaling::kYarn) {
+    rope.beta_fast = metadata.number("rope.scaling.yarn_beta_fast", kLeastNumber, kMostNumber, rope.beta_fast);
+    rope.beta_slow = metadata.number("rope.scaling.yarn_beta_slow", kLeastNumber, kMostNumber, rope.beta_slow);
+    if (rope.base <= 1) metadata.refuse(fmt::format("{} is too small for YaRN", metadata.name("rope.freq_base")));
   }
+  rope.divisors = read_divisors(metadata, "rope_freqs.weight", rope.dims / 2);
+  rope.long_divisors = read_divisors(metadata, "rope_factors_long.weight", rope.dims / 2);
+  rope.short_divisors = read_divisors(metadata, "rope_factors_short.weight", rope.dims / 2);
+  if (rope.long_divisors.size() != rope.short_divisors.size())
+    metadata.refuse("LongRoPE wants both rope_factors_long.weight and rope_factors_short.weight");
+}
+
+void write_rope(const MetadataWriter& out, const RopeSettings& rope) {
+  const auto number = [&](const char* key, double value) { out.set(key, static_cast<float>(value)); };
+  if (rope.scaling == RopeScaling::kLinear || rope.scaling == RopeScaling::kYarn) {
+    out.set("rope.scaling.type", rope.scaling == RopeScaling::kYarn ? "yarn" : "linear");
+    number("rope.scaling.factor", rope.factor);
+  }
+  if (rope.scaling == RopeScaling::kYarn) {
+    number("rope.scaling.yarn_beta_fast", rope.beta_fast);
+    number("rope.scaling.yarn_beta_slow", rope.beta_slow);
+  }
+  if (rope.scaling == RopeScaling::kYarn || rope.scaling == RopeScaling::kLongRope)
+    out.set("rope.scaling.original_context_length", rope.original_context);
+  if (rope.magnitude != 1) number("rope.scaling.attn_factor", rope.magnitude);
 }
 
 void read_attention(const Metadata& metadata, Hyperparameters& hp) {
@@ -54,6 +97,7 @@ void read_attention(const Metadata& metadata, Hyperparameters& hp) {
     layer.kv_heads = kv_heads[i];
     if (layer.kv_heads == 0) continue;
     layer.attention = &kind_named(metadata, kinds[i]);
+    layer.fused_qkv = metadata.file().find_tensor(fmt::format("blk.{}.attn_qkv.weight", i)) != nullptr;
     third = third || layer.attention->third_projection;
     if (!layer.attention->anchors) continue;
     anchored = true;
@@ -129,7 +173,7 @@ Hyperparameters read_common(const Metadata& metadata) {
   const auto ffn = metadata.integers("feed_forward_length", hp.layers, experts ? 0 : 1, 1 << 22,
                                      experts ? std::optional<int64_t>(0) : std::nullopt);
   for (size_t i = 0; i < hp.plan.size(); ++i) hp.plan[i].ffn = ffn[i];
-  read_rope(metadata, hp);
+  read_rope(metadata, hp, hp.rope);
   read_attention(metadata, hp);
   read_experts(metadata, hp);
   return hp;
@@ -144,7 +188,7 @@ void write_sizes(const MetadataWriter& out, const Hyperparameters& hp) {
   if (std::any_of(ffn.begin(), ffn.end(), [](int n) { return n > 0; })) out.set("feed_forward_length", ffn);
   out.set("attention.head_count", hp.heads);
   out.set("vocab_size", hp.vocabulary);
-  out.set("rope.freq_base", static_cast<float>(hp.rope_base));
+  out.set("rope.freq_base", static_cast<float>(hp.rope.base));
   out.set("attention.layer_norm_rms_epsilon", hp.eps);
   out.set("attention.head_count_kv", kv_heads);
 }
@@ -163,10 +207,7 @@ void write_settings(const MetadataWriter& out, const Hyperparameters& hp) {
     out.set("leading_dense_block_count", hp.dense_layers);
     out.set("expert_gating_func", static_cast<int>(hp.gating));
   }
-  if (hp.rope_factor != 1) {
-    out.set("rope.scaling.type", "linear");
-    out.set("rope.scaling.factor", static_cast<float>(hp.rope_factor));
-  }
+  write_rope(out, hp.rope);
 }
 
 }  // namespace fieldprint

@@ -27,6 +27,23 @@ struct LayerPlan {
   int anchors = 0;                           // rows of keys and values in the file, of kinds that have them
   int ffn = 0;                               // inner width of a dense feed-forward part
   bool experts = false;                      // it has experts instead of that
+  bool rope = true;                          // queries and keys are rotated
+  bool fused_qkv = false;                    // the file has q, k and v in one matrix, attn_qkv, in this order
+};
+
+enum class RopeScaling { kNone, kLinear, kYarn, kLongRope };
+
+// What makes the frequencies of a rotary embedding: models/rope.h has the formulas.
+struct RopeSettings {
+  int dims = 0;  // of a head that turn
+  double base = 10000;
+  RopeScaling scaling = RopeScaling::kNone;
+  double factor = 1;                                 // of linear scaling and YaRN
+  int original_context = 0;                          // that YaRN and LongRoPE stretch; 0: not said
+  double beta_fast = 32, beta_slow = 1;              // of YaRN, in turns within the original context
+  double magnitude = 1;                              // of queries and keys, beside what YaRN makes of its factor
+  std::vector<float> divisors;                       // of each pair's frequency: rope_freqs.weight; empty: none
+  std::vector<float> long_divisors, short_divisors;  // of LongRoPE: rope_factors_long.weight, _short
 };
 
 struct Hyperparameters {
@@ -39,16 +56,17 @@ struct Hyperparameters {
   bool tied = false;  // the embedding is the output matrix too
   std::vector<LayerPlan> plan;
 
-  // RoPE: models/rope.h
-  int rope_dims = 0;  // of a head that turn
-  double rope_base = 10000;
-  double rope_factor = 1;            // of linear scaling
-  std::vector<float> rope_divisors;  // of each pair's frequency: rope_freqs.weight; empty: none
+  RopeSettings rope;
 
   // Attention: docs/formats/attention.md
   std::optional<float> attention_scale;  // absent: what the kind takes
   bool gram_norm = false;
   float anchor_share = 0.5f, anchor_scale = 1;
+
+  // What the stream is scaled by (Granite).
+  float embedding_scale = 1;
+  float residual_scale = 1;  // of what each half of a layer adds
+  float logit_scale = 1;     // logits are divided by it
 
   // Mixture of experts; 0: none
   int experts = 0, experts_used = 0, expert_ffn = 0;

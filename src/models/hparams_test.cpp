@@ -36,7 +36,7 @@ class HyperparametersTest : public testing::Test {
 
 // A file with a factor and no type is older than types: llama.cpp scales it linearly.
 TEST_F(HyperparametersTest, ARopeFactorWithoutATypeIsLinear) {
-  const auto factor = [&](auto change) { return read(change).rope_factor; };
+  const auto factor = [&](auto change) { return read(change).rope.factor; };
   EXPECT_EQ(factor([](GgufWriter&) {}), 1);
   EXPECT_EQ(factor([](GgufWriter& w) { w.set("llama.rope.scaling.factor", 4.0f); }), 4);
   EXPECT_EQ(factor([](GgufWriter& w) { w.set("llama.rope.scale_linear", 2.0f); }), 2);

@@ -22,7 +22,7 @@ constexpr TensorRow kModelTensors[] = {
     {"token_embd.weight", "model.embed_tokens.weight", kAlways, {kVocabulary, kWidth}, There::kSame, Draw::kUnit},
     {"token_embd_norm.weight", "model.embedding_norm.weight", kAlways, {kWidth}, There::kSame, Draw::kOutputNorm},
     {"output.weight", "lm_head.weight", kUntied, {kVocabulary, kWidth}},
-    {"rope_freqs.weight", "", kRopeDivisors, {kRopePairs}, There::kNowhere},
+    {"rope_freqs.weight", "", kRopeDivisors, {kRopePairs}, There::kNowhere, Draw::kUnit, kDivisors},
 };
 
 constexpr TensorRow kLayerTensors[] = {
@@ -87,7 +87,7 @@ class Lfm2 final : public Architecture {
   Lfm2(Hyperparameters model, Weights tensors) : Architecture(std::move(model), std::move(tensors)) {
     const Hyperparameters& hp = hyperparameters();
     const Weights& w = weights();
-    rope_ = make_rope(hp, RopePairs::kHalves);
+    rope_ = make_rope(hp.rope, hp.context, RopePairs::kHalves);
     embedding_ = w("token_embd.weight");
     output_norm_ = {w("token_embd_norm.weight"), hp.eps};
     output_ = hp.tied ? embedding_ : w("output.weight");

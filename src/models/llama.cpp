@@ -1,38 +1,16 @@
 // llama (Touvron et al. 2023): pre-norm blocks of grouped-query attention with RoPE on adjacent pairs, and SwiGLU; or
 // several SwiGLU experts, chosen by softmax (Mixtral, Jiang et al. 2024).
-//   x += attention(rms(x; attn_norm))
-//   x += ffn(rms(x; ffn_norm))
-//   logits = Wout rms(x; output_norm), Wout being the embedding where the file has no output matrix
 #include <fmt/format.h>
 
-#include "models/architecture.h"
-#include "models/attention.h"
-#include "models/blocks.h"
-#include "models/rope.h"
+#include "models/tensor_rows.h"
+#include "models/transformer.h"
 
 namespace fieldprint {
 namespace {
 
-constexpr TensorRow kModelTensors[] = {
-    {"token_embd.weight", "model.embed_tokens.weight", kAlways, {kVocabulary, kWidth}, There::kSame, Draw::kUnit},
-    {"output_norm.weight", "model.norm.weight", kAlways, {kWidth}, There::kSame, Draw::kOutputNorm},
-    {"output.weight", "lm_head.weight", kUntied, {kVocabulary, kWidth}},
-    {"rope_freqs.weight", "", kRopeDivisors, {kRopePairs}, There::kNowhere},
-};
+constexpr auto kModelTensors = join_rows(kModelRows, kRopeRows);
 
-constexpr TensorRow kLayerTensors[] = {
-    {"attn_norm.weight", "input_layernorm.weight", kAlways, {kWidth}, There::kSame, Draw::kNorm},
-    {"attn_q.weight", "self_attn.q_proj.weight", kAlways, {kQueries, kWidth}, There::kHalves},
-    {"attn_k.weight", "self_attn.k_proj.weight", kAlways, {kKeys, kWidth}, There::kHalves},
-    {"attn_v.weight", "self_attn.v_proj.weight", kAlways, {kKeys, kWidth}},
-    {"attn_output.weight", "self_attn.o_proj.weight", kAlways, {kWidth, kQueries}, There::kSame, Draw::kResidual},
-    {"attn_r.weight", "", kThirdProjection, {kQueries, kWidth}},
-    {"attn_anchor_k.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kAnchorKeys},
-    {"attn_anchor_v.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kUnit},
-    {"ffn_norm.weight", "post_attention_layernorm.weight", kAlways, {kWidth}, There::kSame, Draw::kNorm},
-    {"ffn_gate.weight", "mlp.gate_proj.weight", kDense, {kFfn, kWidth}},
-    {"ffn_up.weight", "mlp.up_proj.weight", kDense, {kFfn, kWidth}},
-    {"ffn_down.weight", "mlp.down_proj.weight", kDense, {kWidth, kFfn}, There::kSame, Draw::kDown},
+constexpr auto kExpertRows = std::to_array<TensorRow>({
     {"ffn_gate_inp.weight", "block_sparse_moe.gate.weight", kMixture, {kExperts, kWidth}},
     {"ffn_gate_exps.weight",
      "block_sparse_moe.experts.<>.w1.weight",
@@ -50,48 +28,10 @@ constexpr TensorRow kLayerTensors[] = {
      {kExperts, kWidth, kExpertFfn},
      There::kStacked,
      Draw::kDown},
-};
+});
 
-struct Block {
-  RmsNorm attn_norm;
-  AttentionLayer attention;
-  RmsNorm ffn_norm;
-  FeedForward ffn;
-};
-
-class Llama final : public Architecture {
- public:
-  Llama(Hyperparameters model, Weights tensors) : Architecture(std::move(model), std::move(tensors)) {
-    const Hyperparameters& hp = hyperparameters();
-    const Weights& w = weights();
-    rope_ = make_rope(hp, RopePairs::kAdjacent);
-    embedding_ = w("token_embd.weight");
-    output_norm_ = {w("output_norm.weight"), hp.eps};
-    output_ = hp.tied ? embedding_ : w("output.weight");
-    for (int i = 0; i < hp.layers; ++i) {
-      blocks_.push_back({{w("attn_norm.weight", i), hp.eps},
-                         AttentionLayer(hp, i, w),
-                         {w("ffn_norm.weight", i), hp.eps},
-                         FeedForward(hp, i, w)});
-    }
-  }
-
-  Tensor forward(Ops& ops) const override {
-    Tensor x = ops.embed(embedding_);
-    for (const Block& b : blocks_) {
-      ops.add(x, b.attention.forward(ops, b.attn_norm.forward(ops, x), rope_));
-      if (&b == &blocks_.back()) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
-      ops.add(x, b.ffn.forward(ops, b.ffn_norm.forward(ops, x)));
-    }
-    return ops.linear(output_norm_.forward(ops, x), output_);
-  }
-
- private:
-  Rope rope_;
-  Weight embedding_, output_;
-  RmsNorm output_norm_;
-  std::vector<Block> blocks_;
-};
+constexpr auto kLayerTensors = join_rows(kAttnNormRows, kQkvRows<There::kHalves>, kAttnOutputRows, kAttentionKindRows,
+                                         kFfnNormRows, kDenseRows, kExpertRows);
 
 Hyperparameters read(const Metadata& metadata) {
   Hyperparameters hp = read_common(metadata);
@@ -104,7 +44,7 @@ Hyperparameters read(const Metadata& metadata) {
 
 void write(const MetadataWriter& out, const Hyperparameters& hp) {
   write_sizes(out, hp);
-  out.set("rope.dimension_count", hp.rope_dims);
+  out.set("rope.dimension_count", hp.rope.dims);
   write_settings(out, hp);
 }
 
@@ -161,7 +101,7 @@ constinit const ArchitectureRow kLlama = {
     .presets = kPresets,
     .read = read,
     .write = write,
-    .make = make_architecture<Llama>,
+    .make = make_transformer<RopePairs::kAdjacent>,
 };
 
 }  // namespace fieldprint

@@ -16,6 +16,7 @@ namespace fieldprint {
 
 using Condition = bool (*)(const Hyperparameters& hp, const LayerPlan& layer);
 using Length = int64_t (*)(const Hyperparameters& hp, const LayerPlan& layer);
+using Values = const std::vector<float>& (*)(const Hyperparameters& hp);
 
 // How a tensor lies in a Hugging Face file.
 enum class There {
@@ -23,7 +24,7 @@ enum class There {
   kHalves,   // the rows of a head that RoPE pairs are halves of it there, neighbours here
   kKernel,   // [width, 1, taps]
   kStacked,  // one matrix an expert
-  kNowhere,  // it is made of the configuration: RoPE's divisors
+  kNowhere,  // it is made of the configuration: RoPE's divisors (`values` of the row)
 };
 
 // How synth draws values: their standard deviation, with `inputs` the length of a row.
@@ -45,6 +46,7 @@ struct TensorRow {
   Length shape[3];  // slowest first, so a matrix is {outputs, inputs}; nullptr: no more
   There form = There::kSame;
   Draw draw = Draw::kMatrix;
+  Values values = nullptr;  // of what is made of the configuration
 };
 
 struct TensorPlan {
@@ -68,10 +70,19 @@ std::vector<PlannedTensor> tensors_of(const TensorPlan& plan, const Hyperparamet
 inline constexpr Condition kAlways = [](const Hyperparameters&, const LayerPlan&) { return true; };
 inline constexpr Condition kUntied = [](const Hyperparameters& hp, const LayerPlan&) { return !hp.tied; };
 inline constexpr Condition kRopeDivisors = [](const Hyperparameters& hp, const LayerPlan&) {
-  return !hp.rope_divisors.empty();
+  return !hp.rope.divisors.empty();
+};
+inline constexpr Condition kLongRope = [](const Hyperparameters& hp, const LayerPlan&) {
+  return hp.rope.scaling == RopeScaling::kLongRope;
 };
 inline constexpr Condition kAttends = [](const Hyperparameters&, const LayerPlan& layer) {
   return layer.mixer == Mixer::kAttention;
+};
+inline constexpr Condition kSeparateQkv = [](const Hyperparameters&, const LayerPlan& layer) {
+  return layer.mixer == Mixer::kAttention && !layer.fused_qkv;
+};
+inline constexpr Condition kFusedQkv = [](const Hyperparameters&, const LayerPlan& layer) {
+  return layer.mixer == Mixer::kAttention && layer.fused_qkv;
 };
 inline constexpr Condition kConvolves = [](const Hyperparameters&, const LayerPlan& layer) {
   return layer.mixer == Mixer::kShortConv;
@@ -106,8 +117,11 @@ inline constexpr Length kQueries = [](const Hyperparameters& hp, const LayerPlan
 inline constexpr Length kKeys = [](const Hyperparameters& hp, const LayerPlan& layer) {
   return int64_t{layer.kv_heads} * hp.head_dim;
 };
+inline constexpr Length kQkv = [](const Hyperparameters& hp, const LayerPlan& layer) {
+  return (int64_t{hp.heads} + 2 * int64_t{layer.kv_heads}) * hp.head_dim;
+};
 inline constexpr Length kRopePairs = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
-  return hp.rope_dims / 2;
+  return hp.rope.dims / 2;
 };
 inline constexpr Length kAnchors = [](const Hyperparameters&, const LayerPlan& layer) -> int64_t {
   return layer.anchors;
@@ -124,5 +138,12 @@ inline constexpr Length kSharedFfn = [](const Hyperparameters& hp, const LayerPl
   return hp.shared_ffn;
 };
 inline constexpr Length kTaps = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.conv_taps; };
+
+// ---- Values that the configuration makes
+inline constexpr Values kDivisors = [](const Hyperparameters& hp) -> const auto& { return hp.rope.divisors; };
+inline constexpr Values kLongDivisors = [](const Hyperparameters& hp) -> const auto& { return hp.rope.long_divisors; };
+inline constexpr Values kShortDivisors = [](const Hyperparameters& hp) -> const auto& {
+  return hp.rope.short_divisors;
+};
 
 }  // namespace fieldprint

@@ -22,10 +22,12 @@ enum class RopePairs {
   kHalves,    // (x0, x[d/2]), ...: NEOX
 };
 
-// Rotary position embedding (Su et al. 2021): pair i is rotated by position * inverse_frequency[i].
+// Rotary position embedding (Su et al. 2021): pair i is rotated by position * inverse_frequency[i], and multiplied by
+// `magnitude`.
 struct Rope {
   RopePairs pairs = RopePairs::kAdjacent;
   std::vector<double> inverse_frequency;  // [rotated dimensions / 2]; the rest of a head stays
+  double magnitude = 1;
 };
 
 // What every executor can attend with.
@@ -99,7 +101,9 @@ class Ops {
   void linear(const Tensor& x, std::span<const Weight* const> weights, std::span<Tensor> y);
   Tensor linear(const Tensor& x, const Weight& weight);
 
-  void add(Tensor& x, const Tensor& y);  // x += y
+  void add(Tensor& x, const Tensor& y, float scale = 1);  // x += scale * y
+  void add_bias(Tensor& x, const Weight& bias);           // x[t] += bias [1, x.cols]
+  void scale(Tensor& x, float factor);                    // x *= factor
 
   // Rotates each of `heads` heads by its row's position, in place.
   void rope(Tensor& x, const Rope& rope, int heads);

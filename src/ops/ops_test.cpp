@@ -55,9 +55,10 @@ OpCase linear_case(const QuantType& type, int64_t rows, int64_t cols) {
           quantized ? kQuantized : kFloat};
 }
 
-OpCase rope_case(RopePairs pairs, int heads, int head_dim, int rotated) {
+OpCase rope_case(RopePairs pairs, int heads, int head_dim, int rotated, double magnitude = 1) {
   const auto rope = std::make_shared<Rope>();
   rope->pairs = pairs;
+  rope->magnitude = magnitude;
   for (int i = 0; i < rotated / 2; ++i) rope->inverse_frequency.push_back(std::pow(10000.0, -2.0 * i / rotated));
   return {
       "rope",
@@ -179,9 +180,21 @@ std::vector<OpCase> op_cases() {
                      return ops.silu_mul(x[0], x[1]);
                    }});
   }
+  all.push_back({"add", "scaled", {40, 40}, {}, [](Ops& ops, auto& x, auto&) {
+                   ops.add(x[0], x[1], 0.22f);
+                   return std::move(x[0]);
+                 }});
+  all.push_back({"add_bias", "70", {70}, {{"F32", 1, 70}}, [](Ops& ops, auto& x, auto& w) {
+                   ops.add_bias(x[0], w[0]);
+                   return std::move(x[0]);
+                 }});
+  all.push_back({"scale", "70", {70}, {}, [](Ops& ops, auto& x, auto&) {
+                   ops.scale(x[0], 12.5f);
+                   return std::move(x[0]);
+                 }});
   all.push_back(rope_case(RopePairs::kAdjacent, 3, 64, 64));
   all.push_back(rope_case(RopePairs::kHalves, 5, 40, 40));
-  all.push_back(rope_case(RopePairs::kHalves, 2, 64, 30));
+  all.push_back(rope_case(RopePairs::kHalves, 2, 64, 30, 1.25));
   for (const AttentionKind& kind : attention_kinds()) all.push_back(attend_case(kind.name, 4, 2, 64, 0, "f16"));
   all.push_back(attend_case("dot", 7, 1, 40, 0, "f16"));
   all.push_back(attend_case("dot", 3, 3, 96, 70, "bf16"));

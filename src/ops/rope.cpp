@@ -1,5 +1,5 @@
 // Rotary position embedding (Su et al. 2021): a pair (a, b) of a head at position p becomes
-//   (a cos - b sin, a sin + b cos) of the angle p * inverse_frequency[pair]
+//   (a cos - b sin, a sin + b cos) of the angle p * inverse_frequency[pair], times the magnitude
 #include <vector>
 
 #include "base/math.h"
@@ -27,8 +27,8 @@ struct RopeTable {
       for (size_t i = 0; i < pairs; ++i) {
         double s = 0, c = 0;
         sincos_f64(run.step().position(row) * of.inverse_frequency[i], &s, &c);
-        cosine[i] = static_cast<float>(c);
-        cosine[pairs + i] = static_cast<float>(s);
+        cosine[i] = static_cast<float>(c * of.magnitude);
+        cosine[pairs + i] = static_cast<float>(s * of.magnitude);
       }
     });
   }
@@ -73,6 +73,8 @@ void compute(ReferenceExecutor& reference, Tensor& x, const Rope& rope, int head
       for (int64_t i = 0; i < pairs; ++i) {
         double sine = 0, cosine = 0;
         sincos_f64(reference.step().position(row) * rope.inverse_frequency[static_cast<size_t>(i)], &sine, &cosine);
+        sine *= rope.magnitude;
+        cosine *= rope.magnitude;
         double& a = v[adjacent ? 2 * i : i];
         double& b = v[adjacent ? 2 * i + 1 : i + pairs];
         const double rotated = a * cosine - b * sine;

@@ -23,6 +23,14 @@ struct Weight {
   Weight slice(int64_t first, int64_t count) const {
     return {name, type, data + first * row_bytes(), count, cols, static_cast<int>(first / count)};
   }
+  // The same of a matrix that is no stack of equal ones.
+  Weight some_rows(int64_t first, int64_t count) const {
+    return {name, type, data + first * row_bytes(), count, cols, part};
+  }
+  // Of a vector that is F32.
+  Weight some_floats(int64_t first, int64_t count) const {
+    return {name, type, data + static_cast<size_t>(first) * sizeof(float), 1, count, part};
+  }
   const float* floats() const { return reinterpret_cast<const float*>(data); }  // of a weight that is F32
 };
 

@@ -1,0 +1,37 @@
+#include "models/transformer.h"
+
+#include "models/rope.h"
+
+namespace fieldprint {
+
+Transformer::Transformer(Hyperparameters model, Weights tensors, RopePairs pairs)
+    : Architecture(std::move(model), std::move(tensors)) {
+  const Hyperparameters& hp = hyperparameters();
+  const Weights& w = weights();
+  rope_ = make_rope(hp.rope, hp.context, pairs);
+  embedding_ = w("token_embd.weight");
+  output_norm_ = {w("output_norm.weight"), hp.eps};
+  output_ = hp.tied ? embedding_ : w("output.weight");
+  for (int i = 0; i < hp.layers; ++i) {
+    blocks_.push_back({{w("attn_norm.weight", i), hp.eps},
+                       AttentionLayer(hp, i, w),
+                       {w("ffn_norm.weight", i), hp.eps},
+                       FeedForward(hp, i, w)});
+  }
+}
+
+Tensor Transformer::forward(Ops& ops) const {
+  const Hyperparameters& hp = hyperparameters();
+  Tensor x = ops.embed(embedding_);
+  if (hp.embedding_scale != 1) ops.scale(x, hp.embedding_scale);
+  for (const Block& b : blocks_) {
+    ops.add(x, b.attention.forward(ops, b.attn_norm.forward(ops, x), rope_), hp.residual_scale);
+    if (&b == &blocks_.back()) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
+    ops.add(x, b.ffn.forward(ops, b.ffn_norm.forward(ops, x)), hp.residual_scale);
+  }
+  Tensor logits = ops.linear(output_norm_.forward(ops, x), output_);
+  if (hp.logit_scale != 1) ops.scale(logits, 1 / hp.logit_scale);
+  return logits;
+}
+
+}  // namespace fieldprint

@@ -1,0 +1,45 @@
+// The forward pass that most architectures have, of blocks that differ in what the plan gives them:
+//   x = embedding_scale * embedding[token]
+//   x += residual_scale * attention(rms(x; attn_norm))
+//   x += residual_scale * ffn(rms(x; ffn_norm))
+//   logits = Wout rms(x; output_norm) / logit_scale, Wout being the embedding where the file has no output matrix
+// An architecture that is such a stack brings a row of its tensors and settings, and no code of its own.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "models/architecture.h"
+#include "models/attention.h"
+#include "models/blocks.h"
+
+namespace fieldprint {
+
+class Transformer : public Architecture {
+ public:
+  Transformer(Hyperparameters model, Weights tensors, RopePairs pairs);
+
+  Tensor forward(Ops& ops) const override;
+
+ private:
+  struct Block {
+    RmsNorm attn_norm;
+    AttentionLayer attention;
+    RmsNorm ffn_norm;
+    FeedForward ffn;
+  };
+
+  Rope rope_;
+  Weight embedding_, output_;
+  RmsNorm output_norm_;
+  std::vector<Block> blocks_;
+};
+
+// For an ArchitectureRow's `make`.
+template <RopePairs pairs>
+std::unique_ptr<Architecture> make_transformer(Hyperparameters hp, Weights weights) {
+  return std::make_unique<Transformer>(std::move(hp), std::move(weights), pairs);
+}
+
+}  // namespace fieldprint
