@@ -57,6 +57,7 @@ class Folder {
   }
   void ignore(const std::string& name) { taken_.insert(name); }
 
+  const std::string& path() const { return where_; }
   [[noreturn]] void refuse(const std::string& what) const { throw Error(ErrorKind::kBadFile, what, where_); }
 
   void finish(std::string_view architecture) const {
@@ -112,8 +113,21 @@ SourceTensor convert(Folder& folder, const PlannedTensor& planned, const Hyperpa
     count = wanted.front();
     wanted.erase(wanted.begin());
   }
+  const bool first = planned.row->form == There::kFirstHalf, half = first || planned.row->form == There::kSecondHalf;
+  if (half) {
+    count = wanted.size() > 2 ? wanted.front() : 1;
+    wanted[wanted.size() - 2] *= 2;
+  }
   if (planned.row->form == There::kKernel) wanted.insert(wanted.begin() + 1, 1);
-  if (planned.row->form == There::kHalves) out.rotary_heads = wanted[0] / static_cast<uint64_t>(hp.head_dim);
+  if (planned.row->form == There::kHalves) {
+    if (hp.rope.dims != hp.head_dim) {
+      throw Error(
+          ErrorKind::kUnsupported,
+          fmt::format("a RoPE of {} of {} dimensions is not supported in this architecture", hp.rope.dims, hp.head_dim),
+          folder.path());
+    }
+    out.rotary_heads = wanted[0] / static_cast<uint64_t>(hp.head_dim);
+  }
   for (uint64_t i = 0; i < count; ++i) {
     const std::string name = with_number(planned.there, "<>", i);
     const SafeTensor& tensor = folder.take(name);
@@ -124,7 +138,8 @@ SourceTensor convert(Folder& folder, const PlannedTensor& planned, const Hyperpa
     if (i > 0 && tensor.type != out.type)
       folder.refuse(fmt::format("tensor {} is of another dtype than the other experts'", name));
     out.type = tensor.type;
-    out.parts.push_back(tensor.data);
+    const uint64_t part_bytes = half ? tensor.type->bytes(out.elements()) / count : 0;
+    out.parts.push_back(tensor.data + part_bytes * (2 * i + (first ? 0 : 1)));
   }
   return out;
 }

@@ -50,8 +50,8 @@ struct SourceModel {
 // A GGUF file, or a folder that open_hugging_face takes.
 SourceModel open_source(const std::string& path);
 
-// A folder with config.json, the weights in safetensors and tokenizer.json, of an architecture that this project runs:
-// llama, lfm2, lfm2_moe. Throws Error kNotFound, kIo, kBadFile, kUnsupported: a sentence that names file and key.
+// A folder with config.json, the weights in safetensors and tokenizer.json, of an architecture that this project runs.
+// Throws Error kNotFound, kIo, kBadFile, kUnsupported: a sentence that names file and key.
 SourceModel open_hugging_face(const std::string& folder);
 
 }  // namespace fieldprint

@@ -119,7 +119,8 @@ Hyperparameters read_common(const Config& config, const ConfigDefaults& defaults
   hp.vocabulary = static_cast<int>(config.integer("vocab_size", 1, 1 << 24));
   hp.context = static_cast<int>(config.integer("max_position_embeddings", 1, 1 << 30, defaults.context));
   hp.heads = static_cast<int>(config.integer("num_attention_heads", 1, 1 << 12));
-  hp.head_dim = static_cast<int>(config.integer("head_dim", 1, 1 << 12, hp.width / hp.heads));
+  hp.head_dim = static_cast<int>(
+      config.integer("head_dim", 1, 1 << 12, defaults.head_dim > 0 ? defaults.head_dim : hp.width / hp.heads));
   hp.eps = static_cast<float>(config.number(defaults.eps_key, defaults.eps));
   if (!(hp.eps >= 0 && hp.eps <= 1)) config.refuse(fmt::format("{} should be 0 to 1", defaults.eps_key));
   hp.tied = config.boolean("tie_word_embeddings", defaults.tied);
@@ -134,6 +135,21 @@ Hyperparameters read_common(const Config& config, const ConfigDefaults& defaults
   hp.dense_layers = hp.layers;
   RopeReader(config, defaults, hp, &hp.rope);
   return hp;
+}
+
+void refuse_window(const Config& config, const Hyperparameters& hp, bool has) {
+  if (!has) return;
+  if (const int64_t window = config.integer("sliding_window", 1, 1 << 30, 4096); window < hp.context)
+    config.unsupported(fmt::format("a sliding window of {} is not supported", window));
+}
+
+void set_experts(Hyperparameters& hp, int experts, int used, int ffn) {
+  hp.experts = experts;
+  hp.experts_used = used;
+  hp.expert_ffn = ffn;
+  hp.dense_layers = 0;
+  hp.gating = Gating::kSoftmax;
+  for (LayerPlan& layer : hp.plan) layer.experts = true;
 }
 
 }  // namespace fieldprint

@@ -41,10 +41,18 @@ struct ConfigDefaults {
   int context;
   int kv_heads;  // 0: as many as heads
   bool tied;
+  int head_dim = 0;  // 0: width / heads
 };
 
 // What all types of model say in the same way: sizes, RoPE, ties. Every layer attends and is dense until the
 // architecture says otherwise. Throws Error kBadFile, kUnsupported.
 Hyperparameters read_common(const Config& config, const ConfigDefaults& defaults);
+
+// For models of which a GGUF file cannot say that they have a window: throws Error kUnsupported where the config `has`
+// one (sliding_window) that is shorter than the context.
+void refuse_window(const Config& config, const Hyperparameters& hp, bool has);
+
+// Every layer has experts, chosen by softmax.
+void set_experts(Hyperparameters& hp, int experts, int used, int ffn);
 
 }  // namespace fieldprint

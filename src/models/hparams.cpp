@@ -176,6 +176,10 @@ Hyperparameters read_common(const Metadata& metadata) {
   read_rope(metadata, hp, hp.rope);
   read_attention(metadata, hp);
   read_experts(metadata, hp);
+  const auto scale = [&](const char* key) { return static_cast<float>(metadata.number(key, 1e-6, kMaxScale, 1)); };
+  hp.embedding_scale = scale("embedding_scale");
+  hp.residual_scale = scale("residual_scale");
+  hp.logit_scale = scale("logit_scale");
   return hp;
 }
 
@@ -208,6 +212,12 @@ void write_settings(const MetadataWriter& out, const Hyperparameters& hp) {
     out.set("expert_gating_func", static_cast<int>(hp.gating));
   }
   write_rope(out, hp.rope);
+  const auto scale = [&](const char* key, float value) {
+    if (value != 1) out.set(key, value);
+  };
+  scale("embedding_scale", hp.embedding_scale);
+  scale("residual_scale", hp.residual_scale);
+  scale("logit_scale", hp.logit_scale);
 }
 
 }  // namespace fieldprint

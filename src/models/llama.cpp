@@ -1,7 +1,5 @@
 // llama (Touvron et al. 2023): pre-norm blocks of grouped-query attention with RoPE on adjacent pairs, and SwiGLU; or
 // several SwiGLU experts, chosen by softmax (Mixtral, Jiang et al. 2024).
-#include <fmt/format.h>
-
 #include "models/tensor_rows.h"
 #include "models/transformer.h"
 
@@ -10,43 +8,10 @@ namespace {
 
 constexpr auto kModelTensors = join_rows(kModelRows, kRopeRows);
 
-constexpr auto kExpertRows = std::to_array<TensorRow>({
-    {"ffn_gate_inp.weight", "block_sparse_moe.gate.weight", kMixture, {kExperts, kWidth}},
-    {"ffn_gate_exps.weight",
-     "block_sparse_moe.experts.<>.w1.weight",
-     kMixture,
-     {kExperts, kExpertFfn, kWidth},
-     There::kStacked},
-    {"ffn_up_exps.weight",
-     "block_sparse_moe.experts.<>.w3.weight",
-     kMixture,
-     {kExperts, kExpertFfn, kWidth},
-     There::kStacked},
-    {"ffn_down_exps.weight",
-     "block_sparse_moe.experts.<>.w2.weight",
-     kMixture,
-     {kExperts, kWidth, kExpertFfn},
-     There::kStacked,
-     Draw::kDown},
-});
-
-constexpr auto kLayerTensors = join_rows(kAttnNormRows, kQkvRows<There::kHalves>, kAttnOutputRows, kAttentionKindRows,
-                                         kFfnNormRows, kDenseRows, kExpertRows);
-
-Hyperparameters read(const Metadata& metadata) {
-  Hyperparameters hp = read_common(metadata);
-  for (size_t i = 0; i < hp.plan.size(); ++i) {
-    if (hp.plan[i].kv_heads == 0) metadata.unsupported(fmt::format("layer {} has no K/V heads", i));
-  }
-  if (hp.experts > 0 && hp.gating == Gating::kNone) hp.gating = Gating::kSoftmax;
-  return hp;
-}
-
-void write(const MetadataWriter& out, const Hyperparameters& hp) {
-  write_sizes(out, hp);
-  out.set("rope.dimension_count", hp.rope.dims);
-  write_settings(out, hp);
-}
+constexpr auto kLayerTensors =
+    join_rows(kAttnNormRows, kQkvRows<There::kHalves>, kAttnOutputRows, kAttentionKindRows, kFfnNormRows, kDenseRows,
+              expert_rows("block_sparse_moe.gate.weight", "block_sparse_moe.experts.<>.w1.weight",
+                          "block_sparse_moe.experts.<>.w3.weight", "block_sparse_moe.experts.<>.w2.weight"));
 
 Hyperparameters read_llama_config(const Config& config) {
   return read_common(
@@ -58,14 +23,9 @@ Hyperparameters read_mixtral_config(const Config& config) {
   Hyperparameters hp = read_common(
       config,
       {.eps_key = "rms_norm_eps", .eps = 1e-5, .rope_base = 1e6, .context = 131072, .kv_heads = 8, .tied = false});
-  if (const int64_t window = config.integer("sliding_window", 1, 1 << 30, hp.context); window < hp.context)
-    config.unsupported(fmt::format("a sliding window of {} is not supported", window));
-  hp.experts = static_cast<int>(config.integer("num_local_experts", 1, 1 << 12, 8));
-  hp.experts_used = static_cast<int>(config.integer("num_experts_per_tok", 1, hp.experts, 2));
-  hp.expert_ffn = hp.plan[0].ffn;
-  hp.dense_layers = 0;
-  hp.gating = Gating::kSoftmax;
-  for (LayerPlan& layer : hp.plan) layer.experts = true;
+  refuse_window(config, hp, config.has("sliding_window"));
+  const auto experts = static_cast<int>(config.integer("num_local_experts", 1, 1 << 12, 8));
+  set_experts(hp, experts, static_cast<int>(config.integer("num_experts_per_tok", 1, experts, 2)), hp.plan[0].ffn);
   return hp;
 }
 
@@ -99,8 +59,8 @@ constinit const ArchitectureRow kLlama = {
     .hugging_face = kTypes,
     .tensors = {.model = kModelTensors, .layer = kLayerTensors},
     .presets = kPresets,
-    .read = read,
-    .write = write,
+    .read = read_transformer,
+    .write = write_transformer,
     .make = make_transformer<RopePairs::kAdjacent>,
 };
 

@@ -21,10 +21,12 @@ using Values = const std::vector<float>& (*)(const Hyperparameters& hp);
 // How a tensor lies in a Hugging Face file.
 enum class There {
   kSame,
-  kHalves,   // the rows of a head that RoPE pairs are halves of it there, neighbours here
-  kKernel,   // [width, 1, taps]
-  kStacked,  // one matrix an expert
-  kNowhere,  // it is made of the configuration: RoPE's divisors (`values` of the row)
+  kHalves,  // the rows of a head that RoPE pairs are halves of it there, neighbours here
+  kFirstHalf,
+  kSecondHalf,  // the rows of a matrix, or of each in a stack, that stand there before or after as many others
+  kKernel,      // [width, 1, taps]
+  kStacked,     // one matrix an expert
+  kNowhere,     // it is made of the configuration: RoPE's divisors (`values` of the row)
 };
 
 // How synth draws values: their standard deviation, with `inputs` the length of a row.

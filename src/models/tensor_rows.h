@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <string_view>
 
 #include "models/plan.h"
 
@@ -84,5 +85,17 @@ inline constexpr auto kDenseRows = std::to_array<TensorRow>({
     {"ffn_up.weight", "mlp.up_proj.weight", kDense, {kFfn, kWidth}},
     {"ffn_down.weight", "mlp.down_proj.weight", kDense, {kWidth, kFfn}, There::kSame, Draw::kDown},
 });
+
+// Of experts in files of one matrix an expert: "...experts.<>.gate.weight".
+constexpr std::array<TensorRow, 5> expert_rows(std::string_view router, std::string_view gate, std::string_view up,
+                                               std::string_view down) {
+  return {{
+      {"ffn_gate_inp.weight", router, kMixture, {kExperts, kWidth}},
+      {"ffn_gate_exps.weight", gate, kGateAndUp, {kExperts, kExpertFfn, kWidth}, There::kStacked},
+      {"ffn_up_exps.weight", up, kGateAndUp, {kExperts, kExpertFfn, kWidth}, There::kStacked},
+      {"ffn_gate_up_exps.weight", "", kFusedGateUp, {kExperts, kTwoExpertFfns, kWidth}},
+      {"ffn_down_exps.weight", down, kMixture, {kExperts, kWidth, kExpertFfn}, There::kStacked, Draw::kDown},
+  }};
+}
 
 }  // namespace fieldprint

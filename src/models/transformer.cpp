@@ -1,5 +1,7 @@
 #include "models/transformer.h"
 
+#include <fmt/format.h>
+
 #include "models/rope.h"
 
 namespace fieldprint {
@@ -32,6 +34,21 @@ Tensor Transformer::forward(Ops& ops) const {
   Tensor logits = ops.linear(output_norm_.forward(ops, x), output_);
   if (hp.logit_scale != 1) ops.scale(logits, 1 / hp.logit_scale);
   return logits;
+}
+
+Hyperparameters read_transformer(const Metadata& metadata) {
+  Hyperparameters hp = read_common(metadata);
+  for (size_t i = 0; i < hp.plan.size(); ++i) {
+    if (hp.plan[i].kv_heads == 0) metadata.unsupported(fmt::format("layer {} has no K/V heads", i));
+  }
+  if (hp.experts > 0 && hp.gating == Gating::kNone) hp.gating = Gating::kSoftmax;
+  return hp;
+}
+
+void write_transformer(const MetadataWriter& out, const Hyperparameters& hp) {
+  write_sizes(out, hp);
+  out.set("rope.dimension_count", hp.rope.dims);
+  write_settings(out, hp);
 }
 
 }  // namespace fieldprint

@@ -36,7 +36,10 @@ class Transformer : public Architecture {
   std::vector<Block> blocks_;
 };
 
-// For an ArchitectureRow's `make`.
+// What an ArchitectureRow of such a stack takes where it has nothing of its own. Every layer attends.
+Hyperparameters read_transformer(const Metadata& metadata);
+void write_transformer(const MetadataWriter& out, const Hyperparameters& hp);
+
 template <RopePairs pairs>
 std::unique_ptr<Architecture> make_transformer(Hyperparameters hp, Weights weights) {
   return std::make_unique<Transformer>(std::move(hp), std::move(weights), pairs);
