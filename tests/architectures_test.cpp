@@ -309,6 +309,19 @@ HfTensors hugging_face_tensors(const GgufFile& file, const ArchitectureRow& row,
       case There::kHalves:
         out.data = halves_apart(out.data, out.shape[0], static_cast<uint64_t>(hp.head_dim));
         break;
+      case There::kFirstHalf:
+      case There::kSecondHalf: {
+        const size_t rows = out.shape.size() - 2, matrices = rows == 0 ? 1 : out.shape[0];
+        const size_t bytes = out.data.size() / matrices;
+        out.shape[rows] *= 2;
+        HfTensor& both =
+            all.try_emplace(planned.there, out.dtype, out.shape, std::string(2 * out.data.size(), 0)).first->second;
+        for (size_t i = 0; i < matrices; ++i) {
+          const size_t to = 2 * i + (planned.row->form == There::kFirstHalf ? 0 : 1);
+          both.data.replace(to * bytes, bytes, out.data, i * bytes, bytes);
+        }
+        continue;
+      }
       case There::kKernel:
         out.shape.insert(out.shape.begin() + 1, 1);
         break;

@@ -5,14 +5,12 @@
 
 namespace fieldprint {
 
-extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe;
+extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe, kQwen2, kQwen3, kQwen3Moe, kPhi3, kSmolLm3, kGranite, kGraniteMoe;
 
 namespace {
 
 constexpr const ArchitectureRow* kRows[] = {
-    &kLlama,
-    &kLfm2,
-    &kLfm2Moe,
+    &kLlama, &kLfm2, &kLfm2Moe, &kQwen2, &kQwen3, &kQwen3Moe, &kPhi3, &kSmolLm3, &kGranite, &kGraniteMoe,
 };
 
 // A kind cannot be chosen: the projections were trained for one.
