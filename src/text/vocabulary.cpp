@@ -147,7 +147,9 @@ void find_strips(const GgufFile& file, Vocabulary& v) {
   std::string name(file.string("general.name", ""));
   std::transform(name.begin(), name.end(), name.begin(),
                  [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
-  const bool phi3 = name.find("phi-3") != name.npos || name.find("phi3") != name.npos;
+  constexpr string_view kPhi3[] = {"phi-3", "phi3"};
+  const bool phi3 =
+      std::any_of(std::begin(kPhi3), std::end(kPhi3), [&](auto one) { return name.find(one) != name.npos; });
   const bool masked = name.find("modern-bert") != name.npos ||
                       file.string("tokenizer.ggml.pre", "").find("jina-v2") != string_view::npos;
   for (TokenId id = 0; (phi3 || masked) && id < v.size(); ++id) {
