@@ -75,6 +75,10 @@ struct AttentionSpec {
   std::shared_ptr<const AnchorRows> anchors = {};
   float share = 0;
   float anchor_scale = 1;
+  float softcap = 0;  // other than 0: a scaled score s counts as softcap * tanh(s / softcap) (Gemma 2)
+  // Where given, [heads]: a logit more in each head's softmax over the context, which takes its share of the mass and
+  // gives no value (gpt-oss). Whoever has the numbers outlives the spec.
+  std::span<const float> sinks = {};
 };
 
 }  // namespace fieldprint

@@ -15,9 +15,10 @@ struct ReferenceKeys {
   int first, end;  // the query sees keys first <= j < end
 };
 
-// out [d] for one query q [d] (and r [d], where the kind wants it) of a head that reads kv_head. Number: double, float.
+// out [d] for one query q [d] (and r [d], where the kind wants it) of `head`, which reads kv_head. Number: double,
+// float.
 template <class Number>
-void attend_reference(const AttentionSpec& spec, int d, int kv_head, const Number* q, const Number* r,
+void attend_reference(const AttentionSpec& spec, int d, int head, int kv_head, const Number* q, const Number* r,
                       const ReferenceKeys<Number>& context, Number* out);
 
 }  // namespace fieldprint

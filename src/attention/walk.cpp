@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "attention/tile.h"
+#include "base/math.h"
 
 namespace fieldprint {
 
@@ -17,6 +18,12 @@ constexpr int kItemsAThread = 8;          // about so many work items: few enoug
 constexpr size_t kWorkBytes = 288 << 10;  // of the scratch, where it can: about half of a second-level cache
 
 constexpr int kBeforeAll = -1;  // position of a tile of anchors: every token sees them
+
+// The first key that token t sees.
+int first_key(const Attend& args, const AttendSequence& sequence, int t) {
+  const int first = args.window > 0 ? sequence.first_position + t + 1 - args.window : 0;
+  return std::max(first, sequence.first_key);
+}
 
 // What an item needs to know of its layer.
 struct Shape {
@@ -162,10 +169,7 @@ class Block {
     std::memset(space_.split_o, 0, sizeof(float) * static_cast<size_t>(rows_ * shape_.d));
   }
 
-  // The first key that token t sees.
-  int first_key(int t) const {
-    return args_.window > 0 ? std::max(0, sequence_.first_position + t + 1 - args_.window) : 0;
-  }
+  int first_key(int t) const { return fieldprint::first_key(args_, sequence_, t); }
 
   // One split [begin, end) of the keys into the split states.
   void walk_split(int begin, int end) {
@@ -221,7 +225,12 @@ class Block {
         float* scores = space_.products + r * kTile;
         if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, tile.squares, keys);
         space_.seen[r] = keys;
-        space_.scale[r] = hide(scores, begin, keys, t, space_.factor[r]);
+        float factor = space_.factor[r];
+        if (args_.spec.softcap > 0) {
+          args_.kernels->softcap(scores, (keys + 7) / 8 * 8, factor, args_.spec.softcap);
+          factor = 1;
+        }
+        space_.scale[r] = hide(scores, begin, keys, t, factor);
       }
     }
     args_.kernels->softmax_rows({.scores = space_.products + row0 * kTile,
@@ -336,6 +345,14 @@ class Block {
     return 1;
   }
 
+  // 1 / l of row r with the head's sink in the denominator.
+  float with_sink(int64_t r) const {
+    const SoftmaxState& total = space_.total[r];
+    const float sink = args_.spec.sinks[static_cast<size_t>(item_.kv_head * shape_.group + r % shape_.group)];
+    const float m = std::max(total.m, sink), keep = exp_f32(total.m - m);
+    return keep / std::fma(total.l, keep, exp_f32(sink - m));
+  }
+
   // Writes the result of every row: total / l, mixed with the anchors where the layer has them.
   void finish() {
     const float share = args_.spec.share;
@@ -344,7 +361,8 @@ class Block {
       float* out = sequence_.out + row_offset(static_cast<int>(r));
       const SoftmaxState& total = space_.total[r];
       const float* o = space_.total_o + r * shape_.d;
-      const float inverse = total.empty() ? 0 : (1 - share) / total.l;
+      float inverse = 0;
+      if (!total.empty()) inverse = args_.spec.sinks.empty() ? (1 - share) / total.l : (1 - share) * with_sink(r);
       if (share > 0) {
         const float* a = space_.split_o + r * shape_.d;
         const float anchors = share / space_.split[r].l;
@@ -383,12 +401,20 @@ int splits_of(const Attend& args, const AttendSequence& sequence, int t1) {
   return args.spec.share == 1 ? 0 : (sequence.first_position + t1 + kSplit - 1) / kSplit;
 }
 
+// The first split that the tokens from t0 on see anything of.
+int first_split(const Attend& args, const AttendSequence& sequence, int t0) {
+  return args.spec.share == 1 ? 0 : first_key(args, sequence, t0) / kSplit;
+}
+
 // Cuts a step into work items. Blocks of rows are items; where one is a large part of the whole, its splits are dealt
 // out too, in runs, and its merging follows.
 void plan(const Attend& args, const Shape& shape, int threads, AttendScratch& scratch) {
   const int kv_heads = args.heads / shape.group;
   int64_t total = 0;  // splits times rows
-  for (const AttendSequence& s : args.sequences) total += int64_t{s.tokens} * splits_of(args, s, s.tokens) * args.heads;
+  for (const AttendSequence& s : args.sequences) {
+    const int splits = splits_of(args, s, s.tokens) - first_split(args, s, args.window > 0 ? s.tokens - 1 : 0);
+    total += int64_t{s.tokens} * splits * args.heads;
+  }
   const int64_t fair = std::max<int64_t>(1, total / (int64_t{threads} * kItemsAThread));
   scratch.items.clear();
   scratch.merges.clear();
@@ -400,23 +426,24 @@ void plan(const Attend& args, const Shape& shape, int threads, AttendScratch& sc
          b-- > 0;) {  // the last blocks see the most keys: they go first, so that small ones are left over
       const int t0 = static_cast<int>(int64_t{s.tokens} * b / blocks),
                 t1 = static_cast<int>(int64_t{s.tokens} * (b + 1) / blocks);
-      const int rows = (t1 - t0) * shape.group, splits = splits_of(args, s, t1);
+      const int first = first_split(args, s, t0), last = splits_of(args, s, t1), splits = last - first;
+      const int rows = (t1 - t0) * shape.group;
       const int runs = threads == 1 ? 1
                                     : static_cast<int>(std::clamp<int64_t>((int64_t{splits} * rows + fair - 1) / fair,
                                                                            1, std::max(1, splits)));
       const int run = (splits + runs - 1) / runs;
       for (int h = 0; h < kv_heads; ++h) {
         AttendItem item{
-            .sequence = static_cast<int>(i), .kv_head = h, .t0 = t0, .t1 = t1, .split0 = 0, .split1 = splits};
+            .sequence = static_cast<int>(i), .kv_head = h, .t0 = t0, .t1 = t1, .split0 = first, .split1 = last};
         if (runs == 1) {
           scratch.items.push_back(item);
           continue;
         }
         item.partial = partial;
         scratch.merges.push_back(item);
-        for (int split = 0; split < splits; split += run) {
+        for (int split = first; split < last; split += run) {
           item.split0 = split;
-          item.split1 = std::min(splits, split + run);
+          item.split1 = std::min(last, split + run);
           item.partial = partial;
           scratch.items.push_back(item);
           partial += int64_t{item.split1 - item.split0} * rows;

@@ -26,6 +26,7 @@ struct AttendSequence {
   float* out = nullptr;            // [tokens, heads, head_dim]
   int tokens = 0;
   int first_position = 0;
+  int first_key = 0;               // no query sees a key before it: their pages may be gone
   Influence* influence = nullptr;  // measures that of the last token, where wanted
   SoftmaxState* mass = nullptr;    // its mass(heads)
 };

@@ -128,7 +128,7 @@ struct Problem {
     for (int t = from; t < keys; ++t) {
       for (int h = 0; h < heads; ++h) {
         const int kv_head = h / (heads / kv_heads);
-        attend_reference<Number>(spec, d, kv_head, queries.data() + (t * heads + h) * d,
+        attend_reference<Number>(spec, d, h, kv_head, queries.data() + (t * heads + h) * d,
                                  thirds.data() + (t * heads + h) * d,
                                  {k_all.data() + kv_head * d, v_all.data() + kv_head * d, int64_t{kv_heads} * d,
                                   window > 0 ? std::max(0, t + 1 - window) : 0, t + 1},

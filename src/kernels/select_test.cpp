@@ -356,6 +356,16 @@ TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
         scalar.silu_mul(x.data(), w.data(), odd, a.data());
         kernels.silu_mul(x.data(), w.data(), odd, b.data());
         EXPECT_TRUE(same_bits(a, b)) << "silu_mul " << odd;
+        for (const auto slot : {&KernelTable::gelu_mul, &KernelTable::swiglu_clamped}) {
+          (scalar.*slot)(x.data(), w.data(), odd, a.data());
+          (kernels.*slot)(x.data(), w.data(), odd, b.data());
+          EXPECT_TRUE(same_bits(a, b)) << (slot == &KernelTable::gelu_mul ? "gelu_mul " : "swiglu_clamped ") << odd;
+        }
+        std::copy(x.begin(), x.end(), a.begin());
+        std::copy(x.begin(), x.end(), b.begin());
+        scalar.softcap(a.data(), odd, 3.0f, 50.0f);
+        kernels.softcap(b.data(), odd, 3.0f, 50.0f);
+        EXPECT_TRUE(same_bits(a, b)) << "softcap " << odd;
       }
       x[5] = NAN, x[n / 2 + 8] = INFINITY, x[n - 1] = 1e-38f;
       const Inputs left(scalar, x, n), right(kernels, x, n);

@@ -31,6 +31,10 @@ inline constexpr int kTokenGroup = 128;           // tokens that share one pass 
 inline constexpr int kMaxRow = 1 << 16;           // numbers in a row of a matrix
 inline constexpr size_t kScratchBytes = 4 << 20;  // of every thread, for a kernel's use, 64-byte aligned
 
+// GELU (Hendrycks & Gimpel 2016) is x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
+inline constexpr float kGeluLinear = -1.5957691216057308f, kGeluCubic = -0.0713548162726002f;
+inline constexpr float kSwigluLimit = 7.0f, kSwigluSlope = 1.702f;  // gpt-oss
+
 // Matmul slots: kSlotQ4_1 and so on, the GGML type numbers.
 enum Slot : uint32_t {
 #define QUANT_TYPE(name, ggml_id, stem, elements, bytes) kSlot##name = ggml_id,
@@ -204,6 +208,16 @@ struct KernelTable {
 
   // y = gate / (1 + e^-gate) * up, all [n].
   void (*silu_mul)(const float* gate, const float* up, int n, float* y) = nullptr;
+
+  // y = gate / (1 + e^(gate * fma(gate * gate, kGeluCubic, kGeluLinear))) * up, all [n]: GELU in its tanh form.
+  void (*gelu_mul)(const float* gate, const float* up, int n, float* y) = nullptr;
+
+  // With g = min(gate, kSwigluLimit) and u = up within -kSwigluLimit .. kSwigluLimit:
+  // y = g / (1 + e^(-kSwigluSlope * g)) * (u + 1), all [n].
+  void (*swiglu_clamped)(const float* gate, const float* up, int n, float* y) = nullptr;
+
+  // x = 2 cap / (1 + e^(x * (-2 scale / cap))) - cap in place, [n]: cap * tanh(scale * x / cap).
+  void (*softcap)(float* x, int n, float scale, float cap) = nullptr;
 
   // x [n] -> q [n], scales and sums [n / 32], the blocks in 8 bits as quantize() makes them; sums are of a block's q.
   void (*quantize_bytes)(const float* x, int64_t n, int8_t* q, float* scales, int32_t* sums) = nullptr;

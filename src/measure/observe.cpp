@@ -34,8 +34,10 @@ class LayerObserver final : public OpsObserver {
         for (int j = first; j <= t; ++j) {
           const float* key = k + (int64_t{j} * shape.kv_heads + h / group) * d;
           row[j] = shape.spec.scale * shape.spec.kind->formula_f32(q + at, r != nullptr ? r + at : nullptr, key, d);
+          if (const float cap = shape.spec.softcap; cap > 0) row[j] = cap * std::tanh(row[j] / cap);
         }
-        softmax(row + first, t + 1 - first);
+        const float sink = shape.spec.sinks.empty() ? -INFINITY : shape.spec.sinks[static_cast<size_t>(h)];
+        softmax(row + first, t + 1 - first, sink);
       }
     }
   }
@@ -49,9 +51,10 @@ class LayerObserver final : public OpsObserver {
   }
 
  private:
-  static void softmax(float* x, int n) {
-    const float largest = *std::max_element(x, x + n);
-    double sum = 0;
+  // With one logit more, whose weight is dropped.
+  static void softmax(float* x, int n, float sink = -INFINITY) {
+    const float largest = std::max(*std::max_element(x, x + n), sink);
+    double sum = static_cast<double>(std::exp(sink - largest));
     for (int i = 0; i < n; ++i) sum += static_cast<double>(x[i] = std::exp(x[i] - largest));
     for (int i = 0; i < n; ++i) x[i] = static_cast<float>(static_cast<double>(x[i]) / sum);
   }

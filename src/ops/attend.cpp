@@ -16,10 +16,11 @@ namespace {
 // Keys and values that a sequence's queries read, scores and the sum of values of every key that each of them sees.
 Work work_of(const KvLayout& layout, const AttendShape& shape, const StepSequence& s) {
   int64_t keys = 0;
+  const int read = shape.window > 0 ? std::min(s.end(), shape.window - 1 + s.count()) : s.end();
   for (int end = s.first_position + 1; end <= s.end(); ++end)
     keys += shape.window > 0 ? std::min(shape.window, end) : end;
   const int products = shape.spec.kind->vectors + 1;
-  Work work{.bytes = static_cast<uint64_t>(s.end() * shape.kv_heads * layout.pair_bytes(shape.layer))};
+  Work work{.bytes = static_cast<uint64_t>(read * shape.kv_heads * layout.pair_bytes(shape.layer))};
   (layout.type() == KvType::kQ8_0 ? work.int8_operations : work.float_operations) =
       static_cast<uint64_t>(2 * products * keys * shape.heads * shape.head_dim);
   return work;
@@ -84,7 +85,7 @@ Tensor compute(ReferenceExecutor& reference, const AttendShape& shape, const Ten
         const int64_t at = row * q.cols() + h * d;
         const int kv_head = h / (shape.heads / shape.kv_heads);
         attend_reference<double>(
-            shape.spec, shape.head_dim, kv_head, reference.data(q) + at,
+            shape.spec, shape.head_dim, h, kv_head, reference.data(q) + at,
             r != nullptr ? reference.data(*r) + at : nullptr,
             {keys.values.data() + kv_head * d, values.values.data() + kv_head * d, kv_width, first, seen},
             reference.data(y) + at);

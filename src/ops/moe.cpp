@@ -39,6 +39,9 @@ void softmax(Number* x, int n) {
 // overwritten.
 template <class Number>
 void choose_experts(const Moe& moe, Number* scores, int* chosen, Number* weights) {
+  if (moe.router_bias.given()) {
+    for (int e = 0; e < moe.experts; ++e) scores[e] += static_cast<Number>(moe.router_bias.floats()[e]);
+  }
   if (moe.gating == Moe::Gating::kSigmoid) std::transform(scores, scores + moe.experts, scores, sigmoid<Number>);
   if (moe.gating == Moe::Gating::kSoftmax) softmax(scores, moe.experts);
   const auto rank_of = [&](int e) {
@@ -78,6 +81,7 @@ struct ExpertRows {
   std::vector<int> chosen;     // [tokens, active]
   std::vector<float> weights;  // [tokens, active]
   std::vector<int> row_of;     // [tokens, active]
+  std::vector<int> expert_of;  // [tokens * active]  of each row
   std::vector<int> first;      // [experts + 1]  rows of expert e: first[e] .. first[e + 1] - 1
   std::vector<int> next;
 
@@ -87,7 +91,11 @@ struct ExpertRows {
     for (size_t e = 0; e < static_cast<size_t>(experts); ++e) first[e + 1] += first[e];
     row_of.resize(chosen.size());
     next = first;
-    for (size_t i = 0; i < chosen.size(); ++i) row_of[i] = next[static_cast<size_t>(chosen[i])]++;
+    expert_of.resize(chosen.size());
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      row_of[i] = next[static_cast<size_t>(chosen[i])]++;
+      expert_of[static_cast<size_t>(row_of[i])] = chosen[i];
+    }
   }
 
   // use(expert, its first row, its rows) for every expert that was chosen.
@@ -122,6 +130,16 @@ Tensor gather(RunExecutor& run, const ExpertRows& rows, const Tensor& x, const M
     });
   }
   return gathered;
+}
+
+// Of each row's expert.
+void add_bias(RunExecutor& run, const ExpertRows& rows, const Weight& bias, Tensor& y) {
+  if (!bias.given()) return;
+  run.for_rows(y.rows(), [&](int row) {
+    const float* b = bias.floats() + rows.expert_of[static_cast<size_t>(row)] * bias.cols;
+    float* out = run.data(y) + row * y.cols();
+    for (int64_t i = 0; i < bias.cols; ++i) out[i] += b[i];
+  });
 }
 
 Tensor compute(RunExecutor& run, const Tensor& x, const Moe& moe) {
@@ -160,8 +178,10 @@ Tensor compute(RunExecutor& run, const Tensor& x, const Moe& moe) {
     products.add({moe.shared_up, activations(run, x, moe.shared_up), tokens, run.data(shared_up)});
   }
   products.multiply(run);
-  const Tensor h = ops.silu_mul(gate, up);
-  const Tensor shared_h = shared ? ops.silu_mul(shared_gate, shared_up) : Tensor();
+  add_bias(run, rows, moe.gate_bias, gate);
+  add_bias(run, rows, moe.up_bias, up);
+  const Tensor h = gated(ops, moe.glu, gate, up);
+  const Tensor shared_h = shared ? gated(ops, moe.glu, shared_gate, shared_up) : Tensor();
 
   Tensor outputs = run.make(choices, width);
   Tensor shared_outputs = shared ? run.make(tokens, width) : Tensor();
@@ -173,6 +193,7 @@ Tensor compute(RunExecutor& run, const Tensor& x, const Moe& moe) {
   if (shared)
     products.add({moe.shared_down, activations(run, shared_h, moe.shared_down), tokens, run.data(shared_outputs)});
   products.multiply(run);
+  add_bias(run, rows, moe.down_bias, outputs);
 
   Tensor y = run.make(tokens, width);
   run.for_rows(tokens, [&](int t) {
@@ -202,18 +223,27 @@ Tensor compute(ReferenceExecutor& reference, const Tensor& x, const Moe& moe) {
     std::copy(reference.data(x) + t * width, reference.data(x) + (t + 1) * width, reference.data(token));
     double* out = reference.data(y) + t * width;
     std::fill(out, out + width, 0.0);
-    const auto add = [&](double weight, const Weight& gate, const Weight& up, const Weight& down) {
-      const Tensor part = ops.linear(ops.silu_mul(ops.linear(token, gate), ops.linear(token, up)), down);
+    // Experts have biases, in row `bias` of each; -1: none.
+    const auto product = [&](const Tensor& of, const Weight& weight, const Weight& biases, int64_t bias) {
+      Tensor result = ops.linear(of, weight);
+      for (int64_t i = 0; bias >= 0 && biases.given() && i < weight.rows; ++i)
+        reference.data(result)[i] += static_cast<double>(biases.floats()[bias * biases.cols + i]);
+      return result;
+    };
+    const auto add = [&](double weight, const Weight& gate, const Weight& up, const Weight& down, int64_t bias) {
+      const Tensor h =
+          gated(ops, moe.glu, product(token, gate, moe.gate_bias, bias), product(token, up, moe.up_bias, bias));
+      const Tensor part = product(h, down, moe.down_bias, bias);
       for (int64_t i = 0; i < width; ++i) out[i] += weight * reference.data(part)[i];
     };
     choose_experts(moe, reference.data(scores[0]) + t * moe.experts, chosen.data(), weights.data());
     for (size_t r = 0; r < chosen.size(); ++r) {
       const int64_t e = chosen[r];
-      add(weights[r], moe.gate_of(e), moe.up_of(e), moe.down_of(e));
+      add(weights[r], moe.gate_of(e), moe.up_of(e), moe.down_of(e), e);
     }
     if (!moe.shared_gate.given()) continue;
     add(moe.shared_router.given() ? sigmoid(reference.data(scores[1])[t]) : 1.0, moe.shared_gate, moe.shared_up,
-        moe.shared_down);
+        moe.shared_down, -1);
   }
   return y;
 }

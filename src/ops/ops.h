@@ -43,6 +43,13 @@ struct AttendShape {
   AttentionSpec spec;
 };
 
+// How the two halves of a gated feed-forward part become one.
+enum class Glu {
+  kSilu,         // silu(gate) * up
+  kGelu,         // gelu(gate) * up
+  kClampedSilu,  // gpt-oss: Ops::swiglu_clamped
+};
+
 inline constexpr float kMinWeightSum = 6.103515625e-5f;  // 2^-14, the smallest normal half
 
 // Mixture of experts. The `active` experts of largest s + bias are chosen, in kSoftmaxChosen those of largest r + bias;
@@ -57,9 +64,12 @@ struct Moe {
     kSoftmaxChosen,  // s = softmax(r) over the chosen ones alone
   };
   Weight router;          // [experts, width]
-  Weight bias;            // [1, experts], where given
+  Weight router_bias;     // [1, experts], where given: added to r
+  Weight bias;            // [1, experts], where given: for the choice alone
   Weight gate, up, down;  // experts stacked by rows: [experts * ffn, width], [experts * width, ffn] for down;
                           // without `up`, `gate` has both: of each expert ffn rows of gate, then ffn of up
+  Weight gate_bias, up_bias, down_bias;  // F32, where given: [experts, ffn], [experts, width] for down
+  Glu glu = Glu::kSilu;                  // of every expert
   int experts = 0;
   int active = 0;
   Gating gating = Gating::kSigmoid;
@@ -109,6 +119,12 @@ class Ops {
   void rope(Tensor& x, const Rope& rope, int heads);
 
   Tensor silu_mul(const Tensor& gate, const Tensor& up);  // silu(gate) * up, silu(z) = z / (1 + e^-z)
+  // gelu(gate) * up, gelu(z) = z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 z^3)))
+  Tensor gelu_mul(const Tensor& gate, const Tensor& up);
+  // g / (1 + e^(-1.702 g)) * (u + 1), g = min(gate, 7), u = up within -7 .. 7
+  Tensor swiglu_clamped(const Tensor& gate, const Tensor& up);
+
+  void softcap(Tensor& x, float cap);  // x = cap * tanh(x / cap)
 
   // Stores k and v [T, kv_heads * head_dim] at their positions, then causal attention of q [T, heads * head_dim]. r is
   // the third projection, like q, of kinds that want one; nullptr for the others.
@@ -125,5 +141,7 @@ class Ops {
  private:
   Executor& executor_;
 };
+
+Tensor gated(Ops& ops, Glu glu, const Tensor& gate, const Tensor& up);
 
 }  // namespace fieldprint

@@ -71,7 +71,9 @@ OpCase rope_case(RopePairs pairs, int heads, int head_dim, int rotated, double m
       }};
 }
 
-OpCase attend_case(std::string_view kind, int heads, int kv_heads, int head_dim, int window, const char* kv_type) {
+OpCase attend_case(std::string_view kind, int heads, int kv_heads, int head_dim, int window, const char* kv_type,
+                   float softcap = 0, bool sinks = false) {
+  static const auto kSinks = std::to_array<float>({1, -2, 0.5, 3, 0, -1, 5, 2});
   AttendShape shape{.window = window, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .spec = {}};
   shape.spec.kind = find_attention_kind(kind);
   shape.spec.scale = static_cast<float>(shape.spec.kind->scale(head_dim));
@@ -86,12 +88,15 @@ OpCase attend_case(std::string_view kind, int heads, int kv_heads, int head_dim,
     shape.spec.share = 0.4f;
     shape.spec.anchor_scale = 0.2f;
   }
+  shape.spec.softcap = softcap;
+  if (sinks) shape.spec.sinks = std::span(kSinks).first(static_cast<size_t>(heads));
   const int64_t width = int64_t{heads} * head_dim, kv_width = int64_t{kv_heads} * head_dim;
   std::vector<int64_t> inputs = {width, kv_width, kv_width};
   if (shape.spec.kind->third_projection) inputs.push_back(width);
   const std::string_view type = kv_type;
   return {"attend",
-          fmt::format("{} {}/{} x {}, window {}, {}", kind, heads, kv_heads, head_dim, window, kv_type),
+          fmt::format("{} {}/{} x {}, window {}, {}{}{}", kind, heads, kv_heads, head_dim, window, kv_type,
+                      softcap > 0 ? ", capped" : "", sinks ? ", sinks" : ""),
           inputs,
           {},
           [=](Ops& ops, auto& x, auto&) { return ops.attend(shape, x[0], x[1], x[2], x.size() > 3 ? &x[3] : nullptr); },
@@ -112,15 +117,17 @@ OpCase shortconv_case(int64_t width, int taps) {
           {.state_floats = (taps - 1) * width, .state_replay = taps - 1}};
 }
 
-OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bool shared_router, bool fused = false) {
+OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bool shared_router, bool fused = false,
+                bool biases = false) {
   constexpr int64_t kWidth = 96, kFfn = 64, kSharedFfn = 160;
   constexpr const char* kGatings[] = {"sigmoid", "softmax", "softmax of the chosen"};
   const int64_t n = of.experts;
   const bool quantized = wants_quantized(select_kernels("scalar"), *find_quant_type(type));
   return {"moe",
-          fmt::format("{} {} of {} by {}{}{}{}{}{}", type, of.active, n, kGatings[static_cast<int>(of.gating)],
+          fmt::format("{} {} of {} by {}{}{}{}{}{}{}", type, of.active, n, kGatings[static_cast<int>(of.gating)],
                       of.renormalise ? ", renormalised" : "", bias ? ", bias" : "", shared ? ", shared expert" : "",
-                      shared_router ? " with a router" : "", fused ? ", gate and up in one" : ""),
+                      shared_router ? " with a router" : "", fused ? ", gate and up in one" : "",
+                      biases ? ", biases everywhere" : ""),
           {kWidth},
           {{"F32", n, kWidth},
            {"F32", 1, n},
@@ -130,7 +137,10 @@ OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bo
            {type, kSharedFfn, kWidth},
            {type, kSharedFfn, kWidth},
            {type, kWidth, kSharedFfn},
-           {"F32", 1, kWidth}},
+           {"F32", 1, kWidth},
+           {"F32", n, kFfn},
+           {"F32", n, kFfn},
+           {"F32", n, kWidth}},
           [=](Ops& ops, auto& x, auto& w) {
             Moe moe = of;
             moe.router = w[0];
@@ -139,6 +149,7 @@ OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bo
             if (!fused) moe.up = w[3];
             if (shared) moe.shared_gate = w[5], moe.shared_up = w[6], moe.shared_down = w[7];
             if (shared_router) moe.shared_router = w[8];
+            if (biases) moe.router_bias = w[1], moe.gate_bias = w[9], moe.up_bias = w[10], moe.down_bias = w[11];
             return ops.moe(x[0], moe);
           },
           quantized ? kExperts : kFloat};
@@ -179,6 +190,17 @@ std::vector<OpCase> op_cases() {
     all.push_back({"silu_mul", fmt::format("{}", cols), {cols, cols}, {}, [](Ops& ops, auto& x, auto&) {
                      return ops.silu_mul(x[0], x[1]);
                    }});
+    all.push_back({"gelu_mul", fmt::format("{}", cols), {cols, cols}, {}, [](Ops& ops, auto& x, auto&) {
+                     return ops.gelu_mul(x[0], x[1]);
+                   }});
+    all.push_back({"swiglu_clamped", fmt::format("{}", cols), {cols, cols}, {}, [](Ops& ops, auto& x, auto&) {
+                     ops.scale(x[0], 4), ops.scale(x[1], 4);  // beyond the limits
+                     return ops.swiglu_clamped(x[0], x[1]);
+                   }});
+    all.push_back({"softcap", fmt::format("{}", cols), {cols}, {}, [](Ops& ops, auto& x, auto&) {
+                     ops.softcap(x[0], 1.5f);
+                     return std::move(x[0]);
+                   }});
   }
   all.push_back({"add", "scaled", {40, 40}, {}, [](Ops& ops, auto& x, auto&) {
                    ops.add(x[0], x[1], 0.22f);
@@ -200,6 +222,12 @@ std::vector<OpCase> op_cases() {
   all.push_back(attend_case("dot", 3, 3, 96, 70, "bf16"));
   all.push_back(attend_case("dot", 8, 2, 64, 0, "q8_0"));
   all.push_back(attend_case("gram", 2, 2, 32, 5, "q8_0"));
+  for (const char* type : {"f16", "bf16", "q8_0"}) {
+    all.push_back(attend_case("dot", 4, 2, 64, 0, type, 1.5f));
+    all.push_back(attend_case("dot", 8, 2, 64, 20, type, 0, true));
+    all.push_back(attend_case("dot", 6, 1, 64, 70, type, 0.7f, true));
+  }
+  all.push_back(attend_case("anchored", 4, 2, 64, 0, "f16", 2, true));
   for (const auto& [width, taps] : {std::pair(96, 3), std::pair(50, 1), std::pair(33, 4)})
     all.push_back(shortconv_case(width, taps));
   const auto of = [](int experts, int active) {
@@ -221,6 +249,12 @@ std::vector<OpCase> op_cases() {
     all.push_back(moe_case(type, of(4, 4), false, true, false));
     all.push_back(moe_case(type, of(3, 1), true, true, true));
     all.push_back(moe_case(type, of(5, 3), false, true, true, true));
+    for (const Glu glu : {Glu::kGelu, Glu::kClampedSilu}) {
+      Moe moe = of(4, 2);
+      moe.gating = Moe::Gating::kSoftmaxChosen;
+      moe.glu = glu;
+      all.push_back(moe_case(type, moe, false, false, false, false, true));
+    }
   }
   // Of three sequences one keeps all rows, one the last, one none.
   all.push_back(

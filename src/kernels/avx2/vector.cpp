@@ -106,8 +106,23 @@ void rms_norm(const float* x, const float* weight, int n, float eps, float* y) {
 }
 
 void silu_mul(const float* gate, const float* up, int n, float* y) {
-  const int done = silu_mul_vectors<Floats, 2>(gate, up, n, y);
+  const int done = gated_vectors<Floats, 2, Silu>(gate, up, n, y);
   scalar::silu_mul(gate + done, up + done, n - done, y + done);
+}
+
+void gelu_mul(const float* gate, const float* up, int n, float* y) {
+  const int done = gated_vectors<Floats, 2, Gelu>(gate, up, n, y);
+  scalar::gelu_mul(gate + done, up + done, n - done, y + done);
+}
+
+void swiglu_clamped(const float* gate, const float* up, int n, float* y) {
+  const int done = gated_vectors<Floats, 2, ClampedSilu>(gate, up, n, y);
+  scalar::swiglu_clamped(gate + done, up + done, n - done, y + done);
+}
+
+void softcap(float* x, int n, float scale, float cap) {
+  const int done = softcap_vectors<Floats, 1>(x, n, scale, cap);
+  scalar::softcap(x + done, n - done, scale, cap);
 }
 
 }  // namespace fieldprint::avx2

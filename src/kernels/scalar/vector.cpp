@@ -84,4 +84,25 @@ void silu_mul(const float* gate, const float* up, int n, float* y) {
   for (int i = 0; i < n; ++i) y[i] = gate[i] / (1.0f + exp_f32(-gate[i])) * up[i];
 }
 
+void gelu_mul(const float* gate, const float* up, int n, float* y) {
+  for (int i = 0; i < n; ++i) {
+    const float g = gate[i];
+    y[i] = g / (1.0f + exp_f32(g * std::fma(g * g, kGeluCubic, kGeluLinear))) * up[i];
+  }
+}
+
+void swiglu_clamped(const float* gate, const float* up, int n, float* y) {
+  for (int i = 0; i < n; ++i) {
+    const float g = kSwigluLimit < gate[i] ? kSwigluLimit : gate[i];
+    const float most = kSwigluLimit < up[i] ? kSwigluLimit : up[i];
+    const float u = -(kSwigluLimit < -most ? kSwigluLimit : -most);
+    y[i] = g / (1.0f + exp_f32(g * -kSwigluSlope)) * (u + 1.0f);
+  }
+}
+
+void softcap(float* x, int n, float scale, float cap) {
+  const float slope = -2.0f * scale / cap;
+  for (int i = 0; i < n; ++i) x[i] = 2.0f * cap / (1.0f + exp_f32(x[i] * slope)) - cap;
+}
+
 }  // namespace fieldprint::scalar
