@@ -264,15 +264,15 @@ std::span<const float> Session::influence() const { return state_->sequence.stat
 
 void Session::save(const std::string& path) const {
   State& s = *state_;
-  if (s.sequence.state->format().recurrent_bytes > 0) s.stepper->replay(s.sequence);
+  if (s.sequence.state->format(s.size()).recurrent_bytes > 0) s.stepper->replay(s.sequence);
   save_session(path, s.stepper->model().fingerprint(), s.sequence.tokens, *s.sequence.state);
 }
 
 void Session::load(const std::string& path) {
   State& s = *state_;
-  const StateFormat format = s.sequence.state->format();  // or says that there is none
+  s.sequence.state->format(0);  // or says that there is none
   const SavedSession saved(path);
-  saved.check(s.stepper->model().fingerprint(), format);
+  saved.check(s.stepper->model().fingerprint(), s.sequence.state->format(static_cast<int>(saved.tokens().size())));
   s.stepper->check_size(saved.tokens().size());
   s.stepper->check_ids(saved.tokens());
   for (const Spans::Span& span : saved.spans().all()) {

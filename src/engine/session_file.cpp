@@ -89,7 +89,7 @@ int64_t page_count(const Spans& spans, int tokens, int page_size) {
 
 void save_session(const std::string& path, const std::string& fingerprint, std::span<const TokenId> tokens,
                   const SequenceState& state) {
-  const StateFormat format = state.format();
+  const StateFormat format = state.format(static_cast<int>(tokens.size()));
   AtomicFile file(path);
   Sha256 hash;
   const auto write = [&](std::span<const std::byte> bytes) {

@@ -342,8 +342,8 @@ TEST_F(SessionFile, WithOtherBytesATokenIsRefused) {
   const std::string fingerprint(64, 'f');
   save_session(path_, fingerprint, std::vector<TokenId>{7}, state);
   const SavedSession saved(path_);
-  saved.check(fingerprint, state.format());
-  EXPECT_THROW(saved.check(fingerprint, RunSequence(now, pages_now).format()), Error);
+  saved.check(fingerprint, state.format(0));
+  EXPECT_THROW(saved.check(fingerprint, RunSequence(now, pages_now).format(0)), Error);
 }
 
 // A state that no replay rebuilds: a layer of an invented net between one with keys and values and a convolution.
@@ -368,7 +368,7 @@ class RecurrentSessionFile : public SessionFile {
     return {state.recurrent().values().begin(), state.recurrent().values().end()};
   }
   static std::vector<std::byte> kv(const RunSequence& state, int tokens) {
-    std::vector<std::byte> bytes(static_cast<size_t>(tokens * state.format().token_bytes));
+    std::vector<std::byte> bytes(static_cast<size_t>(tokens * state.format(0).token_bytes));
     state.export_tokens(0, tokens, bytes);
     return bytes;
   }
@@ -381,11 +381,11 @@ class RecurrentSessionFile : public SessionFile {
 
 TEST_F(RecurrentSessionFile, HoldsTheStateAtItsEnd) {
   RunSequence state(layout_, pages_), restored(layout_, pages_), straight(layout_, pages_);
-  EXPECT_EQ(state.format().recurrent_bytes, 11 * 4);
+  EXPECT_EQ(state.format(0).recurrent_bytes, 11 * 4);
   feed(state, 0, kTokens);
   save_session(path_, fingerprint_, some_tokens(kTokens), state);
   const SavedSession saved(path_);
-  saved.check(fingerprint_, restored.format());
+  saved.check(fingerprint_, restored.format(0));
   EXPECT_EQ(saved.fill(restored), 0) << "nothing to replay";
   feed(restored, kTokens, 40);
   feed(straight, 0, 40);
@@ -400,7 +400,7 @@ TEST_F(RecurrentSessionFile, WithoutTheStateIsRefused) {
   PagePool pages(without.page_bytes());
   RunSequence state(without, pages), wanting(layout_, pages_);
   save_session(path_, fingerprint_, {}, state);
-  EXPECT_NE(refusal([&] { SavedSession(path_).check(fingerprint_, wanting.format()); }).find("recurrent state"),
+  EXPECT_NE(refusal([&] { SavedSession(path_).check(fingerprint_, wanting.format(0)); }).find("recurrent state"),
             std::string::npos);
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -38,6 +39,22 @@ KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type)
     start_.push_back(page_bytes_);
     page_bytes_ += layers_[i].kv_heads * pair_bytes(static_cast<int>(i)) * page_size;
   }
+}
+
+KvLayout KvLayout::of_window(int window) const {
+  std::vector<KvLayerShape> layers = layers_;
+  for (KvLayerShape& layer : layers) {
+    if (layer.window != window) layer.kv_heads = 0;
+  }
+  return KvLayout(std::move(layers), page_size_, type_);
+}
+
+std::vector<int> KvLayout::windows() const {
+  std::vector<int> all;
+  for (const KvLayerShape& layer : layers_) {
+    if (layer.window > 0 && std::find(all.begin(), all.end(), layer.window) == all.end()) all.push_back(layer.window);
+  }
+  return all;
 }
 
 int KvLayout::state_replay() const {

@@ -40,6 +40,7 @@ struct KvLayerShape {
   bool key_squares = false;
   int64_t state_floats = 0;  // 0: no recurrent state
   int state_replay = 0;      // tokens whose replay rebuilds it from zero; kNoReplay: it depends on all
+  int window = 0;            // no query sees keys farther back than so many, its own among them; 0: it sees all
 };
 inline constexpr int kNoReplay = -1;
 
@@ -47,6 +48,10 @@ class KvLayout {
  public:
   // Throws Error kUnsupported where `type` is Q8_0 and a head's dimensions are no multiple of 32.
   KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type = KvType::kF16);
+
+  // Pages of the layers of one window alone (windowed_kv.h); 0: of those without. The others have no K/V in them.
+  KvLayout of_window(int window) const;
+  std::vector<int> windows() const;  // that layers have, each once
 
   KvType type() const { return type_; }
   int page_size() const { return page_size_; }

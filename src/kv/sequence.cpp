@@ -65,8 +65,15 @@ void make_room(std::vector<Element>& elements) {
 }  // namespace
 
 KvSequence::KvSequence(const KvSequence& other)
-    : layout_(other.layout_), pool_(other.pool_), entries_(other.entries_), first_(other.first_) {
-  for (const KvEntry& entry : entries_) pool_->hold(entry.page);
+    : layout_(other.layout_),
+      pool_(other.pool_),
+      entries_(other.entries_),
+      first_(other.first_),
+      released_(other.released_),
+      pages_held_(other.pages_held_) {
+  for (const KvEntry& entry : entries_) {
+    if (entry.page != nullptr) pool_->hold(entry.page);
+  }
 }
 
 void KvSequence::reserve(int begin, int end, int span_begin) {
@@ -77,7 +84,9 @@ void KvSequence::reserve(int begin, int end, int span_begin) {
     for (size_t i = begin < reserved ? static_cast<size_t>(find(begin)) : entries_.size() - 1; i < entries_.size();
          ++i) {
       const bool grows = end > reserved && i + 1 == entries_.size() && takes(entries_[i], span_begin);
-      if (!entries_[i].page->shared() || (entries_[i].begin >= end) || (entries_[i].end <= begin && !grows)) continue;
+      if (entries_[i].page == nullptr || !entries_[i].page->shared() || (entries_[i].begin >= end) ||
+          (entries_[i].end <= begin && !grows))
+        continue;
       KvPage* own = pool_->take();
       std::memcpy(own->data(), entries_[i].page->data(), static_cast<size_t>(layout_->page_bytes()));
       pool_->give_back(entries_[i].page);
@@ -91,6 +100,7 @@ void KvSequence::reserve(int begin, int end, int span_begin) {
       make_room(first_);
       if (first_.size() == static_cast<size_t>(frame)) first_.push_back(static_cast<int>(entries_.size()));
       entries_.push_back({pool_->take(), p, stop});
+      ++pages_held_;
     } else {
       entries_.back().end = stop;
     }
@@ -100,24 +110,59 @@ void KvSequence::reserve(int begin, int end, int span_begin) {
 
 // Whether the positions that follow the last entry's may go into its page.
 bool KvSequence::takes(const KvEntry& last, int span_begin) const {
-  return last.begin >= span_begin && last.end % layout_->page_size() != 0;
+  return last.page != nullptr && last.begin >= span_begin && last.end % layout_->page_size() != 0;
 }
 
 void KvSequence::truncate(int tokens) {
   while (!entries_.empty() && entries_.back().begin >= tokens) {
-    pool_->give_back(entries_.back().page);
+    give_back(entries_.back());
     entries_.pop_back();
     if (first_.back() == static_cast<int>(entries_.size())) first_.pop_back();
   }
   if (!entries_.empty()) entries_.back().end = std::min(entries_.back().end, tokens);
+  released_ = std::min(released_, entries_.size());
+}
+
+void KvSequence::give_back(KvEntry& entry) {
+  if (entry.page == nullptr) return;
+  pool_->give_back(entry.page);
+  entry.page = nullptr;
+  --pages_held_;
+}
+
+void KvSequence::release(int position) {
+  for (; released_ < entries_.size() && entries_[released_].end <= position; ++released_) {
+    KvEntry& entry = entries_[released_];
+    if (entry.page != nullptr && !entry.page->pinned()) give_back(entry);
+  }
+}
+
+bool KvSequence::holds(int begin, int end) const {
+  for (auto entry = entries_.rbegin(); entry != entries_.rend() && entry->end > begin; ++entry) {
+    if (entry->page == nullptr && entry->begin < end) return false;
+  }
+  return begin >= end || (!entries_.empty() && entries_.back().end >= end);
+}
+
+void KvSequence::skip(int tokens) {
+  const int size = layout_->page_size();
+  for (int p = 0; p < tokens; p += size) {
+    first_.push_back(static_cast<int>(entries_.size()));
+    entries_.push_back({nullptr, p, std::min(tokens, p + size)});
+  }
+  released_ = entries_.size();
 }
 
 void KvSequence::pin() {
-  for (const KvEntry& entry : entries_) pool_->pin(entry.page);
+  for (const KvEntry& entry : entries_) {
+    if (entry.page != nullptr) pool_->pin(entry.page);
+  }
 }
 
 void KvSequence::unpin() {
-  for (const KvEntry& entry : entries_) pool_->unpin(entry.page);
+  for (const KvEntry& entry : entries_) {
+    if (entry.page != nullptr) pool_->unpin(entry.page);
+  }
 }
 
 void KvSequence::write(int layer, int position, const float* k, const float* v) {

@@ -15,7 +15,7 @@ namespace fieldprint {
 
 // One page of a sequence and the positions [begin, end) that it holds.
 struct KvEntry {
-  KvPage* page;
+  KvPage* page;  // nullptr: given back by release()
   int begin, end;
 };
 
@@ -30,6 +30,12 @@ class KvSequence {
   // copied. What is new belongs to the span that begins at `span_begin`.
   void reserve(int begin, int end, int span_begin = 0);
   void truncate(int tokens);  // gives back every page above
+
+  // Gives back pages that end at or before `position` and that nobody has pinned. They keep their place in the table;
+  // what was in them is not to be asked for any more.
+  void release(int position);
+  bool holds(int begin, int end) const;  // whether the pages of all these positions are there
+  void skip(int tokens);                 // an empty sequence: the first `tokens` positions have no pages
 
   // Stores one position of one layer: k and v [kv_heads, head_dim], rounded to the layout's type. The position is
   // reserved.
@@ -50,9 +56,10 @@ class KvSequence {
   }
   void pin();    // every page it has now: kept, and never written to, until unpin()
   void unpin();  // before any of them is given back
-  int64_t bytes() const { return static_cast<int64_t>(entries_.size()) * layout_->page_bytes(); }
+  int64_t bytes() const { return pages_held_ * layout_->page_bytes(); }
 
  private:
+  void give_back(KvEntry& entry);
   bool takes(const KvEntry& last, int span_begin) const;
   std::byte* data(int position) const { return entries_[static_cast<size_t>(find(position))].page->data(); }
   template <class Visit>
@@ -62,6 +69,8 @@ class KvSequence {
   PagePool* pool_;
   std::vector<KvEntry> entries_;
   std::vector<int> first_;  // of each frame, its first entry
+  size_t released_ = 0;     // the entries before it are released, or pinned
+  int64_t pages_held_ = 0;
 };
 
 }  // namespace fieldprint

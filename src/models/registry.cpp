@@ -51,7 +51,10 @@ std::vector<KvLayerShape> kept_by_layers(const Hyperparameters& hp) {
     if (layer.mixer == Mixer::kShortConv) {
       all.push_back({.state_floats = int64_t{hp.conv_taps - 1} * hp.width, .state_replay = hp.conv_taps - 1});
     } else {
-      all.push_back({.kv_heads = layer.kv_heads, .head_dim = hp.head_dim, .key_squares = layer.attention->key_squares});
+      all.push_back({.kv_heads = layer.kv_heads,
+                     .head_dim = hp.head_dim,
+                     .key_squares = layer.attention->key_squares,
+                     .window = layer.window < hp.context ? layer.window : 0});
     }
   }
   return all;

@@ -34,23 +34,25 @@ Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, cons
   int row = 0;
   for (const StepSequence& s : run.step().sequences()) {
     RunSequence& sequence = run.sequence(s);
-    if (!s.replay) {
+    KvSequence& kv = sequence.kv(shape.layer);
+    if (!s.replay || sequence.rebuilds(shape.layer)) {
       run.for_rows(s.count(), [&](int t) {
         const int64_t at = (row + t) * k.cols();
-        sequence.kv().write(shape.layer, s.first_position + t, run.data(k) + at, run.data(v) + at);
+        kv.write(shape.layer, s.first_position + t, run.data(k) + at, run.data(v) + at);
       });
     }
     Influence* meter = sequence.meter();
     const int64_t at = row * q.cols();
-    attending.push_back({.kv = &sequence.kv(),
+    attending.push_back({.kv = &kv,
                          .q = run.data(q) + at,
                          .r = r != nullptr ? run.data(*r) + at : nullptr,
                          .out = run.data(y) + at,
                          .tokens = s.count(),
                          .first_position = s.first_position,
+                         .first_key = sequence.first_key(shape.layer),
                          .influence = meter,
                          .mass = meter != nullptr ? meter->mass(shape.heads) : nullptr});
-    run.count(work_of(run.layout(), shape, s));
+    run.count(work_of(kv.layout(), shape, s));
     row += s.count();
   }
   if (OpsObserver* observer = run.observer())

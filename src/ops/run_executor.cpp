@@ -2,13 +2,15 @@
 
 namespace fieldprint {
 
-RunExecutor::RunExecutor(const KernelTable& kernels, ThreadPool& pool, KvLayout layout)
+RunExecutor::RunExecutor(const KernelTable& kernels, ThreadPool& pool, const KvLayout& layout)
     : Executor(this, RunSequence::kExecutor),
       kernels_(kernels),
       pool_(pool),
-      layout_(std::move(layout)),
+      layout_(layout.of_window(0)),
       pages_(layout_.page_bytes()),
-      scratch_(pool.threads()) {}
+      scratch_(pool.threads()) {
+  for (const int window : layout.windows()) windows_.emplace_back(layout, window);
+}
 
 void RunExecutor::begin(std::span<const StepSequence> sequences) {
   step_.begin(sequences);

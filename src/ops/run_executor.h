@@ -2,6 +2,7 @@
 // a weight's kernel wants that, K/V is paged. The same tokens give the same bits for any threads, chunk or page size.
 #pragma once
 
+#include <deque>
 #include <utility>
 
 #include "attention/walk.h"
@@ -9,6 +10,7 @@
 #include "kernels/table.h"
 #include "kv/layout.h"
 #include "kv/page_pool.h"
+#include "kv/windowed_kv.h"
 #include "ops/executor.h"
 #include "ops/for_rows.h"
 #include "ops/op_memory.h"
@@ -19,9 +21,11 @@ namespace fieldprint {
 class RunExecutor final : public Executor {
  public:
   // `kernels` and `pool` outlive the executor; one step at a time may use `pool`.
-  RunExecutor(const KernelTable& kernels, ThreadPool& pool, KvLayout layout);
+  RunExecutor(const KernelTable& kernels, ThreadPool& pool, const KvLayout& layout);
 
-  std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<RunSequence>(layout_, pages_); }
+  std::unique_ptr<SequenceState> new_sequence() override {
+    return std::make_unique<RunSequence>(layout_, pages_, windows_);
+  }
   void begin(std::span<const StepSequence> sequences) override;
   std::span<const float> finish(Tensor x) override;
 
@@ -32,7 +36,6 @@ class RunExecutor final : public Executor {
   static RunSequence& sequence(const StepSequence& s) { return static_cast<RunSequence&>(*s.state); }
 
   const KernelTable& kernels() const { return kernels_; }
-  const KvLayout& layout() const { return layout_; }
   ThreadPool& pool() { return pool_; }
   AttendScratch& scratch() { return scratch_; }  // a block a thread: an op's until it returns
   template <class T>
@@ -47,8 +50,9 @@ class RunExecutor final : public Executor {
  private:
   const KernelTable& kernels_;
   ThreadPool& pool_;
-  const KvLayout layout_;
-  PagePool pages_;
+  const KvLayout layout_;             // of layers without a window
+  PagePool pages_;                    // of these
+  std::deque<WindowLayers> windows_;  // of the others
   AttendScratch scratch_;
   OpMemory memory_;
   Tensor result_;  // held back until the next step

@@ -16,15 +16,72 @@ constexpr int64_t kMaxReplayableBytes = 16 << 20, kMaxSnapshotBytes = 256 << 20;
 
 }  // namespace
 
-RunSequence::RunSequence(const KvLayout& layout, PagePool& pool)
+RunSequence::RunSequence(const KvLayout& layout, PagePool& pool, std::vector<WindowedKv> windows)
     : SequenceState(kExecutor),
       pages_(layout, pool),
+      windows_(std::move(windows)),
       recurrent_(layout, layout.state_replay() == kNoReplay ? kMaxSnapshotBytes : kMaxReplayableBytes) {}
+
+std::vector<WindowedKv> RunSequence::windows_of(std::deque<WindowLayers>& layers) {
+  std::vector<WindowedKv> all;
+  all.reserve(layers.size());
+  for (WindowLayers& one : layers) all.emplace_back(one);
+  return all;
+}
+
+const WindowedKv* RunSequence::windowed(int layer) const {
+  for (const WindowedKv& one : windows_) {
+    if (one.pages().layout().layer(layer).kv_heads > 0) return &one;
+  }
+  return nullptr;
+}
+
+KvSequence& RunSequence::kv(int layer) {
+  const WindowedKv* one = windowed(layer);
+  return one != nullptr ? const_cast<WindowedKv*>(one)->pages() : pages_;
+}
+bool RunSequence::rebuilds(int layer) const {
+  const WindowedKv* one = windowed(layer);
+  return one != nullptr && one->rebuilding();
+}
+int RunSequence::first_key(int layer) const {
+  const WindowedKv* one = windowed(layer);
+  return one != nullptr ? one->first_key() : 0;
+}
+
+int64_t RunSequence::bytes() const {
+  int64_t total = pages_.bytes() + recurrent_.bytes();
+  for (const WindowedKv& one : windows_) total += one.pages().bytes();
+  return total;
+}
 
 int RunSequence::truncate(int tokens) {
   spans.truncate(tokens);
   pages_.truncate(tokens);
-  return recurrent_.rewind(tokens);
+  int replay = recurrent_.rewind(tokens), reach = 0;
+  bool ready = true;
+  for (WindowedKv& one : windows_) {
+    one.truncate(tokens);
+    reach += one.reach();
+    ready = ready && one.ready(tokens - replay, tokens);
+  }
+  if (ready) return replay;
+  // Recurrent state depends on the windows below it, and they on it: all tokens pass again.
+  const bool all = !recurrent_.values().empty() || reach >= tokens;
+  if (!recurrent_.values().empty()) recurrent_.rewind(0);
+  const int first = all ? 0 : (tokens - reach) / kTileKeys * kTileKeys;
+  for (WindowedKv& one : windows_) one.rebuild(first, tokens);
+  return tokens - first;
+}
+
+void RunSequence::pin() {
+  pages_.pin();
+  for (WindowedKv& one : windows_) one.pages().pin();
+}
+
+void RunSequence::unpin() {
+  pages_.unpin();
+  for (WindowedKv& one : windows_) one.pages().unpin();
 }
 
 std::vector<PageInfo> RunSequence::pages(const std::string& fingerprint, std::span<const TokenId> tokens) const {
@@ -41,14 +98,21 @@ std::vector<PageInfo> RunSequence::pages(const std::string& fingerprint, std::sp
   return all;
 }
 
-StateFormat RunSequence::format() const {
+// With windows a replay of short convolutions would be one of all tokens.
+bool RunSequence::saves_recurrent() const { return recurrent_.reach() == kNoReplay || !windows_.empty(); }
+
+StateFormat RunSequence::format(int tokens) const {
   const KvLayout& layout = pages_.layout();
-  return {.kv_type = kv_type_name(layout.type()),
-          .token_bytes = layout.bytes_per_token(),
-          .recurrent_bytes =
-              recurrent_.reach() == kNoReplay ? static_cast<int64_t>(std::as_bytes(recurrent_.values()).size()) : 0,
-          .page_size = layout.page_size(),
-          .page_bytes = layout.page_bytes()};
+  StateFormat format{.kv_type = kv_type_name(layout.type()),
+                     .token_bytes = layout.bytes_per_token(),
+                     .page_size = layout.page_size(),
+                     .page_bytes = layout.page_bytes()};
+  if (saves_recurrent()) format.recurrent_bytes = static_cast<int64_t>(std::as_bytes(recurrent_.values()).size());
+  for (const WindowedKv& one : windows_) {
+    format.recurrent_bytes += one.saved_bytes(tokens);
+    format.page_bytes += one.pages().layout().page_bytes();
+  }
+  return format;
 }
 
 void RunSequence::export_tokens(int begin, int end, std::span<std::byte> bytes) const {
@@ -58,37 +122,54 @@ void RunSequence::export_tokens(int begin, int end, std::span<std::byte> bytes) 
 
 void RunSequence::import_tokens(int begin, int end, std::span<const std::byte> bytes) {
   const auto each = static_cast<size_t>(pages_.layout().bytes_per_token());
-  reserve(begin, end);
+  reserve(pages_, begin, end);
   for (int p = begin; p < end; ++p, bytes = bytes.subspan(each)) pages_.copy_in(p, bytes.first(each));
 }
 
 void RunSequence::export_recurrent(std::span<std::byte> bytes) const {
+  const int tokens = pages_.entries().empty() ? 0 : pages_.entries().back().end;
+  for (const WindowedKv& one : windows_) {
+    const auto count = static_cast<size_t>(one.saved_bytes(tokens));
+    one.export_window(tokens, bytes.first(count));
+    bytes = bytes.subspan(count);
+  }
   const auto values = std::as_bytes(recurrent_.values());
   assert(bytes.size() == values.size());
   std::copy(values.begin(), values.end(), bytes.begin());
 }
 
 void RunSequence::import_recurrent(int tokens, std::span<const std::byte> bytes) {
+  for (WindowedKv& one : windows_) {
+    const auto count = static_cast<size_t>(one.saved_bytes(tokens));
+    one.import_window(tokens, bytes.first(count),
+                      [&](KvSequence& pages, int begin, int end) { reserve(pages, begin, end); });
+    bytes = bytes.subspan(count);
+  }
   std::vector<float> values(bytes.size() / sizeof(float));
   std::memcpy(values.data(), bytes.data(), bytes.size());
   recurrent_.restore(tokens, values);
 }
 
+// A replay writes no keys and values, except those that are to be rebuilt.
 void RunSequence::begin(int first_position, int end, bool replay) {
-  if (!replay) reserve(first_position, end);  // a replay writes no K/V
+  if (!replay) reserve(pages_, first_position, end);
+  for (WindowedKv& one : windows_) {
+    if (!replay || one.rebuilding()) reserve(one.pages(), first_position, end);
+  }
   if (measures_) meter_.begin(end, spans);
 }
 
 void RunSequence::finish(int first_position, int end) {
   if (measures_) meter_.finish(&influence);
+  for (WindowedKv& one : windows_) one.finish(end);
   if (end - first_position > 1 || end % kSnapshotTokens == 0) recurrent_.snapshot(end);
 }
 
-void RunSequence::reserve(int begin, int end) {
+void RunSequence::reserve(KvSequence& pages, int begin, int end) {
   for (int p = begin; p < end;) {
     const Spans::Span& span = spans.at(p);
     const int stop = std::min(end, span.end);
-    pages_.reserve(p, stop, span.begin);
+    pages.reserve(p, stop, span.begin);
     p = stop;
   }
 }

@@ -1,9 +1,13 @@
 // What the run executor keeps of a sequence: pages of keys and values, and the recurrent state.
 #pragma once
 
+#include <deque>
+#include <vector>
+
 #include "attention/influence.h"
 #include "kv/recurrent_state.h"
 #include "kv/sequence.h"
+#include "kv/windowed_kv.h"
 #include "ops/sequence_state.h"
 
 namespace fieldprint {
@@ -12,15 +16,18 @@ class RunSequence final : public SequenceState {
  public:
   static constexpr std::string_view kExecutor = "run";
 
-  RunSequence(const KvLayout& layout, PagePool& pool);
+  // `layout` and `pool` are those of the layers without a window.
+  RunSequence(const KvLayout& layout, PagePool& pool) : RunSequence(layout, pool, {}) {}
+  RunSequence(const KvLayout& layout, PagePool& pool, std::deque<WindowLayers>& windows)
+      : RunSequence(layout, pool, windows_of(windows)) {}
 
-  int64_t bytes() const override { return pages_.bytes() + recurrent_.bytes(); }
+  int64_t bytes() const override;
   int truncate(int tokens) override;
   std::unique_ptr<SequenceState> fork() const override { return std::make_unique<RunSequence>(*this); }
   std::vector<PageInfo> pages(const std::string& fingerprint, std::span<const TokenId> tokens) const override;
-  void pin() override { pages_.pin(); }
-  void unpin() override { pages_.unpin(); }
-  StateFormat format() const override;
+  void pin() override;
+  void unpin() override;
+  StateFormat format(int tokens) const override;
   void export_tokens(int begin, int end, std::span<std::byte> bytes) const override;
   void import_tokens(int begin, int end, std::span<const std::byte> bytes) override;
   void export_recurrent(std::span<std::byte> bytes) const override;
@@ -31,14 +38,21 @@ class RunSequence final : public SequenceState {
 
   void begin(int first_position, int end, bool replay);  // a step of these positions
   void finish(int first_position, int end);
-  KvSequence& kv() { return pages_; }
+  KvSequence& kv(int layer);
+  bool rebuilds(int layer) const;  // this layer's keys and values are made again, though the step is a replay
+  int first_key(int layer) const;  // of this layer there is none before it
   RecurrentState& recurrent() { return recurrent_; }
   Influence* meter() { return measures_ ? &meter_ : nullptr; }  // of `influence`, where measured
 
  private:
-  void reserve(int begin, int end);  // pages for these positions, a new one where a span begins
+  RunSequence(const KvLayout& layout, PagePool& pool, std::vector<WindowedKv> windows);
+  static std::vector<WindowedKv> windows_of(std::deque<WindowLayers>& layers);
+  const WindowedKv* windowed(int layer) const;  // nullptr: the layer has no window
+  bool saves_recurrent() const;
+  void reserve(KvSequence& pages, int begin, int end);  // for these positions, a new one where a span begins
 
   KvSequence pages_;
+  std::vector<WindowedKv> windows_;
   RecurrentState recurrent_;
   Influence meter_;
   bool measures_ = false;

@@ -19,7 +19,8 @@ namespace fieldprint {
 struct StateFormat {
   std::string_view kv_type;     // "f16"
   int64_t token_bytes = 0;      // keys and values of one token
-  int64_t recurrent_bytes = 0;  // recurrent state after the last token, where no replay rebuilds it; else 0
+  int64_t recurrent_bytes = 0;  // what else the next token needs: the window of layers that have one, and recurrent
+                                // state where no short replay rebuilds it
   int page_size = 1;            // tokens, of one span only
   int64_t page_bytes = 0;
 };
@@ -32,7 +33,8 @@ class SequenceState {
   virtual int64_t bytes() const = 0;
 
   // Keeps the first `tokens` tokens. Returns how many of them must pass again (as a replay) before the next ones can:
-  // recurrent state is not kept for every position. The others are as if nothing had come after them.
+  // recurrent state is not kept for every position, nor are the keys and values behind a sliding window
+  // (kv/windowed_kv.h). The others are as if nothing had come after them.
   virtual int truncate(int tokens) = 0;
   virtual std::unique_ptr<SequenceState> fork() const = 0;  // as this one is now; the two then go their own ways
 
@@ -45,8 +47,11 @@ class SequenceState {
   virtual void pin() {}
   virtual void unpin() {}
 
-  // ---- Saved sessions.
-  virtual StateFormat format() const { refuse("cannot save or take up a session"); }
+  // ---- Saved sessions, of so many tokens.
+  virtual StateFormat format(int tokens) const {
+    (void)tokens;
+    refuse("cannot save or take up a session");
+  }
   // Positions [begin, end): [end - begin, token_bytes]. They are put behind those that are there, under the labels in
   // `spans`.
   virtual void export_tokens(int begin, int end, std::span<std::byte> bytes) const {
