@@ -79,7 +79,8 @@ void print_text(const ModelInfo& info, int context, bool every_tensor) {
   };
   const auto heading = [](const std::string& text) { write_out(printable_line(text) + "\n", Style::kBold); };
   heading(info.name.empty() ? info.path : info.name);
-  row("file", fmt::format("{} ({})", info.path, bytes_text(info.file_bytes)));
+  const std::string files = info.files > 1 ? fmt::format(" in {} files", info.files) : "";
+  row("file", fmt::format("{} ({}{})", info.path, bytes_text(info.file_bytes), files));
   row("architecture", info.architecture);
   std::string parameters = count_text(info.parameters);
   if (info.active_parameters > 0 && info.active_parameters != info.parameters)
@@ -127,6 +128,7 @@ void print_json(const ModelInfo& info, int context) {
                                  {"name", info.name},
                                  {"architecture", info.architecture},
                                  {"file_bytes", info.file_bytes},
+                                 {"files", info.files},
                                  {"parameters", info.parameters},
                                  {"active_parameters", info.active_parameters},
                                  {"layers", info.layers},

@@ -87,6 +87,25 @@ void print_plan(const QuantizePlan& plan) {
   write_out(total_text(plan) + "\n");
 }
 
+// "2G", "500M": powers of 1000, as disks and other engines count.
+uint64_t parse_size(const std::string& text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const std::string unit = text.substr(digits);
+  const uint64_t scale = unit == "M" ? 1'000'000 : unit == "G" ? 1'000'000'000 : 0;
+  if (scale == 0)
+    throw Error(ErrorKind::kUsage, fmt::format("'{}' is not a size", text), "--split", "for example 2G or 500M");
+  return static_cast<uint64_t>(parse_integer(text.substr(0, digits), 1, 1'000'000, "--split")) * scale;
+}
+
+// Whether `path` is the first file of the model that a split `out` would be.
+bool is_split_of(const std::string& path, const std::string& out) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path model = fs::weakly_canonical(path, error), written = fs::weakly_canonical(out, error);
+  const std::string stem = written.extension() == ".gguf" ? written.stem().string() : written.filename().string();
+  return model.parent_path() == written.parent_path() && model.filename().string().starts_with(stem + "-00001-of-");
+}
+
 int Quantize::operator()() const {
   if (list) {
     for (const auto& mix : quantize_mixes()) write_out(fmt::format("{:<8}  {}\n", mix.name, mix.about));
@@ -110,7 +129,8 @@ int Quantize::operator()() const {
     else print_plan(plan);
     return kDone;
   }
-  if (!force && std::filesystem::equivalent(path, out, error))
+  const bool same = options.split_bytes > 0 ? is_split_of(path, out) : std::filesystem::equivalent(path, out, error);
+  if (!force && same)
     throw Error(ErrorKind::kUsage, "is the model itself, and would be replaced", out, "--force replaces it");
   require_writable(out);
   if (!quiet) warn_of_loss(plan_quantize(path, wanted));
@@ -128,6 +148,7 @@ int Quantize::operator()() const {
   }
   for (const auto& [why, count] : replaced) note(fmt::format("{} tensors are {}", count, why));
   note(fmt::format("{}, {:.1f} s", total_text(plan), seconds.count()));
+  if (options.split_bytes > 0) note(fmt::format("{} is the first file of {}", plan.files.front(), plan.files.size()));
   return kDone;
 }
 
@@ -152,6 +173,10 @@ Action add_quantize(CLI::App& app) {
   add_text(app, "--imatrix", quantize->options.importance, "FILE", "An importance matrix (GGUF)");
   add_flag(app, "--allow-unweighted", quantize->options.allow_unweighted,
            "Use types below 3 bits without an importance matrix too");
+  add_value(app, "--split", "SIZE",
+            "Write several files of at most SIZE each (2G, 500M): OUT model.gguf becomes model-00001-of-00003.gguf and "
+            "so on, and the first is named to load the model",
+            [quantize](const std::string& size) { quantize->options.split_bytes = parse_size(size); });
   add_flag(app, "--force", quantize->force, "Allow OUT to be IN");
   add_flag(app, "--dry-run", quantize->dry_run, "Only show each tensor's type and size");
   add_flag(app, "--list", quantize->list, "Show the types");

@@ -816,6 +816,16 @@ class Measure(Case):
         self.assertEqual(info["parameters"], info["memory"]["weight_bytes"] // 4)
         self.assertIn("blk.1.attn_q.weight", self.call("info", "--tensors", folder / "tiny.gguf")[0])
 
+    def test_a_split_model_is_one_model(self):
+        out = self.call("quantize", folder / "tiny.gguf", folder / "parts.gguf", "Q8_0", "--split", "1M")[1]
+        self.assertRegex(out, r"parts-00001-of-\d+\.gguf is the first file of \d+")
+        first = next(folder.glob("parts-00001-of-*.gguf"))
+        self.assertIn(str(first), self.call("info", first)[0])
+        self.refused("quantize", first, folder / "parts.gguf", "Q8_0", "--split", "1M", says="is the model itself", hint="--force")
+        self.refused("quantize", first, folder / "x.gguf", "Q8_0", "--split", "1X", says="is not a size", hint="2G")
+        for file in folder.glob("parts-*.gguf"):
+            file.unlink()
+
     def test_models(self):
         models = json.loads(self.call("models", "--json")[0])
         default = next(m for m in models if m["name"] == "smollm2-135m")

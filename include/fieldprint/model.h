@@ -38,7 +38,8 @@ struct ModelInfo {
   std::string path;
   std::string name;          // general.name; may be empty
   std::string architecture;  // general.architecture: "llama", "lfm2" ...
-  uint64_t file_bytes = 0;
+  uint64_t file_bytes = 0;   // of all files
+  int files = 1;             // that the model is split into; `path` is the first
   // Of inspect_model(): what the file does not say is 0.
   uint64_t parameters = 0;
   uint64_t active_parameters = 0;  // those that one token is multiplied with; fewer in a mixture of experts

@@ -33,6 +33,9 @@ struct QuantizeOptions {
   std::string importance;         // an importance matrix (GGUF, general.type imatrix); "" = none
   bool allow_unweighted = false;  // types that need an importance matrix do without
   int threads = 0;                // 0 = one per core
+  // 0: one file. Else several of at most so many bytes each, unless the metadata or one tensor takes more: OUT
+  // model.gguf becomes model-00001-of-00003.gguf and so on, which read as one model where the first is named.
+  uint64_t split_bytes = 0;
 };
 
 struct QuantizedTensor {
@@ -48,6 +51,7 @@ struct QuantizePlan {
   std::vector<QuantizedTensor> tensors;   // in file order
   uint64_t bytes_from = 0, bytes_to = 0;  // of all tensors
   uint64_t elements = 0;
+  std::vector<std::string> files;  // that quantize() wrote
   double bits_per_weight() const {
     return elements == 0 ? 0.0 : 8.0 * static_cast<double>(bytes_to) / static_cast<double>(elements);
   }
@@ -58,9 +62,9 @@ struct QuantizePlan {
 // kNotFound, kIo, kBadFile and kUnsupported for what `in` holds.
 QuantizePlan plan_quantize(const std::string& in, const QuantizeOptions& options);
 
-// Writes `out`, which appears whole or not at all; `in` may be the same file. Metadata is copied; general.file_type and
-// general.quantization_version are set. Throws as plan_quantize, kBadInput where a value is not finite or out of the
-// type's range, kIo, and kLimit where `progress` (in bytes of input) returned false.
+// Writes `out`, which appears whole or not at all (split: the first file last); `in` may be the same file. Metadata is
+// copied; general.file_type and general.quantization_version are set. Throws as plan_quantize, kBadInput where a value
+// is not finite or out of the type's range, kIo, and kLimit where `progress` (in bytes of input) returned false.
 QuantizePlan quantize(const std::string& in, const std::string& out, const QuantizeOptions& options,
                       const Progress& progress = {});
 

@@ -57,6 +57,7 @@ ModelInfo inspect(const GgufFile& file) {
   ModelInfo info;
   info.path = file.path();
   info.file_bytes = file.size();
+  info.files = static_cast<int>(file.files());
   info.name = file.string("general.name", "");
   info.architecture = file.string("general.architecture", "");
   for (const auto& [key, value] : file.metadata())

@@ -11,6 +11,7 @@
 #include "base/sha256.h"
 #include "fieldprint/error.h"
 #include "gguf/parse.h"
+#include "gguf/split.h"
 
 namespace fieldprint {
 namespace {
@@ -73,8 +74,8 @@ double GgufArray::number(uint64_t i) const {
 
 struct GgufFile::State {
   std::string path;
-  std::unique_ptr<MappedFile> map;  // none where the bytes are somebody else's
-  std::span<const std::byte> bytes;
+  std::vector<std::unique_ptr<MappedFile>> maps;  // none where the bytes are somebody else's
+  std::vector<std::span<const std::byte>> files;  // the bytes of each
   GgufContents contents;
 
   const GgufValue& value(std::string_view key) const {
@@ -101,26 +102,36 @@ GgufFile::GgufFile() : state_(std::make_unique<State>()) {}
 GgufFile::~GgufFile() = default;
 
 std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
-  auto map = std::make_unique<MappedFile>(path);
   std::shared_ptr<GgufFile> file(new GgufFile);
-  file->state_->path = path;
-  file->state_->bytes = map->bytes();
-  file->state_->map = std::move(map);
-  file->state_->contents = parse_gguf(file->state_->bytes, path);
+  State& state = *file->state_;
+  state.path = path;
+  state.maps.push_back(std::make_unique<MappedFile>(path));
+  state.contents = parse_gguf(state.maps[0]->bytes(), path);
+  for (auto& other : add_split_files(path, state.contents)) state.maps.push_back(std::move(other));
+  for (const auto& map : state.maps) state.files.push_back(map->bytes());
   return file;
 }
 
 std::shared_ptr<const GgufFile> GgufFile::parse(std::span<const std::byte> bytes, std::string name) {
   std::shared_ptr<GgufFile> file(new GgufFile);
   file->state_->path = std::move(name);
-  file->state_->bytes = bytes;
+  file->state_->files = {bytes};
   file->state_->contents = parse_gguf(bytes, file->state_->path);
+  if (const GgufSplit& split = file->state_->contents.split; split.count > 1) {
+    throw Error(ErrorKind::kUnsupported, fmt::format("is file {} of {} of a model", split.number + 1, split.count),
+                file->path());
+  }
   return file;
 }
 
 const std::string& GgufFile::path() const { return state_->path; }
 uint32_t GgufFile::version() const { return state_->contents.version; }
-uint64_t GgufFile::size() const { return state_->bytes.size(); }
+uint64_t GgufFile::size() const {
+  uint64_t bytes = 0;
+  for (const auto& file : state_->files) bytes += file.size();
+  return bytes;
+}
+size_t GgufFile::files() const { return state_->files.size(); }
 const std::vector<std::pair<std::string_view, GgufValue>>& GgufFile::metadata() const {
   return state_->contents.metadata;
 }
@@ -176,9 +187,13 @@ const GgufArray* GgufFile::array(std::string_view key) const {
 std::string GgufFile::fingerprint() const {
   constexpr size_t kSample = 4096;
   Sha256 hash;
-  const std::byte* data = state_->bytes.data() + state_->bytes.size();
-  for (const GgufTensor& tensor : tensors()) data = std::min(data, tensor.data);
-  hash.update({state_->bytes.data(), data});
+  for (const auto& file : state_->files) {
+    const std::byte *begin = file.data(), *end = begin + file.size(), *data = end;
+    for (const GgufTensor& tensor : tensors()) {
+      if (tensor.data >= begin && tensor.data < end) data = std::min(data, tensor.data);
+    }
+    hash.update({begin, data});
+  }
   for (const GgufTensor& tensor : tensors()) {
     const std::span all(tensor.data, tensor.bytes);
     hash.update(all.first(std::min(all.size(), kSample)));

@@ -67,16 +67,18 @@ struct GgufTensor {
 
 class GgufFile {
  public:
-  // Maps `path`. Throws Error kNotFound, kIo, kBadFile (one sentence: what is wrong and where), kUnsupported (version,
-  // type).
+  // Maps `path`, and where it is the first file of several (NAME-00001-of-00003.gguf) the others: they read as one.
+  // Throws Error kNotFound, kIo, kBadFile (one sentence: what is wrong and where), kUnsupported (version, type).
   static std::shared_ptr<const GgufFile> open(const std::string& path);
   // The same checks on bytes in memory, which must outlive the file and be aligned to 8. `name` stands in messages.
+  // Throws Error kUnsupported where they are one file of several.
   static std::shared_ptr<const GgufFile> parse(std::span<const std::byte> bytes, std::string name);
   ~GgufFile();
 
   const std::string& path() const;
   uint32_t version() const;
-  uint64_t size() const;                                                        // bytes
+  uint64_t size() const;                                                        // bytes, of all files
+  size_t files() const;                                                         // 1, or how many it is split into
   const std::vector<std::pair<std::string_view, GgufValue>>& metadata() const;  // in file order
   const std::vector<GgufTensor>& tensors() const;                               // in file order
 
@@ -96,8 +98,8 @@ class GgufFile {
 
   const GgufTensor& tensor(std::string_view name) const;  // Error kBadFile where absent
 
-  // 64 hex digits that tell models apart without reading all of them: SHA-256 over everything before the tensors' data
-  // and the first and last 4 KiB of each tensor. Not made for proof against forgers.
+  // 64 hex digits that tell models apart without reading all of them: SHA-256 over everything before the tensors' data,
+  // in each file, and the first and last 4 KiB of each tensor. Not made for proof against forgers.
   std::string fingerprint() const;
 
  private:
@@ -139,7 +141,14 @@ class GgufWriter {
                   std::function<void(const GgufSink&)> produce);
 
   void write(const std::string& path) const;  // Error kIo; the old file stays
-  std::vector<std::byte> bytes() const;       // the same file in memory (small ones: tests)
+
+  // Writes a model in several files of at most `bytes` each, unless the metadata or one tensor takes more: for
+  // `path` FOLDER/NAME.gguf FOLDER/NAME-00001-of-00003.gguf and so on, whose names are returned. The first one appears
+  // last, and an old one of its name goes before any new one appears. Error kUsage where there would be more than
+  // 65535, kIo.
+  std::vector<std::string> write_split(const std::string& path, uint64_t bytes) const;
+
+  std::vector<std::byte> bytes() const;  // the same file in memory (small ones: tests)
 
  private:
   struct State;

@@ -4,8 +4,10 @@
 #include <bit>
 #include <cassert>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 
+#include "base/split_name.h"
 #include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
 #include "gguf/gguf.h"
@@ -132,14 +134,15 @@ struct GgufWriter::State {
   void add(std::string name, const QuantType& type, std::vector<uint64_t> shape, std::optional<uint64_t> bytes,
            std::function<void(const GgufSink&)> produce);
   uint64_t padding(uint64_t size) const { return (alignment - size % alignment) % alignment; }
-  Bytes header() const;
 
-  // Calls sink(bytes) for each piece of the file in turn.
+  // A file with these entries and tensors.
+  Bytes header(std::span<const Entry> keys, std::span<const Tensor> part) const;
+  // Calls sink(bytes) for each piece of it in turn.
   template <typename Sink>
-  void emit(Sink sink) const {
+  void emit(std::span<const Entry> keys, std::span<const Tensor> part, Sink sink) const {
     const Bytes zeros(alignment);
-    sink(header());
-    for (const Tensor& tensor : tensors) {
+    sink(header(keys, part));
+    for (const Tensor& tensor : part) {
       [[maybe_unused]] uint64_t left = tensor.bytes;
       tensor.produce([&](std::span<const std::byte> piece) {
         assert(piece.size() <= left);
@@ -153,18 +156,18 @@ struct GgufWriter::State {
 };
 
 // All before the tensors' data, padding included.
-Bytes GgufWriter::State::header() const {
+Bytes GgufWriter::State::header(std::span<const Entry> keys, std::span<const Tensor> part) const {
   Bytes out;
   put(out, std::as_bytes(std::span(std::string_view("GGUF"))));
   put_number(out, uint32_t{3});
-  put_number(out, uint64_t{tensors.size()});
-  put_number(out, uint64_t{entries.size()});
-  for (const Entry& entry : entries) {
+  put_number(out, uint64_t{part.size()});
+  put_number(out, uint64_t{keys.size()});
+  for (const Entry& entry : keys) {
     put_string(out, entry.key);
     put(out, entry.value);
   }
   uint64_t offset = 0;
-  for (const Tensor& tensor : tensors) {
+  for (const Tensor& tensor : part) {
     put_string(out, tensor.name);
     put_number(out, static_cast<uint32_t>(tensor.shape.size()));
     for (uint64_t length : tensor.shape) put_number(out, length);
@@ -248,13 +251,64 @@ void GgufWriter::add_tensor(std::string name, const QuantType& type, std::vector
 
 void GgufWriter::write(const std::string& path) const {
   AtomicFile file(path);
-  state_->emit([&](std::span<const std::byte> piece) { file.write(piece); });
+  state_->emit(state_->entries, state_->tensors, [&](std::span<const std::byte> piece) { file.write(piece); });
   file.commit();
+}
+
+std::vector<std::string> GgufWriter::write_split(const std::string& path, uint64_t bytes) const {
+  using Entry = State::Entry;
+  const auto keys_of = [&](size_t number, size_t count) {
+    std::vector<Entry> keys;
+    for (const Entry& entry : state_->entries) {
+      if (number == 0 || entry.key == "general.alignment") keys.push_back(entry);
+    }
+    keys.push_back({"split.no", number_value(GgufKind::kU16, static_cast<uint16_t>(number))});
+    keys.push_back({"split.count", number_value(GgufKind::kU16, static_cast<uint16_t>(count))});
+    keys.push_back({"split.tensors.count", number_value(GgufKind::kI32, static_cast<int32_t>(state_->tensors.size()))});
+    return keys;
+  };
+  // Greedy: a tensor goes into the file before, unless that grew too large by it.
+  const std::span<const State::Tensor> all(state_->tensors);
+  std::vector<std::span<const State::Tensor>> parts = {all.first(0)};
+  uint64_t data = 0, head = state_->header(keys_of(0, 1), {}).size();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const uint64_t more = all[i].bytes + state_->padding(all[i].bytes);
+    head += 8 + all[i].name.size() + 4 + 8 * all[i].shape.size() + 4 + 8;
+    if (!parts.back().empty() && head + state_->padding(head) + data + more > bytes) {
+      parts.push_back(all.subspan(i, 0));
+      data = 0, head = state_->header(keys_of(1, 1), all.subspan(i, 1)).size();
+    }
+    parts.back() = {parts.back().data(), parts.back().size() + 1};
+    data += more;
+  }
+  constexpr size_t kMost = 65535;
+  if (parts.size() > kMost) {
+    throw Error(ErrorKind::kUsage, fmt::format("the model would lie in {} files; {} are possible", parts.size(), kMost),
+                path, "let each be larger");
+  }
+
+  const auto count = static_cast<uint32_t>(parts.size());
+  const std::string stem = path.ends_with(".gguf") ? path.substr(0, path.size() - 5) : path;
+  std::vector<std::string> names;
+  std::vector<std::unique_ptr<AtomicFile>> files;
+  for (uint32_t i = 0; i < count; ++i) {
+    names.push_back(split_name(stem, i + 1, count));
+    files.push_back(std::make_unique<AtomicFile>(names.back()));
+    state_->emit(keys_of(i, count), parts[i], [&](std::span<const std::byte> piece) { files.back()->write(piece); });
+  }
+  // Whoever finds the first file finds all of the model.
+  std::error_code ignored;
+  std::filesystem::remove(names.front(), ignored);
+  while (!files.empty()) {
+    files.back()->commit();
+    files.pop_back();
+  }
+  return names;
 }
 
 std::vector<std::byte> GgufWriter::bytes() const {
   Bytes out;
-  state_->emit([&](std::span<const std::byte> piece) { put(out, piece); });
+  state_->emit(state_->entries, state_->tensors, [&](std::span<const std::byte> piece) { put(out, piece); });
   return out;
 }
 

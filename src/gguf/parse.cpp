@@ -23,7 +23,7 @@ class Parser {
   GgufContents run() {
     header();
     for (uint64_t i = 0; i < entries_; ++i) entry(i);
-    check_split();
+    take_split();
     const uint64_t alignment = read_alignment();
     for (uint64_t i = 0; i < tensors_; ++i) tensor(i);
     place_tensors(alignment);
@@ -76,7 +76,7 @@ class Parser {
   GgufValue value(GgufKind kind);
   GgufArray array();
   GgufKind take_kind();
-  void check_split() const;
+  void take_split();
   uint64_t read_alignment() const;
   void tensor(uint64_t number);
   [[noreturn]] void unknown_type(uint32_t type) const;
@@ -206,14 +206,30 @@ GgufArray Parser::array() {
   return array;
 }
 
-void Parser::check_split() const {
-  const auto found = contents_.keys.find("split.count");
-  if (found == contents_.keys.end()) return;
-  const auto* count = std::get_if<uint64_t>(&contents_.metadata[found->second].second.value);
-  if (count != nullptr && *count > 1) {
-    unsupported(fmt::format("is one of {} files of a split model", *count),
-                "join them into one file first, for example with `llama-gguf-split --merge`");
+void Parser::take_split() {
+  const auto read = [&](std::string_view key) -> std::optional<uint64_t> {
+    const auto found = contents_.keys.find(key);
+    if (found == contents_.keys.end()) return std::nullopt;
+    const GgufValue& value = contents_.metadata[found->second].second;
+    if (const auto* number = std::get_if<uint64_t>(&value.value)) return *number;
+    const auto* signed_number = std::get_if<int64_t>(&value.value);
+    if (signed_number == nullptr) bad(fmt::format("{} is of kind {}, not an integer", key, gguf_kind_name(value.kind)));
+    if (*signed_number < 0) bad(fmt::format("{} is {}", key, *signed_number));
+    return static_cast<uint64_t>(*signed_number);
+  };
+  GgufSplit& split = contents_.split;
+  split = {read("split.no").value_or(0), read("split.count").value_or(1), read("split.tensors.count")};
+  constexpr uint64_t kMost = 65535;  // what names and 16 bits hold
+  if (split.count < 1 || split.count > kMost || split.number >= split.count) {
+    bad(fmt::format("says that it is file {} of {} of a model", split.number + 1, split.count));
   }
+  if (std::erase_if(contents_.metadata, [](const auto& entry) {
+        return entry.first == "split.no" || entry.first == "split.count" || entry.first == "split.tensors.count";
+      }) == 0) {
+    return;
+  }
+  contents_.keys.clear();
+  for (size_t i = 0; i < contents_.metadata.size(); ++i) contents_.keys.emplace(contents_.metadata[i].first, i);
 }
 
 uint64_t Parser::read_alignment() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,8 +14,15 @@
 
 namespace fieldprint {
 
+// Which file of a model's several this is. A matter of files, not of the model: the keys are not among its metadata.
+struct GgufSplit {
+  uint64_t number = 0, count = 1;   // split.no, split.count
+  std::optional<uint64_t> tensors;  // split.tensors.count: of all files
+};
+
 struct GgufContents {
   uint32_t version = 0;
+  GgufSplit split;
   std::vector<std::pair<std::string_view, GgufValue>> metadata;  // in file order
   std::vector<GgufTensor> tensors;                               // in file order
   std::unordered_map<std::string_view, size_t> keys;             // place in metadata

@@ -221,7 +221,7 @@ QuantizePlan plan_quantize(const std::string& in, const QuantizeOptions& options
 
 QuantizePlan quantize(const std::string& in, const std::string& out, const QuantizeOptions& options,
                       const Progress& progress) {
-  const Job job = prepare_job(in, options);
+  Job job = prepare_job(in, options);
   require_room(out, job.plan.bytes_to);
   Encoder encoder(options.threads, progress, job.plan.bytes_from);
   GgufWriter& writer = *job.source.writer;
@@ -232,8 +232,13 @@ QuantizePlan quantize(const std::string& in, const std::string& out, const Quant
     writer.add_tensor(step.from->name, *step.to, job.plan.tensors[i].shape,
                       [&encoder, &step](const GgufSink& sink) { encoder.encode(step, sink); });
   }
-  writer.write(out);
-  return job.plan;
+  if (options.split_bytes > 0) {
+    job.plan.files = writer.write_split(out, options.split_bytes);
+  } else {
+    writer.write(out);
+    job.plan.files = {out};
+  }
+  return std::move(job.plan);
 }
 
 }  // namespace fieldprint
