@@ -39,17 +39,26 @@ std::vector<Known> known_models() {
   for (const auto& entry : catalog()) {
     const fs::path path = folder / entry.file;
     const auto size = fs::file_size(path, error);
-    const bool pulled = !error && (entry.bytes == 0 || size == entry.bytes);
+    const uint64_t exact = entry.file_bytes();
+    const bool pulled = !error && (exact == 0 || size == exact);
     all.push_back({std::string(entry.name), std::string(entry.licence), std::string(entry.about), path.string(),
-                   pulled ? static_cast<uint64_t>(size) : std::max(entry.bytes, entry.roughly_bytes),
-                   pulled || entry.bytes > 0, pulled, true});
+                   pulled ? static_cast<uint64_t>(size) : std::max(exact, entry.roughly_bytes), pulled || exact > 0,
+                   pulled, true});
   }
   const size_t named = all.size();
   for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     if (at->path().extension() != ".gguf" || !at->is_regular_file(error)) continue;
+    const std::vector<std::string> files = model_files(at->path().string());
+    if (files.front() != at->path().string()) continue;  // one of several, and the first stands for all
+    uint64_t bytes = 0;
+    for (const std::string& file : files) {
+      std::error_code missing;
+      const uintmax_t size = fs::file_size(file, missing);
+      if (!missing) bytes += size;
+    }
     if (std::any_of(all.begin(), all.end(), [&](const Known& k) { return k.path == at->path().string(); })) continue;
-    all.push_back({name_of(fs::relative(at->path(), folder, error)), "", "", at->path().string(), at->file_size(error),
-                   true, true, false});
+    all.push_back(
+        {name_of(fs::relative(at->path(), folder, error)), "", "", at->path().string(), bytes, true, true, false});
   }
   std::sort(all.begin() + static_cast<std::ptrdiff_t>(named), all.end(),
             [](const Known& a, const Known& b) { return a.name < b.name; });

@@ -10,6 +10,7 @@
 
 #include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
+#include "fieldprint/quantize.h"
 #include "files.h"
 #include "output.h"
 #include "signals.h"
@@ -200,15 +201,41 @@ void add_quiet(CLI::App& app, bool& quiet) {
   add_flag(app, "-q,--quiet", quiet, "No run line and no progress on stderr")->group(kOutputGroup);
 }
 
+static bool is_here(const std::string& name) {
+  try {
+    resolve_model(name);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+std::string fetch_model(const std::string& name, bool quiet) {
+  const CatalogEntry* entry = find_catalog_entry(name);
+  if (entry != nullptr && !is_here(name)) {
+    if (!entry->terms.empty())
+      note(fmt::format("{} comes under its own terms ({}): {}", name, entry->licence, entry->terms));
+    if (!quiet) note(fmt::format("{} takes up to {} in {}", name, bytes_text(pull_space(*entry)), models_directory()));
+  }
+  ProgressBar bar(ProgressBar::Unit::kBytes, quiet);
+  return pull_model(
+      name, bar.callback(),
+      [](const std::string& folder, const std::string& out, const std::string& type, const Progress& progress) {
+        QuantizeOptions options;
+        options.mix = type;
+        quantize(folder, out, options, progress);
+      });
+}
+
 static std::string fetch_asked(const std::string& name, const Error& missing) {
   const CatalogEntry* entry = find_catalog_entry(name);
-  const uint64_t bytes = entry == nullptr ? 0 : std::max(entry->bytes, entry->roughly_bytes);
-  const std::string size = bytes == 0 ? std::string() : fmt::format(" ({})", bytes_text(bytes));
+  const uint64_t bytes = entry == nullptr ? 0 : std::max(entry->file_bytes(), entry->roughly_bytes);
+  std::string size = bytes == 0 ? std::string() : fmt::format(" ({})", bytes_text(bytes));
+  if (entry != nullptr && !entry->terms.empty()) size += fmt::format(", under its terms at {}", entry->terms);
   const char answer = ask(fmt::format("{} is not on this machine yet. Fetch it now{}? [Y/n] ", name, size));
   if (answer != 'y' && answer != '\n') throw missing;
   const SignalGuard guard;
-  ProgressBar bar(ProgressBar::Unit::kBytes);
-  return pull_model(name, bar.callback());
+  return fetch_model(name, false);
 }
 
 std::string model_path(const std::string& name) {

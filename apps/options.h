@@ -53,6 +53,10 @@ void add_context(CLI::App& app, SessionOptions& options);   // --context
 void add_experts(CLI::App& app, LoadOptions& options);      // --experts, --attention-kind
 void add_quiet(CLI::App& app, bool& quiet);
 
+// Fetches a model by its name, with a bar on stderr, and says first what it takes and whose terms it comes under;
+// returns its path. Throws as pull_model().
+std::string fetch_model(const std::string& name, bool quiet);
+
 void show_warnings(const ModelInfo& info);  // as notes
 
 // Notes the file's warnings, and where fewer threads run than were wanted.

@@ -23,14 +23,22 @@ static ino_t inode_of(const std::string& name) {
   }
 }
 
+static uint64_t model_bytes(const std::string& path) {
+  uint64_t bytes = 0;
+  for (const std::string& file : model_files(path)) bytes += std::filesystem::file_size(file);
+  return bytes;
+}
+
 Action add_pull(CLI::App& app) {
   struct Pull {
     std::vector<std::string> names;
     bool quiet = false;
   };
   auto pull = std::make_shared<Pull>();
-  add_texts(app, "NAME", pull->names, "NAME",
-            "One or more names from `fieldprint models`, or owner/repo:file.gguf of Hugging Face")
+  add_texts(
+      app, "NAME", pull->names, "NAME",
+      "One or more names from `fieldprint models`, or owner/repo:file.gguf of Hugging Face; of a model in several "
+      "files (NAME-00001-of-00003.gguf) all are fetched")
       ->expected(1, CLI::detail::expected_max_vector_size)
       ->allow_extra_args();
   add_quiet(app, pull->quiet);
@@ -45,11 +53,9 @@ Action add_pull(CLI::App& app) {
     const SignalGuard guard;
     for (const auto& name : pull->names) {
       const ino_t before = inode_of(name);
-      ProgressBar bar(ProgressBar::Unit::kBytes, pull->quiet);
-      const std::string path = pull_model(name, bar.callback());
-      bar.wipe();
+      const std::string path = fetch_model(name, pull->quiet);
       if (!pull->quiet)
-        note(fmt::format("{} ({}) {}", name, bytes_text(std::filesystem::file_size(path)),
+        note(fmt::format("{} ({}) {}", name, bytes_text(model_bytes(path)),
                          inode_of(name) == before ? "is already here" : "is here now"));
       write_data(path + "\n");  // for scripts: where each lies
     }

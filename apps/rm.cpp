@@ -30,9 +30,14 @@ Action add_rm(CLI::App& app) {
     if (remove->names.empty())
       throw Error(ErrorKind::kUsage, "which model?", {}, "`fieldprint models` lists those on this machine");
     for (const auto& name : remove->names) {
-      std::error_code unknown;
-      const auto bytes = std::filesystem::file_size(pulled_file(name), unknown);
-      const std::string size = unknown ? "a broken download" : bytes_text(bytes);
+      uint64_t bytes = 0;
+      std::error_code missing;
+      for (const std::string& file : model_files(pulled_file(name))) {
+        const uintmax_t size = std::filesystem::file_size(file, missing);
+        if (missing) break;
+        bytes += size;
+      }
+      const std::string size = missing ? "a broken download" : bytes_text(bytes);
       if (!remove->yes) {
         if (!in_is_terminal() || !err_is_terminal())
           throw Error(ErrorKind::kUsage, "nobody is there to ask whether to remove it", name, "--yes answers for you");

