@@ -229,7 +229,7 @@ bool Chat::answer() {
                 fmt::format("the conversation has {} tokens, the context takes {}", tokens.size(), room), {},
                 "/undo or /clear makes room; so does a larger --context at the start");
   SamplingOptions sampling = options_.sampling;
-  sampling.special = sampling.special || !options_.tools_file.empty();  // calls stand between control tokens
+  sampling.special = sampling.special || maker_.shows_control();
   sampling.seed += regenerated_;
   Generation reply;
   {

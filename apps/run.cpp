@@ -110,6 +110,7 @@ void Run::print_json(const Session& session, const Generation& answer, const Mes
   };
   if (pages) object["pages"] = page_json(session);
   if (influence == "json") object["influence"] = influence_json(session, answer);
+  if (!message.reasoning.empty()) object["reasoning"] = message.reasoning;
   if (!message.refusals.empty()) object["tool_call_errors"] = message.refusals;
   // The arguments as they are, to the last digit.
   std::string calls;
@@ -165,7 +166,7 @@ int Run::operator()() const {
   session_options.influence = influence != "none";
   Session session(loaded, session_options);
   SamplingOptions options = sampling;
-  options.special = options.special || !tools_file.empty();  // calls stand between control tokens
+  options.special = options.special || (maker && maker->shows_control());
   ProgressBar bar(ProgressBar::Unit::kCount, quiet);
   if (!anchor.file.empty() || !anchor.text.empty()) set_anchor(session, anchor, content_specials, bar.callback());
   if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
@@ -182,7 +183,9 @@ int Run::operator()() const {
   if (answer.reason == FinishReason::kCancelled && answer.text.empty()) throw Interrupted{};
   if (!session_file.empty()) session.save(session_file);
 
-  const Message message = maker ? maker->answer(answer.text) : Message{"assistant", answer.text};
+  const Message message =
+      maker ? maker->answer(answer.text, options.special ? std::span(answer.tokens) : std::span<TokenId>())
+            : Message{"assistant", answer.text};
   if (influence == "html") write_data(influence_html(session, answer));
   else if (!as_text) print_json(session, answer, message);
   else if (!answer.text.ends_with('\n')) write_out("\n");

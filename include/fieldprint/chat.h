@@ -23,11 +23,12 @@ struct Message {
   // ordinary text, whatever it looks like.
   std::vector<TextRange> control = {};
   std::vector<std::string> refusals = {};  // of an answer: why what looks like a call is left in its content
+  std::string reasoning = {};              // what an assistant thought before it answered
 };
 
 // As JSON: {"messages": [{"role": ..., "content": ...}]}, with "tool_calls" as the OpenAI API has them, their arguments
 // as they are to the last digit; ours is "control_tokens": [[begin, end], ...], the ranges of Message::control. Labels
-// are left out. Bytes that are not UTF-8 become U+FFFD.
+// are left out; reasoning is "reasoning_content". Bytes that are not UTF-8 become U+FFFD.
 std::string to_json(const std::vector<Message>& messages);
 // Throws Error kBadInput, with `where`, for what has another form.
 std::vector<Message> messages_from_json(std::string_view text, const std::string& where = {});
@@ -58,13 +59,19 @@ class ChatFormat {
   // kUnsupported where it cannot be cut and a message has a clearance.
   std::vector<LabelledTokens> spans(const std::vector<Message>& messages) const;
 
-  // The assistant's message that an answer is; with tools, the calls are taken out of its text. `tokens`: those of the
-  // answer where its text shows control tokens (SamplingOptions::special), so that they go back as such; else none.
+  // Whether answers are to be generated with their control tokens shown (SamplingOptions::special): calls, or channels
+  // that the template's models always write, stand between them.
+  bool shows_control() const;
+
+  // The assistant's message that an answer is: reasoning is taken out of its text where the template knows of it, with
+  // tools the calls. `tokens`: those of the answer where its text shows control tokens, so that they go back as such,
+  // and text that looks like one is none; else none.
   Message answer(const std::string& text, std::span<const TokenId> tokens = {}) const;
 
  private:
   RenderedPrompt rendered(const std::vector<Message>& messages, bool open) const;
   size_t template_words(const std::vector<Message>& messages) const;
+  bool opens_thought() const;
 
   const Tokenizer& tokenizer_;
   const ChatTemplate& template_;

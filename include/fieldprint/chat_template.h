@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,20 +67,34 @@ struct ToolCall {
 
 // An answer, taken apart.
 struct Reply {
-  std::string content;                // without the calls
+  std::string content;                // without reasoning and calls
+  std::vector<TextRange> kept;        // the bytes of the answer that are the content, ascending
+  std::string reasoning;              // what the model thought before it answered, without its marks
   std::vector<ToolCall> calls;        // in order
   std::vector<std::string> refusals;  // why what stands between a call's marks was left in the content, one each
 };
 
-// How a template's models write tool calls: "lfm2" (`<|tool_call_start|>[name(arg="v")]<|tool_call_end|>`, or JSON
-// between the same marks), "hermes" (`<tool_call>{"name": ..., "arguments": {...}}</tool_call>`); "" where that is not
-// known. The name lives as long as the program.
+struct ReplyOptions {
+  std::string_view tools = {};  // of tools_from_json(): the functions that may be called, with their arguments' types
+  bool thinks = false;          // <think>...</think> before the answer is reasoning
+  bool thinking = false;        // the prompt has written the <think> already
+  // Whether the mark at this byte of the answer is one, and no text that looks like it; none: all are.
+  std::function<bool(size_t)> is_mark = {};
+};
+
+// How a template's models write tool calls; "" where that is not known. The name lives as long as the program.
+//   lfm2     <|tool_call_start|>[name(arg="v")]<|tool_call_end|>, or JSON between the same marks
+//   xml      <tool_call><function=name><parameter=arg>v</parameter></function></tool_call> (Qwen3-Coder, Qwen 3.5)
+//   harmony  <|channel|>commentary to=functions.name<|message|>{"arg": "v"}<|call|> (gpt-oss), its reasoning too
+//   granite  <|tool_call|>[{"name": ..., "arguments": {...}}]
+//   hermes   <tool_call>{"name": ..., "arguments": {...}}</tool_call> (Qwen 2.5 and 3)
+//   llama3   {"name": ..., "parameters": {...}} as the whole answer
 std::string_view tool_call_format(const ChatTemplate& chat_template);
 
-// Takes the calls out of `text`; `format` as above, "" finds none. Their arguments are exactly what was written:
-// Python's literals as ast.literal_eval reads them, integers of any size. What looks like a call and cannot be read so
-// stays in the content, as it was. Never throws Error.
-Reply parse_reply(std::string_view text, std::string_view format);
+// Takes reasoning and calls out of `text`; `format` as above, "" finds no calls. Their arguments are exactly what was
+// written: Python's literals as ast.literal_eval reads them, integers of any size. What looks like a call and cannot be
+// read so stays in the content, as it was. Never throws Error.
+Reply parse_reply(std::string_view text, std::string_view format, const ReplyOptions& options = {});
 
 // What a GGUF file brings along for rendering; no weight is looked at, any architecture and tokenizer will do.
 struct TemplateSource {

@@ -17,6 +17,15 @@ ChatFormat::ChatFormat(const Tokenizer& tokenizer, const ChatTemplate& chat_temp
 
 std::string ChatFormat::text(const std::vector<Message>& messages) const { return rendered(messages, true).text; }
 
+// The name under which a template looks for an assistant's reasoning; "" where it does not.
+static std::string_view reasoning_key(const std::string& source) {
+  if (source.find("reasoning_content") != std::string::npos) return "reasoning_content";
+  for (const char* use : {"message.thinking", "'thinking'", "\"thinking\""}) {
+    if (source.find(use) != std::string::npos) return "thinking";
+  }
+  return {};
+}
+
 RenderedPrompt ChatFormat::rendered(const std::vector<Message>& messages, bool open) const {
   const auto name = [&](TokenId token) {
     return token == kNoToken ? std::string() : std::string(tokenizer_.piece(token));
@@ -29,8 +38,9 @@ RenderedPrompt ChatFormat::rendered(const std::vector<Message>& messages, bool o
   RenderedPrompt prompt = template_.render_prompt(
       fmt::format(
           R"({{"messages":[{}],"tools":{},"documents":null,"add_generation_prompt":{},"bos_token":{},"eos_token":{}}})",
-          message_list(messages), options_.tools.empty() ? "null" : options_.tools, open,
-          json_string(name(tokenizer_.bos())), json_string(name(tokenizer_.eos()))),
+          message_list(messages, {.reasoning = reasoning_key(template_.source())}),
+          options_.tools.empty() ? "null" : options_.tools, open, json_string(name(tokenizer_.bos())),
+          json_string(name(tokenizer_.eos()))),
       options);
   if (options_.content_specials) prompt.content.clear();
   return prompt;
@@ -58,26 +68,53 @@ std::vector<TextRange> control_ranges(const Tokenizer& tokenizer, std::span<cons
 
 }  // namespace
 
+bool ChatFormat::shows_control() const { return !options_.tools.empty() || tool_call_format(template_) == "harmony"; }
+
+// Whether the prompt ends inside of a thought.
+bool ChatFormat::opens_thought() const {
+  try {
+    const std::string prompt = text({{"user", "?"}});
+    return std::string_view(prompt).substr(0, prompt.find_last_not_of(" \t\r\n") + 1).ends_with("<think>");
+  } catch (const Error&) {  // it wants other messages
+    return false;
+  }
+}
+
 Message ChatFormat::answer(const std::string& text, std::span<const TokenId> tokens) const {
   Message message{.role = "assistant", .content = text, .control = control_ranges(tokenizer_, tokens, text)};
-  if (options_.tools.empty()) return message;
-  const std::string_view format = tool_call_format(template_);
-  Reply reply = parse_reply(text, format);
-  message.calls = std::move(reply.calls);
-  // A template that knows nothing of calls gets them back as they were written.
-  message.refusals = std::move(reply.refusals);
-  if (template_.source().find("tool_calls") == std::string::npos || reply.content == text) return message;
-  // A control token outside of the calls stands behind what the text before it leaves.
-  std::vector<TextRange> kept;
-  for (const TextRange& range : message.control) {
-    const size_t size = range.end - range.begin;
-    const std::string before = parse_reply(text.substr(0, range.begin), format).content;
-    if (reply.content.starts_with(before) && reply.content.compare(before.size(), size, text, range.begin, size) == 0 &&
-        (kept.empty() || kept.back().end <= before.size()))
-      kept.push_back({before.size(), before.size() + size});
+  const std::string& source = template_.source();
+  ReplyOptions options{.tools = options_.tools, .thinks = source.find("</think>") != std::string::npos};
+  const std::string_view format = shows_control() ? tool_call_format(template_) : "";
+  if (!options.thinks && format.empty()) return message;
+  options.thinking = options.thinks && opens_thought();
+  if (!tokens.empty()) {
+    options.is_mark = [&](size_t at) {
+      constexpr size_t kLongest = 64;  // of a token that stands between < and >
+      const auto found = std::lower_bound(message.control.begin(), message.control.end(), at,
+                                          [](const TextRange& range, size_t place) { return range.begin < place; });
+      if (found != message.control.end() && found->begin == at) return true;
+      const std::string_view near = std::string_view(text).substr(at, kLongest);
+      const TokenId token = tokenizer_.find(near.substr(0, near.find('>') + 1));
+      return token == kNoToken || !tokenizer_.piece(token, false).empty();  // no control token, so it cannot be faked
+    };
   }
+  Reply reply = parse_reply(text, format, options);
+  message.calls = std::move(reply.calls);
+  message.refusals = std::move(reply.refusals);
+  message.reasoning = std::move(reply.reasoning);
+  // A template that knows nothing of calls gets them back as they were written.
+  if (!message.calls.empty() && source.find("tool_calls") == std::string::npos) reply = parse_reply(text, "", options);
+  std::vector<TextRange> control;
+  size_t before = 0;
+  for (const TextRange& kept : reply.kept) {
+    for (const TextRange& range : message.control) {
+      if (kept.begin <= range.begin && range.end <= kept.end)
+        control.push_back({range.begin - kept.begin + before, range.end - kept.begin + before});
+    }
+    before += kept.end - kept.begin;
+  }
+  message.control = std::move(control);
   message.content = std::move(reply.content);
-  message.control = std::move(kept);
   return message;
 }
 

@@ -11,11 +11,15 @@ namespace fieldprint {
 
 using nlohmann::ordered_json;
 
-std::string message_list(const std::vector<Message>& messages, std::string_view separator, bool with_control) {
+std::string message_list(const std::vector<Message>& messages, const MessageListOptions& options) {
   std::string list;
   for (const Message& message : messages) {
-    if (!list.empty()) list += separator;
+    if (!list.empty()) list += options.separator;
     list += fmt::format(R"({{"role":{},"content":{})", json_string(message.role), json_string(message.content));
+    // The template of gpt-oss takes thoughts or a text with calls, and refuses both.
+    const bool both = options.reasoning == "thinking" && !message.calls.empty() && !message.content.empty();
+    if (!message.reasoning.empty() && !options.reasoning.empty() && !both)
+      list += fmt::format(R"(,"{}":{})", options.reasoning, json_string(message.reasoning));
     std::string calls;
     for (const ToolCall& call : message.calls) {
       calls += fmt::format(R"({}{{"type":"function","function":{{"name":{},"arguments":{}}}}})",
@@ -25,7 +29,7 @@ std::string message_list(const std::vector<Message>& messages, std::string_view 
     std::string control;
     for (const TextRange& range : message.control)
       control += fmt::format("{}[{},{}]", control.empty() ? "" : ",", range.begin, range.end);
-    if (with_control && !control.empty()) list += fmt::format(R"(,"control_tokens":[{}])", control);
+    if (options.control && !control.empty()) list += fmt::format(R"(,"control_tokens":[{}])", control);
     list += '}';
   }
   return list;
@@ -45,7 +49,7 @@ std::string tools_from_json(std::string_view text, const std::string& where) {
 }
 
 std::string to_json(const std::vector<Message>& messages) {
-  return "{\"messages\": [\n  " + message_list(messages, ",\n  ", true) + "\n]}\n";
+  return "{\"messages\": [\n  " + message_list(messages, {.separator = ",\n  ", .control = true}) + "\n]}\n";
 }
 
 std::vector<Message> messages_from_json(std::string_view text, const std::string& where) {
@@ -68,6 +72,11 @@ std::vector<Message> messages_from_json(std::string_view text, const std::string
     if (!entry.is_object() || !entry.contains("role") || !entry.contains("content")) throw refusal;
     if (!entry["role"].is_string() || !entry["content"].is_string()) throw refusal;
     auto& message = messages.emplace_back(Message{entry["role"], entry["content"]});
+    const auto reasoning = entry.find("reasoning_content");
+    if (reasoning != entry.end()) {
+      if (!reasoning->is_string()) throw refusal;
+      message.reasoning = *reasoning;
+    }
     for (const auto& range : entry.value("control_tokens", ordered_json::array())) {
       const bool good = range.is_array() && range.size() == 2 && range[0].is_number_unsigned() &&
                         range[1].is_number_unsigned() && range[0] <= range[1];

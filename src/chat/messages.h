@@ -9,9 +9,13 @@
 
 namespace fieldprint {
 
-// The objects of a list, with `separator` between them. It is text, since the arguments of calls may have integers that
-// the JSON library would round. `with_control`: with "control_tokens", for files.
-std::string message_list(const std::vector<Message>& messages, std::string_view separator = ",",
-                         bool with_control = false);
+struct MessageListOptions {
+  std::string_view separator = ",";
+  std::string_view reasoning = "reasoning_content";  // the key of reasoning; "" leaves it out
+  bool control = false;                              // with "control_tokens", for files
+};
+
+// The objects of a list. It is text, since the arguments of calls may have integers that the JSON library would round.
+std::string message_list(const std::vector<Message>& messages, const MessageListOptions& options);
 
 }  // namespace fieldprint

@@ -1,0 +1,88 @@
+// How a family of models writes tool calls. A format is a file in src/chat/formats/ and a row of src/chat/formats.def.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fieldprint/chat_template.h"
+
+namespace fieldprint {
+
+struct ToolFormat {
+  std::string_view name;
+  bool (*fits)(std::string_view source);  // whether a template's source is of this format
+  void (*read)(std::string_view text, const ReplyOptions& options, Reply& reply);  // all of `text`, in order
+};
+const std::vector<const ToolFormat*>& tool_formats();  // the first that fits a template is its format
+
+// Why what looks like a call is none; it stays text.
+struct CallRefusal : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// The bytes text[begin, end) of an answer are content. Formats call it for ascending ranges.
+void keep_content(Reply& reply, std::string_view text, size_t begin, size_t end);
+
+// The first `mark` from `at` on; npos: there is none.
+size_t find_mark(std::string_view text, std::string_view mark, size_t at, const ReplyOptions& options);
+
+// For calls between marks: all that `calls_of` reads between them becomes calls, all else stays. It throws CallRefusal
+// for what is no call. An end mark inside the text of an argument is passed over; an answer may stop before its last.
+template <typename CallsOf>
+void read_marked(std::string_view text, std::string_view begin_mark, std::string_view end_mark, CallsOf calls_of,
+                 const ReplyOptions& options, Reply& reply) {
+  constexpr int kMostEnds = 8;          // that one call is tried with,
+  constexpr size_t kMostRefusals = 16;  // unless nothing of the answer can be read
+  size_t done = 0;
+  for (size_t begin; (begin = find_mark(text, begin_mark, done, options)) != std::string_view::npos;) {
+    const size_t inside = begin + begin_mark.size();
+    std::optional<std::string> refusal;
+    size_t after = 0, end = inside;
+    for (int i = 0; i < (reply.refusals.size() < kMostRefusals ? kMostEnds : 1); ++i) {
+      end = find_mark(text, end_mark, end, options);
+      const bool open = end == std::string_view::npos;
+      if (open && i > 0) break;
+      if (open) end = text.size();
+      const size_t next = open ? end : end + end_mark.size();
+      if (i == 0) after = next;
+      try {
+        const std::vector<ToolCall> calls = calls_of(text.substr(inside, end - inside));
+        reply.calls.insert(reply.calls.end(), calls.begin(), calls.end());
+        after = next;
+        refusal.reset();
+        break;
+      } catch (const CallRefusal& why) {
+        if (!refusal) refusal = why.what();
+      }
+      if (open) break;
+      end = next;
+    }
+    if (refusal) {
+      reply.refusals.push_back(*refusal);
+      keep_content(reply, text, done, after);
+    } else {
+      keep_content(reply, text, done, begin);
+    }
+    done = after;
+  }
+  keep_content(reply, text, done, text.size());
+}
+
+// {"name": ..., "arguments": {...}} or a list of such, in the shapes that models give it: perhaps inside
+// {"function": ...}; "parameters" are arguments too; they may be a string that holds the object, as the OpenAI API has
+// it, or be left out. Throws CallRefusal.
+std::vector<ToolCall> json_calls(std::string_view text);
+
+// The object that `text` is, written compactly; "{}" for white space. Throws CallRefusal.
+std::string json_arguments(std::string_view text);
+
+// Any JSON, written compactly; nothing where it is none.
+std::optional<std::string> compact_json(std::string_view text);
+
+std::string_view trimmed(std::string_view text);  // without white space at both ends
+
+}  // namespace fieldprint
