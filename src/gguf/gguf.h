@@ -129,6 +129,7 @@ class GgufWriter {
   void set(std::string key, std::vector<std::string> values);
   void set(std::string key, std::vector<int32_t> values);
   void set(std::string key, std::vector<float> values);
+  void set(std::string key, const std::vector<bool>& values);
   void copy(std::string_view key, const GgufValue& value);  // any value of another file
 
   // `data` must stay until write(). Throws Error kUsage for a duplicate or too long name (63 bytes) or a size that does

@@ -211,6 +211,10 @@ void GgufWriter::set(std::string key, std::vector<float> values) {
   state_->set(std::move(key), number_array(GgufKind::kF32, values));
 }
 
+void GgufWriter::set(std::string key, const std::vector<bool>& values) {
+  state_->set(std::move(key), number_array(GgufKind::kBool, std::vector<uint8_t>(values.begin(), values.end())));
+}
+
 void GgufWriter::copy(std::string_view key, const GgufValue& value) { state_->set(std::string(key), encoded(value)); }
 
 void GgufWriter::State::add(std::string name, const QuantType& type, std::vector<uint64_t> shape,

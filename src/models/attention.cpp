@@ -63,6 +63,9 @@ AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weigh
             .head_dim = hp.head_dim,
             .spec = {.kind = &kind}};
   shape_.spec.scale = hp.attention_scale.value_or(static_cast<float>(kind.scale(hp.head_dim)));
+  shape_.spec.softcap = hp.attention_softcap;
+  if (const Weight& sinks = weights("attn_sinks.weight", layer); sinks.given())
+    shape_.spec.sinks = {sinks.floats(), static_cast<size_t>(sinks.cols)};
   if (!kind.anchors) return;
   shape_.spec.share = hp.anchor_share;
   shape_.spec.anchor_scale = hp.anchor_scale;

@@ -30,13 +30,14 @@ Tensor SwiGlu::forward(Ops& ops, const Tensor& h) const {
   const Weight* weights[] = {&gate, &up};
   Tensor gate_up[2];
   ops.linear(h, weights, gate_up);
-  return ops.linear(ops.silu_mul(gate_up[0], gate_up[1]), down);
+  return ops.linear(gated(ops, glu, gate_up[0], gate_up[1]), down);
 }
 
 FeedForward::FeedForward(const Hyperparameters& hp, int layer, const Weights& weights)
     : has_experts_(hp.plan[static_cast<size_t>(layer)].experts) {
   if (!has_experts_) {
-    dense_ = {weights("ffn_gate.weight", layer), weights("ffn_up.weight", layer), weights("ffn_down.weight", layer)};
+    dense_ = {weights("ffn_gate.weight", layer), weights("ffn_up.weight", layer), weights("ffn_down.weight", layer),
+              hp.glu};
     if (!dense_.gate.given()) {  // the rows of gate stand before those of up (Phi 3)
       const int64_t width = hp.plan[static_cast<size_t>(layer)].ffn;
       dense_.gate = dense_.up.some_rows(0, width);
@@ -56,6 +57,11 @@ FeedForward::FeedForward(const Hyperparameters& hp, int layer, const Weights& we
   experts_.experts = hp.experts;
   experts_.active = hp.experts_used;
   experts_.gating = gating_of(hp);
+  experts_.router_bias = weights("ffn_gate_inp.bias", layer);
+  experts_.gate_bias = weights("ffn_gate_exps.bias", layer);
+  experts_.up_bias = weights("ffn_up_exps.bias", layer);
+  experts_.down_bias = weights("ffn_down_exps.bias", layer);
+  experts_.glu = hp.glu;
 }
 
 Tensor FeedForward::forward(Ops& ops, const Tensor& h) const {

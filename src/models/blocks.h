@@ -15,9 +15,10 @@ struct RmsNorm {
   Tensor forward(Ops& ops, const Tensor& x) const { return ops.rms_norm(x, weight, eps); }
 };
 
-// Wdown (silu(Wgate h) * Wup h)
+// Wdown (silu(Wgate h) * Wup h), or another way of gating than silu
 struct SwiGlu {
   Weight gate, up, down;
+  Glu glu = Glu::kSilu;
 
   Tensor forward(Ops& ops, const Tensor& h) const;
 };

@@ -16,7 +16,7 @@ namespace {
 class RopeReader {
  public:
   RopeReader(const Config& config, const ConfigDefaults& defaults, const Hyperparameters& hp, RopeSettings* rope)
-      : config_(config), hp_(hp), rope_(*rope), at_(config.has("rope_scaling") ? "rope_scaling/" : "rope_parameters/") {
+      : config_(config), hp_(hp), rope_(*rope), at_(place(config, defaults)) {
     rope_.base = config.number(at_ + "rope_theta", config.number("rope_theta", defaults.rope_base));
     if (!(rope_.base > 0)) config.refuse("rope_theta should be positive");
     const double part = config.number(at_ + "partial_rotary_factor", config.number("partial_rotary_factor", 1));
@@ -37,6 +37,10 @@ class RopeReader {
   }
 
  private:
+  static std::string place(const Config& config, const ConfigDefaults& defaults) {
+    if (!defaults.rope_object.empty()) return std::string(defaults.rope_object);
+    return config.has("rope_scaling") ? "rope_scaling/" : "rope_parameters/";
+  }
   double value(const char* key) const { return config_.number(at_ + key); }
   void check(bool good, const char* type) const {
     if (!good)
@@ -114,22 +118,22 @@ void Config::unsupported(const std::string& what) const { throw Error(ErrorKind:
 
 Hyperparameters read_common(const Config& config, const ConfigDefaults& defaults) {
   Hyperparameters hp;
-  hp.layers = static_cast<int>(config.integer("num_hidden_layers", 1, 1000));
-  hp.width = static_cast<int>(config.integer("hidden_size", 1, 1 << 20));
-  hp.vocabulary = static_cast<int>(config.integer("vocab_size", 1, 1 << 24));
+  hp.layers = static_cast<int>(config.integer("num_hidden_layers", 1, 1000, defaults.layers));
+  hp.width = static_cast<int>(config.integer("hidden_size", 1, 1 << 20, defaults.width));
+  hp.vocabulary = static_cast<int>(config.integer("vocab_size", 1, 1 << 24, defaults.vocabulary));
   hp.context = static_cast<int>(config.integer("max_position_embeddings", 1, 1 << 30, defaults.context));
-  hp.heads = static_cast<int>(config.integer("num_attention_heads", 1, 1 << 12));
+  hp.heads = static_cast<int>(config.integer("num_attention_heads", 1, 1 << 12, defaults.heads));
   hp.head_dim = static_cast<int>(
       config.integer("head_dim", 1, 1 << 12, defaults.head_dim > 0 ? defaults.head_dim : hp.width / hp.heads));
   hp.eps = static_cast<float>(config.number(defaults.eps_key, defaults.eps));
   if (!(hp.eps >= 0 && hp.eps <= 1)) config.refuse(fmt::format("{} should be 0 to 1", defaults.eps_key));
   hp.tied = config.boolean("tie_word_embeddings", defaults.tied);
-  if (const auto act = config.string("hidden_act", "silu"); act != "silu")
-    config.unsupported(fmt::format("the activation '{}' is not supported, silu is", act));
+  if (const auto act = config.string(defaults.activation_key, defaults.activation); act != defaults.activation)
+    config.unsupported(fmt::format("the activation '{}' is not supported, {} is", act, defaults.activation));
   LayerPlan layer;
   const int kv_heads = defaults.kv_heads > 0 ? defaults.kv_heads : hp.heads;
   layer.kv_heads = static_cast<int>(config.integer("num_key_value_heads", 1, 1 << 12, kv_heads));
-  layer.ffn = static_cast<int>(config.integer("intermediate_size", 1, 1 << 22));
+  layer.ffn = static_cast<int>(config.integer("intermediate_size", 1, 1 << 22, defaults.ffn));
   layer.attention = &dot_kind();
   hp.plan.assign(static_cast<size_t>(hp.layers), layer);
   hp.dense_layers = hp.layers;

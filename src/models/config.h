@@ -41,7 +41,10 @@ struct ConfigDefaults {
   int context;
   int kv_heads;  // 0: as many as heads
   bool tied;
-  int head_dim = 0;  // 0: width / heads
+  int head_dim = 0;                                                                       // 0: width / heads
+  std::optional<int64_t> ffn = {}, layers = {}, width = {}, heads = {}, vocabulary = {};  // absent: must be said
+  std::string_view activation_key = "hidden_act", activation = "silu";
+  std::string_view rope_object = {};  // where RoPE's numbers are, with a slash behind; "": where they usually are
 };
 
 // What all types of model say in the same way: sizes, RoPE, ties. Every layer attends and is dense until the

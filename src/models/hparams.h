@@ -10,6 +10,7 @@
 #include "attention/kind.h"
 #include "kv/layout.h"
 #include "models/metadata.h"
+#include "ops/ops.h"
 
 namespace fieldprint {
 
@@ -57,9 +58,11 @@ struct Hyperparameters {
   std::vector<LayerPlan> plan;
 
   RopeSettings rope;
+  std::optional<RopeSettings> local_rope;  // of layers with a window, where it is another one
 
   // Attention: docs/formats/attention.md
   std::optional<float> attention_scale;  // absent: what the kind takes
+  float attention_softcap = 0;           // other than 0: scores are soft-capped
   bool gram_norm = false;
   float anchor_share = 0.5f, anchor_scale = 1;
 
@@ -67,6 +70,9 @@ struct Hyperparameters {
   float embedding_scale = 1;
   float residual_scale = 1;  // of what each half of a layer adds
   float logit_scale = 1;     // logits are divided by it
+  float logit_softcap = 0;   // other than 0: logits are soft-capped
+
+  Glu glu = Glu::kSilu;  // of every feed-forward part
 
   // Mixture of experts; 0: none
   int experts = 0, experts_used = 0, expert_ffn = 0;

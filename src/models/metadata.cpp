@@ -95,6 +95,9 @@ void MetadataWriter::set(std::string_view key, std::string_view value) const { w
 void MetadataWriter::set(std::string_view key, std::vector<std::string> values) const {
   writer_.set(name(key), std::move(values));
 }
+void MetadataWriter::set(std::string_view key, const std::vector<bool>& values) const {
+  writer_.set(name(key), values);
+}
 void MetadataWriter::set(std::string_view key, const std::vector<int>& layers) const {
   const bool alike = std::all_of(layers.begin(), layers.end(), [&](int value) { return value == layers.front(); });
   if (alike && !layers.empty()) set(key, layers.front());

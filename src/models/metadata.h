@@ -51,6 +51,7 @@ class MetadataWriter {
   void set(std::string_view key, float value) const;
   void set(std::string_view key, std::string_view value) const;
   void set(std::string_view key, std::vector<std::string> values) const;
+  void set(std::string_view key, const std::vector<bool>& values) const;
   // One for each layer: an array, or one value where all are alike.
   void set(std::string_view key, const std::vector<int>& layers) const;
 

@@ -26,6 +26,7 @@ enum class There {
   kSecondHalf,  // the rows of a matrix, or of each in a stack, that stand there before or after as many others
   kKernel,      // [width, 1, taps]
   kStacked,     // one matrix an expert
+  kMinusOne,    // a norm's weights around 0, not around 1
   kNowhere,     // it is made of the configuration: RoPE's divisors (`values` of the row)
 };
 

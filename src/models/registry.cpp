@@ -5,12 +5,14 @@
 
 namespace fieldprint {
 
-extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe, kQwen2, kQwen3, kQwen3Moe, kPhi3, kSmolLm3, kGranite, kGraniteMoe;
+extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe, kQwen2, kQwen3, kQwen3Moe, kPhi3, kSmolLm3, kGranite, kGraniteMoe,
+    kGemma2, kGemma3;
 
 namespace {
 
 constexpr const ArchitectureRow* kRows[] = {
-    &kLlama, &kLfm2, &kLfm2Moe, &kQwen2, &kQwen3, &kQwen3Moe, &kPhi3, &kSmolLm3, &kGranite, &kGraniteMoe,
+    &kLlama, &kLfm2,    &kLfm2Moe, &kQwen2,      &kQwen3,  &kQwen3Moe,
+    &kPhi3,  &kSmolLm3, &kGranite, &kGraniteMoe, &kGemma2, &kGemma3,
 };
 
 // A kind cannot be chosen: the projections were trained for one.

@@ -14,11 +14,19 @@ Transformer::Transformer(Hyperparameters model, Weights tensors, RopePairs pairs
   embedding_ = w("token_embd.weight");
   output_norm_ = {w("output_norm.weight"), hp.eps};
   output_ = hp.tied ? embedding_ : w("output.weight");
+  if (hp.local_rope) local_rope_ = make_rope(*hp.local_rope, hp.context, pairs);
   for (int i = 0; i < hp.layers; ++i) {
+    const bool local = hp.local_rope.has_value() && hp.plan[static_cast<size_t>(i)].window > 0;
+    // Where there is no ffn_norm, what is called post_attention_norm is the norm before the feed-forward part.
+    const Weight &before_ffn = w("ffn_norm.weight", i), &after_attention = w("post_attention_norm.weight", i);
+    const bool post = before_ffn.given();
     blocks_.push_back({{w("attn_norm.weight", i), hp.eps},
                        AttentionLayer(hp, i, w),
-                       {w("ffn_norm.weight", i), hp.eps},
-                       FeedForward(hp, i, w)});
+                       {post ? after_attention : Weight(), hp.eps},
+                       {post ? before_ffn : after_attention, hp.eps},
+                       FeedForward(hp, i, w),
+                       {w("post_ffw_norm.weight", i), hp.eps},
+                       local ? &local_rope_ : &rope_});
   }
 }
 
@@ -26,13 +34,18 @@ Tensor Transformer::forward(Ops& ops) const {
   const Hyperparameters& hp = hyperparameters();
   Tensor x = ops.embed(embedding_);
   if (hp.embedding_scale != 1) ops.scale(x, hp.embedding_scale);
+  const auto add = [&](Tensor y, const RmsNorm& norm) {
+    if (norm.weight.given()) y = norm.forward(ops, y);
+    ops.add(x, y, hp.residual_scale);
+  };
   for (const Block& b : blocks_) {
-    ops.add(x, b.attention.forward(ops, b.attn_norm.forward(ops, x), rope_), hp.residual_scale);
+    add(b.attention.forward(ops, b.attn_norm.forward(ops, x), *b.rope), b.attn_post_norm);
     if (&b == &blocks_.back()) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
-    ops.add(x, b.ffn.forward(ops, b.ffn_norm.forward(ops, x)), hp.residual_scale);
+    add(b.ffn.forward(ops, b.ffn_norm.forward(ops, x)), b.ffn_post_norm);
   }
   Tensor logits = ops.linear(output_norm_.forward(ops, x), output_);
   if (hp.logit_scale != 1) ops.scale(logits, 1 / hp.logit_scale);
+  if (hp.logit_softcap != 0) ops.softcap(logits, hp.logit_softcap);
   return logits;
 }
 

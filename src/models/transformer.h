@@ -26,11 +26,14 @@ class Transformer : public Architecture {
   struct Block {
     RmsNorm attn_norm;
     AttentionLayer attention;
+    RmsNorm attn_post_norm;  // of what attention adds; without a weight: none
     RmsNorm ffn_norm;
     FeedForward ffn;
+    RmsNorm ffn_post_norm;
+    const Rope* rope;
   };
 
-  Rope rope_;
+  Rope rope_, local_rope_;
   Weight embedding_, output_;
   RmsNorm output_norm_;
   std::vector<Block> blocks_;

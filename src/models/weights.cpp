@@ -43,7 +43,8 @@ Weight Weights::view(const GgufFile& file, const PlannedTensor& planned) {
   }
   const auto cols = static_cast<int64_t>(shape[0]), rows = static_cast<int64_t>(shape[1] * shape[2]);
   const bool is_kernel = planned.row->form == There::kKernel;
-  if (planned.shape.size() > 1 && !is_kernel) {
+  const bool is_bias = planned.here.ends_with(".bias");
+  if (planned.shape.size() > 1 && !is_kernel && !is_bias) {
     if (cols > kMaxRow) {
       throw Error(ErrorKind::kUnsupported,
                   fmt::format("tensor {} has rows of {}, at most {} can be done", tensor.name, cols, kMaxRow),

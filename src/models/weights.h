@@ -1,6 +1,6 @@
 // A model's tensors, taken out of its file by the architecture's plan: each must be there and of the shape that the
 // hyperparameters ask for, and none may be left over: a tensor nobody asked for means that the file is not what the
-// architecture takes it for. Views into the file, which outlives them; vectors and kernels are float32 copies.
+// architecture takes it for. Views into the file, which outlives them; vectors, biases and kernels are float32 copies.
 #pragma once
 
 #include <deque>

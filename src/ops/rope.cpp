@@ -10,7 +10,8 @@
 namespace fieldprint {
 namespace {
 
-// cos and sin of a step's positions: row r is {cos [pairs], sin [pairs]}. One table serves all layers of a step.
+// cos and sin of a step's positions: row r is {cos [pairs], sin [pairs]}. One table serves all layers of a step that
+// turn alike.
 struct RopeTable {
   uint64_t step = 0;
   const Rope* rope = nullptr;
@@ -34,9 +35,26 @@ struct RopeTable {
   }
 };
 
+// Of the few embeddings that layers of one model have.
+struct RopeTables {
+  static constexpr size_t kMost = 2;
+  std::vector<RopeTable> tables;
+  size_t next = 0;
+
+  const RopeTable& of(RunExecutor& run, const Rope& rope) {
+    size_t i = 0;
+    while (i < tables.size() && tables[i].rope != &rope) ++i;
+    if (i == tables.size()) {
+      if (tables.size() < kMost) tables.emplace_back();
+      else i = next++ % kMost;
+    }
+    tables[i].compute(run, rope);
+    return tables[i];
+  }
+};
+
 void compute(RunExecutor& run, Tensor& x, const Rope& rope, int heads) {
-  RopeTable& table = run.memory<RopeTable>();
-  table.compute(run, rope);
+  const RopeTable& table = run.memory<RopeTables>().of(run, rope);
   const auto pairs = static_cast<int>(rope.inverse_frequency.size());
   const int64_t d = x.cols() / heads;
   float* values = run.data(x);
