@@ -241,5 +241,44 @@ TEST(KvSequence, PinnedPagesStayAndAreNotWrittenTo) {
   EXPECT_EQ(pool.pages_used(), 0);
 }
 
+TEST(KvSequence, PagesBehindAWindowAreGivenBackButForPinnedOnes) {
+  const KvLayout layout({{1, 8}}, 4);
+  PagePool pool(layout.page_bytes());
+  {
+    KvSequence kv(layout, pool);
+    fill(kv, 0, 6, 1);
+    kv.pin();
+    fill(kv, 6, 21, 1);
+    const auto before = position(kv, 17);
+    EXPECT_EQ(pool.pages_used(), 7) << "one was copied, since it was pinned";
+    kv.release(15);
+    EXPECT_EQ(pool.pages_used(), 5);
+    EXPECT_EQ(kv.bytes(), 4 * layout.page_bytes()) << "the first one, which is pinned, and from 12 on";
+    EXPECT_TRUE(kv.holds(12, 21));
+    EXPECT_TRUE(kv.holds(0, 4));
+    EXPECT_FALSE(kv.holds(8, 21));
+    EXPECT_FALSE(kv.holds(20, 22));
+    KvSequence fork(kv);
+    EXPECT_EQ(fork.bytes(), kv.bytes());
+    fill(fork, 21, 23, -1);
+    EXPECT_EQ(position(fork, 17), before);
+    fork.truncate(10);
+    EXPECT_EQ(fork.bytes(), layout.page_bytes());
+    fork.truncate(0);
+    fork.skip(10);
+    EXPECT_EQ(fork.bytes(), 0);
+    EXPECT_FALSE(fork.holds(9, 10));
+    fill(fork, 10, 14, 1);
+    EXPECT_EQ(fork.bytes(), 2 * layout.page_bytes()) << "positions 10 and 11 have a page of their own";
+    EXPECT_TRUE(fork.holds(10, 14));
+    fork.release(13);
+    EXPECT_EQ(fork.bytes(), layout.page_bytes());
+    EXPECT_EQ(position(kv, 17), before);
+    kv.truncate(6);
+    kv.truncate(0);
+  }
+  EXPECT_EQ(pool.pages_used(), 2) << "what was pinned";
+}
+
 }  // namespace
 }  // namespace fieldprint
