@@ -87,7 +87,7 @@ struct ReplyOptions {
 //   xml      <tool_call><function=name><parameter=arg>v</parameter></function></tool_call> (Qwen3-Coder, Qwen 3.5)
 //   harmony  <|channel|>commentary to=functions.name<|message|>{"arg": "v"}<|call|> (gpt-oss), its reasoning too
 //   granite  <|tool_call|>[{"name": ..., "arguments": {...}}]
-//   hermes   <tool_call>{"name": ..., "arguments": {...}}</tool_call> (Qwen 2.5 and 3)
+//   hermes   <tool_call>{"name": ..., "arguments": {...}}</tool_call> (Qwen 2.5 and 3), or nothing but the JSON
 //   llama3   {"name": ..., "parameters": {...}} as the whole answer
 std::string_view tool_call_format(const ChatTemplate& chat_template);
 

@@ -1,5 +1,6 @@
 #include "chat/tool_format.h"
 
+#include "chat/tool_schema.h"
 #include "fieldprint/error.h"
 #include "jinja/json.h"
 
@@ -94,6 +95,43 @@ std::vector<ToolCall> json_calls(std::string_view text) {
     for (const Value& entry : json.items().span()) calls.push_back(json_call(heap, entry));
     return calls;
   });
+}
+
+// The end of the JSON object or list that `text` begins with, by its brackets outside of strings; npos: it has none.
+static size_t json_end(std::string_view text) {
+  int depth = 0;
+  bool string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (string) {
+      if (c == '\\') ++i;
+      else if (c == '"') string = false;
+    } else if (c == '"') {
+      string = true;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if ((c == '}' || c == ']') && --depth == 0) {
+      return i + 1;
+    }
+  }
+  return std::string_view::npos;
+}
+
+std::vector<ToolCall> bare_calls(std::string_view text, std::string_view tools) {
+  const ToolSchema schema(tools);
+  std::vector<ToolCall> calls;
+  for (text = trimmed(text); !text.empty(); text = trimmed(text)) {
+    if (!text.starts_with('{') && !text.starts_with('[')) throw CallRefusal("a text follows the call");
+    const size_t end = json_end(text);
+    if (end == text.npos) throw CallRefusal("the JSON of a call has no end");
+    for (ToolCall& call : json_calls(text.substr(0, end))) {
+      if (!schema.has(call.name)) throw CallRefusal("no function is named " + call.name);
+      calls.push_back(std::move(call));
+    }
+    text = trimmed(text.substr(end));
+    if (text.starts_with(';')) text.remove_prefix(1);
+  }
+  return calls;
 }
 
 std::string json_arguments(std::string_view text) {

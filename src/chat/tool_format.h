@@ -77,6 +77,10 @@ void read_marked(std::string_view text, std::string_view begin_mark, std::string
 // it, or be left out. Throws CallRefusal.
 std::vector<ToolCall> json_calls(std::string_view text);
 
+// Calls without marks: `text` is nothing but their JSON, one after the other, perhaps with ; between, and calls
+// functions of `tools` alone. Throws CallRefusal.
+std::vector<ToolCall> bare_calls(std::string_view text, std::string_view tools);
+
 // The object that `text` is, written compactly; "{}" for white space. Throws CallRefusal.
 std::string json_arguments(std::string_view text);
 

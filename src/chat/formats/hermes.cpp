@@ -1,7 +1,32 @@
 // Hermes, Qwen 2.5 and 3, Granite 4: <tool_call>{"name": ..., "arguments": {...}}</tool_call>, one call a block.
+// Qwen2.5-Coder leaves the marks out as a rule: its whole answer is the JSON, bare, in a fence for code or in <tools>.
 #include "chat/tool_format.h"
 
 namespace fieldprint::formats {
+
+// What stands in the fence or the tags that are all of `text`; `text` where it has none.
+static std::string_view unwrapped(std::string_view text) {
+  constexpr std::string_view kWrappings[][2] = {{"```json", "```"}, {"```", "```"}, {"<tools>", "</tools>"}};
+  for (const auto& [begin, end] : kWrappings) {
+    if (text.starts_with(begin) && text.ends_with(end) && text.size() >= begin.size() + end.size())
+      return trimmed(text.substr(begin.size(), text.size() - begin.size() - end.size()));
+  }
+  return text;
+}
+
+static void read(std::string_view text, const ReplyOptions& options, Reply& reply) {
+  constexpr std::string_view kBegin = "<tool_call>", kEnd = "</tool_call>";
+  const std::string_view bare = unwrapped(trimmed(text));
+  if (find_mark(text, kBegin, 0, options) != text.npos || (!bare.starts_with('{') && !bare.starts_with('[')))
+    return read_marked(text, kBegin, kEnd, json_calls, options, reply);
+  try {
+    reply.calls = bare_calls(bare, options.tools);
+  } catch (const CallRefusal& refusal) {
+    keep_content(reply, text, 0, text.size());
+    const bool meant = text.find("\"name\"") != text.npos && text.find("\"arguments\"") != text.npos;
+    if (meant) reply.refusals.emplace_back(refusal.what());
+  }
+}
 
 extern const ToolFormat kHermes;
 const ToolFormat kHermes = {"hermes",
@@ -9,8 +34,6 @@ const ToolFormat kHermes = {"hermes",
                               return source.find("<tool_call>") != source.npos &&
                                      source.find("<arg_key>") == source.npos;
                             },
-                            [](std::string_view text, const ReplyOptions& options, Reply& reply) {
-                              read_marked(text, "<tool_call>", "</tool_call>", json_calls, options, reply);
-                            }};
+                            read};
 
 }  // namespace fieldprint::formats
