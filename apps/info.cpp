@@ -87,6 +87,9 @@ void print_text(const ModelInfo& info, int context, bool every_tensor) {
     parameters += fmt::format(" ({} active)", count_text(info.active_parameters));
   row("parameters", parameters);
   row("shape", fmt::format("{} layers, width {}, vocabulary {}", info.layers, info.width, info.vocabulary));
+  if (info.unused_blocks > 0)
+    row("left out", fmt::format("{} block{} behind the layers, for the prediction of several tokens at once",
+                                info.unused_blocks, info.unused_blocks == 1 ? "" : "s"));
   row("context", fmt::format("{} tokens", info.context));
 
   const uint64_t weights = weight_bytes(info), kv = info.kv_bytes_per_token * static_cast<uint64_t>(context);
@@ -132,6 +135,7 @@ void print_json(const ModelInfo& info, int context) {
                                  {"parameters", info.parameters},
                                  {"active_parameters", info.active_parameters},
                                  {"layers", info.layers},
+                                 {"unused_blocks", info.unused_blocks},
                                  {"width", info.width},
                                  {"vocabulary", info.vocabulary},
                                  {"context", info.context}};

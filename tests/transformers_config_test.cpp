@@ -26,7 +26,7 @@ TEST(TransformersConfig, IsReadAsTransformersReadsIt) {
       EXPECT_THROW((void)read_config(config), Error);
       continue;
     }
-    const auto [row, hp] = read_config(config);
+    const auto [row, hp, type] = read_config(config);
     std::vector<int> kv_heads;
     for (const LayerPlan& layer : hp.plan) {
       kv_heads.push_back(layer.kv_heads);

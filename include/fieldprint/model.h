@@ -44,6 +44,7 @@ struct ModelInfo {
   uint64_t parameters = 0;
   uint64_t active_parameters = 0;  // those that one token is multiplied with; fewer in a mixture of experts
   int layers = 0;
+  int unused_blocks = 0;            // behind the layers: they predict further tokens (MTP), which is not done
   int width = 0;                    // of the residual stream: floats a token
   int vocabulary = 0;               // logits a position
   int context = 0;                  // tokens that the model was trained for

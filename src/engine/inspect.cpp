@@ -74,7 +74,8 @@ ModelInfo inspect(const GgufFile& file) {
   if (!info.architecture.empty()) {
     const Metadata metadata(file);
     const auto number = [&](const char* key) { return metadata.integer(key, 0, INT32_MAX, 0); };
-    info.layers = number("block_count");
+    info.unused_blocks = number("nextn_predict_layers");
+    info.layers = std::max(number("block_count") - info.unused_blocks, 0);
     info.width = number("embedding_length");
     info.context = number("context_length");
   }

@@ -189,6 +189,36 @@ struct MergeRows {
   int rows = 0, d = 0;
 };
 
+// One row of a causal depthwise convolution, and silu: y[i] = silu(sum), silu(z) = z / (1 + e^-z), where sum = bias[i]
+// (0 without one), then for each tap j in order sum = fma(kernel[j * n + i], rows[j][i], sum).
+struct ConvolveRow {
+  const float* const* rows = nullptr;  // [taps], the oldest first, each [n]
+  const float* kernel = nullptr;       // [taps, n]
+  const float* bias = nullptr;         // [n]; nullptr: none
+  float* y = nullptr;                  // [n]
+  int taps = 0, n = 0;
+  int begin = 0, end = 0;  // what of [0, n) is done
+};
+
+// Linear attention by one head's state M [keys, columns], or some columns of it, token after token:
+//   with beta (gated delta rule, Yang et al. 2024)  d = beta * (v - decay * (M^T k)); without (Mamba2)  d = v
+//   M[i] = fma(k[i], d, decay * M[i]);  o = M^T q
+// Each sum over i is four, of i mod 4, each by fma from 0 in order; then (s0 + s1) + (s2 + s3). A column's numbers
+// depend on no other column's.
+struct StateScan {
+  float* state = nullptr;  // [keys, state_stride]
+  int64_t state_stride = 0;
+  const float *q = nullptr, *k = nullptr;  // of token t at t * key_stride: [keys]
+  int64_t key_stride = 0;
+  const float* v = nullptr;  // [columns]
+  int64_t value_stride = 0;
+  const float *decay = nullptr, *beta = nullptr;  // one number a token; beta nullptr: no correction
+  int64_t gate_stride = 0;
+  float* o = nullptr;  // [columns]
+  int64_t output_stride = 0;
+  int tokens = 0, keys = 0, columns = 0;  // keys a multiple of 4
+};
+
 using MatmulKernel = void (*)(const Matmul&);
 
 struct KernelTable {
@@ -218,6 +248,13 @@ struct KernelTable {
 
   // x = 2 cap / (1 + e^(x * (-2 scale / cap))) - cap in place, [n]: cap * tanh(scale * x / cap).
   void (*softcap)(float* x, int n, float scale, float cap) = nullptr;
+
+  void (*convolve_silu)(const ConvolveRow&) = nullptr;
+
+  void (*scan_state)(const StateScan&) = nullptr;
+
+  // y = 1 / (1 + e^-gate) * x, all [n].
+  void (*sigmoid_mul)(const float* gate, const float* x, int n, float* y) = nullptr;
 
   // x [n] -> q [n], scales and sums [n / 32], the blocks in 8 bits as quantize() makes them; sums are of a block's q.
   void (*quantize_bytes)(const float* x, int64_t n, int8_t* q, float* scales, int32_t* sums) = nullptr;

@@ -4,10 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
 
+#include "base/math.h"
 #include "fieldprint/error.h"
 #include "gguf/parse.h"
 #include "make/json_file.h"
@@ -56,6 +58,11 @@ class Folder {
     return tensor;
   }
   void ignore(const std::string& name) { taken_.insert(name); }
+  void ignore_all(std::string_view beginning) {
+    for (const auto& [name, tensor] : tensors_) {
+      if (name.starts_with(beginning)) ignore(name);
+    }
+  }
 
   const std::string& path() const { return where_; }
   [[noreturn]] void refuse(const std::string& what) const { throw Error(ErrorKind::kBadFile, what, where_); }
@@ -101,35 +108,82 @@ class Folder {
 // As shapes are written there.
 std::string shape_text(std::span<const uint64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
+// Here, rows of a head that RoPE pairs are neighbours; there they are in two halves.
+std::vector<uint32_t> paired_rows(uint64_t rows, uint64_t head_rows) {
+  std::vector<uint32_t> order;
+  for (uint64_t row = 0; row < rows; ++row) {
+    const uint64_t within = row % head_rows;
+    order.push_back(static_cast<uint32_t>(row - within + within % 2 * (head_rows / 2) + within / 2));
+  }
+  return order;
+}
+
+// See Heads: the last ones of `count` rows or columns are of the heads of values, a number each or many.
+std::vector<uint32_t> tiled_heads(uint64_t count, const Hyperparameters& hp) {
+  const auto heads = static_cast<uint64_t>(hp.linear_heads), groups = static_cast<uint64_t>(hp.linear_groups);
+  const auto values = heads * static_cast<uint64_t>(hp.linear_columns);
+  const uint64_t each = count >= values ? static_cast<uint64_t>(hp.linear_columns) : 1, first = count - heads * each;
+  std::vector<uint32_t> order;
+  for (uint64_t i = 0; i < first; ++i) order.push_back(static_cast<uint32_t>(i));
+  for (uint64_t head = 0; head < heads; ++head) {
+    const uint64_t from = head % groups * (heads / groups) + head / groups;
+    for (uint64_t i = 0; i < each; ++i) order.push_back(static_cast<uint32_t>(first + from * each + i));
+  }
+  return order;
+}
+
+// A tensor with other values than in the folder, as float32.
+void change_values(There form, SourceTensor& tensor, std::deque<std::vector<float>>& made) {
+  if (form != There::kMinusOne && form != There::kLogarithm) return;
+  std::vector<float>& values = made.emplace_back(tensor.elements());
+  std::vector<std::byte> aligned(tensor.bytes());
+  std::memcpy(aligned.data(), tensor.parts[0], aligned.size());
+  tensor.type->decode(aligned.data(), values.data(), static_cast<int64_t>(values.size()));
+  for (float& value : values)
+    value = form == There::kMinusOne ? value + 1 : static_cast<float>(-exp_f64(static_cast<double>(value)));
+  tensor.type = find_quant_type("F32");
+  tensor.parts = {reinterpret_cast<const std::byte*>(values.data())};
+}
+
+// As the plan writes it, with what stands for its "model.".
+std::string name_there(std::string name, std::string_view prefix) {
+  constexpr std::string_view kPrefix = "model.";
+  return name.starts_with(kPrefix) ? std::string(prefix) + name.substr(kPrefix.size()) : name;
+}
+
 // One tensor of the plan: its parts found, their shape checked.
-SourceTensor convert(Folder& folder, const PlannedTensor& planned, const Hyperparameters& hp) {
+SourceTensor convert(Folder& folder, const PlannedTensor& planned, const ConfiguredModel& of,
+                     std::deque<std::vector<float>>& made) {
+  const There form = planned.row->form;
   SourceTensor out;
   out.name = planned.here;
   out.dims = static_cast<int>(planned.shape.size());
   std::copy(planned.shape.rbegin(), planned.shape.rend(), out.shape.begin());
   std::vector<uint64_t> wanted(planned.shape.begin(), planned.shape.end());
   uint64_t count = 1;
-  if (planned.row->form == There::kStacked) {
+  if (form == There::kStacked) {
     count = wanted.front();
     wanted.erase(wanted.begin());
   }
-  const bool first = planned.row->form == There::kFirstHalf, half = first || planned.row->form == There::kSecondHalf;
+  const bool first = form == There::kFirstHalf, half = first || form == There::kSecondHalf;
   if (half) {
     count = wanted.size() > 2 ? wanted.front() : 1;
     wanted[wanted.size() - 2] *= 2;
   }
-  if (planned.row->form == There::kKernel) wanted.insert(wanted.begin() + 1, 1);
-  if (planned.row->form == There::kHalves) {
-    if (hp.rope.dims != hp.head_dim) {
-      throw Error(
-          ErrorKind::kUnsupported,
-          fmt::format("a RoPE of {} of {} dimensions is not supported in this architecture", hp.rope.dims, hp.head_dim),
-          folder.path());
+  if (form == There::kKernel) wanted.insert(wanted.begin() + 1, 1);
+  if (form == There::kRow) wanted.insert(wanted.begin(), 1);
+  if (form == There::kVector || form == There::kLogarithm) wanted = {out.elements()};
+  if (form == There::kHalves) {
+    if (of.hp.rope.dims != of.hp.head_dim) {
+      throw Error(ErrorKind::kUnsupported,
+                  fmt::format("a RoPE of {} of {} dimensions is not supported in this architecture", of.hp.rope.dims,
+                              of.hp.head_dim),
+                  folder.path());
     }
-    out.rotary_heads = wanted[0] / static_cast<uint64_t>(hp.head_dim);
+    out.row_order = paired_rows(wanted[0], static_cast<uint64_t>(of.hp.head_dim));
   }
   for (uint64_t i = 0; i < count; ++i) {
-    const std::string name = with_number(planned.there, "<>", i);
+    const std::string name = name_there(with_number(planned.there, "<>", i), of.type->prefix);
     const SafeTensor& tensor = folder.take(name);
     if (tensor.shape != wanted) {
       folder.refuse(fmt::format("tensor {} is of shape {}, config.json asks for {}", name, shape_text(tensor.shape),
@@ -141,6 +195,11 @@ SourceTensor convert(Folder& folder, const PlannedTensor& planned, const Hyperpa
     const uint64_t part_bytes = half ? tensor.type->bytes(out.elements()) / count : 0;
     out.parts.push_back(tensor.data + part_bytes * (2 * i + (first ? 0 : 1)));
   }
+  change_values(form, out, made);
+  // Rows are what the tensor is made of, of one number each in a vector.
+  if (planned.row->heads == Heads::kColumns || (planned.row->heads == Heads::kRows && out.dims == 1))
+    out.column_order = tiled_heads(out.shape[0], of.hp);
+  else if (planned.row->heads == Heads::kRows) out.row_order = tiled_heads(out.shape[1], of.hp);
   return out;
 }
 
@@ -149,7 +208,8 @@ SourceTensor convert(Folder& folder, const PlannedTensor& planned, const Hyperpa
 SourceModel open_hugging_face(const std::string& folder) {
   const fs::path path(folder);
   const JsonFile file((path / "config.json").string());
-  const auto [row, hp] = read_config(file);
+  const ConfiguredModel configured = read_config(file);
+  const auto& [row, hp, type] = configured;
   check_supported(hp, file.path());
   SourceModel model;
   fs::path name = fs::absolute(path).lexically_normal();
@@ -168,13 +228,15 @@ SourceModel open_hugging_face(const std::string& folder) {
                                1,
                                {values.size(), 1, 1, 1},
                                {reinterpret_cast<const std::byte*>(values.data())},
-                               0});
+                               {},
+                               {}});
     } else if (planned.wanted) {
-      model.tensors.push_back(convert(weights, planned, hp));
+      model.tensors.push_back(convert(weights, planned, configured, model.made));
     } else if (planned.row->when == kUntied) {
-      weights.ignore(planned.there);  // a tied model's files may hold the output all the same
+      weights.ignore(name_there(planned.there, type->prefix));  // a tied model's files may hold the output all the same
     }
   }
+  for (const std::string_view beginning : type->left_out) weights.ignore_all(beginning);
   weights.finish(row->name);
   set_tokenizer(*model.writer, folder, row->pre_tokenizer, hp.vocabulary);
   return model;

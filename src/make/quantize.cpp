@@ -177,7 +177,7 @@ class Encoder {
       const uint64_t count = std::min(slab, from.rows() - first);
       out_.resize(static_cast<size_t>(count * row_bytes));
       for (uint64_t row = 0; row < count; ++row) {
-        std::memcpy(out_.data() + row * row_bytes, from.row(first + row), row_bytes);
+        from.copy_row(first + row, out_.data() + row * row_bytes);
       }
       sink(out_);
       report(from.name, out_.size());
@@ -191,7 +191,7 @@ class Encoder {
     std::vector<float> values(static_cast<size_t>(columns));
     std::vector<std::byte> aligned(from.row_bytes());
     for (int64_t row = begin; row < end; ++row) {
-      std::memcpy(aligned.data(), from.row(static_cast<uint64_t>(row)), aligned.size());
+      from.copy_row(static_cast<uint64_t>(row), aligned.data());
       from.type->decode(aligned.data(), values.data(), columns);
       const float* importance = nullptr;
       if (step.importance != nullptr) importance = step.importance->means.data() + row / rows_per_expert * columns;

@@ -11,8 +11,7 @@ SourceModel open_source(const std::string& path) {
   SourceModel model;
   for (const auto& [key, value] : file->metadata()) model.writer->copy(key, value);
   for (const GgufTensor& tensor : file->tensors()) {
-    model.tensors.push_back(
-        {std::string(tensor.name), tensor.type, tensor.dims, tensor.shape, {tensor.data}, /*rotary_heads=*/0});
+    model.tensors.push_back({std::string(tensor.name), tensor.type, tensor.dims, tensor.shape, {tensor.data}, {}, {}});
   }
   model.files.push_back(file);
   return model;

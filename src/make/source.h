@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -19,24 +20,29 @@ struct SourceTensor {
   int dims = 1;
   std::array<uint64_t, 4> shape{1, 1, 1, 1};  // fastest first
   std::vector<const std::byte*> parts;  // of the same number of rows each, of any alignment: one, or one an expert
-  uint64_t rotary_heads =
-      0;  // of so many heads, rows i and i + half of one become neighbours; 0: rows stay where they are
+  // Where the rows of a part come from, where a row's columns do; empty: from the same place.
+  std::vector<uint32_t> row_order, column_order;
 
   uint64_t elements() const { return shape[0] * shape[1] * shape[2] * shape[3]; }
   uint64_t rows() const { return elements() / shape[0]; }
   uint64_t row_bytes() const { return type->bytes(shape[0]); }
   uint64_t bytes() const { return type->bytes(elements()); }
-  bool is_contiguous() const { return parts.size() == 1 && rotary_heads == 0; }
+  bool is_contiguous() const { return parts.size() == 1 && row_order.empty() && column_order.empty(); }
 
-  const std::byte* row(uint64_t index) const {
-    const uint64_t rows_per_part = rows() / parts.size();
-    const std::byte* part = parts[index / rows_per_part];
-    uint64_t within = index % rows_per_part;
-    if (rotary_heads != 0) {
-      const uint64_t head_rows = rows_per_part / rotary_heads, row = within % head_rows;
-      within = within - row + row % 2 * (head_rows / 2) + row / 2;
+  // [row_bytes]. Only rows of single numbers can have their columns in another order.
+  void copy_row(uint64_t index, std::byte* out) const {
+    const uint64_t rows_per_part = rows() / parts.size(), within = index % rows_per_part;
+    const std::byte* row =
+        parts[index / rows_per_part] + (row_order.empty() ? within : row_order[within]) * row_bytes();
+    if (column_order.empty()) {
+      std::memcpy(out, row, row_bytes());
+      return;
     }
-    return part + within * row_bytes();
+    const auto size = static_cast<size_t>(type->block_bytes);
+    for (const uint32_t column : column_order) {
+      std::memcpy(out, row + column * size, size);
+      out += size;
+    }
   }
 };
 
@@ -44,7 +50,7 @@ struct SourceModel {
   std::unique_ptr<GgufWriter> writer = std::make_unique<GgufWriter>();  // with the metadata set, and no tensor
   std::vector<SourceTensor> tensors;
   std::vector<std::shared_ptr<const void>> files;  // that the parts lie in
-  std::deque<std::vector<float>> made;             // parts that no file has
+  std::deque<std::vector<float>> made;             // parts that no file has as they are wanted
 };
 
 // A GGUF file, or a folder that open_hugging_face takes.

@@ -30,7 +30,7 @@ struct Made {
   std::string name;
   std::vector<uint64_t> shape;  // fastest first
   float deviation;
-  float mean = 0;  // other than 0: a norm's weights
+  float mean = 0;  // other than 0: a norm's weights, decays
   int layer = -1;
   std::vector<float> given = {};  // other than empty: the values
 };
@@ -58,10 +58,16 @@ float deviation_of(const PlannedTensor& tensor, const Hyperparameters& hp) {
       return 1.0f;
     case Draw::kBias:
       return 0.01f;
+    case Draw::kDecay:
+      return 0.2f;
     case Draw::kAnchorKeys:
       return keeping(hp.head_dim);
   }
   return 0;
+}
+
+float mean_of(const PlannedTensor& tensor) {
+  return tensor.row->draw == Draw::kNorm ? 1.0f : tensor.row->draw == Draw::kDecay ? -1.0f : 0.0f;
 }
 
 // Every layer that attends does so by `kind`.
@@ -106,7 +112,7 @@ struct Job {
   explicit Job(const SynthOptions& options) {
     const Preset& preset = preset_named(options.preset);
     mix = &mix_named(options.mix);
-    auto [row, hp] = read_config(JsonFile::parse(preset.config, std::string(preset.name)));
+    auto [row, hp, hugging_face] = read_config(JsonFile::parse(preset.config, std::string(preset.name)));
     set_kind(hp, kind_named(options.attention_kind));
     writer.set("general.architecture", row->name);
     writer.set("general.name", fmt::format("{} of random weights, seed {}", preset.name, options.seed));
@@ -120,7 +126,7 @@ struct Job {
       tensors.push_back({one.here,
                          {one.shape.rbegin(), one.shape.rend()},
                          deviation_of(one, hp),
-                         one.row->draw == Draw::kNorm ? 1.0f : 0.0f,
+                         mean_of(one),
                          one.layer,
                          one.row->values != nullptr ? one.row->values(hp) : std::vector<float>()});
     }

@@ -36,6 +36,8 @@ struct HuggingFaceType {
   std::string_view name;  // model_type in config.json
   // Throws Error kBadFile, kUnsupported: for what would be another model of the same tensors.
   Hyperparameters (*read)(const Config& config);
+  std::string_view prefix = "model.";               // what stands there for the "model." of the plan
+  std::span<const std::string_view> left_out = {};  // how names begin of tensors that the architecture has no use for
 };
 
 // A shape that `synth` makes.
@@ -79,6 +81,11 @@ void check_supported(const Hyperparameters& hp, const std::string& where);
 
 // The architecture of a config.json, and its hyperparameters. Throws Error kUnsupported, naming the known ones, for
 // another model_type.
-std::pair<const ArchitectureRow*, Hyperparameters> read_config(const Config& config);
+struct ConfiguredModel {
+  const ArchitectureRow* row;
+  Hyperparameters hp;
+  const HuggingFaceType* type;
+};
+ConfiguredModel read_config(const Config& config);
 
 }  // namespace fieldprint

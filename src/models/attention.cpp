@@ -20,10 +20,12 @@ std::vector<float> floats(const Weight& rows) {
 
 }  // namespace
 
-AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weights& weights) {
+AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weights& weights)
+    : gated_(hp.attention_gate) {
   const LayerPlan& plan = hp.plan[static_cast<size_t>(layer)];
   const AttentionKind& kind = *plan.attention;
-  const int64_t q_rows = int64_t{hp.heads} * hp.head_dim, k_rows = int64_t{plan.kv_heads} * hp.head_dim;
+  const int64_t q_rows = int64_t{hp.heads} * hp.head_dim * (gated_ ? 2 : 1),
+                k_rows = int64_t{plan.kv_heads} * hp.head_dim;
   if (plan.fused_qkv) {
     const Weight& all = weights("attn_qkv.weight", layer);
     q_ = all.some_rows(0, q_rows);
@@ -83,6 +85,11 @@ Tensor AttentionLayer::forward(Ops& ops, const Tensor& h, const Rope& rope) cons
   if (q_bias_.given()) ops.add_bias(qkvr[0], q_bias_);
   if (k_bias_.given()) ops.add_bias(qkvr[1], k_bias_);
   if (v_bias_.given()) ops.add_bias(qkvr[2], v_bias_);
+  Tensor gate;
+  if (gated_) {
+    gate = ops.head_part(qkvr[0], shape_.heads, 1, 2);
+    qkvr[0] = ops.head_part(qkvr[0], shape_.heads, 0, 2);
+  }
   const auto placed = [&](Tensor& x, const RmsNorm& norm, int heads) {
     if (norm.weight.given()) x = norm.forward(ops, x);
     if (rotates_) ops.rope(x, rope, heads);
@@ -90,7 +97,9 @@ Tensor AttentionLayer::forward(Ops& ops, const Tensor& h, const Rope& rope) cons
   placed(qkvr[0], q_norm_, shape_.heads);
   placed(qkvr[1], k_norm_, shape_.kv_heads);
   if (third) placed(qkvr[3], r_norm_, shape_.heads);
-  Tensor y = ops.linear(ops.attend(shape_, qkvr[0], qkvr[1], qkvr[2], third ? &qkvr[3] : nullptr), o_);
+  Tensor y = ops.attend(shape_, qkvr[0], qkvr[1], qkvr[2], third ? &qkvr[3] : nullptr);
+  if (gated_) y = ops.sigmoid_mul(gate, y);
+  y = ops.linear(y, o_);
   if (o_bias_.given()) ops.add_bias(y, o_bias_);
   return y;
 }

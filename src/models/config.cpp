@@ -19,7 +19,8 @@ class RopeReader {
       : config_(config), hp_(hp), rope_(*rope), at_(place(config, defaults)) {
     rope_.base = config.number(at_ + "rope_theta", config.number("rope_theta", defaults.rope_base));
     if (!(rope_.base > 0)) config.refuse("rope_theta should be positive");
-    const double part = config.number(at_ + "partial_rotary_factor", config.number("partial_rotary_factor", 1));
+    const double part =
+        config.number(at_ + "partial_rotary_factor", config.number("partial_rotary_factor", defaults.rotary_part));
     rope_.dims = static_cast<int>(hp.head_dim * part);
     if (rope_.dims < 2 || rope_.dims > hp.head_dim || rope_.dims % 2 != 0)
       config.refuse(

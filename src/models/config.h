@@ -33,6 +33,34 @@ class Config {
   [[noreturn]] void unsupported(const std::string& what) const;  // kUnsupported
 };
 
+// One object of another configuration: its keys. `of` outlives it.
+class InnerConfig final : public Config {
+ public:
+  InnerConfig(const Config& of, std::string_view object) : of_(of), object_(std::string(object) + "/") {}
+
+  bool has(std::string_view key) const override { return of_.has(within(key)); }
+  int64_t integer(std::string_view key, int64_t least, int64_t most, std::optional<int64_t> fallback) const override {
+    return of_.integer(within(key), least, most, fallback);
+  }
+  double number(std::string_view key, std::optional<double> fallback) const override {
+    return of_.number(within(key), fallback);
+  }
+  bool boolean(std::string_view key, bool fallback) const override { return of_.boolean(within(key), fallback); }
+  std::string string(std::string_view key, std::string_view fallback) const override {
+    return of_.string(within(key), fallback);
+  }
+  std::vector<std::string> strings(std::string_view key) const override { return of_.strings(within(key)); }
+  std::vector<int64_t> integers(std::string_view key) const override { return of_.integers(within(key)); }
+  std::vector<double> numbers(std::string_view key) const override { return of_.numbers(within(key)); }
+  const std::string& path() const override { return of_.path(); }
+
+ private:
+  std::string within(std::string_view key) const { return object_ + std::string(key); }
+
+  const Config& of_;
+  const std::string object_;
+};
+
 // What `transformers` takes for a type of model where its config.json is silent (as of 5.24).
 struct ConfigDefaults {
   std::string_view eps_key;
@@ -42,6 +70,7 @@ struct ConfigDefaults {
   int kv_heads;  // 0: as many as heads
   bool tied;
   int head_dim = 0;                                                                       // 0: width / heads
+  double rotary_part = 1;                                                                 // of a head that RoPE turns
   std::optional<int64_t> ffn = {}, layers = {}, width = {}, heads = {}, vocabulary = {};  // absent: must be said
   std::string_view activation_key = "hidden_act", activation = "silu";
   std::string_view rope_object = {};  // where RoPE's numbers are, with a slash behind; "": where they usually are

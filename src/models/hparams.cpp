@@ -157,7 +157,9 @@ void write_attention(const MetadataWriter& out, const Hyperparameters& hp) {
 
 Hyperparameters read_common(const Metadata& metadata) {
   Hyperparameters hp;
-  hp.layers = metadata.integer("block_count", 1, 1000);
+  const int blocks = metadata.integer("block_count", 1, 1000);
+  hp.extra_blocks = metadata.integer("nextn_predict_layers", 0, blocks - 1, 0);
+  hp.layers = blocks - hp.extra_blocks;
   hp.width = metadata.integer("embedding_length", 1, 1 << 20);
   hp.context = metadata.integer("context_length", 1, 1 << 30);
   hp.heads = metadata.integer("attention.head_count", 1, 1 << 12);
@@ -183,10 +185,32 @@ Hyperparameters read_common(const Metadata& metadata) {
   return hp;
 }
 
+void read_linear_attention(const Metadata& metadata, Hyperparameters& hp) {
+  hp.conv_taps = metadata.integer("ssm.conv_kernel", 1, 64);
+  hp.linear_keys = metadata.integer("ssm.state_size", 4, 1 << 12);
+  hp.linear_groups = metadata.integer("ssm.group_count", 1, 1 << 12);
+  hp.linear_heads = metadata.integer("ssm.time_step_rank", 1, 1 << 12);
+  const int inner = metadata.integer("ssm.inner_size", 1, 1 << 20);
+  hp.linear_columns = inner / hp.linear_heads;
+  if (inner % hp.linear_heads != 0 || hp.linear_heads % hp.linear_groups != 0 || hp.linear_keys % 4 != 0) {
+    metadata.refuse(fmt::format("{} heads of linear attention cannot share {} values and {} groups of {}",
+                                hp.linear_heads, inner, hp.linear_groups, hp.linear_keys));
+  }
+}
+
+void write_linear_attention(const MetadataWriter& out, const Hyperparameters& hp) {
+  out.set("ssm.conv_kernel", hp.conv_taps);
+  out.set("ssm.state_size", hp.linear_keys);
+  out.set("ssm.group_count", hp.linear_groups);
+  out.set("ssm.time_step_rank", hp.linear_heads);
+  out.set("ssm.inner_size", hp.linear_heads * hp.linear_columns);
+}
+
 void write_sizes(const MetadataWriter& out, const Hyperparameters& hp) {
   std::vector<int> ffn, kv_heads;
   for (const LayerPlan& layer : hp.plan) ffn.push_back(layer.ffn), kv_heads.push_back(layer.kv_heads);
-  out.set("block_count", hp.layers);
+  out.set("block_count", hp.layers + hp.extra_blocks);
+  if (hp.extra_blocks > 0) out.set("nextn_predict_layers", hp.extra_blocks);
   out.set("context_length", hp.context);
   out.set("embedding_length", hp.width);
   if (std::any_of(ffn.begin(), ffn.end(), [](int n) { return n > 0; })) out.set("feed_forward_length", ffn);

@@ -14,7 +14,8 @@
 
 namespace fieldprint {
 
-enum class Mixer { kAttention, kShortConv };  // what lets a layer's tokens see each other
+// What lets a layer's tokens see each other.
+enum class Mixer { kAttention, kShortConv, kDeltaNet, kMamba2 };
 
 // How experts are scored (Moe in ops/ops.h), numbered as expert_gating_func of GGUF.
 enum class Gating { kNone = 0, kSoftmax = 1, kSigmoid = 2, kSoftmaxChosen = 3 };
@@ -45,6 +46,7 @@ struct RopeSettings {
   double magnitude = 1;                              // of queries and keys, beside what YaRN makes of its factor
   std::vector<float> divisors;                       // of each pair's frequency: rope_freqs.weight; empty: none
   std::vector<float> long_divisors, short_divisors;  // of LongRoPE: rope_factors_long.weight, _short
+  std::vector<int> sections;                         // of pairs, for time and space: text has one position for all
 };
 
 struct Hyperparameters {
@@ -81,7 +83,15 @@ struct Hyperparameters {
   int shared_ffn = 0;          // inner width of an expert that sees every token; 0: none
   bool fused_gate_up = false;  // the file has experts' gate and up in one stack
 
-  int conv_taps = 0;  // of short convolutions; 0: no layer has one
+  bool attention_gate = false;  // attn_q has of each head the rows of the query, then those of a gate of the output
+
+  int conv_taps = 0;  // of convolutions; 0: no layer has one
+  // Linear attention (LinearAttention in ops/ops.h): delta nets, Mamba2
+  int linear_groups = 0, linear_heads = 0;
+  int linear_keys = 0, linear_columns = 0;
+
+  // Blocks of the file behind the last layer, for the prediction of further tokens: no forward pass needs them.
+  int extra_blocks = 0;
 
   // What follows from all that and the tensors, set when a model is loaded.
   std::vector<KvLayerShape> kv;  // one a layer
@@ -89,9 +99,18 @@ struct Hyperparameters {
   int64_t active_parameters = 0;  // what one token multiplies with
 };
 
+// Channels that the convolution of linear attention sees: values, queries, keys.
+inline int64_t conv_channels(const Hyperparameters& hp) {
+  return int64_t{hp.linear_heads} * hp.linear_columns + 2 * int64_t{hp.linear_groups} * hp.linear_keys;
+}
+
 // What all architectures say in the same way. Layers with K/V heads attend, the others are of no kind yet: the
 // architecture says what they are. Throws Error kBadFile, kUnsupported.
 Hyperparameters read_common(const Metadata& metadata);
+
+// The keys ssm.* of linear attention. Throws Error kBadFile.
+void read_linear_attention(const Metadata& metadata, Hyperparameters& hp);
+void write_linear_attention(const MetadataWriter& out, const Hyperparameters& hp);
 
 // The same keys, in two parts: an architecture's own have always stood between them.
 void write_sizes(const MetadataWriter& out, const Hyperparameters& hp);

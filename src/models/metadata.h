@@ -22,6 +22,7 @@ class Metadata {
   int integer(std::string_view key, int64_t least, int64_t most, std::optional<int64_t> fallback = {}) const;
   double number(std::string_view key, double least, double most, std::optional<double> fallback = {}) const;
   std::string_view string(std::string_view key, std::string_view fallback) const;
+  bool boolean(std::string_view key, bool fallback) const { return file_.boolean(name(key), fallback); }
 
   // One for each layer: an array's first ones, or one value for all.
   std::vector<int> integers(std::string_view key, int layers, int64_t least, int64_t most,
@@ -52,6 +53,7 @@ class MetadataWriter {
   void set(std::string_view key, std::string_view value) const;
   void set(std::string_view key, std::vector<std::string> values) const;
   void set(std::string_view key, const std::vector<bool>& values) const;
+  void set_flag(std::string_view key, bool value) const { writer_.set(name(key), value); }
   // One for each layer: an array, or one value where all are alike.
   void set(std::string_view key, const std::vector<int>& layers) const;
 

@@ -27,7 +27,18 @@ enum class There {
   kKernel,      // [width, 1, taps]
   kStacked,     // one matrix an expert
   kMinusOne,    // a norm's weights around 0, not around 1
+  kLogarithm,   // a vector, whose x there is -e^x here
+  kVector,      // a vector, which has two dimensions here
+  kRow,         // [1, n], a vector here
   kNowhere,     // it is made of the configuration: RoPE's divisors (`values` of the row)
+};
+
+// Heads of linear attention stand there side by side with those that read the same group: head n reads group
+// n / (heads / groups). Here head n reads group n mod groups.
+enum class Heads {
+  kSame,
+  kRows,     // the last rows are of value heads, whose order differs
+  kColumns,  // columns are
 };
 
 // How synth draws values: their standard deviation, with `inputs` the length of a row.
@@ -39,6 +50,7 @@ enum class Draw {
   kOutputNorm,  // of random signs, so that logits have a deviation of 2
   kUnit,        // 1
   kBias,        // 0.01
+  kDecay,       // 0.2, around -1
   kAnchorKeys,  // 1 / sqrt(head_dim)
 };
 
@@ -50,6 +62,7 @@ struct TensorRow {
   There form = There::kSame;
   Draw draw = Draw::kMatrix;
   Values values = nullptr;  // of what is made of the configuration
+  Heads heads = Heads::kSame;
 };
 
 struct TensorPlan {
@@ -90,6 +103,12 @@ inline constexpr Condition kFusedQkv = [](const Hyperparameters&, const LayerPla
 inline constexpr Condition kConvolves = [](const Hyperparameters&, const LayerPlan& layer) {
   return layer.mixer == Mixer::kShortConv;
 };
+inline constexpr Condition kDeltaNets = [](const Hyperparameters&, const LayerPlan& layer) {
+  return layer.mixer == Mixer::kDeltaNet;
+};
+inline constexpr Condition kMambas = [](const Hyperparameters&, const LayerPlan& layer) {
+  return layer.mixer == Mixer::kMamba2;
+};
 inline constexpr Condition kThirdProjection = [](const Hyperparameters&, const LayerPlan& layer) {
   return layer.attention != nullptr && layer.attention->third_projection;
 };
@@ -120,8 +139,11 @@ inline constexpr Length kQueries = [](const Hyperparameters& hp, const LayerPlan
 inline constexpr Length kKeys = [](const Hyperparameters& hp, const LayerPlan& layer) {
   return int64_t{layer.kv_heads} * hp.head_dim;
 };
+inline constexpr Length kQueryRows = [](const Hyperparameters& hp, const LayerPlan&) {  // of attn_q
+  return int64_t{hp.heads} * hp.head_dim * (hp.attention_gate ? 2 : 1);
+};
 inline constexpr Length kQkv = [](const Hyperparameters& hp, const LayerPlan& layer) {
-  return (int64_t{hp.heads} + 2 * int64_t{layer.kv_heads}) * hp.head_dim;
+  return kQueryRows(hp, layer) + 2 * kKeys(hp, layer);
 };
 inline constexpr Length kRopePairs = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
   return hp.rope.dims / 2;
@@ -140,6 +162,26 @@ inline constexpr Length kTwoExpertFfns = [](const Hyperparameters& hp, const Lay
 inline constexpr Length kSharedFfn = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
   return hp.shared_ffn;
 };
+inline constexpr Length kConvChannels = [](const Hyperparameters& hp, const LayerPlan&) { return conv_channels(hp); };
+inline constexpr Length kLinearHeads = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
+  return hp.linear_heads;
+};
+inline constexpr Length kLinearColumns = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
+  return hp.linear_columns;
+};
+inline constexpr Length kLinearValues = [](const Hyperparameters& hp, const LayerPlan&) {
+  return int64_t{hp.linear_heads} * hp.linear_columns;
+};
+inline constexpr Length kLinearGroups = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
+  return hp.linear_groups;
+};
+inline constexpr Length kGroupValues = [](const Hyperparameters& hp, const LayerPlan& layer) {
+  return kLinearValues(hp, layer) / hp.linear_groups;
+};
+inline constexpr Length kMambaInputs = [](const Hyperparameters& hp, const LayerPlan& layer) {
+  return kLinearValues(hp, layer) + conv_channels(hp) + hp.linear_heads;
+};
+inline constexpr Length kOne = [](const Hyperparameters&, const LayerPlan&) -> int64_t { return 1; };
 inline constexpr Length kTaps = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.conv_taps; };
 
 // ---- Values that the configuration makes

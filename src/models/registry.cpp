@@ -5,14 +5,14 @@
 
 namespace fieldprint {
 
-extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe, kQwen2, kQwen3, kQwen3Moe, kPhi3, kSmolLm3, kGranite, kGraniteMoe,
-    kGemma2, kGemma3;
+extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe, kQwen2, kQwen3, kQwen3Moe, kQwen35, kQwen35Moe, kPhi3, kSmolLm3,
+    kGranite, kGraniteMoe, kGraniteHybrid, kGemma2, kGemma3;
 
 namespace {
 
 constexpr const ArchitectureRow* kRows[] = {
-    &kLlama, &kLfm2,    &kLfm2Moe, &kQwen2,      &kQwen3,  &kQwen3Moe,
-    &kPhi3,  &kSmolLm3, &kGranite, &kGraniteMoe, &kGemma2, &kGemma3,
+    &kLlama, &kLfm2,    &kLfm2Moe, &kQwen2,      &kQwen3,         &kQwen3Moe, &kQwen35, &kQwen35Moe,
+    &kPhi3,  &kSmolLm3, &kGranite, &kGraniteMoe, &kGraniteHybrid, &kGemma2,   &kGemma3,
 };
 
 // A kind cannot be chosen: the projections were trained for one.
@@ -50,13 +50,22 @@ void choose_experts(Hyperparameters& hp, int wanted) {
 std::vector<KvLayerShape> kept_by_layers(const Hyperparameters& hp) {
   std::vector<KvLayerShape> all;
   for (const LayerPlan& layer : hp.plan) {
-    if (layer.mixer == Mixer::kShortConv) {
-      all.push_back({.state_floats = int64_t{hp.conv_taps - 1} * hp.width, .state_replay = hp.conv_taps - 1});
-    } else {
-      all.push_back({.kv_heads = layer.kv_heads,
-                     .head_dim = hp.head_dim,
-                     .key_squares = layer.attention->key_squares,
-                     .window = layer.window < hp.context ? layer.window : 0});
+    switch (layer.mixer) {
+      case Mixer::kAttention:
+        all.push_back({.kv_heads = layer.kv_heads,
+                       .head_dim = hp.head_dim,
+                       .key_squares = layer.attention->key_squares,
+                       .window = layer.window < hp.context ? layer.window : 0});
+        break;
+      case Mixer::kShortConv:
+        all.push_back({.state_floats = int64_t{hp.conv_taps - 1} * hp.width, .state_replay = hp.conv_taps - 1});
+        break;
+      case Mixer::kDeltaNet:
+      case Mixer::kMamba2:
+        all.push_back({.state_floats = (hp.conv_taps - 1) * conv_channels(hp) +
+                                       int64_t{hp.linear_heads} * hp.linear_keys * hp.linear_columns,
+                       .state_replay = kNoReplay});
+        break;
     }
   }
   return all;
@@ -100,12 +109,12 @@ std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const Mode
               "supported: " + known);
 }
 
-std::pair<const ArchitectureRow*, Hyperparameters> read_config(const Config& config) {
+ConfiguredModel read_config(const Config& config) {
   const std::string type = config.string("model_type", "");
   std::string known;
   for (const ArchitectureRow* row : kRows) {
     for (const HuggingFaceType& one : row->hugging_face) {
-      if (one.name == type) return {row, one.read(config)};
+      if (one.name == type) return {row, one.read(config), &one};
       known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
     }
   }

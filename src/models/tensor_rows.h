@@ -22,6 +22,21 @@ constexpr auto join_rows(const std::array<TensorRow, kCounts>&... groups) {
   return all;
 }
 
+// The same rows, of norms that are stored around 0 on Hugging Face.
+template <size_t kCount>
+constexpr auto norms_minus_one(std::array<TensorRow, kCount> rows) {
+  for (TensorRow& row : rows) {
+    if (row.draw == Draw::kNorm || row.draw == Draw::kOutputNorm) row.form = There::kMinusOne;
+  }
+  return rows;
+}
+
+// The same row, of heads that stand in another order there.
+constexpr TensorRow reordered(Heads heads, TensorRow row) {
+  row.heads = heads;
+  return row;
+}
+
 // ---- Of the model
 inline constexpr auto kModelRows = std::to_array<TensorRow>({
     {"token_embd.weight", "model.embed_tokens.weight", kAlways, {kVocabulary, kWidth}, There::kSame, Draw::kUnit},
@@ -45,7 +60,7 @@ inline constexpr auto kAttnNormRows = std::to_array<TensorRow>({
 // rows instead of three.
 template <There form>
 inline constexpr auto kQkvRows = std::to_array<TensorRow>({
-    {"attn_q.weight", "self_attn.q_proj.weight", kSeparateQkv, {kQueries, kWidth}, form},
+    {"attn_q.weight", "self_attn.q_proj.weight", kSeparateQkv, {kQueryRows, kWidth}, form},
     {"attn_k.weight", "self_attn.k_proj.weight", kSeparateQkv, {kKeys, kWidth}, form},
     {"attn_v.weight", "self_attn.v_proj.weight", kSeparateQkv, {kKeys, kWidth}},
     {"attn_qkv.weight", "", kFusedQkv, {kQkv, kWidth}},

@@ -21,12 +21,23 @@ Transformer::Transformer(Hyperparameters model, Weights tensors, RopePairs pairs
     const Weight &before_ffn = w("ffn_norm.weight", i), &after_attention = w("post_attention_norm.weight", i);
     const bool post = before_ffn.given();
     blocks_.push_back({{w("attn_norm.weight", i), hp.eps},
-                       AttentionLayer(hp, i, w),
+                       make_mixer(hp, i, w),
                        {post ? after_attention : Weight(), hp.eps},
                        {post ? before_ffn : after_attention, hp.eps},
                        FeedForward(hp, i, w),
                        {w("post_ffw_norm.weight", i), hp.eps},
                        local ? &local_rope_ : &rope_});
+  }
+}
+
+Transformer::AnyMixer Transformer::make_mixer(const Hyperparameters& hp, int layer, const Weights& weights) {
+  switch (hp.plan[static_cast<size_t>(layer)].mixer) {
+    case Mixer::kDeltaNet:
+      return DeltaNetLayer(hp, layer, weights);
+    case Mixer::kMamba2:
+      return Mamba2Layer(hp, layer, weights);
+    default:
+      return AttentionLayer(hp, layer, weights);
   }
 }
 
@@ -39,7 +50,16 @@ Tensor Transformer::forward(Ops& ops) const {
     ops.add(x, y, hp.residual_scale);
   };
   for (const Block& b : blocks_) {
-    add(b.attention.forward(ops, b.attn_norm.forward(ops, x), *b.rope), b.attn_post_norm);
+    {
+      const Tensor h = b.attn_norm.forward(ops, x);
+      add(std::visit(
+              [&](const auto& mixer) {
+                if constexpr (requires { mixer.forward(ops, h, *b.rope); }) return mixer.forward(ops, h, *b.rope);
+                else return mixer.forward(ops, h);
+              },
+              b.mixer),
+          b.attn_post_norm);
+    }
     if (&b == &blocks_.back()) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
     add(b.ffn.forward(ops, b.ffn_norm.forward(ops, x)), b.ffn_post_norm);
   }

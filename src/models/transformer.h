@@ -1,18 +1,20 @@
 // The forward pass that most architectures have, of blocks that differ in what the plan gives them:
 //   x = embedding_scale * embedding[token]
-//   x += residual_scale * attention(rms(x; attn_norm))
-//   x += residual_scale * ffn(rms(x; ffn_norm))
+//   x += residual_scale * mixer(rms(x; attn_norm)), which is attention or linear attention
+//   x += residual_scale * ffn(rms(x; ffn_norm)), a norm that some files name post_attention_norm
 //   logits = Wout rms(x; output_norm) / logit_scale, Wout being the embedding where the file has no output matrix
 // An architecture that is such a stack brings a row of its tensors and settings, and no code of its own.
 #pragma once
 
 #include <memory>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "models/architecture.h"
 #include "models/attention.h"
 #include "models/blocks.h"
+#include "models/linear_attention.h"
 
 namespace fieldprint {
 
@@ -23,10 +25,13 @@ class Transformer : public Architecture {
   Tensor forward(Ops& ops) const override;
 
  private:
+  using AnyMixer = std::variant<AttentionLayer, DeltaNetLayer, Mamba2Layer>;
+  static AnyMixer make_mixer(const Hyperparameters& hp, int layer, const Weights& weights);
+
   struct Block {
     RmsNorm attn_norm;
-    AttentionLayer attention;
-    RmsNorm attn_post_norm;  // of what attention adds; without a weight: none
+    AnyMixer mixer;
+    RmsNorm attn_post_norm;  // of what the mixer adds; without a weight: none
     RmsNorm ffn_norm;
     FeedForward ffn;
     RmsNorm ffn_post_norm;

@@ -20,7 +20,14 @@ Weights::Weights(const GgufFile& file, const TensorPlan& plan, const Hyperparame
     elements_ += elements;
     if (count > 0) idle_ += elements / count * (hp.experts - hp.experts_used);
   }
+  const auto is_extra = [&](std::string_view name) {  // of a block behind the last layer
+    for (int i = hp.layers; i < hp.layers + hp.extra_blocks; ++i) {
+      if (name.starts_with(fmt::format("blk.{}.", i))) return true;
+    }
+    return false;
+  };
   for (const GgufTensor& tensor : file.tensors()) {
+    if (is_extra(tensor.name)) continue;
     const auto found = entries_.find(std::string(tensor.name));
     if (found != entries_.end() && found->second.weight.type != nullptr) continue;
     throw Error(ErrorKind::kUnsupported,
@@ -43,8 +50,9 @@ Weight Weights::view(const GgufFile& file, const PlannedTensor& planned) {
   }
   const auto cols = static_cast<int64_t>(shape[0]), rows = static_cast<int64_t>(shape[1] * shape[2]);
   const bool is_kernel = planned.row->form == There::kKernel;
-  const bool is_bias = planned.here.ends_with(".bias");
-  if (planned.shape.size() > 1 && !is_kernel && !is_bias) {
+  const bool is_vector =
+      planned.row->form == There::kVector || planned.row->form == There::kLogarithm || planned.here.ends_with(".bias");
+  if (planned.shape.size() > 1 && !is_kernel && !is_vector) {
     if (cols > kMaxRow) {
       throw Error(ErrorKind::kUnsupported,
                   fmt::format("tensor {} has rows of {}, at most {} can be done", tensor.name, cols, kMaxRow),

@@ -50,6 +50,25 @@ enum class Glu {
   kClampedSilu,  // gpt-oss: Ops::swiglu_clamped
 };
 
+// What every executor can keep of a layer's past.
+inline constexpr int kMaxTaps = 64;  // of a convolution
+
+// Linear attention (the ops delta_net and mamba2): every head keeps a matrix M [keys, columns] that depends on all
+// tokens so far. It is the layer's recurrent state, head after head, behind the first `state_begin` floats, which are
+// the convolution's.
+struct LinearAttention {
+  int layer = 0;
+  int groups = 0;   // of queries and keys
+  int heads = 0;    // of values; a multiple of the groups
+  int keys = 0;     // length of a query and a key, a multiple of 4
+  int columns = 0;  // length of a head's value
+  int64_t state_begin = 0;
+  Weight decay;  // [1, heads]  below 0
+  Weight bias;   // [1, heads]  of the step
+
+  int64_t state_floats() const { return int64_t{heads} * keys * columns; }
+};
+
 inline constexpr float kMinWeightSum = 6.103515625e-5f;  // 2^-14, the smallest normal half
 
 // Mixture of experts. The `active` experts of largest s + bias are chosen, in kSoftmaxChosen those of largest r + bias;
@@ -104,7 +123,8 @@ class Ops {
   // The table's rows of the step's token ids. [T, table.cols]
   Tensor embed(const Weight& table);
 
-  // x / sqrt(mean(x^2) + eps) * weight, over groups of weight.cols.
+  // x / sqrt(mean(x^2) + eps) * weight, over groups of weight.cols. Where the weight has several rows, a group's is
+  // that of its number, modulo the rows.
   Tensor rms_norm(const Tensor& x, const Weight& weight, float eps);
 
   // y_i = x w_i^T for several matrices on the same x. [T, w_i.rows] each.
@@ -133,6 +153,29 @@ class Ops {
   // Gated short convolution (LFM2): bcz [T, 3 * width] holds B, C, z; u = B * z; causal depthwise convolution of u with
   // `kernel` [taps, width], oldest tap first; y = C * conv(u). The layer's state is the last taps - 1 rows of u.
   Tensor shortconv(int layer, const Tensor& bcz, const Weight& kernel);
+
+  // Causal depthwise convolution, then silu: y = silu(bias + conv(x)), with `kernel` [taps, x.cols], oldest tap first,
+  // and `bias` [1, x.cols], where given. The first (taps - 1) * x.cols floats of the layer's state are the last rows of
+  // x.
+  Tensor conv_silu(int layer, const Tensor& x, const Weight& kernel, const Weight& bias);
+
+  // Gated delta net (Yang et al. 2024). qkv [T, 2 * groups * keys + heads * columns] holds queries, keys, values. Head
+  // n reads group n mod groups; its query and key are divided by sqrt(sum of squares + eps), the query by sqrt(keys)
+  // too.
+  //   M *= exp(decay_n * softplus(alpha_n + bias_n));  d = sigmoid(beta_n) * (v - M^T k);  M += k d^T;  y = M^T q
+  // beta and alpha are [T, heads], y [T, heads * columns].
+  Tensor delta_net(const LinearAttention& net, float eps, const Tensor& qkv, const Tensor& beta, const Tensor& alpha);
+
+  // Mamba2 (Dao & Gu 2024). xbc [T, heads * columns + 2 * groups * keys] holds inputs, keys (B), queries (C). Heads
+  // share groups side by side: head n reads group n / (heads / groups). With s = softplus(dt_n + bias_n):
+  //   M = exp(decay_n * s) * M + B (s x)^T;  y = M^T C + skip_n * x
+  // dt is [T, heads], skip [1, heads].
+  Tensor mamba2(const LinearAttention& net, const Tensor& xbc, const Tensor& dt, const Weight& skip);
+
+  // Of each of `heads` heads of x the part `part` of `parts` equal ones. [T, x.cols / parts]
+  Tensor head_part(const Tensor& x, int heads, int part, int parts);
+
+  Tensor sigmoid_mul(const Tensor& gate, const Tensor& x);  // 1 / (1 + e^-gate) * x
 
   Tensor moe(const Tensor& x, const Moe& moe);
 

@@ -117,6 +117,53 @@ OpCase shortconv_case(int64_t width, int taps) {
           {.state_floats = (taps - 1) * width, .state_replay = taps - 1}};
 }
 
+OpCase conv_silu_case(int64_t width, int taps, bool bias) {
+  return {"conv_silu",
+          fmt::format("{} taps of {}{}", taps, width, bias ? ", bias" : ""),
+          {width},
+          {{"F32", taps, width}, {"F32", 1, width}},
+          [=](Ops& ops, auto& x, auto& w) { return ops.conv_silu(0, x[0], w[0], bias ? w[1] : Weight()); },
+          kFloat,
+          {.state_floats = (taps - 1) * width, .state_replay = taps - 1}};
+}
+
+// Weights of heads: what is drawn around 0 becomes decays, which are below.
+Weight decays(const Weight& drawn) {
+  auto* values = reinterpret_cast<float*>(const_cast<std::byte*>(drawn.data));
+  for (int64_t i = 0; i < drawn.cols; ++i) values[i] = std::min(-0.1f, -std::fabs(values[i]));
+  return drawn;
+}
+
+OpCase delta_net_case(int groups, int heads, int keys, int columns) {
+  LinearAttention net{.groups = groups, .heads = heads, .keys = keys, .columns = columns, .state_begin = 5};
+  return {"delta_net",
+          fmt::format("{} heads of {} x {}, {} groups", heads, keys, columns, groups),
+          {2 * groups * keys + heads * columns, heads, heads},
+          {{"F32", 1, heads}, {"F32", 1, heads}},
+          [=](Ops& ops, auto& x, auto& w) {
+            LinearAttention of = net;
+            of.decay = decays(w[0]), of.bias = w[1];
+            return ops.delta_net(of, 1e-6f, x[0], x[1], x[2]);
+          },
+          kFloat,
+          {.state_floats = 5 + net.state_floats(), .state_replay = kNoReplay}};
+}
+
+OpCase mamba2_case(int groups, int heads, int keys, int columns) {
+  LinearAttention net{.groups = groups, .heads = heads, .keys = keys, .columns = columns};
+  return {"mamba2",
+          fmt::format("{} heads of {} x {}, {} groups", heads, keys, columns, groups),
+          {2 * groups * keys + heads * columns, heads},
+          {{"F32", 1, heads}, {"F32", 1, heads}, {"F32", 1, heads}},
+          [=](Ops& ops, auto& x, auto& w) {
+            LinearAttention of = net;
+            of.decay = decays(w[0]), of.bias = w[1];
+            return ops.mamba2(of, x[0], x[1], w[2]);
+          },
+          kFloat,
+          {.state_floats = net.state_floats(), .state_replay = kNoReplay}};
+}
+
 OpCase moe_case(std::string_view type, const Moe& of, bool bias, bool shared, bool shared_router, bool fused = false,
                 bool biases = false) {
   constexpr int64_t kWidth = 96, kFfn = 64, kSharedFfn = 160;
@@ -160,6 +207,9 @@ std::vector<OpCase> op_cases() {
   for (const char* type : {"F32", "BF16", "Q8_0", "Q4_K", "NVFP4"}) {
     all.push_back({"embed", type, {}, {{type, 64, 256}}, [](Ops& ops, auto&, auto& w) { return ops.embed(w[0]); }});
   }
+  all.push_back({"rms_norm", "6 x 32, 3 weights", {192}, {{"F32", 3, 32}}, [](Ops& ops, auto& x, auto& w) {
+                   return ops.rms_norm(x[0], w[0], 1e-5f);
+                 }});
   for (const auto& [groups, cols] : {std::pair(1, 256), std::pair(1, 50), std::pair(7, 64)}) {
     all.push_back({"rms_norm",
                    fmt::format("{} x {}", groups, cols),
@@ -189,6 +239,9 @@ std::vector<OpCase> op_cases() {
                    }});
     all.push_back({"silu_mul", fmt::format("{}", cols), {cols, cols}, {}, [](Ops& ops, auto& x, auto&) {
                      return ops.silu_mul(x[0], x[1]);
+                   }});
+    all.push_back({"sigmoid_mul", fmt::format("{}", cols), {cols, cols}, {}, [](Ops& ops, auto& x, auto&) {
+                     return ops.sigmoid_mul(x[0], x[1]);
                    }});
     all.push_back({"gelu_mul", fmt::format("{}", cols), {cols, cols}, {}, [](Ops& ops, auto& x, auto&) {
                      return ops.gelu_mul(x[0], x[1]);
@@ -230,6 +283,18 @@ std::vector<OpCase> op_cases() {
   all.push_back(attend_case("anchored", 4, 2, 64, 0, "f16", 2, true));
   for (const auto& [width, taps] : {std::pair(96, 3), std::pair(50, 1), std::pair(33, 4)})
     all.push_back(shortconv_case(width, taps));
+  for (const auto& [width, taps] : {std::pair(96, 4), std::pair(50, 1), std::pair(4100, 3)}) {
+    all.push_back(conv_silu_case(width, taps, false));
+    all.push_back(conv_silu_case(width, taps, true));
+  }
+  all.push_back(delta_net_case(2, 4, 32, 32));
+  all.push_back(delta_net_case(1, 3, 8, 40));
+  all.push_back(delta_net_case(2, 2, 128, 128));
+  all.push_back(mamba2_case(1, 8, 16, 16));
+  all.push_back(mamba2_case(2, 4, 32, 57));
+  all.push_back({"head_part", "the last third of 4 heads of 9", {36}, {}, [](Ops& ops, auto& x, auto&) {
+                   return ops.head_part(x[0], 4, 2, 3);
+                 }});
   const auto of = [](int experts, int active) {
     Moe moe;
     moe.experts = experts;

@@ -4,15 +4,19 @@ namespace fieldprint {
 
 int ReferenceSequence::truncate(int tokens) {
   spans.truncate(tokens);
+  const bool has_states = std::any_of(m.begin(), m.end(), [](const auto& states) { return !states.empty(); });
+  const int replay = has_states ? tokens : 0;
+  for (std::vector<double>& states : m) std::fill(states.begin(), states.end(), 0.0);
   for (std::vector<History>* layers : {&k, &v, &u})
-    for (History& layer : *layers) layer.truncate(tokens);
-  return 0;
+    for (History& layer : *layers) layer.truncate(tokens - replay);
+  return replay;
 }
 
 int64_t ReferenceSequence::bytes() const {
   size_t total = 0;
   for (const std::vector<History>* layers : {&k, &v, &u})
     for (const History& layer : *layers) total += layer.values.size() * sizeof(double);
+  for (const std::vector<double>& states : m) total += states.size() * sizeof(double);
   return static_cast<int64_t>(total);
 }
 

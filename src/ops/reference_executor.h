@@ -21,16 +21,18 @@ struct History {
   void truncate(int tokens) { values.resize(std::min(values.size(), static_cast<size_t>(tokens * cols))); }
 };
 
-// All that was seen so far: keys and values, and the inputs of convolutions. Nothing is ever replayed.
+// All that was seen so far: keys and values, and the inputs of convolutions. Nothing is replayed but where a layer has
+// states of linear attention: then all is, from the first token on.
 struct ReferenceSequence final : SequenceState {
   static constexpr std::string_view kExecutor = "reference";
 
-  explicit ReferenceSequence(size_t layers) : SequenceState(kExecutor), k(layers), v(layers), u(layers) {}
+  explicit ReferenceSequence(size_t layers) : SequenceState(kExecutor), k(layers), v(layers), u(layers), m(layers) {}
   int64_t bytes() const override;
   int truncate(int tokens) override;
   std::unique_ptr<SequenceState> fork() const override { return std::make_unique<ReferenceSequence>(*this); }
 
-  std::vector<History> k, v, u;  // of each layer
+  std::vector<History> k, v, u;        // of each layer
+  std::vector<std::vector<double>> m;  // of each layer: the states of its heads; empty: none, or nothing seen yet
 };
 
 class ReferenceExecutor final : public Executor {

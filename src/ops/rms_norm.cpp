@@ -15,8 +15,8 @@ Tensor compute(RunExecutor& run, const Tensor& x, const Weight& weight, float ep
   float* out = run.data(y);
   const int n = static_cast<int>(weight.cols);
   run.for_rows(x.rows(), [&](int row) {
-    for (int64_t i = row * x.cols(); i < (row + 1) * x.cols(); i += n)
-      run.kernels().rms_norm(in + i, weight.floats(), n, eps, out + i);
+    for (int64_t i = row * x.cols(), group = 0; group < x.cols() / n; i += n, ++group)
+      run.kernels().rms_norm(in + i, weight.floats() + group % weight.rows * n, n, eps, out + i);
   });
   return y;
 }
@@ -25,9 +25,9 @@ Tensor compute(ReferenceExecutor& reference, const Tensor& x, const Weight& weig
   Tensor y = reference.make(x.rows(), x.cols());
   const double* in = reference.data(x);
   double* out = reference.data(y);
-  const float* w = reference.decoded_row(weight, 0);
-  const int64_t n = weight.cols;
+  const int64_t n = weight.cols, groups = x.cols() / n;
   for (int64_t begin = 0; begin < x.rows() * x.cols(); begin += n) {
+    const float* w = reference.decoded_row(weight, begin / n % groups % weight.rows);
     double sum = 0;
     for (int64_t i = 0; i < n; ++i) sum += in[begin + i] * in[begin + i];
     const double scale = 1.0 / std::sqrt(sum / static_cast<double>(n) + static_cast<double>(eps));
