@@ -338,7 +338,7 @@ TEST_F(SessionFile, WithOtherBytesATokenIsRefused) {
   RunSequence state(before, pages);
   state.begin(0, 1, false);
   const std::vector<float> x(8, 1.0f);
-  state.kv().write(0, 0, x.data(), x.data());
+  state.kv(0).write(0, 0, x.data(), x.data());
   const std::string fingerprint(64, 'f');
   save_session(path_, fingerprint, std::vector<TokenId>{7}, state);
   const SavedSession saved(path_);
@@ -360,7 +360,7 @@ class RecurrentSessionFile : public SessionFile {
       float* u = state.recurrent().layer(2);
       for (int i = 0; i < 3; ++i) u[i] = u[3 + i], u[3 + i] = s[i];
       const std::vector<float> x(8, s[0]);
-      state.kv().write(0, p, x.data(), x.data());
+      state.kv(0).write(0, p, x.data(), x.data());
     }
     state.finish(begin, end);
   }
