@@ -1440,17 +1440,23 @@ class Screen(Terminal):
     test_a_session = test_a_pasted_crlf_is_one_line_break = test_ctrl_c_stops_the_answer = test_history_outlives_the_session = None
 
 
-class DefaultModel(Case):
-    """What users see first. Only where the model has been pulled on this machine."""
+class PulledModel(Case):
+    """A model of the catalogue. Only where it has been pulled on this machine."""
+    NAME = None
 
     @classmethod
     def setUpClass(cls):
         env = {k: v for k, v in os.environ.items() if not k.startswith("FIELDPRINT_")}
         models = json.loads(subprocess.run([CLI, "models", "--json"], capture_output=True, env=env, check=True).stdout)
-        default = next(m for m in models if m["name"] == "smollm2-135m")
-        if not default["pulled"]:
-            raise unittest.SkipTest("the default model has not been pulled: fieldprint pull smollm2-135m")
-        cls.model = default["path"]
+        found = next(m for m in models if m["name"] == cls.NAME)
+        if not found["pulled"]:
+            raise unittest.SkipTest(f"not on this machine: fieldprint pull {cls.NAME}")
+        cls.model = found["path"]
+
+
+class DefaultModel(PulledModel):
+    """What users see first."""
+    NAME = "smollm2-135m"
 
     def test_a_greedy_answer(self):
         out, _ = self.call("run", "-q", "-m", self.model, "--temp", "0", "-n", "24", "What is the capital of France?")
@@ -1460,6 +1466,25 @@ class DefaultModel(Case):
         out, err = self.call("chat", "-m", self.model, "--temp", "0", "-n", "24", stdin="My name is Ada.\nWhat is my name?\n")
         self.assertIn("kept)", err)
         self.assertIn("Ada", out)
+
+
+class ToolCaller(PulledModel):
+    """A model that calls functions: in its template's own form, or as it is used to write it."""
+    NAME = "qwen2.5-coder-1.5b"
+    TOOLS = pathlib.Path(__file__).resolve().parent.parent / "examples" / "tools.json"
+
+    def test_a_call_is_parsed(self):
+        out, _ = self.call("run", "-m", self.model, "--temp", "0", "-n", "80", "--json", "--tools", self.TOOLS, "Is it raining in Madrid?")
+        answer = json.loads(out)
+        self.assertEqual([c["name"] for c in answer["tool_calls"]], ["get_weather"])
+        self.assertEqual(answer["tool_calls"][0]["arguments"]["city"], "Madrid")
+        self.assertNotIn("tool_call_errors", answer)
+
+    def test_a_result_is_answered(self):
+        out, err = self.call("chat", "-m", self.model, "--temp", "0", "-n", "80", "--tools", self.TOOLS,
+                             stdin='Is it raining in Madrid?\n/tool {"rain": false, "sky": "cloudless"}\n')
+        self.assertIn("calls get_weather with", out + err)
+        self.assertIn("Madrid", out)
 
 
 if __name__ == "__main__":

