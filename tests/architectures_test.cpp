@@ -238,6 +238,8 @@ TEST_P(Architectures, MetadataSayAllThatTheHyperparametersDo) {
       if (value.kind == GgufKind::kArray) continue;
       if (value.kind == GgufKind::kString) {
         EXPECT_EQ(rewritten->string(key), file->string(key)) << key;
+      } else if (value.kind == GgufKind::kBool) {
+        EXPECT_EQ(rewritten->boolean(key, false), file->boolean(key, false)) << key;
       } else {
         EXPECT_EQ(rewritten->number(key), file->number(key)) << key;
       }

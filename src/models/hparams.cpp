@@ -101,8 +101,9 @@ void read_attention(const Metadata& metadata, Hyperparameters& hp) {
     third = third || layer.attention->third_projection;
     if (!layer.attention->anchors) continue;
     anchored = true;
-    const std::string name = fmt::format("blk.{}.attn_anchor_k.weight", i);
-    layer.anchors = static_cast<int>(std::min<uint64_t>(metadata.file().tensor(name).shape[1], 1 << 24));
+    // A layer that will turn out not to attend has none.
+    if (const GgufTensor* keys = metadata.file().find_tensor(fmt::format("blk.{}.attn_anchor_k.weight", i)))
+      layer.anchors = static_cast<int>(std::min<uint64_t>(keys->shape[1], 1 << 24));
   }
   if (metadata.has("attention.scale"))
     hp.attention_scale = static_cast<float>(metadata.number("attention.scale", 0, kMaxScale));
