@@ -37,6 +37,8 @@ constexpr string_view kDeepseek3[] = {
     "\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
     " ?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACES};
+constexpr string_view kDeepseekCoder[] = {
+    "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+", "\\p{N}"};
 constexpr string_view kFalcon[] = {
     "[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2_WORDS, "[0-9][0-9][0-9]"};
 constexpr string_view kDefault[] = {
@@ -51,6 +53,7 @@ constexpr SplitFamily kQwen35Family{kQwen35, next_word_qwen35};
 constexpr SplitFamily kGpt4oFamily{kGpt4o, nullptr};
 constexpr SplitFamily kTekkenFamily{kTekken, nullptr};
 constexpr SplitFamily kDeepseek3Family{kDeepseek3, nullptr};
+constexpr SplitFamily kDeepseekCoderFamily{kDeepseekCoder, nullptr};
 constexpr SplitFamily kFalconFamily{kFalcon, nullptr};
 constexpr SplitFamily kDefaultFamily{kDefault, nullptr};
 
@@ -107,6 +110,7 @@ constexpr PreTokenizerRow kRows[] = {
     {"tekken", &kTekkenFamily, true, true},
     {"deepseek-v3", &kDeepseek3Family, false, false},
     {"hunyuan-dense", &kDeepseek3Family, false, false},
+    {"deepseek-coder", &kDeepseekCoderFamily, false, false},
     {"falcon", &kFalconFamily, false, false},
 };
 

@@ -31,5 +31,7 @@ class TextModel {
 std::unique_ptr<TextModel> make_byte_level_bpe(const GgufFile& file, const Vocabulary& vocabulary);
 std::unique_ptr<TextModel> make_sentencepiece_bpe(const GgufFile& file, const Vocabulary& vocabulary);
 std::unique_ptr<TextModel> make_unigram(const GgufFile& file, const Vocabulary& vocabulary);
+std::unique_ptr<TextModel> make_wordpiece(const GgufFile& file, const Vocabulary& vocabulary);
+std::unique_ptr<TextModel> make_character_bpe(const GgufFile& file, const Vocabulary& vocabulary);
 
 }  // namespace fieldprint

@@ -2,6 +2,7 @@
 // EOS.
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <string>
 
 #include "fieldprint/error.h"
@@ -17,16 +18,48 @@ namespace {
 
 using std::string_view;
 
+// Byte-level files without ids for BOS and EOS come from the time when Falcon's 11 was both; in other vocabularies 11
+// is ordinary (a comma in GPT-2's), and must not end an answer.
+void mend_byte_level(const GgufFile& file, VocabularyDefaults& defaults) {
+  const GgufArray* kinds = file.array("tokenizer.ggml.token_type");
+  const bool control =
+      kinds != nullptr && kinds->count > 11 && kinds->integer(11) == static_cast<int>(TokenKind::kControl);
+  if (control) defaults.bos = defaults.eos = 11;
+  defaults.add_bos = pre_tokenizer_of(file).add_bos;
+}
+
+// [CLS] stands where other vocabularies have BOS, and most files give it under its own name.
+void mend_wordpiece(const GgufFile& file, VocabularyDefaults& defaults) {
+  constexpr string_view kKey = "tokenizer.ggml.cls_token_id";
+  if (file.find(kKey) == nullptr) return;
+  const int64_t id = file.integer(kKey);
+  if (id >= 0 && id < INT32_MAX) defaults.bos = static_cast<TokenId>(id);
+}
+
 struct ModelKind {
   string_view name;  // tokenizer.ggml.model
   VocabularyDefaults defaults;
   std::unique_ptr<TextModel> (*make)(const GgufFile& file, const Vocabulary& vocabulary);
+  void (*mend)(const GgufFile& file, VocabularyDefaults& defaults) = nullptr;  // of what depends on the file
+  std::optional<bool> space_prefix = {};  // whether a space in front of a text is left out again; absent: the file says
 };
 
 constexpr ModelKind kKinds[] = {
-    {"gpt2", {}, make_byte_level_bpe},
+    {"gpt2", {}, make_byte_level_bpe, mend_byte_level, false},
     {"llama", {.bos = 1, .eos = 2, .unknown = 0, .add_bos = true, .add_space_prefix = true}, make_sentencepiece_bpe},
+    {"gemma4", {.bos = 2, .eos = 1, .unknown = 3, .add_bos = true}, make_character_bpe},
     {"t5", {.eos = 1, .unknown = 2, .add_eos = true}, make_unigram},
+    {"bert",
+     {.bos = 101,
+      .eos = 102,
+      .unknown = 100,
+      .add_bos = true,
+      .add_eos = true,
+      .eos_key = "seperator_token_id",
+      .add_eos_key = "add_sep_token"},
+     make_wordpiece,
+     mend_wordpiece,
+     true},
 };
 
 const ModelKind& find_kind(string_view name) {
@@ -40,27 +73,17 @@ const ModelKind& find_kind(string_view name) {
               "tokenizer.ggml.model", "known are: " + known);
 }
 
-// Byte-level files without ids for BOS and EOS come from the time when Falcon's 11 was both; in other vocabularies 11
-// is ordinary (a comma in GPT-2's), and must not end an answer.
-void mend_defaults(const GgufFile& file, VocabularyDefaults& defaults) {
-  const GgufArray* kinds = file.array("tokenizer.ggml.token_type");
-  const bool control =
-      kinds != nullptr && kinds->count > 11 && kinds->integer(11) == static_cast<int>(TokenKind::kControl);
-  if (control) defaults.bos = defaults.eos = 11;
-  defaults.add_bos = pre_tokenizer_of(file).add_bos;
-}
-
 bool c_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 class GgufTokenizer final : public Tokenizer {
  public:
-  GgufTokenizer(const GgufFile& file, const Vocabulary& v, std::unique_ptr<TextModel> model)
+  GgufTokenizer(const Vocabulary& v, std::unique_ptr<TextModel> model, bool space_prefix)
       : model_(std::move(model)),
         bos_(v.bos),
         eos_(v.eos),
         add_bos_(v.add_bos),
         add_eos_(v.add_eos),
-        add_space_prefix_(v.add_space_prefix && file.string("tokenizer.ggml.model") != "gpt2"),
+        add_space_prefix_(space_prefix),
         ends_(v.ends),
         lstrips_(v.lstrips),
         rstrips_(v.rstrips),
@@ -251,9 +274,10 @@ class GgufTokenizer final : public Tokenizer {
 std::unique_ptr<Tokenizer> load_tokenizer(const GgufFile& file) {
   const ModelKind& kind = find_kind(file.string("tokenizer.ggml.model"));
   VocabularyDefaults defaults = kind.defaults;
-  if (kind.name == "gpt2") mend_defaults(file, defaults);
+  if (kind.mend != nullptr) kind.mend(file, defaults);
   const Vocabulary vocabulary = read_vocabulary(file, defaults);
-  return std::make_unique<GgufTokenizer>(file, vocabulary, kind.make(file, vocabulary));
+  return std::make_unique<GgufTokenizer>(vocabulary, kind.make(file, vocabulary),
+                                         kind.space_prefix.value_or(vocabulary.add_space_prefix));
 }
 
 }  // namespace fieldprint

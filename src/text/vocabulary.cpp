@@ -175,10 +175,11 @@ Vocabulary read_vocabulary(const GgufFile& file, const VocabularyDefaults& defau
   read_kinds(file, v);
   read_scores(file, v);
   v.bos = read_id(file, "bos_token_id", defaults.bos, v);
-  v.eos = read_id(file, "eos_token_id", defaults.eos, v);
+  v.eos = read_id(file, defaults.eos_key, defaults.eos, v);
   v.unknown = read_id(file, "unknown_token_id", defaults.unknown, v);
   v.add_bos = file.boolean("tokenizer.ggml.add_bos_token", defaults.add_bos) && v.bos != kNoToken;
-  v.add_eos = file.boolean("tokenizer.ggml.add_eos_token", defaults.add_eos) && v.eos != kNoToken;
+  v.add_eos =
+      file.boolean("tokenizer.ggml." + std::string(defaults.add_eos_key), defaults.add_eos) && v.eos != kNoToken;
   v.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix", defaults.add_space_prefix);
   find_ends(file, v);
   find_strips(file, v);

@@ -51,6 +51,8 @@ struct VocabularyDefaults {
   bool add_bos = false;
   bool add_eos = false;
   bool add_space_prefix = false;
+  // Where the end of a text has other names.
+  std::string_view eos_key = "eos_token_id", add_eos_key = "add_eos_token";
 };
 
 // Throws Error kBadFile where arrays are missing, of the wrong kind or too short, or an id is out of range.
