@@ -190,6 +190,10 @@ TEST_F(Exactness, Vectors) {
       std::vector<float> y(x.size());
       kernels.rms_norm(x.data(), w.data(), n, 1e-5f, y.data());
       check(fmt::format("rms_norm/{}", n), Hash().add(y), kernels.name);
+      kernels.layer_norm(x.data(), w.data(), w.data(), n, 1e-12f, y.data());
+      check(fmt::format("layer_norm/{}", n), Hash().add(y), kernels.name);
+      kernels.gelu_erf(x.data(), n, y.data());
+      check(fmt::format("gelu_erf/{}", n), Hash().add(y), kernels.name);
       kernels.silu_mul(x.data(), w.data(), n, y.data());
       check(fmt::format("silu_mul/{}", n), Hash().add(y), kernels.name);
 

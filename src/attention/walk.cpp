@@ -25,6 +25,11 @@ int first_key(const Attend& args, const AttendSequence& sequence, int t) {
   return std::max(first, sequence.first_key);
 }
 
+// How many keys the tokens before t1 see, the last one the most: those keys are the first ones.
+int keys_of(const Attend& args, const AttendSequence& sequence, int t1) {
+  return sequence.first_position + (args.causal ? t1 : sequence.tokens);
+}
+
 // What an item needs to know of its layer.
 struct Shape {
   int d, group, vectors;
@@ -105,7 +110,7 @@ class Block {
     prepare();
     set_scale(args_.spec.scale);
     clear_total();
-    const int end = sequence_.first_position + item_.t1;
+    const int end = keys_of(args_, sequence_, item_.t1);
     const bool shared = item_.partial >= 0;
     for (int split = item_.split0; split < item_.split1; ++split) {
       const int64_t to = item_.partial + int64_t{split - item_.split0} * rows_;
@@ -186,7 +191,7 @@ class Block {
       during_scores_ = prefetch_values(places);
       during_values_ = prefetch_keys(places + 1);
       // Tokens before the tile see nothing of it, nor do those, the last ones, whose window begins behind it.
-      const int first = std::max(item_.t0, tile_begin - sequence_.first_position);
+      const int first = args_.causal ? std::max(item_.t0, tile_begin - sequence_.first_position) : item_.t0;
       int last = item_.t1;
       while (last > first && first_key(last - 1) >= tile_end) --last;
       if (first == last) continue;
@@ -197,7 +202,7 @@ class Block {
 
   // Nothing behind the last key.
   Place place(int begin) const {
-    const bool there = begin < sequence_.first_position + item_.t1;
+    const bool there = begin < keys_of(args_, sequence_, item_.t1);
     return there ? Place(*sequence_.kv, args_.layer, item_.kv_head, begin) : Place();
   }
 
@@ -211,7 +216,7 @@ class Block {
 
   // How many of the `count` keys from position `begin` on token t sees.
   int seen(int begin, int count, int t) const {
-    return begin == kBeforeAll ? count : std::min(count, sequence_.first_position + t + 1 - begin);
+    return begin == kBeforeAll ? count : std::min(count, keys_of(args_, sequence_, t + 1) - begin);
   }
 
   // Absorbs the tile's first `count` keys into the split states of tokens [t0, t1). `begin` is the tile's position.
@@ -398,7 +403,7 @@ class Block {
 };
 
 int splits_of(const Attend& args, const AttendSequence& sequence, int t1) {
-  return args.spec.share == 1 ? 0 : (sequence.first_position + t1 + kSplit - 1) / kSplit;
+  return args.spec.share == 1 ? 0 : (keys_of(args, sequence, t1) + kSplit - 1) / kSplit;
 }
 
 // The first split that the tokens from t0 on see anything of.

@@ -18,7 +18,8 @@ namespace fieldprint {
 
 inline constexpr int kSplit = 512;
 
-// One sequence's part of a step: token t stands at position first_position + t and sees keys up to itself.
+// One sequence's part of a step: token t stands at position first_position + t and sees keys up to itself, or all keys
+// that there are (Attend::causal).
 struct AttendSequence {
   const KvSequence* kv = nullptr;  // the step's own keys are in it
   const float* q = nullptr;        // [tokens, heads, head_dim]
@@ -37,6 +38,7 @@ struct Attend {
   int layer = 0;
   int heads = 0;                              // a multiple of the layer's kv_heads
   int window = 0;                             // a query sees the last `window` keys, its own among them; 0 = all
+  bool causal = true;                         // else every query sees all keys, and there is no window
   std::span<const AttendSequence> sequences;  // of one layout
 };
 

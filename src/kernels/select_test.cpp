@@ -337,6 +337,19 @@ TEST(Kernels, ActivationsAreWithinHalfAStepAndOutliersHaveResiduals) {
   EXPECT_LT(outliers, in.high.d.size() / 2);
 }
 
+TEST(Kernels, GeluIsTheFormulaToTheLastBits) {
+  const KernelTable& kernels = select_kernels("scalar");
+  double worst = 0;
+  for (float x = -14; x < 14; x += 0.0013f) {
+    float y = 0;
+    kernels.gelu_erf(&x, 1, &y);
+    const auto z = static_cast<double>(x);
+    worst = std::max(worst, std::abs(static_cast<double>(y) - 0.5 * z * std::erfc(-z / std::sqrt(2.0))) /
+                                std::max(1.0, std::abs(z)));
+  }
+  EXPECT_LT(worst, 1.5e-7);
+}
+
 TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
   const KernelTable& scalar = select_kernels("scalar");
   for_each_isa([&](const KernelTable& kernels) {
@@ -351,6 +364,12 @@ TEST(Kernels, VectorSlotsAreTheSameBitsOnEveryIsa) {
       kernels.rms_norm(x.data(), w.data(), n, 1e-5f, b.data());
       EXPECT_TRUE(same_bits(a, b)) << "rms_norm " << n;
       for (const int odd : {n, n - 3}) {
+        scalar.layer_norm(x.data(), w.data(), w.data(), odd, 1e-12f, a.data());
+        kernels.layer_norm(x.data(), w.data(), w.data(), odd, 1e-12f, b.data());
+        EXPECT_TRUE(same_bits(a, b)) << "layer_norm " << odd;
+        scalar.gelu_erf(x.data(), odd, a.data());
+        kernels.gelu_erf(x.data(), odd, b.data());
+        EXPECT_TRUE(same_bits(a, b)) << "gelu_erf " << odd;
         std::fill(a.begin(), a.end(), 0.0f);
         std::fill(b.begin(), b.end(), 0.0f);
         scalar.silu_mul(x.data(), w.data(), odd, a.data());

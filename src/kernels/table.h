@@ -275,6 +275,12 @@ struct KernelTable {
   // operations (a product and a sum are two). `sink` takes a result, so that the compiler keeps the work.
   int64_t (*peak_int8)(int64_t rounds, int64_t* sink) = nullptr;
   int64_t (*peak_f32)(int64_t rounds, int64_t* sink) = nullptr;
+
+  // y = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias, all [n]; the last two steps one fma.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, int n, float eps, float* y) = nullptr;
+
+  // y = x Phi(x), both [n]: max(x, 0) - |x| Phi(-|x|), see base/gelu_constants.h.
+  void (*gelu_erf)(const float* x, int n, float* y) = nullptr;
 };
 
 }  // namespace fieldprint

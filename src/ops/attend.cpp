@@ -1,4 +1,4 @@
-// Attention of the step's queries to all keys of their sequence up to their own position. What a kind of attention
+// Attention of the step's queries to all keys of their sequence up to their own position, or in an encoder to all. What a kind of attention
 // makes of products is in src/attention.
 #include <algorithm>
 #include <vector>
@@ -18,7 +18,7 @@ Work work_of(const KvLayout& layout, const AttendShape& shape, const StepSequenc
   int64_t keys = 0;
   const int read = shape.window > 0 ? std::min(s.end(), shape.window - 1 + s.count()) : s.end();
   for (int end = s.first_position + 1; end <= s.end(); ++end)
-    keys += shape.window > 0 ? std::min(shape.window, end) : end;
+    keys += !shape.causal ? s.end() : shape.window > 0 ? std::min(shape.window, end) : end;
   const int products = shape.spec.kind->vectors + 1;
   Work work{.bytes = static_cast<uint64_t>(read * shape.kv_heads * layout.pair_bytes(shape.layer))};
   (layout.type() == KvType::kQ8_0 ? work.int8_operations : work.float_operations) =
@@ -63,6 +63,7 @@ Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, cons
   args.layer = shape.layer;
   args.heads = shape.heads;
   args.window = shape.window;
+  args.causal = shape.causal;
   args.sequences = attending;
   attend(args, run.pool(), run.scratch());
   for (const AttendSequence& each : attending) {
@@ -82,7 +83,7 @@ Tensor compute(ReferenceExecutor& reference, const AttendShape& shape, const Ten
     keys.append(reference.data(k) + row * kv_width, s.count(), kv_width);
     values.append(reference.data(v) + row * kv_width, s.count(), kv_width);
     for (int t = 0; t < s.count(); ++t, ++row) {
-      const int seen = s.first_position + t + 1, first = shape.window > 0 ? std::max(0, seen - shape.window) : 0;
+      const int seen = shape.causal ? s.first_position + t + 1 : s.end(), first = shape.window > 0 ? std::max(0, seen - shape.window) : 0;
       for (int h = 0; h < shape.heads; ++h) {
         const int64_t at = row * q.cols() + h * d;
         const int kv_head = h / (shape.heads / shape.kv_heads);

@@ -40,6 +40,7 @@ struct AttendShape {
   int heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
+  bool causal = true;  // else a query sees all keys of its sequence, which are all in one step
   AttentionSpec spec;
 };
 
@@ -127,6 +128,9 @@ class Ops {
   // that of its number, modulo the rows.
   Tensor rms_norm(const Tensor& x, const Weight& weight, float eps);
 
+  // (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias, both [1, x.cols].
+  Tensor layer_norm(const Tensor& x, const Weight& weight, const Weight& bias, float eps);
+
   // y_i = x w_i^T for several matrices on the same x. [T, w_i.rows] each.
   void linear(const Tensor& x, std::span<const Weight* const> weights, std::span<Tensor> y);
   Tensor linear(const Tensor& x, const Weight& weight);
@@ -135,9 +139,12 @@ class Ops {
   void add_bias(Tensor& x, const Weight& bias);           // x[t] += bias [1, x.cols]
   void scale(Tensor& x, float factor);                    // x *= factor
 
+  void add_positions(Tensor& x, const Weight& table);  // x[t] += row `position of t` of table [positions, x.cols]
+
   // Rotates each of `heads` heads by its row's position, in place.
   void rope(Tensor& x, const Rope& rope, int heads);
 
+  Tensor gelu_erf(const Tensor& x);  // x Phi(x), Phi the normal distribution: GELU as it is defined, without tanh
   Tensor silu_mul(const Tensor& gate, const Tensor& up);  // silu(gate) * up, silu(z) = z / (1 + e^-z)
   // gelu(gate) * up, gelu(z) = z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 z^3)))
   Tensor gelu_mul(const Tensor& gate, const Tensor& up);
@@ -146,7 +153,7 @@ class Ops {
 
   void softcap(Tensor& x, float cap);  // x = cap * tanh(x / cap)
 
-  // Stores k and v [T, kv_heads * head_dim] at their positions, then causal attention of q [T, heads * head_dim]. r is
+  // Stores k and v [T, kv_heads * head_dim] at their positions, then attention of q [T, heads * head_dim]. r is
   // the third projection, like q, of kinds that want one; nullptr for the others.
   Tensor attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor* r);
 

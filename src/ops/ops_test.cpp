@@ -72,9 +72,10 @@ OpCase rope_case(RopePairs pairs, int heads, int head_dim, int rotated, double m
 }
 
 OpCase attend_case(std::string_view kind, int heads, int kv_heads, int head_dim, int window, const char* kv_type,
-                   float softcap = 0, bool sinks = false) {
+                   float softcap = 0, bool sinks = false, bool causal = true) {
   static const auto kSinks = std::to_array<float>({1, -2, 0.5, 3, 0, -1, 5, 2});
   AttendShape shape{.window = window, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .spec = {}};
+  shape.causal = causal;
   shape.spec.kind = find_attention_kind(kind);
   shape.spec.scale = static_cast<float>(shape.spec.kind->scale(head_dim));
   // A score of the sixth degree: at its own scale random vectors would leave one key all the weight.
@@ -95,8 +96,8 @@ OpCase attend_case(std::string_view kind, int heads, int kv_heads, int head_dim,
   if (shape.spec.kind->third_projection) inputs.push_back(width);
   const std::string_view type = kv_type;
   return {"attend",
-          fmt::format("{} {}/{} x {}, window {}, {}{}{}", kind, heads, kv_heads, head_dim, window, kv_type,
-                      softcap > 0 ? ", capped" : "", sinks ? ", sinks" : ""),
+          fmt::format("{} {}/{} x {}, window {}, {}{}{}{}", kind, heads, kv_heads, head_dim, window, kv_type,
+                      softcap > 0 ? ", capped" : "", sinks ? ", sinks" : "", causal ? "" : ", all keys"),
           inputs,
           {},
           [=](Ops& ops, auto& x, auto&) { return ops.attend(shape, x[0], x[1], x[2], x.size() > 3 ? &x[3] : nullptr); },
@@ -217,6 +218,21 @@ std::vector<OpCase> op_cases() {
                    {{"F32", 1, cols}},
                    [](Ops& ops, auto& x, auto& w) { return ops.rms_norm(x[0], w[0], 1e-5f); }});
   }
+  for (const int64_t cols : {50, 384}) {
+    all.push_back({"layer_norm",
+                   fmt::format("{}", cols),
+                   {cols},
+                   {{"F32", 1, cols}, {"F32", 1, cols}},
+                   [](Ops& ops, auto& x, auto& w) { return ops.layer_norm(x[0], w[0], w[1], 1e-12f); }});
+    all.push_back(
+        {"gelu_erf", fmt::format("{}", cols), {cols}, {}, [](Ops& ops, auto& x, auto&) { return ops.gelu_erf(x[0]); }});
+  }
+  for (const char* type : {"F32", "Q8_0"}) {
+    all.push_back({"add_positions", type, {64}, {{type, 256, 64}}, [](Ops& ops, auto& x, auto& w) {
+                     ops.add_positions(x[0], w[0]);
+                     return std::move(x[0]);
+                   }});
+  }
   for (const QuantType& type : quant_types()) {
     all.push_back(linear_case(type, 70, 512));
     if (type.block_elements <= 32) all.push_back(linear_case(type, 1, 96));
@@ -274,6 +290,8 @@ std::vector<OpCase> op_cases() {
   all.push_back(attend_case("dot", 7, 1, 40, 0, "f16"));
   all.push_back(attend_case("dot", 3, 3, 96, 70, "bf16"));
   all.push_back(attend_case("dot", 8, 2, 64, 0, "q8_0"));
+  for (const char* type : {"f16", "q8_0"}) all.push_back(attend_case("dot", 6, 6, 32, 0, type, 0, false, false));
+  all.push_back(attend_case("gram", 4, 2, 64, 0, "f16", 0, false, false));
   all.push_back(attend_case("gram", 2, 2, 32, 5, "q8_0"));
   for (const char* type : {"f16", "bf16", "q8_0"}) {
     all.push_back(attend_case("dot", 4, 2, 64, 0, type, 1.5f));

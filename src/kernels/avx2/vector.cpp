@@ -1,6 +1,7 @@
 // The row-wise slots: norms, activation functions, quantising.
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
+#include "kernels/lanes/gelu.h"
 #include "kernels/scalar/scalar.h"
 
 namespace fieldprint::avx2 {
@@ -103,6 +104,33 @@ void rms_norm(const float* x, const float* weight, int n, float eps, float* y) {
     const __m256 scaled = _mm256_mul_ps(_mm256_loadu_ps(x + i), scale);
     _mm256_storeu_ps(y + i, _mm256_mul_ps(scaled, _mm256_loadu_ps(weight + i)));
   }
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, int n, float eps, float* y) {
+  if (n % 16 != 0) return scalar::layer_norm(x, weight, bias, n, eps, y);
+  __m256 low = _mm256_setzero_ps(), high = low;
+  for (int i = 0; i < n; i += 16) {
+    low = _mm256_add_ps(low, _mm256_loadu_ps(x + i));
+    high = _mm256_add_ps(high, _mm256_loadu_ps(x + i + 8));
+  }
+  const __m256 mean = _mm256_set1_ps(tree16(low, high) / static_cast<float>(n));
+  low = high = _mm256_setzero_ps();
+  for (int i = 0; i < n; i += 16) {
+    const __m256 a = _mm256_sub_ps(_mm256_loadu_ps(x + i), mean), b = _mm256_sub_ps(_mm256_loadu_ps(x + i + 8), mean);
+    low = _mm256_fmadd_ps(a, a, low);
+    high = _mm256_fmadd_ps(b, b, high);
+  }
+  const float variance = tree16(low, high) / static_cast<float>(n);
+  const __m256 scale = _mm256_set1_ps(1.0f / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(variance + eps))));
+  for (int i = 0; i < n; i += 8) {
+    const __m256 scaled = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), mean), scale);
+    _mm256_storeu_ps(y + i, _mm256_fmadd_ps(scaled, _mm256_loadu_ps(weight + i), _mm256_loadu_ps(bias + i)));
+  }
+}
+
+void gelu_erf(const float* x, int n, float* y) {
+  const int done = gelu_erf_vectors<Floats, 2>(x, n, y);
+  scalar::gelu_erf(x + done, n - done, y + done);
 }
 
 void silu_mul(const float* gate, const float* up, int n, float* y) {

@@ -1,6 +1,7 @@
 // The row-wise slots: norms, activation functions, quantising.
 #include <cmath>
 
+#include "base/gelu_constants.h"
 #include "base/math.h"
 #include "kernels/scalar/scalar.h"
 
@@ -78,6 +79,27 @@ void rms_norm(const float* x, const float* weight, int n, float eps, float* y) {
   for (int i = 0; i < n; ++i) s[i % 16] = std::fma(x[i], x[i], s[i % 16]);
   const float scale = 1.0f / std::sqrt(tree(s) / static_cast<float>(n) + eps);
   for (int i = 0; i < n; ++i) y[i] = x[i] * scale * weight[i];
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, int n, float eps, float* y) {
+  float s[16] = {};
+  for (int i = 0; i < n; ++i) s[i % 16] += x[i];
+  const float mean = tree(s) / static_cast<float>(n);
+  float squares[16] = {};
+  for (int i = 0; i < n; ++i) squares[i % 16] = std::fma(x[i] - mean, x[i] - mean, squares[i % 16]);
+  const float scale = 1.0f / std::sqrt(tree(squares) / static_cast<float>(n) + eps);
+  for (int i = 0; i < n; ++i) y[i] = std::fma((x[i] - mean) * scale, weight[i], bias[i]);
+}
+
+void gelu_erf(const float* x, int n, float* y) {
+  using C = GeluConstants;
+  for (int i = 0; i < n; ++i) {
+    const float positive = x[i] < 0.0f ? 0.0f : x[i], size = positive + (-x[i] < 0.0f ? 0.0f : -x[i]);
+    const float t = 1.0f / std::fma(size, C::kSlope, 1.0f);
+    float p = C::k[8];
+    for (int k = 7; k >= 0; --k) p = std::fma(p, t, C::k[k]);
+    y[i] = positive - size * (p * t * exp_f32(size * (size * -0.5f)));
+  }
 }
 
 void silu_mul(const float* gate, const float* up, int n, float* y) {
