@@ -211,6 +211,12 @@ SourceModel open_hugging_face(const std::string& folder) {
   const ConfiguredModel configured = read_config(file);
   const auto& [row, hp, type] = configured;
   check_supported(hp, file.path());
+  for (const PlannedTensor& planned : tensors_of(row->tensors, hp)) {
+    if (!planned.wanted || planned.row->form == There::kNowhere || !planned.row->there.empty()) continue;
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("{} has no form in a Hugging Face folder that can be read", planned.here), folder,
+                "take a GGUF file of the model");
+  }
   SourceModel model;
   fs::path name = fs::absolute(path).lexically_normal();
   if (name.filename().empty()) name = name.parent_path();

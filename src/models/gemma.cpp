@@ -141,8 +141,17 @@ Hyperparameters read_gemma3_config(const Config& config) {
   return hp;
 }
 
+Hyperparameters read_gemma3_with_pictures_config(const Config& config) {
+  return read_gemma3_config(InnerConfig(config, "text_config"));
+}
+
 constexpr HuggingFaceType kGemma2Types[] = {{"gemma2", read_gemma2_config}};
-constexpr HuggingFaceType kGemma3Types[] = {{"gemma3_text", read_gemma3_config}};
+// With a part that sees pictures, which is left out. Its tensors have had two orders of names.
+constexpr std::string_view kPictures[] = {"vision_tower.", "multi_modal_projector.", "model.vision_tower.",
+                                          "model.multi_modal_projector."};
+constexpr HuggingFaceType kGemma3Types[] = {
+    {"gemma3_text", read_gemma3_config},
+    {"gemma3", read_gemma3_with_pictures_config, "language_model.model.", kPictures}};
 
 constexpr Preset kGemma2Presets[] = {
     {"gemma2-2b", "Gemma 2 2B", "smollm", R"({

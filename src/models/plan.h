@@ -133,6 +133,7 @@ inline constexpr Length kVocabulary = [](const Hyperparameters& hp, const LayerP
   return hp.vocabulary;
 };
 inline constexpr Length kHeadDim = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.head_dim; };
+inline constexpr Length kHeads = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.heads; };
 inline constexpr Length kQueries = [](const Hyperparameters& hp, const LayerPlan&) {
   return int64_t{hp.heads} * hp.head_dim;
 };
