@@ -351,9 +351,9 @@ TEST_F(Convert, LongContextScalingBecomesATensor) {
   write_json(hf() / "config.json", config_);
   quantize(hf().string(), converted(), to("F16"));
   EXPECT_EQ(GgufFile::open(converted())->number("llama.rope.scaling.factor"), 2.0);
-  config_["rope_scaling"] = {{"type", "yarn"}, {"factor", 2.0}};
+  config_["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};
   write_json(hf() / "config.json", config_);
-  EXPECT_THAT(refusal(), HasSubstr("RoPE scaling of type 'yarn'"));
+  EXPECT_THAT(refusal(), HasSubstr("RoPE scaling of type 'dynamic'"));
 }
 
 TEST_F(Convert, SaysWhatIsMissingOrTooMuch) {

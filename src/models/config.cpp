@@ -16,7 +16,7 @@ namespace {
 class RopeReader {
  public:
   RopeReader(const Config& config, const ConfigDefaults& defaults, const Hyperparameters& hp, RopeSettings* rope)
-      : config_(config), hp_(hp), rope_(*rope), at_(place(config, defaults)) {
+      : config_(config), defaults_(defaults), hp_(hp), rope_(*rope), at_(place(config, defaults)) {
     rope_.base = config.number(at_ + "rope_theta", config.number("rope_theta", defaults.rope_base));
     if (!(rope_.base > 0)) config.refuse("rope_theta should be positive");
     const double part =
@@ -48,7 +48,8 @@ class RopeReader {
       config_.refuse(fmt::format("{}: the numbers of {} scaling make no sense", at_.substr(0, at_.size() - 1), type));
   }
   int original_context() const {
-    const int64_t fallback = config_.integer("original_max_position_embeddings", 1, 1 << 30, hp_.context);
+    const int usual = defaults_.original_context > 0 ? defaults_.original_context : hp_.context;
+    const int64_t fallback = config_.integer("original_max_position_embeddings", 1, 1 << 30, usual);
     return static_cast<int>(config_.integer(at_ + "original_max_position_embeddings", 1, 1 << 30, fallback));
   }
 
@@ -107,6 +108,7 @@ class RopeReader {
   }
 
   const Config& config_;
+  const ConfigDefaults& defaults_;
   const Hyperparameters& hp_;
   RopeSettings& rope_;
   const std::string at_;

@@ -69,9 +69,11 @@ struct ConfigDefaults {
   int context;
   int kv_heads;  // 0: as many as heads
   bool tied;
-  int head_dim = 0;                                                                       // 0: width / heads
-  double rotary_part = 1;                                                                 // of a head that RoPE turns
-  std::optional<int64_t> ffn = {}, layers = {}, width = {}, heads = {}, vocabulary = {};  // absent: must be said
+  int head_dim = 0;          // 0: width / heads
+  double rotary_part = 1;    // of a head that RoPE turns
+  int original_context = 0;  // that scaling of RoPE stretches; 0: the context
+  // Absent: must be said.
+  std::optional<int64_t> ffn = {}, layers = {}, width = {}, heads = {}, vocabulary = {};
   std::string_view activation_key = "hidden_act", activation = "silu";
   std::string_view rope_object = {};  // where RoPE's numbers are, with a slash behind; "": where they usually are
 };

@@ -51,8 +51,8 @@ TEST_F(HyperparametersTest, ARopeFactorWithoutATypeIsLinear) {
             }),
             1);
   EXPECT_EQ(factor([](GgufWriter& w) { w.set("llama.rope.scaling.factor", 0.0f); }), 1);
-  EXPECT_THAT(refusal([&] { read([](GgufWriter& w) { w.set("llama.rope.scaling.type", "yarn"); }); }),
-              HasSubstr("RoPE scaling of type 'yarn' is not supported"));
+  EXPECT_THAT(refusal([&] { read([](GgufWriter& w) { w.set("llama.rope.scaling.type", "ntk"); }); }),
+              HasSubstr("RoPE scaling of type 'ntk' is not supported"));
   EXPECT_THAT(refusal([&] { read([](GgufWriter& w) { w.set("llama.rope.scaling.factor", -1.0f); }); }),
               HasSubstr("llama.rope.scaling.factor is -1"));
 }

@@ -42,15 +42,23 @@ void write(const MetadataWriter& out, const Hyperparameters& hp) {
 }
 
 Hyperparameters read_phi3_config(const Config& config) {
-  Hyperparameters hp = read_common(
-      config,
-      {.eps_key = "rms_norm_eps", .eps = 1e-5, .rope_base = 10000, .context = 4096, .kv_heads = 0, .tied = false});
+  constexpr int kOriginalContext = 4096;
+  Hyperparameters hp = read_common(config, {.eps_key = "rms_norm_eps",
+                                            .eps = 1e-5,
+                                            .rope_base = 10000,
+                                            .context = 4096,
+                                            .kv_heads = 0,
+                                            .tied = false,
+                                            .original_context = kOriginalContext});
   if (hp.head_dim * hp.heads != hp.width)
     config.unsupported(
         fmt::format("{} heads of {} in a width of {} are not supported", hp.heads, hp.head_dim, hp.width));
   set_window(hp, config.integer("sliding_window", 0, 1 << 30, 0));
   for (LayerPlan& layer : hp.plan) layer.fused_qkv = true;
-  hp.rope.original_context = static_cast<int>(config.integer("original_max_position_embeddings", 1, 1 << 30, 4096));
+  if (hp.rope.scaling != RopeScaling::kLongRope) {
+    hp.rope.original_context =
+        static_cast<int>(config.integer("original_max_position_embeddings", 1, 1 << 30, kOriginalContext));
+  }
   return hp;
 }
 

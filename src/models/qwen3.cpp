@@ -81,7 +81,7 @@ constexpr Preset kMoePresets[] = {
     {"tiny-qwen3moe", "a Qwen 3 with experts for tests", "qwen2", R"({
        "model_type": "qwen3_moe", "num_hidden_layers": 3, "hidden_size": 256, "intermediate_size": 512,
        "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 64, "num_experts": 6,
-       "num_experts_per_tok": 2, "moe_intermediate_size": 256, "norm_topk_prob": true, "vocab_size": 320,
+       "num_experts_per_tok": 3, "moe_intermediate_size": 256, "norm_topk_prob": true, "vocab_size": 320,
        "max_position_embeddings": 4096, "rope_theta": 1e6})"},
 };
 
