@@ -59,7 +59,8 @@ void read_rope(const Metadata& metadata, const Hyperparameters& hp, RopeSettings
         metadata.number("rope.scaling.factor", 0, kMostNumber, metadata.number("rope.scale_linear", 0, kMostNumber, 1));
     rope.factor = factor == 0 ? 1 : factor;  // 0 is how some writers say "none"
   }
-  rope.original_context = metadata.integer("rope.scaling.original_context_length", 1, 1 << 30, hp.context);
+  rope.original_context = metadata.integer("rope.scaling.original_context_length", 0, 1 << 30, 0);
+  if (rope.original_context == 0) rope.original_context = hp.context;
   rope.magnitude = metadata.number("rope.scaling.attn_factor", kLeastNumber, kMostNumber, 1);
   if (rope.scaling == RopeScaling::kYarn) {
     rope.beta_fast = metadata.number("rope.scaling.yarn_beta_fast", kLeastNumber, kMostNumber, rope.beta_fast);
