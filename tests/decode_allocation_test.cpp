@@ -50,7 +50,7 @@ TEST(DecodeAllocation, AWarmStepTakesNoMemory) {
   const auto folder = std::filesystem::temp_directory_path() / ("fieldprint-new-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   const std::string file = (folder / "model.gguf").string();
-  for (const char* preset : {"tiny-llama", "tiny-lfm2", "tiny-lfm2moe"}) {
+  for (const char* preset : {"tiny-llama", "tiny-lfm2", "tiny-lfm2moe", "tiny-qwen35moe", "tiny-granitehybrid"}) {
     SynthOptions options;
     options.preset = preset;
     options.mix = "Q4_K";

@@ -129,16 +129,27 @@ void write(const MetadataWriter& out, const Hyperparameters& hp) {
 
 // ---- config.json
 
-Hyperparameters read_text(const Config& config, int kv_heads, std::optional<int64_t> ffn) {
+// The shape that `transformers` takes where nothing is said.
+struct DefaultShape {
+  int64_t layers, width;
+  std::optional<int64_t> ffn;
+  int kv_heads;
+};
+
+Hyperparameters read_text(const Config& config, const DefaultShape& shape) {
   Hyperparameters hp = read_common(config, {.eps_key = "rms_norm_eps",
                                             .eps = 1e-6,
                                             .rope_base = 10000,
                                             .context = 32768,
-                                            .kv_heads = kv_heads,
+                                            .kv_heads = shape.kv_heads,
                                             .tied = false,
                                             .head_dim = 256,
                                             .rotary_part = 0.25,
-                                            .ffn = ffn});
+                                            .ffn = shape.ffn,
+                                            .layers = shape.layers,
+                                            .width = shape.width,
+                                            .heads = 16,
+                                            .vocabulary = 248320});
   if (config.boolean("attention_bias", false)) config.unsupported("attention with biases is not supported");
   if (!config.boolean("attn_output_gate", true)) config.unsupported("attention without a gate is not supported");
   const auto integer = [&](const char* key, int64_t most, int64_t fallback) {
@@ -177,10 +188,10 @@ Hyperparameters read_text(const Config& config, int kv_heads, std::optional<int6
   return hp;
 }
 
-Hyperparameters read_dense(const Config& config) { return read_text(config, 4, {}); }
+Hyperparameters read_dense(const Config& config) { return read_text(config, {32, 4096, 12288, 4}); }
 
 Hyperparameters read_moe(const Config& config) {
-  Hyperparameters hp = read_text(config, 2, 0);
+  Hyperparameters hp = read_text(config, {40, 2048, 0, 2});
   if (!config.integers("mlp_only_layers").empty()) config.unsupported("layers without experts are not supported");
   hp.experts = static_cast<int>(config.integer("num_experts", 1, 1 << 12, 256));
   hp.experts_used = static_cast<int>(config.integer("num_experts_per_tok", 1, hp.experts, 8));
