@@ -1,5 +1,5 @@
-// Attention of the step's queries to all keys of their sequence up to their own position, or in an encoder to all. What a kind of attention
-// makes of products is in src/attention.
+// Attention of the step's queries to all keys of their sequence up to their own position, or in an encoder to all. What
+// a kind of attention makes of products is in src/attention.
 #include <algorithm>
 #include <vector>
 
@@ -83,7 +83,8 @@ Tensor compute(ReferenceExecutor& reference, const AttendShape& shape, const Ten
     keys.append(reference.data(k) + row * kv_width, s.count(), kv_width);
     values.append(reference.data(v) + row * kv_width, s.count(), kv_width);
     for (int t = 0; t < s.count(); ++t, ++row) {
-      const int seen = shape.causal ? s.first_position + t + 1 : s.end(), first = shape.window > 0 ? std::max(0, seen - shape.window) : 0;
+      const int seen = shape.causal ? s.first_position + t + 1 : s.end(),
+                first = shape.window > 0 ? std::max(0, seen - shape.window) : 0;
       for (int h = 0; h < shape.heads; ++h) {
         const int64_t at = row * q.cols() + h * d;
         const int kv_head = h / (shape.heads / shape.kv_heads);
