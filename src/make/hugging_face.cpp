@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "base/mapped_file.h"
 #include "base/math.h"
 #include "fieldprint/error.h"
 #include "gguf/parse.h"
@@ -44,6 +45,14 @@ class Folder {
       }
       files_.push_back(file);
     }
+  }
+
+  // Names with this in front are known without it.
+  void drop_prefix(std::string_view prefix) {
+    std::map<std::string, const SafeTensor*> renamed;
+    for (const auto& [name, tensor] : tensors_)
+      renamed.emplace(prefix.empty() || !name.starts_with(prefix) ? name : name.substr(prefix.size()), tensor);
+    tensors_.swap(renamed);
   }
 
   const SafeTensor& take(const std::string& name) {
@@ -203,13 +212,45 @@ SourceTensor convert(Folder& folder, const PlannedTensor& planned, const Configu
   return out;
 }
 
+// How sentence-transformers' own files say that vectors are pooled; `fallback` where a folder has none of them.
+PoolingType pooling_there(const fs::path& folder, PoolingType fallback) {
+  std::error_code error;
+  const fs::path modules = folder / "modules.json";
+  if (!fs::exists(modules, error)) return fallback;
+  const MappedFile file(modules.string());  // a list, which JsonFile does not take
+  const std::string text =
+      fmt::format(R"({{"modules": {}}})",
+                  std::string_view(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()));
+  const JsonFile list = JsonFile::parse(text, modules.string());
+  const json* all = list.find("modules");
+  if (all == nullptr || !all->is_array()) list.refuse("should be a list of modules");
+  PoolingType pooling = fallback;
+  for (const json& one : *all) {
+    const auto value = [&](const char* key) {
+      return one.is_object() && one.contains(key) && one[key].is_string() ? one[key].get<std::string>() : "";
+    };
+    const std::string type = value("type"), name = type.substr(type.rfind('.') + 1), path = value("path");
+    if (name == "Transformer" || name == "Normalize") continue;
+    if (name != "Pooling") list.unsupported(fmt::format("a module of type {} is not supported", gguf_quoted(type)));
+    if (path.find("..") != std::string::npos || path.starts_with('/')) list.refuse("names a folder outside its own");
+    const JsonFile settings((folder / path / "config.json").string());
+    const auto on = [&](const char* key) { return settings.boolean(key, false); };
+    if (on("pooling_mode_cls_token")) pooling = PoolingType::kFirst;
+    else if (on("pooling_mode_mean_tokens")) pooling = PoolingType::kMean;
+    else if (on("pooling_mode_lasttoken")) pooling = PoolingType::kLast;
+    else settings.unsupported("it pools otherwise than by the mean, the first or the last token");
+  }
+  return pooling;
+}
+
 }  // namespace
 
 SourceModel open_hugging_face(const std::string& folder) {
   const fs::path path(folder);
   const JsonFile file((path / "config.json").string());
-  const ConfiguredModel configured = read_config(file);
-  const auto& [row, hp, type] = configured;
+  ConfiguredModel configured = read_config(file);
+  auto& [row, hp, type] = configured;
+  if (hp.encoder) hp.pooling = pooling_there(path, hp.pooling);
   check_supported(hp, file.path());
   for (const PlannedTensor& planned : tensors_of(row->tensors, hp)) {
     if (!planned.wanted || planned.row->form == There::kNowhere || !planned.row->there.empty()) continue;
@@ -226,6 +267,7 @@ SourceModel open_hugging_face(const std::string& folder) {
 
   Folder weights(path);
   model.files = weights.files();
+  weights.drop_prefix(type->optional_prefix);
   for (const PlannedTensor& planned : tensors_of(row->tensors, hp)) {
     if (planned.wanted && planned.row->form == There::kNowhere) {
       const auto& values = model.made.emplace_back(planned.row->values(hp));
@@ -244,6 +286,7 @@ SourceModel open_hugging_face(const std::string& folder) {
   }
   for (const std::string_view beginning : type->left_out) weights.ignore_all(beginning);
   weights.finish(row->name);
+  if (hp.token_types > 0) model.writer->set("tokenizer.ggml.token_type_count", static_cast<uint32_t>(hp.token_types));
   set_tokenizer(*model.writer, folder, row->pre_tokenizer, hp.vocabulary);
   return model;
 }

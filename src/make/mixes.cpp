@@ -128,8 +128,8 @@ const QuantType& mix_type(const Mix& mix, std::string_view tensor, bool tied, in
 }
 
 bool stays_f32(std::string_view tensor, int dims) {
-  constexpr std::string_view kSmall[] = {"norm.",          "ffn_gate_inp", "exp_probs_b",
-                                         "shortconv.conv", "ssm_conv1d",   "rope_f"};
+  constexpr std::string_view kSmall[] = {"norm.",       "position_embd",  "token_types", "ffn_gate_inp",
+                                         "exp_probs_b", "shortconv.conv", "ssm_conv1d",  "rope_f"};
   return dims < 2 || !tensor.ends_with(".weight") || std::any_of(std::begin(kSmall), std::end(kSmall), [&](auto part) {
            return tensor.find(part) != std::string_view::npos;
          });

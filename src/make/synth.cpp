@@ -119,6 +119,7 @@ struct Job {
     writer.set("general.file_type", mix->file_type);
     writer.set("general.quantization_version", uint32_t{2});
     row->write(MetadataWriter(writer, row->name), hp);
+    if (hp.token_types > 0) writer.set("tokenizer.ggml.token_type_count", static_cast<uint32_t>(hp.token_types));
     if (options.vocabulary.empty()) set_byte_vocabulary(writer, hp.vocabulary, preset.pre_tokenizer);
     else copy_vocabulary(writer, *GgufFile::open(options.vocabulary), hp.vocabulary);
     for (const PlannedTensor& one : tensors_of(row->tensors, hp)) {

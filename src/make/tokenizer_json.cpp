@@ -11,6 +11,7 @@
 #include "fieldprint/error.h"
 #include "gguf/parse.h"
 #include "make/json_file.h"
+#include "make/wordpiece_tokenizer.h"
 #include "text/pre_tokenizer.h"
 
 namespace fieldprint {
@@ -289,6 +290,7 @@ void set_template(GgufWriter& writer, const fs::path& folder, const JsonFile& co
 
 void set_tokenizer(GgufWriter& writer, const std::string& folder, std::string_view preferred, int64_t size) {
   const fs::path path(folder);
+  if (set_wordpiece_tokenizer(writer, folder, size)) return;
   const JsonFile file((path / "tokenizer.json").string());
   const JsonFile config = JsonFile::if_there((path / "tokenizer_config.json").string());
   check_kind(file);

@@ -23,7 +23,8 @@ class Architecture {
   const Hyperparameters& hyperparameters() const { return hp_; }
   const Weights& weights() const { return weights_; }
 
-  // Logits [output rows, vocabulary] of the step that `ops` has begun.
+  // Logits [output rows, vocabulary] of the step that `ops` has begun; of an encoder the tokens' vectors [output rows,
+  // width].
   virtual Tensor forward(Ops& ops) const = 0;
 
  private:
@@ -38,6 +39,7 @@ struct HuggingFaceType {
   Hyperparameters (*read)(const Config& config);
   std::string_view prefix = "model.";               // what stands there for the "model." of the plan
   std::span<const std::string_view> left_out = {};  // how names begin of tensors that the architecture has no use for
+  std::string_view optional_prefix = {};            // that some folders have in front of all names
 };
 
 // A shape that `synth` makes.

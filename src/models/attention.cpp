@@ -63,6 +63,7 @@ AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weigh
             .heads = hp.heads,
             .kv_heads = plan.kv_heads,
             .head_dim = hp.head_dim,
+            .causal = !hp.encoder,
             .spec = {.kind = &kind}};
   shape_.spec.scale = hp.attention_scale.value_or(static_cast<float>(kind.scale(hp.head_dim)));
   shape_.spec.softcap = hp.attention_softcap;

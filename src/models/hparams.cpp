@@ -157,7 +157,7 @@ void write_attention(const MetadataWriter& out, const Hyperparameters& hp) {
 
 }  // namespace
 
-Hyperparameters read_common(const Metadata& metadata) {
+Hyperparameters read_common(const Metadata& metadata, std::string_view eps_key) {
   Hyperparameters hp;
   const int blocks = metadata.integer("block_count", 1, 1000);
   hp.extra_blocks = metadata.integer("nextn_predict_layers", 0, blocks - 1, 0);
@@ -168,7 +168,7 @@ Hyperparameters read_common(const Metadata& metadata) {
   hp.head_dim = metadata.integer("attention.key_length", 1, 1 << 20, hp.width / hp.heads);
   if (metadata.integer("attention.value_length", 1, 1 << 20, hp.head_dim) != hp.head_dim)
     metadata.unsupported("keys and values of different length are not supported");
-  hp.eps = static_cast<float>(metadata.number("attention.layer_norm_rms_epsilon", 0, 1));
+  hp.eps = static_cast<float>(metadata.number(eps_key, 0, 1));
   hp.vocabulary = static_cast<int>(std::min<uint64_t>(metadata.file().tensor("token_embd.weight").shape[1], 1 << 30));
   hp.tied = metadata.file().find_tensor("output.weight") == nullptr;
   hp.plan.resize(static_cast<size_t>(hp.layers));

@@ -17,6 +17,9 @@ namespace fieldprint {
 // What lets a layer's tokens see each other.
 enum class Mixer { kAttention, kShortConv, kDeltaNet, kMamba2 };
 
+// How an encoder makes one vector of those of a text's tokens, numbered as pooling_type of GGUF.
+enum class PoolingType { kNone = 0, kMean = 1, kFirst = 2, kLast = 3 };
+
 // How experts are scored (Moe in ops/ops.h), numbered as expert_gating_func of GGUF.
 enum class Gating { kNone = 0, kSoftmax = 1, kSigmoid = 2, kSoftmaxChosen = 3 };
 
@@ -93,6 +96,13 @@ struct Hyperparameters {
   // Blocks of the file behind the last layer, for the prediction of further tokens: no forward pass needs them.
   int extra_blocks = 0;
 
+  // Encoders: every token sees the whole text, and the model gives vectors [tokens, width], not logits.
+  bool encoder = false;
+  PoolingType pooling = PoolingType::kNone;  // how the model was trained to make a text's vector
+  int token_types = 0;                       // of BERT: rows of its embedding of token types
+
+  int outputs() const { return encoder ? width : vocabulary; }  // what the model gives for a row
+
   // What follows from all that and the tensors, set when a model is loaded.
   std::vector<KvLayerShape> kv;  // one a layer
   int64_t parameters = 0;
@@ -106,7 +116,7 @@ inline int64_t conv_channels(const Hyperparameters& hp) {
 
 // What all architectures say in the same way. Layers with K/V heads attend, the others are of no kind yet: the
 // architecture says what they are. Throws Error kBadFile, kUnsupported.
-Hyperparameters read_common(const Metadata& metadata);
+Hyperparameters read_common(const Metadata& metadata, std::string_view eps_key = "attention.layer_norm_rms_epsilon");
 
 // The keys ssm.* of linear attention. Throws Error kBadFile.
 void read_linear_attention(const Metadata& metadata, Hyperparameters& hp);

@@ -6,13 +6,13 @@
 namespace fieldprint {
 
 extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe, kQwen2, kQwen3, kQwen3Moe, kQwen35, kQwen35Moe, kPhi3, kSmolLm3,
-    kGranite, kGraniteMoe, kGraniteHybrid, kGemma2, kGemma3, kGptOss;
+    kGranite, kGraniteMoe, kGraniteHybrid, kGemma2, kGemma3, kGptOss, kBert;
 
 namespace {
 
 constexpr const ArchitectureRow* kRows[] = {
-    &kLlama, &kLfm2,    &kLfm2Moe, &kQwen2,      &kQwen3,         &kQwen3Moe, &kQwen35, &kQwen35Moe,
-    &kPhi3,  &kSmolLm3, &kGranite, &kGraniteMoe, &kGraniteHybrid, &kGemma2,   &kGemma3, &kGptOss,
+    &kLlama,   &kLfm2,    &kLfm2Moe,    &kQwen2,         &kQwen3,  &kQwen3Moe, &kQwen35, &kQwen35Moe, &kPhi3,
+    &kSmolLm3, &kGranite, &kGraniteMoe, &kGraniteHybrid, &kGemma2, &kGemma3,   &kGptOss, &kBert,
 };
 
 // A kind cannot be chosen: the projections were trained for one.
