@@ -23,6 +23,7 @@ Action add_rm(CLI::App& app);
 Action add_quantize(CLI::App& app);
 Action add_synth(CLI::App& app);
 Action add_imatrix(CLI::App& app);
+Action add_embed(CLI::App& app);
 Action add_tokenize(CLI::App& app);
 Action add_detokenize(CLI::App& app);
 Action add_template(CLI::App& app);

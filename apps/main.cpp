@@ -41,6 +41,7 @@ constexpr Row kCommands[] = {
     {"quantize", "Models", "Convert a model to fewer bits per weight", add_quantize},
     {"synth", "Models", "Make a model of a given shape with random weights", add_synth},
     {"imatrix", "Models", "Measure on text which weights matter, for quantize", add_imatrix},
+    {"embed", "Text", "Turn texts into vectors, with an encoder model", add_embed},
     {"tokenize", "Text", "Turn text into token ids", add_tokenize},
     {"detokenize", "Text", "Turn token ids into text", add_detokenize},
     {"template", "Text", "Render a chat template: JSON variables in, the prompt out", add_template},

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "engine/loaded_model.h"
+#include "fieldprint/embed.h"
+#include "fieldprint/error.h"
 #include "fieldprint/quantize.h"
 #include "fieldprint/scheduler.h"
 #include "fieldprint/session.h"
@@ -49,6 +51,14 @@ std::vector<Case> small_presets() {
   return all;
 }
 
+bool is_encoder(const Case& one) { return read_config(JsonFile::parse(one.preset->config, "config")).hp.encoder; }
+
+std::vector<Case> small_presets(bool encoders) {
+  std::vector<Case> some = small_presets();
+  std::erase_if(some, [&](const Case& one) { return is_encoder(one) != encoders; });
+  return some;
+}
+
 std::vector<TokenId> some_tokens(int count, int seed = 0) {
   std::vector<TokenId> tokens;
   for (int i = 0; i < count; ++i) tokens.push_back((i * 97 + seed * 31 + i / 7) % 256);
@@ -57,9 +67,10 @@ std::vector<TokenId> some_tokens(int count, int seed = 0) {
 
 std::vector<float> last_logits(const Session& session) { return {session.logits().begin(), session.logits().end()}; }
 
-// Of every token.
+// Of every token; an encoder's vectors.
 std::vector<float> all_logits(const std::shared_ptr<const Model>& model, std::span<const TokenId> tokens,
                               const SessionOptions& options = {}) {
+  if (is_encoder(*model)) return Embedder(model, {.session = options}).token_vectors(tokens);
   Session session(model, options);
   std::vector<float> all;
   session.append(tokens, [&](int, std::span<const float> row) { all.insert(all.end(), row.begin(), row.end()); });
@@ -85,6 +96,9 @@ class Architectures : public testing::TestWithParam<Case> {
 
   TempHome home_;
 };
+
+class CausalArchitectures : public Architectures {};
+class Encoders : public Architectures {};
 
 TEST(ArchitectureRows, HaveASmallPresetEach) {
   const auto cases = small_presets();
@@ -124,7 +138,7 @@ TEST_P(Architectures, NoWayOfFeedingOrRunningChangesABit) {
   }
 }
 
-TEST_P(Architectures, StreamsGetTheBitsThatTheyGetAlone) {
+TEST_P(CausalArchitectures, StreamsGetTheBitsThatTheyGetAlone) {
   const auto model = Model::load(make("Q4_K_M"), {.threads = 2});
   SchedulerOptions options;
   options.session.chunk = 48;
@@ -150,7 +164,7 @@ TEST_P(Architectures, StreamsGetTheBitsThatTheyGetAlone) {
   }
 }
 
-TEST_P(Architectures, SavedCutAndForkedSessionsGoOnAsIfNothingHadBeen) {
+TEST_P(CausalArchitectures, SavedCutAndForkedSessionsGoOnAsIfNothingHadBeen) {
   const auto model = Model::load(make("Q4_K_M"), {.threads = 2});
   const auto tokens = some_tokens(120), other = some_tokens(9, 5);
   Session whole(model);
@@ -176,7 +190,7 @@ TEST_P(Architectures, SavedCutAndForkedSessionsGoOnAsIfNothingHadBeen) {
   }
 }
 
-TEST_P(Architectures, TheReferenceGoesBackExactly) {
+TEST_P(CausalArchitectures, TheReferenceGoesBackExactly) {
   const auto model = Model::load(make("Q8_0"), {.threads = 2});
   const auto tokens = some_tokens(30);
   const SessionOptions options{.executor = "reference", .chunk = 11};
@@ -193,6 +207,84 @@ TEST_P(Architectures, TheReferenceGoesBackExactly) {
     fork.assign(tokens);
     EXPECT_EQ(last_logits(fork), expected) << size << ", a fork";
   }
+}
+
+TEST_P(Encoders, TextsGetTheBitsThatTheyGetAlone) {
+  const std::string file = make("Q4_K_M");
+  std::vector<std::vector<TokenId>> texts;
+  for (const int length : {7, 1, 130, 40, 512, 2}) texts.push_back(some_tokens(length, length));
+  for (const Pooling pooling : {Pooling::kModel, Pooling::kFirst, Pooling::kLast}) {
+    std::vector<float> alone;
+    const auto model = Model::load(file, {.threads = 2});
+    Embedder one(model, {.pooling = pooling});
+    for (const auto& text : texts) {
+      const auto vector = one.embed_tokens({&text, 1});
+      alone.insert(alone.end(), vector.begin(), vector.end());
+    }
+    for (const int batch : {1, 64, 100000}) {
+      EXPECT_EQ(Embedder(model, {.pooling = pooling, .batch = batch}).embed_tokens(texts), alone) << batch;
+    }
+    for (const int threads : {1, 3, 8}) {
+      EXPECT_EQ(Embedder(Model::load(file, {.threads = threads}), {.pooling = pooling}).embed_tokens(texts), alone)
+          << threads << " threads";
+    }
+  }
+}
+
+TEST_P(Encoders, VectorsArePooledAsTheyShould) {
+  const auto model = Model::load(make("F32"), {.threads = 2});
+  const auto tokens = some_tokens(9);
+  const auto rows = all_logits(model, tokens);
+  const std::vector<TokenId> texts[] = {tokens};
+  const size_t width = rows.size() / tokens.size();
+  const auto vector = [&](Pooling pooling, bool normalize) {
+    return Embedder(model, {.pooling = pooling, .normalize = normalize}).embed_tokens(texts);
+  };
+  const auto row = [&](size_t t) {
+    return std::vector<float>(rows.begin() + static_cast<std::ptrdiff_t>(t * width),
+                              rows.begin() + static_cast<std::ptrdiff_t>((t + 1) * width));
+  };
+  EXPECT_EQ(vector(Pooling::kFirst, false), row(0));
+  EXPECT_EQ(vector(Pooling::kLast, false), row(8));
+  const auto mean = vector(Pooling::kMean, false), unit = vector(Pooling::kMean, true);
+  double length = 0;
+  for (size_t i = 0; i < width; ++i) {
+    double sum = 0;
+    for (size_t t = 0; t < 9; ++t) sum += static_cast<double>(rows[t * width + i]);
+    EXPECT_FLOAT_EQ(mean[i], static_cast<float>(sum / 9));
+    length += static_cast<double>(unit[i]) * static_cast<double>(unit[i]);
+  }
+  EXPECT_NEAR(length, 1, 1e-6);
+  EXPECT_NEAR(cosine(mean, unit), 1, 1e-6);
+}
+
+// The last token changes the first one's vector, which it would not under a causal mask.
+TEST_P(Encoders, EveryTokenSeesTheWholeText) {
+  const auto model = Model::load(make("F32"), {.threads = 2});
+  auto tokens = some_tokens(90);
+  const auto before = all_logits(model, tokens);
+  tokens.back() += 1;
+  const auto after = all_logits(model, tokens);
+  EXPECT_NE(before[0], after[0]);
+}
+
+TEST_P(Encoders, RefuseWhatOnlyWritersCanDo) {
+  const auto model = Model::load(make("Q8_0"));
+  EXPECT_THAT(refusal([&] { Session session(model); }), testing::HasSubstr("makes vectors of texts"));
+  EXPECT_THAT(refusal([&] { Scheduler scheduler(model); }), testing::HasSubstr("makes vectors of texts"));
+  const std::vector<TokenId> texts[] = {some_tokens(513)};
+  EXPECT_THAT(refusal([&] { Embedder(model).embed_tokens(texts); }),
+              testing::HasSubstr("513 tokens, the model reads 512"));
+  const std::vector<TokenId> empty[] = {{}};
+  EXPECT_THAT(refusal([&] { Embedder(model).embed_tokens(empty); }), testing::HasSubstr("without tokens"));
+  const std::string longer(2000, 'a');
+  EXPECT_THAT(refusal([&] { Embedder(model).embed(longer); }), testing::HasSubstr("the model reads 512"));
+  EXPECT_EQ(Embedder(model, {.truncate = true}).tokens(longer).size(), 512u);
+}
+
+TEST_P(CausalArchitectures, AreNoEncoders) {
+  const auto model = Model::load(make("Q8_0"));
+  EXPECT_THAT(refusal([&] { Embedder embedder(model); }), testing::HasSubstr("no encoder"));
 }
 
 TEST_P(Architectures, QuantisedModelsSayNearlyTheSame) {
@@ -274,7 +366,7 @@ TEST_P(Architectures, HyperparametersThatAreNoNumbersAreRefused) {
       EXPECT_THAT(refusal([&] { load_architecture(*damaged); }), testing::HasSubstr(std::string(key))) << bad;
     }
   }
-  EXPECT_GE(count, 6);  // epsilon and RoPE's base at least
+  EXPECT_GE(count, 3);  // epsilon at least
 }
 
 TEST_P(Architectures, OneNumberMayBeAnArrayOfTheSame) {
@@ -530,11 +622,14 @@ TEST_P(Architectures, BlocksBehindTheLayersAreLeftOut) {
   EXPECT_EQ(all_logits(longer, tokens), all_logits(model, tokens));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Architectures, testing::ValuesIn(small_presets()), [](const auto& one) {
+std::string test_name(const testing::TestParamInfo<Case>& one) {
   std::string name;
   for (const char c : one.param.preset->name) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
   return name;
-});
+}
+INSTANTIATE_TEST_SUITE_P(All, Architectures, testing::ValuesIn(small_presets()), test_name);
+INSTANTIATE_TEST_SUITE_P(All, CausalArchitectures, testing::ValuesIn(small_presets(false)), test_name);
+INSTANTIATE_TEST_SUITE_P(All, Encoders, testing::ValuesIn(small_presets(true)), test_name);
 
 }  // namespace
 }  // namespace fieldprint

@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "pull", "models", "rm", "info", "quantize", "synth", "imatrix", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "completion"]
+COMMANDS = ["run", "chat", "pull", "models", "rm", "info", "quantize", "synth", "imatrix", "embed", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
@@ -847,6 +847,41 @@ class Making(Case):
         self.assertEqual(out.read_bytes(), first)
         self.call("synth", "tiny-lfm2moe:q8_0", out, "--seed", "2")
         self.assertNotEqual(out.read_bytes(), first)
+
+    def test_an_encoder_makes_vectors_and_writes_nothing(self):
+        model = folder / "encoder.gguf"
+        self.call("synth", "tiny-bert:q8_0", model, "-q")
+        out, _ = self.call("embed", "-m", model, "one text", "another")
+        rows = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([row["text"] for row in rows], ["one text", "another"])
+        self.assertEqual([len(row["vector"]) for row in rows], [256, 256])
+        self.assertAlmostEqual(sum(x * x for x in rows[0]["vector"]), 1, places=5)
+        for more in (["--threads", "3"], ["--batch", "1"], ["--isa", "scalar"]):
+            self.assertEqual(self.call("embed", "-m", model, *more, stdin="one text\nanother\n")[0], out)
+        (folder / "texts.txt").write_text("one text\r\nanother")
+        whole = json.loads(self.call("embed", "-m", model, "--file", folder / "texts.txt", "--format", "json")[0])
+        self.assertEqual(whole["vectors"], [row["vector"] for row in rows])
+        self.assertEqual((whole["width"], whole["pooling"], whole["normalized"]), (256, "mean", True))
+        numpy = folder / "vectors.npy"
+        self.assertEqual(self.call("embed", "-m", model, "-o", numpy, "one text", "another")[0], "")
+        data = numpy.read_bytes()
+        self.assertEqual(data[:8], b"\x93NUMPY\x01\x00")
+        start = 10 + struct.unpack("<H", data[8:10])[0]
+        self.assertEqual(start % 64, 0)
+        self.assertIn(b"'shape': (2, 256)", data[:start])
+        numbers = struct.unpack("<512f", data[start:])
+        self.assertEqual(numbers[:256], struct.unpack("<256f", struct.pack("<256f", *rows[0]["vector"])))
+        raw = json.loads(self.call("embed", "-m", model, "--no-normalize", "--pooling", "first", "one text")[0])["vector"]
+        self.assertNotAlmostEqual(sum(x * x for x in raw), 1, places=2)
+        said = self.call("embed", "-m", model, "--similarity", "a cat", "a car", "a cat")[0].splitlines()
+        self.assertEqual(said[0], " 1.0000  a cat")
+        self.refused("embed", "-m", model, "x" * 2000, says="the model reads 512", hint="--truncate")
+        self.call("embed", "-m", model, "--truncate", "x" * 2000)
+        self.refused("embed", "-m", model, "--similarity", "one", says="two or more")
+        self.refused("embed", "-m", model, "--pooling", "men", "x", says="--pooling must be one of", hint="mean")
+        for command in (["run", "Hello"], ["chat"], ["logits", "--tokens", "-", "--out", folder / "x"]):
+            self.refused(command[0], "-m", model, *command[1:], stdin="1 2", says="makes vectors of texts", hint="fieldprint embed")
+        self.refused("embed", "-m", folder / "tiny.gguf", "x", says="no encoder", hint="all-minilm-l6-v2")
 
     def test_synth_shows_what_it_would_do(self):
         plan = json.loads(self.call("synth", "lfm2-8b-a1b:q6_k", "--dry-run", "--json")[0])

@@ -35,8 +35,12 @@ Sequence::~Sequence() {
   state.reset();
 }
 
-Stepper::Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
+Stepper::Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions& options, Use use)
     : model_(std::move(model)), options_(options) {
+  if (model_->architecture().hyperparameters().encoder && use == Use::kSequences) {
+    throw Error(ErrorKind::kUnsupported, "the model makes vectors of texts, it writes none", model_->info().path,
+                "`fieldprint embed` uses it");
+  }
   const int trained = model_->info().context;
   require(options.context >= 0 && options.context <= trained, "--context", options.context,
           fmt::format("1 to {}, what the model was trained for", trained));
@@ -100,12 +104,12 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
       step_.push_back({part.sequence->state.get(), first, std::span(tokens).last(part.added.size()), part.rows, false});
     }
     const auto result = forward(step_);
-    const auto vocabulary = static_cast<size_t>(model_->info().vocabulary);
+    const auto width = static_cast<size_t>(model_->architecture().hyperparameters().outputs());
     size_t end = 0;
     for (const StepPart& part : parts) {
       if (part.rows == LogitRows::kNone) continue;
-      end += part.rows == LogitRows::kLast ? vocabulary : part.added.size() * vocabulary;
-      part.sequence->logits.assign(result.begin() + static_cast<std::ptrdiff_t>(end - vocabulary),
+      end += part.rows == LogitRows::kLast ? width : part.added.size() * width;
+      part.sequence->logits.assign(result.begin() + static_cast<std::ptrdiff_t>(end - width),
                                    result.begin() + static_cast<std::ptrdiff_t>(end));
     }
     if (use) use(result);

@@ -39,8 +39,11 @@ struct StepPart {
 
 class Stepper : public std::enable_shared_from_this<Stepper> {
  public:
-  // Throws Error kUsage for options out of range.
-  Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions& options);
+  // What the steps are for: sequences that grow, or whole texts, each in one step, for their vectors.
+  enum class Use { kSequences, kTexts };
+
+  // Throws Error kUsage for options out of range, kUnsupported where sequences cannot grow: in an encoder.
+  Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions& options, Use use = Use::kSequences);
 
   Sequence begin();
   Sequence fork(const Sequence& of, int size);  // its first `size` tokens, whose pages the two share
@@ -48,8 +51,8 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
 
   void replay(Sequence& sequence);  // passes again what truncate() or a saved session left to do
 
-  // One pass over the weights for all parts. use(the rows' logits) while nobody else steps. On an exception (memory)
-  // every sequence is as before.
+  // One pass over the weights for all parts. use(the rows' logits, of an encoder their vectors) while nobody else
+  // steps. On an exception (memory) every sequence is as before.
   void step(std::span<const StepPart> parts, const std::function<void(std::span<const float>)>& use = {});
   void step(Sequence& sequence, std::span<const TokenId> added, LogitRows rows,
             const std::function<void(std::span<const float>)>& use = {}) {
