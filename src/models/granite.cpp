@@ -120,7 +120,7 @@ Hyperparameters read_hybrid_config(const Config& config) {
     for (LayerPlan& layer : hp.plan) layer.ffn = shared;
   }
   hp.conv_taps = integer("mamba_d_conv", 1, 64, 4);
-  hp.linear_keys = integer("mamba_d_state", 4, 1 << 12, 256);
+  hp.linear_keys = integer("mamba_d_state", 4, 1 << 10, 256);
   hp.linear_groups = integer("mamba_n_groups", 1, 1 << 12, 1);
   hp.linear_heads = integer("mamba_n_heads", 1, 1 << 12, 128);
   const int inner = integer("mamba_expand", 1, 64, 2) * hp.width;

@@ -189,7 +189,7 @@ Hyperparameters read_common(const Metadata& metadata, std::string_view eps_key) 
 
 void read_linear_attention(const Metadata& metadata, Hyperparameters& hp) {
   hp.conv_taps = metadata.integer("ssm.conv_kernel", 1, 64);
-  hp.linear_keys = metadata.integer("ssm.state_size", 4, 1 << 12);
+  hp.linear_keys = metadata.integer("ssm.state_size", 4, 1 << 10);
   hp.linear_groups = metadata.integer("ssm.group_count", 1, 1 << 12);
   hp.linear_heads = metadata.integer("ssm.time_step_rank", 1, 1 << 12);
   const int inner = metadata.integer("ssm.inner_size", 1, 1 << 20);

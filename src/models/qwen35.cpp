@@ -156,7 +156,7 @@ Hyperparameters read_text(const Config& config, const DefaultShape& shape) {
     return static_cast<int>(config.integer(key, 1, most, fallback));
   };
   hp.conv_taps = integer("linear_conv_kernel_dim", 64, 4);
-  hp.linear_keys = integer("linear_key_head_dim", 1 << 12, 128);
+  hp.linear_keys = integer("linear_key_head_dim", 1 << 10, 128);
   hp.linear_columns = integer("linear_value_head_dim", 1 << 12, 128);
   hp.linear_groups = integer("linear_num_key_heads", 1 << 12, 16);
   hp.linear_heads = integer("linear_num_value_heads", 1 << 12, 32);
