@@ -520,7 +520,9 @@ TEST_P(Architectures, AHuggingFaceFolderBecomesTheSameModel) {
     const fs::path folder = home_.path() / "folder";
     fs::create_directories(folder);
     write_json(folder / "config.json", JsonFile::parse(preset->config, "config").root());
-    EXPECT_THAT(refusal([&] { quantize(folder.string(), path("converted.gguf"), {}); }),
+    QuantizeOptions options;
+    options.mix = "Q8_0";
+    EXPECT_THAT(refusal([&] { quantize(folder.string(), path("converted.gguf"), options); }),
                 testing::HasSubstr("has no form in a Hugging Face folder"));
     return;
   }
@@ -565,6 +567,7 @@ TEST_P(Architectures, AHuggingFaceFolderBecomesTheSameModel) {
 TEST_P(Architectures, AFolderOfALargerModelGivesItsTextModel) {
   const auto& [row, preset] = GetParam();
   const auto file = GgufFile::open(make("F16"));
+  if (has_no_folder(*row, row->read(Metadata(*file)))) GTEST_SKIP() << "no folder of it is read";
   const JsonFile config = JsonFile::parse(preset->config, "config");
   const fs::path folder = home_.path() / "folder";
   fs::create_directories(folder);

@@ -16,30 +16,18 @@
 namespace fieldprint {
 namespace {
 
-constexpr auto kEmbeddingRows = std::to_array<TensorRow>({
-    {"token_embd.weight", "model.embed_tokens.weight", kAlways, {kVocabulary, kWidth}, There::kSame, Draw::kUnit},
-    {"output_norm.weight", "model.norm.weight", kAlways, {kWidth}, There::kMinusOne, Draw::kOutputNorm},
-    {"output.weight", "lm_head.weight", kUntied, {kVocabulary, kWidth}},
-});
-constexpr auto kModelTensors = join_rows(kEmbeddingRows, kRopeRows);
+constexpr auto kModelTensors = norms_minus_one(join_rows(kModelRows, kRopeRows));
 
-constexpr auto kNormRows = std::to_array<TensorRow>({
-    {"attn_norm.weight", "input_layernorm.weight", kAlways, {kWidth}, There::kMinusOne, Draw::kNorm},
-    {"post_attention_norm.weight", "post_attention_layernorm.weight", kAlways, {kWidth}, There::kMinusOne, Draw::kNorm},
-    {"ffn_norm.weight", "pre_feedforward_layernorm.weight", kAlways, {kWidth}, There::kMinusOne, Draw::kNorm},
-    {"post_ffw_norm.weight", "post_feedforward_layernorm.weight", kAlways, {kWidth}, There::kMinusOne, Draw::kNorm},
+constexpr auto kOwnNormRows = std::to_array<TensorRow>({
+    {"post_attention_norm.weight", "post_attention_layernorm.weight", kAlways, {kWidth}, There::kSame, Draw::kNorm},
+    {"ffn_norm.weight", "pre_feedforward_layernorm.weight", kAlways, {kWidth}, There::kSame, Draw::kNorm},
+    {"post_ffw_norm.weight", "post_feedforward_layernorm.weight", kAlways, {kWidth}, There::kSame, Draw::kNorm},
 });
-
-constexpr auto kHeadNorms = std::to_array<TensorRow>({
-    {"attn_q_norm.weight", "self_attn.q_norm.weight", kAttends, {kHeadDim}, There::kMinusOne, Draw::kNorm},
-    {"attn_k_norm.weight", "self_attn.k_norm.weight", kAttends, {kHeadDim}, There::kMinusOne, Draw::kNorm},
-    {"attn_r_norm.weight", "", kThirdProjection, {kHeadDim}, There::kSame, Draw::kNorm},
-});
-
-constexpr auto kGemma2Tensors =
-    join_rows(kNormRows, kQkvRows<There::kSame>, kAttnOutputRows, kAttentionKindRows, kDenseRows);
+constexpr auto kGemma2Tensors = norms_minus_one(
+    join_rows(kAttnNormRows, kQkvRows<There::kSame>, kAttnOutputRows, kAttentionKindRows, kOwnNormRows, kDenseRows));
 constexpr auto kGemma3Tensors =
-    join_rows(kNormRows, kQkvRows<There::kSame>, kHeadNorms, kAttnOutputRows, kAttentionKindRows, kDenseRows);
+    norms_minus_one(join_rows(kAttnNormRows, kQkvRows<There::kSame>, kHeadNormRows, kAttnOutputRows, kAttentionKindRows,
+                              kOwnNormRows, kDenseRows));
 
 constexpr int kGemma2Period = 2, kGemma3Period = 6;
 
