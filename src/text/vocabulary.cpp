@@ -155,7 +155,7 @@ void find_strips(const GgufFile& file, Vocabulary& v) {
   for (TokenId id = 0; (phi3 || masked) && id < v.size(); ++id) {
     const string_view text = v.text(id);
     const bool special = v.kind(id) == TokenKind::kControl || v.kind(id) == TokenKind::kUserDefined;
-    if (phi3 && special && text != "<s>" && text != "<|endoftext|>") v.rstrips.push_back(id);
+    if (phi3 && special && text != "<unk>" && text != "<s>" && text != "<|endoftext|>") v.rstrips.push_back(id);
     if (masked && (text == "<mask>" || text == "[MASK]")) v.lstrips.push_back(id);
   }
 }
