@@ -1,5 +1,6 @@
 #include "conversation.h"
 
+#include "fieldprint/embed.h"
 #include "fieldprint/error.h"
 #include "files.h"
 
@@ -8,6 +9,10 @@ namespace fieldprint::cli {
 namespace {
 
 TemplateFile template_from(const std::string& file, const Model& model) {
+  if (is_encoder(model)) {
+    throw Error(ErrorKind::kUnsupported, "the model makes vectors of texts, it writes none", model.info().path,
+                "`fieldprint embed` uses it");
+  }
   if (file.empty()) {
     if (model.chat_template() == nullptr)
       throw Error(ErrorKind::kUnsupported, "this model has no chat template", model.info().path,

@@ -881,6 +881,10 @@ class Making(Case):
         self.refused("embed", "-m", model, "--pooling", "men", "x", says="--pooling must be one of", hint="mean")
         for command in (["run", "Hello"], ["chat"], ["logits", "--tokens", "-", "--out", folder / "x"]):
             self.refused(command[0], "-m", model, *command[1:], stdin="1 2", says="makes vectors of texts", hint="fieldprint embed")
+        real = folder / "encoder-without-template.gguf"  # as real ones are
+        real.write_bytes(model.read_bytes().replace(b"tokenizer.chat_template", b"tokenizer.chat_xxxxxxxx"))
+        self.refused("run", "-m", real, "Hello", says="makes vectors of texts", hint="fieldprint embed")
+        self.refused("chat", "-m", real, says="makes vectors of texts", hint="fieldprint embed")
         self.refused("embed", "-m", folder / "tiny.gguf", "x", says="no encoder", hint="all-minilm-l6-v2")
 
     def test_synth_shows_what_it_would_do(self):
