@@ -5,16 +5,19 @@
 
 #include <cmath>
 #include <cstring>
+#include <map>
 
 #include "engine/loaded_model.h"
 #include "fieldprint/embed.h"
 #include "fieldprint/error.h"
+#include "fieldprint/importance.h"
 #include "fieldprint/quantize.h"
 #include "fieldprint/scheduler.h"
 #include "fieldprint/session.h"
 #include "fieldprint/synth.h"
 #include "kernels/select.h"
 #include "make/json_file.h"
+#include "make/mixes.h"
 #include "models/architecture.h"
 #include "support/files.h"
 #include "support/hugging_face_folder.h"
@@ -299,6 +302,35 @@ TEST_P(Architectures, QuantisedModelsSayNearlyTheSame) {
     EXPECT_LT(error, bound) << mix;
     EXPECT_GT(error, 0) << mix;
   }
+}
+
+// Of each matrix once a token, whichever tensor its rows lie in.
+TEST_P(CausalArchitectures, ImportanceIsMeasuredOfEveryMatrix) {
+  const auto file = GgufFile::open(make("F16"));
+  ImportanceOptions options;
+  options.context = 32;
+  options.texts.push_back({"text", "0123456789 abcdefghijklmnop, qrstuvwxyz: ABCDEFGHIJKLMNO", 1});
+  measure_importance(Model::load(path()), options, path("importance"));
+  std::map<std::string, ImportanceStatistics> measured;
+  for (const ImportanceStatistics& one : summarize_importance(path("importance")).tensors) measured[one.tensor] = one;
+  double tokens = 0;
+  for (const GgufTensor& tensor : file->tensors()) {
+    const std::string name(tensor.name);
+    if (stays_f32(name, tensor.dims) || (name == "token_embd.weight" && file->find_tensor("output.weight") != nullptr))
+      continue;
+    ASSERT_TRUE(measured.contains(name)) << name;
+    EXPECT_GT(measured[name].sum, 0) << name;
+    if (tensor.dims > 2 || !name.starts_with("blk.")) continue;
+    if (tokens == 0) tokens = measured[name].rows;
+    EXPECT_EQ(measured[name].rows, tokens) << name;
+  }
+  EXPECT_GT(tokens, 0);
+  QuantizeOptions weighted;
+  weighted.mix = "IQ4_XS";
+  weighted.importance = path("importance");
+  quantize(path(), path("weighted.gguf"), weighted);
+  const auto prompt = some_tokens(40);
+  EXPECT_LT(nmse(all_logits(Model::load(path("weighted.gguf")), prompt), all_logits(Model::load(path()), prompt)), 0.3);
 }
 
 // A tensor that is loaded and not used would be an answer that the weights do not mean.

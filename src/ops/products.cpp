@@ -83,8 +83,14 @@ void cut_products(const KernelTable& kernels, int threads, std::span<const Produ
 void Products::multiply(RunExecutor& run) {
   const KernelTable& kernels = run.kernels();
   if (OpsObserver* observer = run.observer()) {
-    for (const Product& p : products_)
-      observer->inputs(p.weight, {p.x.f32, static_cast<size_t>(p.tokens * p.weight.cols)});
+    const Product* before = nullptr;
+    for (const Product& p : products_) {
+      // Two parts of one tensor (q and k of attn_qkv): it has seen the inputs once.
+      const bool same = before != nullptr && before->weight.name == p.weight.name &&
+                        before->weight.part == p.weight.part && before->x.f32 == p.x.f32;
+      if (!same) observer->inputs(p.weight, {p.x.f32, static_cast<size_t>(p.tokens * p.weight.cols)});
+      before = &p;
+    }
   }
   for (const Product& p : products_) {
     if (p.tokens > 0) run.count(work_of(kernels, p));
