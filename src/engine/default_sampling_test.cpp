@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <filesystem>
+#include <map>
+#include <sstream>
 
 #include "engine/sampler.h"
 #include "fieldprint/catalog.h"
@@ -95,11 +97,20 @@ TEST(DefaultSampling, EveryRowOfTheCatalogueIsUnderstood) {
     SamplingOptions o = of({}, std::string(entry.file));
     EXPECT_NO_THROW(Sampler(o, {10})) << entry.name;
     if (entry.sampling.empty()) continue;
-    const auto count = std::count(entry.sampling.begin(), entry.sampling.end(), '=');
-    const SamplingOptions ours;
-    const int said = (o.temperature != ours.temperature) + (o.top_k != ours.top_k) + (o.top_p != ours.top_p) +
-                     (o.min_p != ours.min_p) + (o.repetition_penalty != ours.repetition_penalty);
-    EXPECT_EQ(said, count) << entry.name << " says " << entry.sampling;
+    // Each part of it, whether or not it is what would hold anyway.
+    std::istringstream parts{std::string(entry.sampling)};
+    for (std::string part; std::getline(parts, part, ';');) {
+      const size_t equals = part.find('=');
+      ASSERT_NE(equals, std::string::npos) << entry.name;
+      const std::map<std::string, float> values = {{"temp", o.temperature},
+                                                   {"top_k", static_cast<float>(o.top_k)},
+                                                   {"top_p", o.top_p},
+                                                   {"min_p", o.min_p},
+                                                   {"penalty_repeat", o.repetition_penalty}};
+      const auto value = values.find(part.substr(0, equals));
+      ASSERT_NE(value, values.end()) << entry.name << " says " << part;
+      EXPECT_EQ(value->second, std::stof(part.substr(equals + 1))) << entry.name << " says " << part;
+    }
   }
 }
 
