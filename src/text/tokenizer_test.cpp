@@ -228,8 +228,8 @@ TEST(Tokenizer, HostileVocabularies) {
   auto v = base;
   v.pre = "no-such";
   refused(v, ErrorKind::kUnsupported, "'no-such'");
-  v = base, v.model = "bert";
-  refused(v, ErrorKind::kUnsupported, "'bert'");
+  v = base, v.model = "rwkv";
+  refused(v, ErrorKind::kUnsupported, "'rwkv'");
   v = base, v.kinds.resize(100);
   refused(v, ErrorKind::kBadFile, "100 entries for");
   v = base, v.ids = {{"bos_token_id", 1 << 20}};
