@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The faults of ../shared/reports (each folder's cmd.sh against its expected.txt) and of its attack/ folder, end to end.
-What is known to fail is marked `@still_open`: the test fails as soon as one of these passes, so that the mark goes, and
-as soon as any other fails. Run with FIELDPRINT_CLI=path/to/fieldprint."""
+Run with FIELDPRINT_CLI=path/to/fieldprint."""
 import concurrent.futures
 import json
 import os
@@ -21,11 +20,6 @@ MODEL = REPORTS / "16-stdin" / "m.gguf"
 
 folder = None
 outputs = {}
-
-
-def still_open(test):
-    """Not mended yet. Take the mark away together with the fault."""
-    return unittest.expectedFailure(test)
 
 
 def environment(name):
