@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command.h"
+#include "fieldprint/embed.h"
 #include "fieldprint/error.h"
 #include "fieldprint/synth.h"
 #include "options.h"
@@ -149,6 +150,10 @@ int Bench::operator()() const {
   const std::vector<BenchTask> planned = tasks();
   const std::string file = path();
   const auto loaded = load_model(file, model.load);
+  if (is_encoder(*loaded)) {
+    throw Error(ErrorKind::kUnsupported, "the model makes vectors of texts, and bench measures models that write text",
+                loaded->info().path);
+  }
   SessionOptions session = model.session;
   session.profile = profile.create();
   const Ceilings ceilings = measure_ceilings(*loaded);

@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "fieldprint/atomic_file.h"
+#include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
 #include "fieldprint/json.h"
 #include "files.h"
@@ -46,13 +47,16 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 std::vector<std::string> Embed::all_texts() const {
-  std::vector<std::string> all = texts;
-  if (all == std::vector<std::string>{"-"}) all.clear();
-  std::vector<std::string> more;
-  if (!file.empty()) more = lines_of(read_file(file));
-  else if (all.empty())
-    more = lines_of(read_input("`fieldprint embed \"some text\"`, or a text per line through a pipe"));
-  all.insert(all.end(), more.begin(), more.end());
+  std::vector<std::string> all, sources = texts;
+  if (sources.empty() && file.empty()) sources = {"-"};
+  const auto add_lines = [&all](const std::string& text) {
+    for (std::string& line : lines_of(text)) all.push_back(std::move(line));
+  };
+  for (const std::string& text : sources) {
+    if (text == "-") add_lines(read_input("`fieldprint embed \"some text\"`, or a text per line through a pipe"));
+    else all.push_back(text);
+  }
+  if (!file.empty()) add_lines(read_file(file));
   if (all.empty()) throw Error(ErrorKind::kBadInput, "there is no text", file);
   for (std::string& text : all)
     if (repair_utf8(text) && !quiet) note("bytes of a text that are no UTF-8 count as U+FFFD");
@@ -98,6 +102,8 @@ void print_similarity(const std::vector<std::string>& texts, std::span<const flo
 int Embed::operator()() {
   if (similarity && !out.empty())
     throw Error(ErrorKind::kUsage, "--similarity prints a list, it writes no vectors", "--out");
+  if (similarity && !format.empty())
+    throw Error(ErrorKind::kUsage, "--similarity prints a list, it writes no vectors", "--format");
   const SignalGuard guard;
   options.pooling = pooling_named(pooling);
   options.normalize = !no_normalize;
@@ -105,7 +111,9 @@ int Embed::operator()() {
   const auto all = all_texts();
   if (similarity && all.size() < 2)
     throw Error(ErrorKind::kUsage, "--similarity compares the first text with others: give two or more");
-  Embedder embedder(load_model(model), options);
+  ModelOptions chosen = model;
+  if (chosen.model.empty()) chosen.model = kDefaultEncoder;
+  Embedder embedder(load_model(chosen), options);
   ProgressBar bar(ProgressBar::Unit::kCount, quiet);
   const auto vectors = embedder.embed(all, bar.callback());
   bar.wipe();
@@ -147,14 +155,14 @@ int Embed::operator()() {
 
 Action add_embed(CLI::App& app) {
   auto embed = std::make_shared<Embed>();
-  add_texts(app, "TEXT", embed->texts, "TEXT", "The texts; without any, or for -, the lines of standard input")
+  add_texts(app, "TEXT", embed->texts, "TEXT", "The texts; without any, and in place of -, the lines of standard input")
       ->expected(0, CLI::detail::expected_max_vector_size)
       ->allow_extra_args();
   add_text(app, "--file", embed->file, "FILE", "Read one text per line from FILE; - for standard input")
       ->group("Input");
   add_flag(app, "--truncate", embed->options.truncate, "Leave out the end of texts that are longer than the context")
       ->group("Input");
-  add_model(app, embed->model.model);
+  add_model(app, embed->model.model, kDefaultEncoder);
   add_choice(app, "--pooling", embed->pooling, pooling_names(),
              "How the vectors of a text's tokens become one; model = as it was trained")
       ->group("Vectors");
@@ -177,9 +185,9 @@ Action add_embed(CLI::App& app) {
              "run is the fast one; reference computes in float64, slowly")
       ->group("Engine");
   app.footer(
-      "  fieldprint embed -m all-minilm-l6-v2 \"How do I reset my password?\"\n"
-      "  fieldprint embed -m all-minilm-l6-v2 --file sentences.txt -o vectors.npy\n"
-      "  fieldprint embed -m all-minilm-l6-v2 --similarity \"a cat\" \"a kitten\" \"a car\"");
+      "  fieldprint embed \"How do I reset my password?\"\n"
+      "  fieldprint embed --file sentences.txt -o vectors.npy\n"
+      "  fieldprint embed --similarity \"a cat\" \"a kitten\" \"a car\"");
   return [embed] { return (*embed)(); };
 }
 

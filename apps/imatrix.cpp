@@ -65,8 +65,8 @@ int Imatrix::show() const {
     return kDone;
   }
   for (const auto& dataset : summary.datasets) write_out(fmt::format("text: {}\n", printable_line(dataset)));
-  write_out(fmt::format("{} chunks of {} tokens, {} tensors\n\n", summary.chunks, summary.chunk_size,
-                        summary.tensors.size()));
+  write_out(fmt::format("{} of {} tokens, {}\n\n", counted(static_cast<uint64_t>(summary.chunks), "chunk"),
+                        summary.chunk_size, counted(summary.tensors.size(), "tensor")));
   write_out(fmt::format("{:<36} {:>7} {:>7} {:>9} {:>10} {:>10} {:>10} {:>6} {:>7}  {}\n", "tensor", "columns",
                         "experts", "rows", "sum", "mean", "max", "zeros", "entropy", "top columns (share)"));
   for (const auto& tensor : summary.tensors) {
@@ -133,7 +133,7 @@ int Imatrix::operator()() const {
     write_json(object);
   }
   if (!quiet && last.resumed < last.chunks_total)
-    note(fmt::format("{} chunks of {}{}", last.chunks_total, options.context,
+    note(fmt::format("{} of {}{}", counted(static_cast<uint64_t>(last.chunks_total), "chunk"), options.context,
                      last.perplexity > 0 ? fmt::format(", perplexity {:.4f}", last.perplexity) : ""));
   return kDone;
 }

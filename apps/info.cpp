@@ -73,6 +73,17 @@ std::string fitting(const std::string& text, size_t width) {
   return text.substr(0, end) + "...";
 }
 
+// "1.0 KiB per token, 15.0 KiB for each of the last 1024"
+std::string each_token(const ModelInfo& info) {
+  std::string text;
+  if (info.kv_bytes_per_token > 0) text = fmt::format("{} per token", bytes_text(info.kv_bytes_per_token));
+  for (const WindowMemory& window : info.kv_windows) {
+    text += fmt::format("{}{} for each of the last {}", text.empty() ? "" : ", ", bytes_text(window.bytes_per_token),
+                        window.tokens);
+  }
+  return text;
+}
+
 void print_text(const ModelInfo& info, int context, bool every_tensor) {
   const auto row = [](const char* name, const std::string& value) {
     write_out(fmt::format("  {:<14}{}\n", name, printable_line(value)));
@@ -92,14 +103,15 @@ void print_text(const ModelInfo& info, int context, bool every_tensor) {
                                 info.unused_blocks, info.unused_blocks == 1 ? "" : "s"));
   row("context", fmt::format("{} tokens", info.context));
 
-  const uint64_t weights = weight_bytes(info), kv = info.kv_bytes_per_token * static_cast<uint64_t>(context);
+  const uint64_t weights = weight_bytes(info), kv = info.kv_bytes(static_cast<uint64_t>(context));
   write_out("\n");
   heading(fmt::format("Memory at a context of {}", context));
   row("weights", bytes_text(weights));
-  row("keys, values", info.kv_bytes_per_token == 0
-                          ? std::string("unknown for this file")
-                          : fmt::format("{} ({} per token)", bytes_text(kv), bytes_text(info.kv_bytes_per_token)));
-  row("together", bytes_text(weights + kv));
+  const bool keeps_tokens = info.kv_bytes_per_token > 0 || !info.kv_windows.empty();
+  if (keeps_tokens) row("keys, values", fmt::format("{} ({})", bytes_text(kv), each_token(info)));
+  else if (info.state_bytes == 0 && !info.encoder) row("keys, values", "unknown for this file");
+  if (info.state_bytes > 0) row("state", fmt::format("{} for a sequence of any length", bytes_text(info.state_bytes)));
+  row("together", bytes_text(weights + kv + info.state_bytes));
 
   write_out("\n");
   heading(fmt::format("Metadata ({})", info.metadata.size()));
@@ -139,12 +151,17 @@ void print_json(const ModelInfo& info, int context) {
                                  {"width", info.width},
                                  {"vocabulary", info.vocabulary},
                                  {"context", info.context}};
-  const uint64_t weights = weight_bytes(info), kv = info.kv_bytes_per_token * static_cast<uint64_t>(context);
+  const uint64_t weights = weight_bytes(info), kv = info.kv_bytes(static_cast<uint64_t>(context));
+  auto windows = nlohmann::ordered_json::array();
+  for (const WindowMemory& window : info.kv_windows)
+    windows.push_back({{"tokens", window.tokens}, {"bytes_per_token", window.bytes_per_token}});
   json["memory"] = {{"context", context},
                     {"weight_bytes", weights},
                     {"kv_bytes_per_token", info.kv_bytes_per_token},
+                    {"kv_windows", windows},
                     {"kv_bytes", kv},
-                    {"total_bytes", weights + kv}};
+                    {"state_bytes", info.state_bytes},
+                    {"total_bytes", weights + kv + info.state_bytes}};
   json["metadata"] = nlohmann::ordered_json::array();
   for (const auto& entry : info.metadata)
     json["metadata"].push_back({{"key", entry.key}, {"type", entry.type}, {"value", entry.value}});

@@ -152,9 +152,9 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, 
   return option->default_str(fmt::format("{}", target));
 }
 
-void add_model(CLI::App& app, std::string& model) {
+void add_model(CLI::App& app, std::string& model, std::string_view default_model) {
   add_text(app, "-m,--model", model, "MODEL", "A name from `fieldprint models`, owner/repo:file, or a GGUF file")
-      ->default_str(std::string(kDefaultModel))
+      ->default_str(std::string(default_model))
       ->group(kModelGroup);
 }
 

@@ -7,8 +7,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "fieldprint/catalog.h"
 #include "fieldprint/model.h"
 #include "fieldprint/session.h"
 
@@ -46,8 +48,8 @@ struct ModelOptions {
   SessionOptions session;
 };
 
-void add_model(CLI::App& app, std::string& model);          // -m, --model
-void add_threads(CLI::App& app, LoadOptions& options);      // --threads, --isa
+void add_model(CLI::App& app, std::string& model, std::string_view default_model = kDefaultModel);  // -m, --model
+void add_threads(CLI::App& app, LoadOptions& options);                                              // --threads, --isa
 void add_executor(CLI::App& app, SessionOptions& options);  // --executor, --chunk, --page-size, --kv-type
 void add_context(CLI::App& app, SessionOptions& options);   // --context
 void add_experts(CLI::App& app, LoadOptions& options);      // --experts, --attention-kind

@@ -46,8 +46,9 @@ void tell_error(const Error& error);  // its sentence as a note, then its hint
 
 int terminal_width();  // columns of the terminal that stderr or stdout is; 80 where there is none
 
-std::string bytes_text(uint64_t bytes);  // "93.8 MiB"
-std::string count_text(uint64_t count);  // "134.5 M"
+std::string bytes_text(uint64_t bytes);                       // "93.8 MiB"
+std::string count_text(uint64_t count);                       // "134.5 M"
+std::string counted(uint64_t count, std::string_view thing);  // "1 tensor", "2 tensors"
 
 // The run line: tokens/s of prefill and decode, ms a token, GB/s, hash of the logits.
 std::string run_line(const RunStats& stats);

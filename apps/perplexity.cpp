@@ -88,8 +88,8 @@ int Perplexity::operator()() const {
     write_json(object);
     return kDone;
   }
-  write_out(fmt::format("perplexity {:.4f} +- {:.4f} ({} tokens in {} chunks of {}{})\n", result.perplexity,
-                        result.error, result.tokens, result.chunks, result.context,
+  write_out(fmt::format("perplexity {:.4f} +- {:.4f} ({} tokens in {} of {}{})\n", result.perplexity, result.error,
+                        result.tokens, counted(static_cast<uint64_t>(result.chunks), "chunk"), result.context,
                         result.stride > 0 ? fmt::format(", stride {}", result.stride) : ""));
   if (result.divergence) print_divergence(*result.divergence);
   return kDone;

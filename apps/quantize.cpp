@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -11,6 +12,7 @@
 
 #include "command.h"
 #include "fieldprint/atomic_file.h"
+#include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
 #include "options.h"
 #include "output.h"
@@ -55,8 +57,8 @@ void warn_of_loss(const QuantizePlan& plan) {
 std::string shape_text(const std::vector<uint64_t>& shape) { return fmt::format("{}", fmt::join(shape, " x ")); }
 
 std::string total_text(const QuantizePlan& plan) {
-  return fmt::format("{} tensors, {} -> {}, {:.3f} bits a weight", plan.tensors.size(), bytes_text(plan.bytes_from),
-                     bytes_text(plan.bytes_to), plan.bits_per_weight());
+  return fmt::format("{}, {} -> {}, {:.3f} bits a weight", counted(plan.tensors.size(), "tensor"),
+                     bytes_text(plan.bytes_from), bytes_text(plan.bytes_to), plan.bits_per_weight());
 }
 
 void print_json(const QuantizePlan& plan) {
@@ -92,18 +94,34 @@ uint64_t parse_size(const std::string& text) {
   const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   const std::string unit = text.substr(digits);
   const uint64_t scale = unit == "M" ? 1'000'000 : unit == "G" ? 1'000'000'000 : 0;
-  if (scale == 0)
-    throw Error(ErrorKind::kUsage, fmt::format("'{}' is not a size", text), "--split", "for example 2G or 500M");
-  return static_cast<uint64_t>(parse_integer(text.substr(0, digits), 1, 1'000'000, "--split")) * scale;
+  uint64_t count = 0;
+  const bool number = std::from_chars(text.data(), text.data() + digits, count).ec == std::errc();
+  if (!number || scale == 0 || count < 1 || count > 1'000'000)
+    throw Error(ErrorKind::kUsage, fmt::format("'{}' is not a size from 1M to 1000000G", text), "--split",
+                "a whole number and M or G, for example 2G or 500M");
+  return count * scale;
 }
 
-// Whether `path` is the first file of the model that a split `out` would be.
-bool is_split_of(const std::string& path, const std::string& out) {
+// Whether writing `out` would replace one of the files of the model at `path`. How many files a split `out` will have
+// is not known yet, so those of any number count.
+bool replaces_source(const std::string& path, const std::string& out, bool split) {
   namespace fs = std::filesystem;
+  const std::vector<std::string> sources = model_files(path);
+  const auto is_source = [&](const fs::path& file) {
+    return std::any_of(sources.begin(), sources.end(), [&](const std::string& source) {
+      std::error_code error;
+      return fs::equivalent(source, file, error);
+    });
+  };
+  if (!split) return is_source(out);
   std::error_code error;
-  const fs::path model = fs::weakly_canonical(path, error), written = fs::weakly_canonical(out, error);
-  const std::string stem = written.extension() == ".gguf" ? written.stem().string() : written.filename().string();
-  return model.parent_path() == written.parent_path() && model.filename().string().starts_with(stem + "-00001-of-");
+  fs::path first = fs::absolute(out, error);
+  if (first.extension() == ".gguf") first.replace_extension();
+  for (fs::directory_iterator it(first.parent_path(), error), end; !error && it != end; it.increment(error)) {
+    const bool written = model_files(it->path().string()).front().starts_with(first.string() + "-00001-of-");
+    if (written && is_source(it->path())) return true;
+  }
+  return false;
 }
 
 int Quantize::operator()() const {
@@ -129,8 +147,7 @@ int Quantize::operator()() const {
     else print_plan(plan);
     return kDone;
   }
-  const bool same = options.split_bytes > 0 ? is_split_of(path, out) : std::filesystem::equivalent(path, out, error);
-  if (!force && same)
+  if (!force && replaces_source(path, out, options.split_bytes > 0))
     throw Error(ErrorKind::kUsage, "is the model itself, and would be replaced", out, "--force replaces it");
   require_writable(out);
   if (!quiet) warn_of_loss(plan_quantize(path, wanted));
@@ -142,11 +159,12 @@ int Quantize::operator()() const {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (json) print_json(plan);
   if (quiet) return kDone;
-  std::map<std::string, int> replaced;
+  std::map<std::string, uint64_t> replaced;
   for (const auto& tensor : plan.tensors) {
     if (!tensor.note.empty()) ++replaced[fmt::format("{} instead: {}", tensor.to, tensor.note)];
   }
-  for (const auto& [why, count] : replaced) note(fmt::format("{} tensors are {}", count, why));
+  for (const auto& [why, count] : replaced)
+    note(fmt::format("{} {} {}", counted(count, "tensor"), count == 1 ? "is" : "are", why));
   note(fmt::format("{}, {:.1f} s", total_text(plan), seconds.count()));
   if (options.split_bytes > 0) note(fmt::format("{} is the first file of {}", plan.files.front(), plan.files.size()));
   return kDone;
@@ -174,8 +192,8 @@ Action add_quantize(CLI::App& app) {
   add_flag(app, "--allow-unweighted", quantize->options.allow_unweighted,
            "Use types below 3 bits without an importance matrix too");
   add_value(app, "--split", "SIZE",
-            "Write several files of at most SIZE each (2G, 500M): OUT model.gguf becomes model-00001-of-00003.gguf and "
-            "so on, and the first is named to load the model",
+            "Write several files of at most SIZE each (2G, 500M; a tensor larger than that has a file of its own): OUT "
+            "model.gguf becomes model-00001-of-00003.gguf and so on, and the first is named to load the model",
             [quantize](const std::string& size) { quantize->options.split_bytes = parse_size(size); });
   add_flag(app, "--force", quantize->force, "Allow OUT to be IN");
   add_flag(app, "--dry-run", quantize->dry_run, "Only show each tensor's type and size");

@@ -135,6 +135,9 @@ int Run::operator()() const {
   if (json && (influence == "html" || influence == "table"))
     throw Error(ErrorKind::kUsage, fmt::format("--json and --influence {} exclude each other", influence), {},
                 "--influence json puts the shares into the object");
+  std::error_code none;
+  if (std::filesystem::exists(session_file, none) && !std::filesystem::is_regular_file(session_file, none))
+    throw Error(ErrorKind::kIo, "is not a regular file", session_file);
   if (!session_file.empty()) require_writable(session_file);
   if (!profile.trace.empty()) require_writable(profile.trace);
   const std::string path = model_path(model.model);  // before a prompt is waited for

@@ -26,8 +26,8 @@ struct Synth {
 };
 
 std::string total_text(const SynthPlan& plan) {
-  return fmt::format("{} tensors, {} weights, {}, {:.3f} bits a weight", plan.tensors.size(), count_text(plan.elements),
-                     bytes_text(plan.bytes), plan.bits_per_weight());
+  return fmt::format("{}, {} weights, {}, {:.3f} bits a weight", counted(plan.tensors.size(), "tensor"),
+                     count_text(plan.elements), bytes_text(plan.bytes), plan.bits_per_weight());
 }
 
 void print_json(const SynthPlan& plan) {

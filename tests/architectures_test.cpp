@@ -279,7 +279,7 @@ TEST_P(Encoders, RefuseWhatOnlyWritersCanDo) {
   EXPECT_THAT(refusal([&] { Embedder(model).embed_tokens(texts); }),
               testing::HasSubstr("513 tokens, the model reads 512"));
   const std::vector<TokenId> empty[] = {{}};
-  EXPECT_THAT(refusal([&] { Embedder(model).embed_tokens(empty); }), testing::HasSubstr("without tokens"));
+  EXPECT_THAT(refusal([&] { Embedder(model).embed_tokens(empty); }), testing::HasSubstr("has no tokens"));
   const std::string longer(2000, 'a');
   EXPECT_THAT(refusal([&] { Embedder(model).embed(longer); }), testing::HasSubstr("the model reads 512"));
   EXPECT_EQ(Embedder(model, {.truncate = true}).tokens(longer).size(), 512u);

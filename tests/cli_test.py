@@ -811,10 +811,33 @@ class Measure(Case):
             self.assertIn(part, out)
         info = json.loads(self.call("info", "--json", "--context", "100", folder / "tiny.gguf")[0])
         self.assertEqual(info["memory"]["kv_bytes_per_token"], 2 * (32 + 32) * 2)  # layers, keys and values, F16
+        self.assertEqual((info["memory"]["kv_windows"], info["memory"]["state_bytes"]), ([], 0))
         self.assertEqual(info["memory"]["kv_bytes"], 100 * info["memory"]["kv_bytes_per_token"])
         self.assertEqual(info["memory"]["weight_bytes"], sum(t["bytes"] for t in info["tensors"]))
         self.assertEqual(info["parameters"], info["memory"]["weight_bytes"] // 4)
         self.assertIn("blk.1.attn_q.weight", self.call("info", "--tensors", folder / "tiny.gguf")[0])
+
+    def test_info_counts_what_each_layer_keeps(self):
+        def memory(preset, context):
+            model = folder / f"{preset}.gguf"
+            self.call("synth", f"{preset}:q8_0", model, "-q")
+            text = self.call("info", "--context", context, model)[0]
+            found = json.loads(self.call("info", "--json", "--context", context, model)[0])["memory"]
+            model.unlink()
+            return text, found
+        text, found = memory("tiny-gemma3", 1000)
+        (window,) = found["kv_windows"]
+        self.assertEqual(found["kv_bytes"], 1000 * found["kv_bytes_per_token"] + window["tokens"] * window["bytes_per_token"])
+        self.assertIn(f"for each of the last {window['tokens']})", text)
+        text, found = memory("tiny-phi3", 1000)  # its query, key and value rows are one matrix
+        self.assertGreater(found["kv_bytes_per_token"] + sum(w["bytes_per_token"] for w in found["kv_windows"]), 0)
+        self.assertNotIn("unknown for this file", text)
+        text, found = memory("tiny-lfm2", 1000)
+        self.assertEqual(found["state_bytes"], 2 * 2 * 256 * 4)  # convolutions, inputs before the current one, width, F32
+        self.assertIn("for a sequence of any length", text)
+        text, found = memory("tiny-bert", 100)
+        self.assertEqual((found["kv_bytes"], found["state_bytes"]), (0, 0))
+        self.assertNotIn("keys, values", text)
 
     def test_a_split_model_is_one_model(self):
         out = self.call("quantize", folder / "tiny.gguf", folder / "parts.gguf", "Q8_0", "--split", "1M")[1]
@@ -823,14 +846,49 @@ class Measure(Case):
         self.assertIn(str(first), self.call("info", first)[0])
         self.refused("quantize", first, folder / "parts.gguf", "Q8_0", "--split", "1M", says="is the model itself", hint="--force")
         self.refused("quantize", first, folder / "x.gguf", "Q8_0", "--split", "1X", says="is not a size", hint="2G")
+        self.refused("quantize", first, first, "Q8_0", "--split", "1M", says="has the numbers of a split model's file already", hint="parts.gguf")
+        for size in ("500K", "99999999999999999999G", "0M", "G", "-1M"):
+            self.refused("quantize", first, folder / "x.gguf", "Q8_0", f"--split={size}", says="is not a size from 1M to 1000000G", hint="M or G")
         for file in folder.glob("parts-*.gguf"):
             file.unlink()
+
+    def test_no_file_of_a_split_model_is_replaced_unasked(self):
+        home = folder / "split"
+        home.mkdir()
+        self.call("synth", "tiny-llama:F32", home / "whole.gguf", "-q")
+        self.call("quantize", home / "whole.gguf", home / "sp.gguf", "F32", "--split", "1M", "-q")
+        parts = sorted(home.glob("sp-*.gguf"))
+        self.assertGreater(len(parts), 2)
+        before = [part.read_bytes() for part in parts]
+        (home / "link.gguf").symlink_to(parts[2])
+
+        def refused_here(*arguments):
+            done = subprocess.run([CLI, "quantize", *arguments], cwd=home, capture_output=True, env=environment(), timeout=60)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(b"is the model itself, and would be replaced", done.stderr)
+
+        refused_here(parts[0].name, "sp.gguf", "F32", "--split", "1M")  # names relative to the folder
+        refused_here(str(parts[0]), "sp.gguf", "F32", "--split", "1M")
+        for out in (parts[0].name, parts[2].name, str(parts[-1]), "link.gguf"):
+            refused_here(parts[0].name, out, "Q4_0")
+        self.assertEqual([part.read_bytes() for part in sorted(home.glob("sp-*.gguf"))], before)
+        self.call("quantize", parts[0], home / "s.gguf", "F32", "--split", "1M", "-q")
+        shutil.rmtree(home)
+
+    def test_a_fifo_is_refused_at_once(self):
+        fifo = folder / "fifo.gguf"
+        os.mkfifo(fifo)
+        for arguments in (["info", fifo], ["run", "-m", fifo, "hi"], ["run", "-m", folder / "tiny.gguf", "--session", fifo, "hi"]):
+            self.refused(*arguments, says="fifo.gguf: is not a regular file")
+        fifo.unlink()
 
     def test_models(self):
         models = json.loads(self.call("models", "--json")[0])
         default = next(m for m in models if m["name"] == "smollm2-135m")
         self.assertEqual((default["pulled"], default["bytes"], default["licence"]), (False, 98362432, "Apache-2.0"))
-        self.assertIn("smollm2-135m", self.call("models")[0])
+        table = self.call("models")[0]
+        self.assertIn("smollm2-135m", table)
+        self.assertNotRegex(table, r"\d{4}\.\d [KMG]iB")  # which took the table out of its columns
 
 
 class Making(Case):
@@ -878,6 +936,16 @@ class Making(Case):
         self.refused("embed", "-m", model, "x" * 2000, says="the model reads 512", hint="--truncate")
         self.call("embed", "-m", model, "--truncate", "x" * 2000)
         self.refused("embed", "-m", model, "--similarity", "one", says="two or more")
+        for flags in (["--format", "json"], ["--format", "npy"], ["--out", folder / "x.npy"]):
+            self.refused("embed", "-m", model, "--similarity", *flags, "one", "two", says="it writes no vectors")
+        lines = self.call("embed", "-m", model, "first", "-", "last", "--batch", "4", stdin="one\ntwo\n")[0].splitlines()
+        self.assertEqual([json.loads(line)["text"] for line in lines], ["first", "one", "two", "last"])
+        self.refused("embed", "-m", model, "-", "-", stdin="one", says="standard input can be read only once")
+        self.refused("embed", "-m", model, stdin="one\ntwo\n" + "x" * 2000, says="text 3 is ", hint="--truncate")
+        self.refused("embed", "x", says="all-minilm-l6-v2", hint="fieldprint pull all-minilm-l6-v2")
+        (folder / "long.txt").write_text("abc " * 1000)
+        self.refused("imatrix", "-m", model, "-o", folder / "x.gguf", "-c", "64", folder / "long.txt", says="makes vectors of whole texts")
+        self.refused("bench", "-m", model, says="makes vectors of texts")
         self.refused("embed", "-m", model, "--pooling", "men", "x", says="--pooling must be one of", hint="mean")
         for command in (["run", "Hello"], ["chat"], ["logits", "--tokens", "-", "--out", folder / "x"]):
             self.refused(command[0], "-m", model, *command[1:], stdin="1 2", says="makes vectors of texts", hint="fieldprint embed")
@@ -941,6 +1009,12 @@ class Making(Case):
         self.assertIn("already", self.call("quantize", once, "-", "Q8_0", "--dry-run")[1])
         self.assertNotIn("grows", self.call("quantize", once, twice, "Q2_K", "--allow-unweighted")[1])
         self.assertEqual(self.call("quantize", once, twice, "Q8_0", "-q"), ("", ""))
+
+    def test_quantize_counts_one_tensor_as_one(self):
+        self.call("synth", "tiny-llama:F16", folder / "f16.gguf", "-q")
+        for glob, says in (("output_norm.weight", "1 tensor is F32 instead: this kind stays F32"), ("*attn_norm.weight", r"\d+ tensors are F32 instead: this kind")):
+            _, err = self.call("quantize", folder / "f16.gguf", folder / "few.gguf", "Q8_0", "--tensor", f"{glob}=Q8_0")
+            self.assertRegex(err, says)
 
     def test_quantize_asks_before_it_replaces_its_own_model(self):
         model = folder / "own.gguf"

@@ -49,8 +49,19 @@ TEST_F(Windows, LayersWithAWindowTakeNoMoreMemoryAsTheContextGrows) {
   const uint64_t at_512 = session.kv_bytes();
   session.append(some_tokens(512));
   const uint64_t grown = session.kv_bytes() - at_512, a_token = model_->info().kv_bytes_per_token;
-  EXPECT_EQ(grown, 512 * a_token / 3) << "one layer of three sees everything";
-  EXPECT_LE(at_512, (512 / 3 + 200) * a_token);
+  EXPECT_EQ(grown, 512 * a_token) << "one layer of three sees everything";
+  EXPECT_LE(at_512, (512 + 600) * a_token);
+}
+
+// `info` counted these layers as if they kept every token.
+TEST_F(Windows, InfoCountsTwoWindowsOfLayersWithAWindow) {
+  const ModelInfo info = inspect_model(path("model.gguf"));
+  ASSERT_EQ(info.kv_windows.size(), 1u);
+  const WindowMemory& window = info.kv_windows[0];
+  EXPECT_EQ(window.bytes_per_token, 2 * info.kv_bytes_per_token) << "two layers of three have a window";
+  EXPECT_EQ(info.kv_bytes(10), 10 * (info.kv_bytes_per_token + window.bytes_per_token));
+  EXPECT_EQ(info.kv_bytes(1000), 1000 * info.kv_bytes_per_token + window.tokens * window.bytes_per_token);
+  EXPECT_EQ(info.state_bytes, 0u);
 }
 
 TEST_F(Windows, GoingBackIsExactHoweverFar) {
@@ -88,7 +99,7 @@ TEST_F(Windows, ASavedSessionHoldsTheWindowOnly) {
     session.truncate(size);
     session.save(saved);
     const uint64_t kept = static_cast<uint64_t>(std::min(size, 15)) * 2 + static_cast<uint64_t>(size);
-    EXPECT_LT(std::filesystem::file_size(saved), kept * model_->info().kv_bytes_per_token / 3 + size * 4 + 1000);
+    EXPECT_LT(std::filesystem::file_size(saved), kept * model_->info().kv_bytes_per_token + size * 4 + 1000);
     session.assign(tokens);
     EXPECT_EQ(logits(session), expected);
     for (const int page_size : {7, 64}) {

@@ -38,6 +38,7 @@ using ConvertModel =
     std::function<void(const std::string& folder, const std::string& out, const std::string& type, const Progress&)>;
 
 inline constexpr std::string_view kDefaultModel = "smollm2-135m";
+inline constexpr std::string_view kDefaultEncoder = "all-minilm-l6-v2";  // of `embed`
 
 // Lives as long as the program.
 std::span<const CatalogEntry> catalog();

@@ -34,6 +34,12 @@ struct MetadataEntry {
   std::string value;  // printable; arrays show their first elements and their length
 };
 
+// Layers that keep the keys and values of the last tokens only.
+struct WindowMemory {
+  uint64_t tokens = 0;  // that they keep at most: two windows
+  uint64_t bytes_per_token = 0;
+};
+
 struct ModelInfo {
   std::string path;
   std::string name;          // general.name; may be empty
@@ -44,14 +50,20 @@ struct ModelInfo {
   uint64_t parameters = 0;
   uint64_t active_parameters = 0;  // those that one token is multiplied with; fewer in a mixture of experts
   int layers = 0;
-  int unused_blocks = 0;            // behind the layers: they predict further tokens (MTP), which is not done
-  int width = 0;                    // of the residual stream: floats a token
-  int vocabulary = 0;               // logits a position
-  int context = 0;                  // tokens that the model was trained for
-  uint64_t kv_bytes_per_token = 0;  // with keys and values in F16
+  int unused_blocks = 0;  // behind the layers: they predict further tokens (MTP), which is not done
+  int width = 0;          // of the residual stream: floats a token
+  int vocabulary = 0;     // logits a position
+  int context = 0;        // tokens that the model was trained for
+  bool encoder = false;   // it makes vectors of texts and keeps nothing from one token to the next
+  // What a sequence keeps, with keys and values in F16; all 0 for an encoder and for an unsupported architecture.
+  uint64_t kv_bytes_per_token = 0;       // of the layers that keep every token
+  std::vector<WindowMemory> kv_windows;  // of the others, those of one window together
+  uint64_t state_bytes = 0;              // recurrent state, the same for any number of tokens
   std::vector<MetadataEntry> metadata;
   std::vector<TensorInfo> tensors;
   std::vector<std::string> warnings;  // sentences: what in the file may make answers wrong, such as a guess
+
+  uint64_t kv_bytes(uint64_t tokens) const;  // keys and values of a sequence of so many tokens
 };
 
 // What a file says of itself, whatever its architecture; no weight is looked at. Throws Error kNotFound, kIo, kBadFile.

@@ -13,7 +13,7 @@
 namespace fieldprint {
 
 MappedFile::MappedFile(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // a FIFO would wait for its writer
   if (fd < 0) {
     throw Error(errno == ENOENT ? ErrorKind::kNotFound : ErrorKind::kIo,
                 std::string("cannot open the file: ") + std::strerror(errno), path);

@@ -9,7 +9,7 @@ namespace fieldprint {
 
 class MappedFile {
  public:
-  // Throws Error kNotFound or kIo, naming `path`.
+  // Throws Error kNotFound or kIo, naming `path`; never waits, not for a FIFO either.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

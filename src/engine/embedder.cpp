@@ -132,12 +132,11 @@ struct Embedder::State {
   }
 
   // `number` counts from 1; 0: it stands alone.
+  static std::string name_of(size_t number) { return number == 0 ? "the text" : fmt::format("text {}", number); }
   void check_size(size_t tokens, size_t number) const {
     const auto context = static_cast<size_t>(stepper->context());
     if (tokens <= context) return;
-    throw Error(ErrorKind::kLimit,
-                fmt::format("{} is {} tokens, the model reads {}",
-                            number == 0 ? "the text" : fmt::format("text {}", number), tokens, context),
+    throw Error(ErrorKind::kLimit, fmt::format("{} is {} tokens, the model reads {}", name_of(number), tokens, context),
                 {}, "--truncate leaves the end of such texts out; better cut them into parts");
   }
 };
@@ -178,7 +177,8 @@ std::vector<float> Embedder::embed(std::string_view text) {
 std::vector<float> Embedder::embed_tokens(std::span<const std::vector<TokenId>> texts, const Progress& progress) {
   for (size_t i = 0; i < texts.size(); ++i) {
     const size_t number = texts.size() > 1 ? i + 1 : 0;
-    if (texts[i].empty()) throw Error(ErrorKind::kBadInput, "a text without tokens has no vector");
+    if (texts[i].empty())
+      throw Error(ErrorKind::kBadInput, State::name_of(number) + " has no tokens, so it has no vector");
     state_->check_size(texts[i].size(), number);
     state_->stepper->check_ids(texts[i]);
   }

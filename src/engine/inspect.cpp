@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "fieldprint/error.h"
+#include "kv/layout.h"
+#include "models/architecture.h"
 #include "models/metadata.h"
 #include "text/guess_pre_tokenizer.h"
 
@@ -49,7 +52,30 @@ std::string type_name(const GgufValue& value) {
   return std::string(gguf_kind_name(value.kind));
 }
 
+void read_memory(const GgufFile& file, ModelInfo& info) {
+  Hyperparameters hp;
+  try {
+    hp = read_hyperparameters(file);
+  } catch (const Error&) {
+    return;  // `info` shows what cannot be loaded too
+  }
+  info.encoder = hp.encoder;
+  if (hp.encoder) return;
+  const KvLayout layout(hp.kv, 1);
+  const auto bytes_of = [&](int window) { return static_cast<uint64_t>(layout.of_window(window).bytes_per_token()); };
+  info.kv_bytes_per_token = bytes_of(0);
+  for (const int window : layout.windows())
+    info.kv_windows.push_back({2 * static_cast<uint64_t>(window), bytes_of(window)});
+  for (const KvLayerShape& layer : hp.kv) info.state_bytes += static_cast<uint64_t>(layer.state_floats) * sizeof(float);
+}
+
 }  // namespace
+
+uint64_t ModelInfo::kv_bytes(uint64_t tokens) const {
+  uint64_t bytes = kv_bytes_per_token * tokens;
+  for (const WindowMemory& window : kv_windows) bytes += window.bytes_per_token * std::min(tokens, window.tokens);
+  return bytes;
+}
 
 ModelInfo inspect_model(const std::string& path) { return inspect(*GgufFile::open(path)); }
 
@@ -66,10 +92,6 @@ ModelInfo inspect(const GgufFile& file) {
     info.tensors.push_back(
         {std::string(t.name), std::string(t.type->name), {t.shape.begin(), t.shape.begin() + t.dims}, t.bytes});
     info.parameters += t.elements();
-    // A cached key has an element for each row of attn_k, a value for each of attn_v, whatever the architecture; as
-    // F16.
-    if (t.name.ends_with(".attn_k.weight") || t.name.ends_with(".attn_v.weight"))
-      info.kv_bytes_per_token += 2 * t.shape[1];
   }
   if (!info.architecture.empty()) {
     const Metadata metadata(file);
@@ -78,6 +100,7 @@ ModelInfo inspect(const GgufFile& file) {
     info.layers = std::max(number("block_count") - info.unused_blocks, 0);
     info.width = number("embedding_length");
     info.context = number("context_length");
+    read_memory(file, info);
   }
   if (const GgufTensor* embedding = file.find_tensor("token_embd.weight"))
     info.vocabulary = static_cast<int>(embedding->shape[1]);

@@ -35,7 +35,6 @@ LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
   info_.width = hp.width;
   info_.vocabulary = hp.vocabulary;
   info_.context = hp.context;
-  info_.kv_bytes_per_token = static_cast<uint64_t>(KvLayout(hp.kv, 1).bytes_per_token());
   try {
     tokenizer_ = load_tokenizer(*file_);
     if (tokenizer_->size() > hp.vocabulary) {

@@ -146,7 +146,7 @@ class GgufWriter {
   // Writes a model in several files of at most `bytes` each, unless the metadata or one tensor takes more: for
   // `path` FOLDER/NAME.gguf FOLDER/NAME-00001-of-00003.gguf and so on, whose names are returned. The first one appears
   // last, and an old one of its name goes before any new one appears. Error kUsage where there would be more than
-  // 65535, kIo.
+  // 65535 or `path` is such a name itself, kIo.
   std::vector<std::string> write_split(const std::string& path, uint64_t bytes) const;
 
   std::vector<std::byte> bytes() const;  // the same file in memory (small ones: tests)

@@ -260,6 +260,10 @@ void GgufWriter::write(const std::string& path) const {
 }
 
 std::vector<std::string> GgufWriter::write_split(const std::string& path, uint64_t bytes) const {
+  if (const auto name = parse_split_name(path)) {
+    throw Error(ErrorKind::kUsage, "has the numbers of a split model's file already, and would get further ones", path,
+                fmt::format("give {}.gguf", name->stem));
+  }
   using Entry = State::Entry;
   const auto keys_of = [&](size_t number, size_t count) {
     std::vector<Entry> keys;

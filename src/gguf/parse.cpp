@@ -220,6 +220,7 @@ void Parser::take_split() {
   GgufSplit& split = contents_.split;
   split = {read("split.no").value_or(0), read("split.count").value_or(1), read("split.tensors.count")};
   constexpr uint64_t kMost = 65535;  // what names and 16 bits hold
+  if (split.number >= kMost) bad(fmt::format("split.no is {}", split.number));
   if (split.count < 1 || split.count > kMost || split.number >= split.count) {
     bad(fmt::format("says that it is file {} of {} of a model", split.number + 1, split.count));
   }

@@ -123,6 +123,7 @@ TEST(GgufHostile, EveryDamageHasItsSentence) {
       {Raw(0, 1).key("split.count", K::kU32).u32(65536), bad, "says that it is file 1 of 65536 of a model"},
       {Raw(0, 2).key("split.count", K::kU8).u8(3).key("split.no", K::kU8).u8(3), bad, "says that it is file 4 of 3"},
       {Raw(0, 1).key("split.no", K::kI32).u32(~0u), bad, "split.no is -1"},
+      {Raw(0, 1).key("split.no", K::kU64).u64(huge), bad, "split.no is 18446744073709551615"},
       {Raw(0, 1).key("split.tensors.count", K::kF32).f32(1), bad, "split.tensors.count is of kind f32, not an integer"},
 
       // Tensors.

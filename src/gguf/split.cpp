@@ -12,6 +12,14 @@ namespace {
 
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
+// "" where the file does not say; files after the first need not.
+std::string_view architecture(const GgufContents& contents) {
+  const auto found = contents.keys.find("general.architecture");
+  if (found == contents.keys.end()) return {};
+  const auto* text = std::get_if<std::string_view>(&contents.metadata[found->second].second.value);
+  return text == nullptr ? std::string_view() : *text;
+}
+
 std::unique_ptr<MappedFile> open_part(const std::string& path, uint64_t count) {
   try {
     return std::make_unique<MappedFile>(path);
@@ -55,6 +63,8 @@ std::vector<std::unique_ptr<MappedFile>> add_split_files(const std::string& path
                     : fmt::format("it says that it is file {} of {}", part.split.number + 1, part.split.count));
       }
       if (part.split.tensors != split.tensors) foreign("the two say different numbers of tensors");
+      if (const auto other_kind = architecture(part); !other_kind.empty() && other_kind != architecture(contents))
+        foreign(fmt::format("it is of a model of the architecture {}", gguf_quoted(other_kind)));
       for (const GgufTensor& tensor : part.tensors) {
         if (!contents.names.emplace(tensor.name, contents.tensors.size()).second)
           foreign(fmt::format("tensor {} is in an earlier file, too", gguf_quoted(tensor.name)));

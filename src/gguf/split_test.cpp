@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstring>
 
@@ -120,6 +121,25 @@ TEST_F(SplitGguf, AMissingFileIsNamed) {
   EXPECT_THAT(refusal(names[0], ErrorKind::kNotFound), HasSubstr(names[2] + ": is missing; the model lies in "));
 }
 
+TEST_F(SplitGguf, AFifoInPlaceOfAFileIsRefusedAtOnce) {
+  const auto names = write_split("model.gguf");
+  fs::remove(names[1]);
+  ASSERT_EQ(::mkfifo(names[1].c_str(), 0600), 0);
+  EXPECT_THAT(refusal(names[0], ErrorKind::kIo), HasSubstr(names[1] + ": is not a regular file"));
+}
+
+TEST_F(SplitGguf, ANameWithNumbersGetsNoFurtherOnes) {
+  GgufWriter writer;
+  try {
+    writer.write_split(path("m-00002-of-00004.gguf"), 1000);
+    ADD_FAILURE() << "written";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_EQ(error.hint(), "give " + path("m.gguf"));
+  }
+  EXPECT_TRUE(fs::is_empty(home_.path()));
+}
+
 TEST_F(SplitGguf, ForeignFilesAreRefused) {
   const auto names = write_split("model.gguf");
   const std::string second = read_file(names[1]);
@@ -139,13 +159,14 @@ TEST_F(SplitGguf, ForeignFilesAreRefused) {
   EXPECT_THAT(with_second(read_file(longer[1])), HasSubstr("does not belong to model-00001"));
 
   // The right numbers, other tensors.
-  const auto part = [&](std::vector<std::string> tensors, int claimed) {
+  const auto part = [&](std::vector<std::string> tensors, int claimed, std::string kind = "") {
     GgufWriter writer;
     const auto count = static_cast<uint32_t>(names.size());
     const auto whole = GgufFile::open(names[0]);
     writer.set("split.no", uint32_t{1});
     writer.set("split.count", count);
     writer.set("split.tensors.count", claimed);
+    if (!kind.empty()) writer.set("general.architecture", kind);
     const std::vector<std::byte> zeros(4);
     for (const auto& name : tensors) writer.add_tensor(name, *find_quant_type("F32"), {1}, zeros);
     const auto bytes = writer.bytes();
@@ -156,6 +177,8 @@ TEST_F(SplitGguf, ForeignFilesAreRefused) {
   EXPECT_THAT(with_second(part({"x"}, claimed + 1)), HasSubstr("different numbers of tensors"));
   write_file(names[1], second);
   EXPECT_THAT(with_second(part({"token_embd.weight"}, claimed)), HasSubstr("is in an earlier file, too"));
+  write_file(names[1], second);
+  EXPECT_THAT(with_second(part({"x"}, claimed, "alien")), HasSubstr("it is of a model of the architecture 'alien'"));
   write_file(names[1], second);
   EXPECT_THAT(with_second(part({}, claimed)), HasSubstr("together they should hold"));
   write_file(names[1], second);

@@ -105,6 +105,7 @@ std::optional<std::string> existing_path(const std::string& name) {
   std::error_code error;
   if (fs::is_regular_file(name, error)) return name;
   if (fs::is_directory(name, error)) throw Error(ErrorKind::kNotFound, "is a folder, not a model file", name);
+  if (fs::exists(name, error)) throw Error(ErrorKind::kIo, "is not a regular file", name);
   return std::nullopt;
 }
 

@@ -63,6 +63,7 @@ TEST(Catalog, EveryRowIsSound) {
     }
   }
   EXPECT_TRUE(names.count(kDefaultModel));
+  EXPECT_TRUE(names.count(kDefaultEncoder));
 }
 
 TEST(Catalog, OneRowNamesAllParts) {
@@ -109,6 +110,7 @@ TEST(Catalog, ResolvesPathsFirst) {
   EXPECT_EQ(resolve_model(path), path);
   EXPECT_EQ(pull_model(path), path);
   EXPECT_NE(refusal(home.path()).what.find("is a folder"), std::string::npos);
+  EXPECT_NE(refusal("/dev/null").what.find("is not a regular file"), std::string::npos);
   const std::string odd = home.path() / "owner" / "x:y.gguf";
   write_file(odd, "GGUF");
   EXPECT_EQ(resolve_model(odd), odd);

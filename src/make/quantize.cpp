@@ -91,7 +91,7 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
     for (size_t i = 0; i < options.tensors.size(); ++i) {
       if (fnmatch(options.tensors[i].pattern.c_str(), planned.name.c_str(), 0) != 0) continue;
       used[i] = true;
-      if (stays) planned.note = "stays F32";
+      if (stays) planned.note = "this kind stays F32";
       else wanted = rule_types[i];
     }
     const QuantType& to = fitting_type(*wanted, tensor.shape[0]);

@@ -143,7 +143,7 @@ TEST_F(Quantizing, PatternsComeBeforeTheMixAndTheLastOneCounts) {
   for (const QuantizedTensor& tensor : plan_quantize(in(), options).tensors) {
     if (tensor.name.find("norm") == std::string::npos) continue;
     EXPECT_EQ(tensor.to, "F32") << tensor.name;
-    EXPECT_EQ(tensor.note, "stays F32");
+    EXPECT_EQ(tensor.note, "this kind stays F32");
   }
   options.tensors.push_back({"nothing.*", "F16"});
   EXPECT_THAT(refusal(options), HasSubstr("no tensor is named nothing.*"));

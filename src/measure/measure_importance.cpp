@@ -211,6 +211,11 @@ void measure_importance(std::shared_ptr<const Model> any_model, const Importance
                         const std::string& out, const std::function<bool(const ImportanceProgress&)>& on_chunk) {
   check(any_model.get(), options);
   const auto model = loaded(any_model);
+  if (model != nullptr && model->architecture().hyperparameters().encoder) {
+    throw Error(ErrorKind::kUnsupported,
+                "the model makes vectors of whole texts, and importance is measured on models that write text",
+                model->info().path, "Q8_0 and F16 need no importance matrix");
+  }
   const std::string id = job_of(model.get(), options), part = out + ".part";
   const std::vector<Chunk> chunks = options.texts.empty() ? std::vector<Chunk>() : cut(model->tokenizer(), options);
   ImportanceProgress progress;

@@ -78,6 +78,10 @@ struct ModelOverrides {
 // misshapen parts; kUsage for overrides that do not fit the model. `file` outlives the result.
 std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides = {});
 
+// The hyperparameters alone, and what each layer keeps (`kv`); no weight is looked at and `parameters` stay 0. Throws
+// as load_architecture().
+Hyperparameters read_hyperparameters(const GgufFile& file);
+
 // Throws Error kUnsupported for what no executor can compute, whatever the architecture.
 void check_supported(const Hyperparameters& hp, const std::string& where);
 

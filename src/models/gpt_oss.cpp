@@ -39,7 +39,9 @@ constexpr int kPeriod = 2;  // of two layers the first has a window
 Hyperparameters read(const Metadata& metadata) {
   Hyperparameters hp = read_transformer(metadata);
   if (hp.experts == 0) metadata.refuse(fmt::format("{} is missing", metadata.name("expert_count")));
-  if (!metadata.has("expert_gating_func")) hp.gating = Gating::kSoftmaxChosen;
+  if (hp.gating == Gating::kSigmoid)
+    metadata.unsupported("a gpt-oss whose experts are scored by sigmoid is not supported");
+  hp.gating = Gating::kSoftmaxChosen;  // the same as a softmax over all experts, normalised
   hp.glu = Glu::kClampedSilu;
   read_windows(metadata, hp, 128, kPeriod);
   return hp;

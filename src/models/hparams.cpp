@@ -129,7 +129,20 @@ void read_experts(const Metadata& metadata, Hyperparameters& hp) {
   hp.expert_ffn = metadata.integer("expert_feed_forward_length", 1, 1 << 22,
                                    hp.plan[0].ffn > 0 ? std::optional<int64_t>(hp.plan[0].ffn) : std::nullopt);
   hp.shared_ffn = metadata.integer("expert_shared_feed_forward_length", 0, 1 << 22, 0);
-  hp.gating = static_cast<Gating>(metadata.integer("expert_gating_func", 0, 1 << 16, 0));
+  const int gating = metadata.integer("expert_gating_func", 0, INT32_MAX, 0);
+  if (gating > static_cast<int>(Gating::kSoftmaxChosen)) {
+    metadata.unsupported(
+        fmt::format("{} is {}: experts are scored by functions 1 to 3 (softmax, sigmoid, softmax of "
+                    "the chosen)",
+                    metadata.name("expert_gating_func"), gating));
+  }
+  hp.gating = static_cast<Gating>(gating);
+  // The shares of the chosen experts add up to 1. A softmax of the chosen ones has that sum of itself.
+  if (!metadata.boolean("expert_weights_norm", true) && hp.gating != Gating::kSoftmaxChosen)
+    metadata.unsupported("experts whose shares are not normalised are not supported");
+  const double scale = metadata.number("expert_weights_scale", 0, kMaxScale, 1);
+  if (scale != 0 && scale != 1)  // 0 is how some writers say "none"
+    metadata.unsupported(fmt::format("{} is {}, only 1 is supported", metadata.name("expert_weights_scale"), scale));
   hp.fused_gate_up =
       metadata.file().find_tensor(fmt::format("blk.{}.ffn_gate_up_exps.weight", hp.dense_layers)) != nullptr;
   for (size_t i = 0; i < hp.plan.size(); ++i) hp.plan[i].experts = i >= static_cast<size_t>(hp.dense_layers);

@@ -104,7 +104,7 @@ struct Hyperparameters {
   int outputs() const { return encoder ? width : vocabulary; }  // what the model gives for a row
 
   // What follows from all that and the tensors, set when a model is loaded.
-  std::vector<KvLayerShape> kv;  // one a layer
+  std::vector<KvLayerShape> kv;  // one a layer, set by read_hyperparameters() too
   int64_t parameters = 0;
   int64_t active_parameters = 0;  // what one token multiplies with
 };

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "models/architecture.h"
 #include "support/files.h"
 #include "support/tiny_model.h"
@@ -55,6 +57,41 @@ TEST_F(HyperparametersTest, ARopeFactorWithoutATypeIsLinear) {
               HasSubstr("RoPE scaling of type 'ntk' is not supported"));
   EXPECT_THAT(refusal([&] { read([](GgufWriter& w) { w.set("llama.rope.scaling.factor", -1.0f); }); }),
               HasSubstr("llama.rope.scaling.factor is -1"));
+}
+
+// Such settings were not looked at, and the answers were those of another model.
+TEST_F(HyperparametersTest, SharesOfExpertsThatCannotBeComputedAreRefused) {
+  const auto said = [&](auto change) {
+    return refusal([&] {
+      read([&](GgufWriter& w) {
+        w.set("llama.expert_count", uint32_t{4});
+        w.set("llama.expert_used_count", uint32_t{2});
+        change(w);
+      });
+    });
+  };
+  const std::string no_experts = said([](GgufWriter&) {});  // the tiny llama has no such tensors
+  EXPECT_THAT(no_experts, HasSubstr("blk.0.ffn_gate_inp.weight"));
+  EXPECT_EQ(said([](GgufWriter& w) { w.set("llama.expert_weights_scale", 0.0f); }), no_experts);
+  EXPECT_EQ(said([](GgufWriter& w) { w.set("llama.expert_weights_scale", 1.0f); }), no_experts);
+  EXPECT_EQ(said([](GgufWriter& w) { w.set("llama.expert_weights_norm", true); }), no_experts);
+  EXPECT_EQ(said([](GgufWriter& w) {
+              w.set("llama.expert_weights_norm", false);
+              w.set("llama.expert_gating_func", uint32_t{3});
+            }),
+            no_experts);
+  EXPECT_THAT(said([](GgufWriter& w) { w.set("llama.expert_weights_scale", 2.5f); }),
+              HasSubstr("llama.expert_weights_scale is 2.5, only 1 is supported"));
+  EXPECT_THAT(said([](GgufWriter& w) { w.set("llama.expert_weights_scale", std::nanf("")); }),
+              HasSubstr("llama.expert_weights_scale is nan"));
+  EXPECT_THAT(said([](GgufWriter& w) { w.set("llama.expert_weights_scale", "much"); }),
+              HasSubstr("llama.expert_weights_scale"));
+  EXPECT_THAT(said([](GgufWriter& w) { w.set("llama.expert_weights_norm", false); }),
+              HasSubstr("experts whose shares are not normalised are not supported"));
+  EXPECT_THAT(said([](GgufWriter& w) { w.set("llama.expert_weights_norm", uint32_t{0}); }),
+              HasSubstr("llama.expert_weights_norm"));
+  EXPECT_THAT(said([](GgufWriter& w) { w.set("llama.expert_gating_func", uint32_t{4}); }),
+              HasSubstr("llama.expert_gating_func is 4"));
 }
 
 TEST_F(HyperparametersTest, OfEachLayerOrOneForAll) {

@@ -71,6 +71,24 @@ std::vector<KvLayerShape> kept_by_layers(const Hyperparameters& hp) {
   return all;
 }
 
+const ArchitectureRow& row_of(const GgufFile& file) {
+  const std::string_view name = file.string("general.architecture");
+  std::string known;
+  for (const ArchitectureRow* row : kRows) {
+    if (row->name == name) return *row;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", row->name);
+  }
+  throw Error(ErrorKind::kUnsupported, fmt::format("models of architecture '{}' are not supported", name), file.path(),
+              "supported: " + known);
+}
+
+Hyperparameters read_hyperparameters(const GgufFile& file, const ArchitectureRow& row) {
+  Hyperparameters hp = row.read(Metadata(file));
+  check_supported(hp, file.path());
+  hp.kv = kept_by_layers(hp);
+  return hp;
+}
+
 }  // namespace
 
 std::span<const ArchitectureRow* const> architectures() { return kRows; }
@@ -89,25 +107,17 @@ void check_supported(const Hyperparameters& hp, const std::string& where) {
 }
 
 std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides) {
-  const std::string_view name = file.string("general.architecture");
-  std::string known;
-  for (const ArchitectureRow* row : kRows) {
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", row->name);
-    if (row->name != name) continue;
-    const Metadata metadata(file);
-    Hyperparameters hp = row->read(metadata);
-    check_supported(hp, file.path());
-    check_attention(hp, overrides.attention_kind);
-    choose_experts(hp, overrides.experts);
-    Weights weights(file, row->tensors, hp);
-    hp.kv = kept_by_layers(hp);
-    hp.parameters = weights.elements();
-    hp.active_parameters = hp.parameters - weights.idle_elements();
-    return row->make(std::move(hp), std::move(weights));
-  }
-  throw Error(ErrorKind::kUnsupported, fmt::format("models of architecture '{}' are not supported", name), file.path(),
-              "supported: " + known);
+  const ArchitectureRow& row = row_of(file);
+  Hyperparameters hp = read_hyperparameters(file, row);
+  check_attention(hp, overrides.attention_kind);
+  choose_experts(hp, overrides.experts);
+  Weights weights(file, row.tensors, hp);
+  hp.parameters = weights.elements();
+  hp.active_parameters = hp.parameters - weights.idle_elements();
+  return row.make(std::move(hp), std::move(weights));
 }
+
+Hyperparameters read_hyperparameters(const GgufFile& file) { return read_hyperparameters(file, row_of(file)); }
 
 ConfiguredModel read_config(const Config& config) {
   const std::string type = config.string("model_type", "");

@@ -30,10 +30,7 @@ void mend_byte_level(const GgufFile& file, VocabularyDefaults& defaults) {
 
 // [CLS] stands where other vocabularies have BOS, and most files give it under its own name.
 void mend_wordpiece(const GgufFile& file, VocabularyDefaults& defaults) {
-  constexpr string_view kKey = "tokenizer.ggml.cls_token_id";
-  if (file.find(kKey) == nullptr) return;
-  const int64_t id = file.integer(kKey);
-  if (id >= 0 && id < INT32_MAX) defaults.bos = static_cast<TokenId>(id);
+  if (file.find("tokenizer.ggml.bos_token_id") == nullptr) defaults.bos_key = "cls_token_id";
 }
 
 struct ModelKind {
@@ -56,7 +53,10 @@ constexpr ModelKind kKinds[] = {
       .add_bos = true,
       .add_eos = true,
       .eos_key = "seperator_token_id",
-      .add_eos_key = "add_sep_token"},
+      .add_eos_key = "add_sep_token",
+      .bos_text = "[CLS]",
+      .eos_text = "[SEP]",
+      .unknown_text = "[UNK]"},
      make_wordpiece,
      mend_wordpiece,
      true},

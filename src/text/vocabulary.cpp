@@ -79,9 +79,17 @@ void read_scores(const GgufFile& file, Vocabulary& v) {
 }
 
 // Some files write "none" as -1, some as its 32 bits.
-TokenId read_id(const GgufFile& file, string_view name, TokenId fallback, const Vocabulary& v) {
+TokenId read_id(const GgufFile& file, string_view name, TokenId fallback, const Vocabulary& v,
+                string_view fallback_text = {}) {
   const std::string key = "tokenizer.ggml." + std::string(name);
-  if (file.find(key) == nullptr) return v.has(fallback) ? fallback : kNoToken;
+  if (file.find(key) == nullptr) {
+    if (v.has(fallback) && (fallback_text.empty() || v.text(fallback) == fallback_text)) return fallback;
+    if (fallback_text.empty()) return kNoToken;
+    const auto found = std::find(v.texts.begin(), v.texts.end(), fallback_text);
+    if (found != v.texts.end()) return static_cast<TokenId>(found - v.texts.begin());
+    throw Error(ErrorKind::kBadFile,
+                "the file does not say this id, and no token is called " + std::string(fallback_text), key);
+  }
   const int64_t id = file.integer(key);
   if (id == -1 || id == UINT32_MAX) return kNoToken;
   if (id < 0 || id >= v.size()) {
@@ -174,9 +182,9 @@ Vocabulary read_vocabulary(const GgufFile& file, const VocabularyDefaults& defau
   }
   read_kinds(file, v);
   read_scores(file, v);
-  v.bos = read_id(file, "bos_token_id", defaults.bos, v);
-  v.eos = read_id(file, defaults.eos_key, defaults.eos, v);
-  v.unknown = read_id(file, "unknown_token_id", defaults.unknown, v);
+  v.bos = read_id(file, defaults.bos_key, defaults.bos, v, defaults.bos_text);
+  v.eos = read_id(file, defaults.eos_key, defaults.eos, v, defaults.eos_text);
+  v.unknown = read_id(file, "unknown_token_id", defaults.unknown, v, defaults.unknown_text);
   v.add_bos = file.boolean("tokenizer.ggml.add_bos_token", defaults.add_bos) && v.bos != kNoToken;
   v.add_eos =
       file.boolean("tokenizer.ggml." + std::string(defaults.add_eos_key), defaults.add_eos) && v.eos != kNoToken;

@@ -51,11 +51,14 @@ struct VocabularyDefaults {
   bool add_bos = false;
   bool add_eos = false;
   bool add_space_prefix = false;
-  // Where the end of a text has other names.
-  std::string_view eos_key = "eos_token_id", add_eos_key = "add_eos_token";
+  // Where what begins or ends a text has other names.
+  std::string_view bos_key = "bos_token_id", eos_key = "eos_token_id", add_eos_key = "add_eos_token";
+  // Where given, the token must have this text: it is looked for where the id above is another one.
+  std::string_view bos_text = {}, eos_text = {}, unknown_text = {};
 };
 
-// Throws Error kBadFile where arrays are missing, of the wrong kind or too short, or an id is out of range.
+// Throws Error kBadFile where arrays are missing, of the wrong kind or too short, an id is out of range, or none is
+// given and no token has the default's text.
 Vocabulary read_vocabulary(const GgufFile& file, const VocabularyDefaults& defaults);
 
 // The value of a byte token's text, "<0x0A>"; -1 where it has another form.

@@ -1,8 +1,10 @@
 // WordPiece on a small vocabulary: each text with the tokens that Hugging Face tokenizers 0.23 gives for it. The real
 // vocabulary is checked in tests/embed_test.cpp.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "gguf/gguf.h"
+#include "support/files.h"
 #include "text/load_tokenizer.h"
 
 namespace fieldprint {
@@ -13,19 +15,26 @@ const std::vector<std::string> kTokens = {
     "\u2581,", "\u2581!",      "\u2581\u6771", "\u2581\u4eac", "\u2581cafe",  "\u2581a",   "\u2581i", "\u2581na",
     "ive",     "\u2581\u1112", "\u1161",       "\u11ab",       "\u2581[",     "\u2581sep", "\u2581]"};
 
-std::unique_ptr<Tokenizer> tokenizer(bool lower_case = true) {
+template <class More>
+std::unique_ptr<Tokenizer> tokenizer_of(const std::vector<std::string>& tokens, More more) {
   GgufWriter writer;
-  std::vector<int32_t> types(kTokens.size(), 1);
+  std::vector<int32_t> types(tokens.size(), 1);
   for (size_t i = 0; i < 4; ++i) types[i] = 3;
   writer.set("tokenizer.ggml.model", "bert");
-  writer.set("tokenizer.ggml.tokens", kTokens);
+  writer.set("tokenizer.ggml.tokens", tokens);
   writer.set("tokenizer.ggml.token_type", types);
-  writer.set("tokenizer.ggml.cls_token_id", uint32_t{2});
-  writer.set("tokenizer.ggml.seperator_token_id", uint32_t{3});
-  writer.set("tokenizer.ggml.unknown_token_id", uint32_t{1});
-  if (!lower_case) writer.set("tokenizer.ggml.normalizer.lowercase", false);
+  more(writer);
   const auto bytes = writer.bytes();
   return load_tokenizer(*GgufFile::parse(bytes, "wordpiece"));
+}
+
+std::unique_ptr<Tokenizer> tokenizer(bool lower_case = true) {
+  return tokenizer_of(kTokens, [&](GgufWriter& writer) {
+    writer.set("tokenizer.ggml.cls_token_id", uint32_t{2});
+    writer.set("tokenizer.ggml.seperator_token_id", uint32_t{3});
+    writer.set("tokenizer.ggml.unknown_token_id", uint32_t{1});
+    if (!lower_case) writer.set("tokenizer.ggml.normalizer.lowercase", false);
+  });
 }
 
 std::string pieces(const Tokenizer& of, std::string_view text, const EncodeOptions& options = {}) {
@@ -65,6 +74,30 @@ TEST(WordPiece, NamesOfSpecialTokensAreThoseOrPlainText) {
   EXPECT_EQ(pieces(*bert, "a[SEP]a"), "[CLS]|\u2581a|[SEP]|\u2581a|[SEP]");
   EXPECT_EQ(pieces(*bert, "[SEP]", {.parse_special = false}), "[CLS]|\u2581[|\u2581sep|\u2581]|[SEP]");
   EXPECT_EQ(pieces(*bert, "hello", {.add_special = false}), "\u2581hello");
+}
+
+// BERT's own ids were taken whatever stood there, and none where the vocabulary was too small for them.
+TEST(WordPiece, SpecialTokensThatTheFileDoesNotNumberAreFoundByTheirTexts) {
+  const auto silent = [](GgufWriter&) {};
+  const auto bert = tokenizer_of(kTokens, silent);
+  EXPECT_EQ(pieces(*bert, "hello xyz"), "[CLS]|\u2581hello|[UNK]|[SEP]");
+  std::vector<std::string> many = kTokens;
+  while (many.size() < 120) many.push_back("unused" + std::to_string(many.size()));
+  const auto large = tokenizer_of(many, silent);  // 100 to 102 are other tokens
+  EXPECT_EQ(large->encode("hello xyz"), (std::vector<TokenId>{2, 4, 1, 3}));
+  for (const size_t missing : {1, 2, 3}) {
+    std::vector<std::string> fewer = kTokens;
+    fewer[missing] = "other";
+    EXPECT_THAT(refusal([&] { tokenizer_of(fewer, silent); }),
+                testing::HasSubstr("no token is called " + kTokens[missing]));
+  }
+}
+
+TEST(WordPiece, IdsOutOfRangeAreRefused) {
+  for (const std::string key : {"cls", "seperator", "unknown"}) {
+    const auto wrong = [&](GgufWriter& w) { w.set("tokenizer.ggml." + key + "_token_id", uint32_t{1000}); };
+    EXPECT_THAT(refusal([&] { tokenizer_of(kTokens, wrong); }), testing::HasSubstr(key + "_token_id: token 1000"));
+  }
 }
 
 TEST(WordPiece, DecodingPutsSpacesBetweenWords) {
