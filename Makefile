@@ -14,7 +14,7 @@ run_ctest = code=0; ctest --test-dir build/$(1) -j $(jobs) --output-on-failure -
   tools/skipped build/$(1)/ctest.xml; exit $$code
 
 # Roughly the CPU seconds of compiling the program, so that `make` can say how long it will take.
-build_seconds := 600
+build_seconds := 780
 
 export QUESTION ?= In one sentence, what is a black hole?
 FUZZ_SECONDS ?= 60
