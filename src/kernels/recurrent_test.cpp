@@ -2,33 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
-#include "base/rng.h"
-#include "kernels/select.h"
+#include "support/kernels.h"
 
 namespace fieldprint {
 namespace {
-
-std::vector<float> random_floats(Rng& rng, size_t n, float size = 1) {
-  std::vector<float> v(n);
-  for (float& x : v) x = rng.normal() * size;
-  return v;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-template <class Test>
-void for_each_isa(Test&& test) {
-  for (const IsaRow& isa : isa_rows()) {
-    if (!isa.supported()) continue;
-    SCOPED_TRACE(isa.name);
-    test(select_kernels(isa.name));
-  }
-}
 
 // A head's numbers for some tokens, and what a table makes of them.
 struct Head {
