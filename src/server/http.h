@@ -11,8 +11,8 @@
 namespace fieldprint::server {
 
 struct HttpRequest {
-  std::string method;                               // "GET", "POST" ...
-  std::string path;                                 // decoded, without the query: "/v1/models/a b"
+  std::string method = {};                          // "GET", "POST" ...
+  std::string path = {};                            // decoded, without the query: "/v1/models/a b"
   std::map<std::string, std::string> query = {};    // decoded; of equal names the last
   std::map<std::string, std::string> headers = {};  // names in lower case; of equal names the last
   std::string body = {};
