@@ -34,13 +34,25 @@ struct Request {
   // Several answers of one prompt, which is computed once. Answer i is sampled with the seed sampling.seed + i: it is
   // what a request of that seed gives alone. The prompt's log-probabilities are with answer 0.
   int answers = 1;
+
+  // After each token of an answer, and its on_text: what there is of it so far, valid during the call. The influence of
+  // its first token has no column yet for the answer itself. What it throws ends that answer alone.
+  std::function<void(int answer, const Generation& so_far)> on_token = {};
+  // While the prompt is read: `done` of `total` tokens are there, `reused` of them without being computed. Called
+  // before the first step and after each, done == total at last. What it throws ends the request.
+  std::function<void(int done, int total, int reused)> on_progress = {};
+  // Measures Generation::influence, in the columns of the prompt's spans (those that are left, neighbours of equal
+  // labels as one) and the answer; the last is that of anchor rows in the model file. Only what was computed under
+  // equal labels is shared with such a request. SessionOptions::influence asks for it in every request.
+  bool influence = false;
 };
 
 // A request under way; copies are the same one. It may outlive the scheduler.
 class Stream {
  public:
-  void cancel();      // all answers, before the next step; what they have so far stands
-  bool done() const;  // all answers
+  uint64_t id() const;  // counted from 1 in the order of submission
+  void cancel();        // all answers, before the next step; what they have so far stands
+  bool done() const;    // all answers
   int answers() const;
   // Waits until an answer is done. Throws what ended it, where that was an exception.
   Generation wait(int answer = 0) const;
@@ -55,6 +67,19 @@ class Stream {
 struct SchedulerStats {
   int running = 0, waiting = 0;  // answers, requests
   uint64_t steps = 0, prefill_tokens = 0, decode_tokens = 0, reused_tokens = 0, bytes_read = 0;
+  // Seconds since the scheduler's thread last came around, while it has something to do; else 0. One that grows far
+  // beyond a step's time is stuck, in a callback perhaps.
+  double last_step = 0;
+};
+
+// An answer under way.
+struct StreamInfo {
+  uint64_t id = 0;  // Stream::id()
+  int answer = 0;
+  int prompt_tokens = 0;
+  int done_tokens = 0;  // of the prompt, those reused among them
+  int generated_tokens = 0;
+  double seconds = 0;  // since its first step
 };
 
 // Every step carries the next token of each answer under way and a bounded chunk of the prompts that wait, dealt
@@ -75,6 +100,7 @@ class Scheduler {
   // too many waiting); the other streams do not notice.
   Stream submit(Request request);
   SchedulerStats stats() const;
+  std::vector<StreamInfo> streams() const;  // those that have begun, as after the last step
 
  private:
   friend class Stream;

@@ -83,6 +83,20 @@ bool Answer::push(TokenId token, bool room) {
   return room;
 }
 
+void Answer::add_influence(std::span<const float> shares) {
+  auto& rows = generation.influence;
+  if (rows.size() < generation.tokens.size()) rows.emplace_back(shares.begin(), shares.end());
+}
+
+void Answer::widen_influence(size_t columns) {
+  for (auto& row : generation.influence) {
+    const float in_file = row.back();
+    row.back() = 0;
+    row.resize(columns);
+    row.back() = in_file;
+  }
+}
+
 void Answer::finish(std::span<const float> logits) {
   if (!stops_.met()) {
     emit(stops_.push(decoder_.finish()));

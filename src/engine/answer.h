@@ -32,6 +32,9 @@ class Answer {
   TokenId sample(std::span<const float> logits, std::span<const TokenId> history);
   // Takes the sampled token; true where it is to be fed. `room`: whether the context has a place for it.
   bool push(TokenId token, bool room);
+  // Of the token that push() took last, from the step before: [spans + 1].
+  void add_influence(std::span<const float> shares);
+  void widen_influence(size_t columns);  // at the end: spans that came later got nothing
   void cancel() { generation.reason = FinishReason::kCancelled; }
   // Gives out the text that was held back; `logits`: the last ones.
   void finish(std::span<const float> logits);

@@ -12,6 +12,8 @@
 
 namespace fieldprint {
 
+uint64_t Stream::id() const { return state_->id; }
+
 void Stream::cancel() { state_->cancelled.store(true, std::memory_order_relaxed); }
 
 bool Stream::done() const {
@@ -35,8 +37,11 @@ void Scheduler::State::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex);
+      busy = !waiting.empty() || !running.empty();
       work.wait(lock, [this] { return stopping || !waiting.empty() || !running.empty(); });
       if (stopping) break;
+      busy = true;
+      came_around = Clock::now();
     }
     sweep();
     sample();
@@ -46,6 +51,7 @@ void Scheduler::State::run() {
     feed_answers();
     deal_prompts();
     if (!parts.empty()) step();
+    publish();
   }
   std::vector<StreamPtr> left = running;
   {
@@ -102,8 +108,13 @@ void Scheduler::State::step() {
       ++decoded;
     } else {
       prefilled += parts[i].added.size();
+      try {
+        if (!lane->error && stream->left() == 0) prompt_is_done(stream);
+        if (!lane->error) stream->progress();
+      } catch (...) {  // from on_progress
+        lane->error = std::current_exception();
+      }
       if (lane->error) failed.push_back(stepped[i]);
-      else if (stream->left() == 0) prompt_is_done(stream);
     }
   }
   for (const auto& [stream, lane] : failed) end_all(stream, explained(*lane));
@@ -112,6 +123,24 @@ void Scheduler::State::step() {
   stats.decode_tokens += decoded;
   stats.prefill_tokens += prefilled;
   stats.bytes_read = stepper->work().bytes;
+}
+
+// What streams() tells.
+void Scheduler::State::publish() {
+  const std::lock_guard lock(mutex);
+  infos.clear();
+  begun_at.clear();
+  for (const auto& stream : running) {
+    if (!stream->begun) continue;
+    const auto size = static_cast<int>(stream->prompt.tokens.size());
+    const int done = stream->prompt_done ? size : static_cast<int>(stream->fed());
+    for (const auto& lane : stream->lanes) {
+      if (lane->ended) continue;
+      const auto generated = static_cast<int>(lane->answer.generation.tokens.size());
+      infos.push_back({stream->id, lane->number, size, done, generated});
+      begun_at.push_back(stream->started);
+    }
+  }
 }
 
 Scheduler::Scheduler(std::shared_ptr<const Model> model, const SchedulerOptions& options) {
@@ -146,6 +175,7 @@ Stream Scheduler::submit(Request request) {
     throw Error(ErrorKind::kUsage, fmt::format("{} answers are asked for", request.answers), {},
                 fmt::format("from 1 to {}, the scheduler's streams", s.options.streams));
   }
+  request.influence |= s.options.session.influence;
   const auto stream =
       std::make_shared<Stream::State>(s.stepper->model(), std::move(request), s.options.session.clearance);
   const auto& prompt = stream->prompt.tokens;
@@ -158,6 +188,7 @@ Stream Scheduler::submit(Request request) {
     if (static_cast<int>(s.waiting.size()) >= s.options.waiting + s.options.streams - s.stats.running) {
       throw Error(ErrorKind::kLimit, fmt::format("{} requests wait already", s.waiting.size()), {}, "try again later");
     }
+    stream->id = ++s.submitted;
     s.waiting.push_back(stream);
   }
   s.work.notify_one();
@@ -168,7 +199,17 @@ SchedulerStats Scheduler::stats() const {
   const std::lock_guard lock(state_->mutex);
   SchedulerStats stats = state_->stats;
   stats.waiting = static_cast<int>(state_->waiting.size());
+  if (state_->busy) stats.last_step = std::chrono::duration<double>(Clock::now() - state_->came_around).count();
   return stats;
+}
+
+std::vector<StreamInfo> Scheduler::streams() const {
+  const std::lock_guard lock(state_->mutex);
+  std::vector<StreamInfo> infos = state_->infos;
+  const auto now = Clock::now();
+  for (size_t i = 0; i < infos.size(); ++i)
+    infos[i].seconds = std::chrono::duration<double>(now - state_->begun_at[i]).count();
+  return infos;
 }
 
 }  // namespace fieldprint

@@ -66,8 +66,11 @@ void Scheduler::State::sample() {
       const bool room = static_cast<int>(lane->sequence.tokens.size()) < stepper->context();
       lane->has_next = lane->answer.push(lane->sampled, room);
       lane->next = lane->sampled;
+      if (stream->request.influence) lane->answer.add_influence(lane->sequence.state->influence);
+      if (stream->request.on_token && lane->sampled != kNoToken)
+        stream->request.on_token(lane->number, lane->answer.generation);
       if (!lane->has_next) end(stream, *lane, nullptr);
-    } catch (...) {  // from on_text, or memory
+    } catch (...) {  // from on_text, on_token, or memory
       end(stream, *lane, std::current_exception());
     }
   }
@@ -104,6 +107,13 @@ void Scheduler::State::end(const StreamPtr& stream, Lane& lane, std::exception_p
   times.executor = stepper->executor().name();
   try {
     if (!error && lane.sequence.state != nullptr) lane.answer.finish(lane.sequence.logits);
+    if (lane.sequence.state != nullptr) {
+      const auto& spans = lane.sequence.state->spans.all();
+      const auto seen = [&](const Spans::Span& span) {
+        return span.begin < static_cast<int>(lane.sequence.tokens.size());
+      };
+      lane.answer.widen_influence(static_cast<size_t>(std::count_if(spans.begin(), spans.end(), seen)) + 1);
+    }
   } catch (...) {  // from on_text
     error = std::current_exception();
   }

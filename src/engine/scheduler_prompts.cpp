@@ -27,7 +27,7 @@ Stream::State::State(const LoadedModel& model, Request&& r, int clearance)
 }
 
 size_t Stream::State::common(std::span<const TokenId> tokens, const Spans& labels) const {
-  if (labelled()) return prompt.common(tokens, labels);
+  if (labelled() || request.influence) return prompt.common(tokens, labels);
   const auto& own = prompt.tokens;
   return static_cast<size_t>(std::mismatch(own.begin(), own.end(), tokens.begin(), tokens.end()).first - own.begin());
 }
@@ -61,7 +61,7 @@ void Scheduler::State::deal_prompts() {
   for (size_t i = 0; i < running.size(); ++i) {
     try {
       if (!running[i]->prompt_done && begin(*running[i], i)) prompts.push_back(running[i]);
-    } catch (...) {  // memory
+    } catch (...) {  // memory, on_progress
       failed.emplace_back(running[i], std::current_exception());
     }
   }
@@ -111,6 +111,7 @@ bool Scheduler::State::begin(Stream::State& stream, size_t index) {
     if (from == nullptr) shared = 0;
   }
   lane.sequence = from != nullptr ? stepper->fork(*from, static_cast<int>(shared)) : stepper->begin();
+  if (stream.request.influence || from != nullptr) lane.sequence.state->measure_influence(stream.request.influence);
   stream.prompt.label(lane.sequence.state->spans, static_cast<int>(shared));
   lane.sequence.state->spans.set(static_cast<int>(stream.prompt.tokens.size()), {.kind = SpanKind::kGenerated});
   stream.begun = true;
@@ -119,6 +120,7 @@ bool Scheduler::State::begin(Stream::State& stream, size_t index) {
   s.queue_seconds = std::chrono::duration<double>(stream.started - stream.submitted).count();
   s.reused_tokens = static_cast<int>(shared);
   s.prefill_tokens = static_cast<int>(stream.prompt.tokens.size() - shared);
+  stream.progress();
   return true;
 }
 

@@ -37,6 +37,7 @@ struct Stream::State {
   State(const LoadedModel& model, Request&& r, int clearance);
 
   Request request;
+  uint64_t id = 0;
   VisibleTokens prompt;
   std::vector<std::unique_ptr<Lane>> lanes;  // one an answer. The first computes the prompt, the others fork it.
   Clock::time_point submitted, started, prefilled;
@@ -44,9 +45,17 @@ struct Stream::State {
   bool prompt_done = false;  // every lane has the prompt and its logits
 
   bool labelled() const { return !request.spans.empty(); }
+  // Tells who asks how much of the prompt is there.
+  void progress() {
+    if (!request.on_progress) return;
+    const auto total = static_cast<int>(prompt.tokens.size());
+    const int reused = lanes.front()->answer.generation.stats.reused_tokens;
+    request.on_progress(prompt_done ? total : static_cast<int>(fed()), total, reused);
+  }
   size_t fed() const { return lanes.front()->sequence.tokens.size(); }  // before the prompt is done
   int left() const { return static_cast<int>(prompt.tokens.size() - fed()); }
-  // How much of the prompt `sequence` begins with; a prompt without labels asks for none.
+  // How much of the prompt `tokens` begin with; a prompt without labels asks for none, unless influence is to be told
+  // by them.
   size_t common(std::span<const TokenId> tokens, const Spans& labels) const;
   int live() const;  // lanes that have not ended
 
@@ -69,6 +78,7 @@ struct Scheduler::State {
 
   void run();
   void step();
+  void publish();
   int places() const;  // taken in a step
 
   // scheduler_prompts.cpp
@@ -99,6 +109,11 @@ struct Scheduler::State {
   std::deque<StreamPtr> waiting;
   bool stopping = false;
   SchedulerStats stats;
+  std::vector<StreamInfo> infos;  // `seconds` counted in `begun_at`
+  std::vector<Clock::time_point> begun_at;
+  uint64_t submitted = 0;
+  Clock::time_point came_around;  // the thread, last
+  bool busy = false;
 
   std::thread thread;
 };

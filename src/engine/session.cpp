@@ -66,7 +66,7 @@ struct Session::State {
     const bool none = family->anchor.state == nullptr;
     sequence = none ? stepper->begin() : stepper->fork(family->anchor, static_cast<int>(anchor().size()));
     sequence.logits.clear();
-    if (influence) sequence.state->measure_influence();
+    if (influence) sequence.state->measure_influence(true);
     sequence.state->influence.clear();
   }
 
@@ -289,7 +289,7 @@ void Session::load(const std::string& path) {
   {
     const std::lock_guard lock(s.stepper->model().step_mutex());
     sequence.replay = saved.fill(*sequence.state);
-    if (s.influence) sequence.state->measure_influence();
+    if (s.influence) sequence.state->measure_influence(true);
   }
   sequence.tokens.assign(saved.tokens().begin(), saved.tokens().end());
   s.sequence = std::move(sequence);
@@ -350,7 +350,6 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
 
   start = std::chrono::steady_clock::now();
   s.spans().set(s.size(), {.kind = SpanKind::kGenerated});
-  auto& influences = answer.generation.influence;
   const uint64_t bytes_before = bytes_read();
   for (;;) {
     if (cancelled()) {
@@ -366,21 +365,14 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
       throw not_finite_error(s.stepper->shared_model(), s.stepper->options(), s.sequence.tokens);
     }
     const bool feed = answer.push(token, static_cast<int>(s.sequence.tokens.size()) < context());
-    if (s.influence && influences.size() < answer.generation.tokens.size())
-      influences.emplace_back(influence().begin(), influence().end());
+    if (s.influence) answer.add_influence(influence());
     if (!feed) break;
     s.stepper->step(s.sequence, {&token, 1}, LogitRows::kLast);
     ++stats.decode_tokens;
   }
   answer.finish(s.sequence.logits);
   stats.decode_seconds = seconds_since(start);
-  const size_t columns = spans().size() + 1;
-  for (auto& row : influences) {  // spans that came later
-    const float in_file = row.back();
-    row.back() = 0;
-    row.resize(columns);
-    row.back() = in_file;
-  }
+  answer.widen_influence(spans().size() + 1);
   stats.decode_bytes = bytes_read() - bytes_before;
   return std::move(answer.generation);
 }

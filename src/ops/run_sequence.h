@@ -32,7 +32,7 @@ class RunSequence final : public SequenceState {
   void import_tokens(int begin, int end, std::span<const std::byte> bytes) override;
   void export_recurrent(std::span<std::byte> bytes) const override;
   void import_recurrent(int tokens, std::span<const std::byte> bytes) override;
-  void measure_influence() override { measures_ = true; }
+  void measure_influence(bool on) override { measures_ = on; }
 
   // ---- For the ops and their executor.
 

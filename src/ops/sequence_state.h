@@ -72,8 +72,10 @@ class SequenceState {
     refuse("cannot take up a saved session");
   }
 
-  // From the next step on fills `influence`; forks do too.
-  virtual void measure_influence() { refuse("does not measure influence"); }
+  // Whether `influence` is filled from the next step on; forks begin as what they were forked from.
+  virtual void measure_influence(bool on) {
+    if (on) refuse("does not measure influence");
+  }
 
   // Labels of its tokens, positions that are still to come among them; truncate() cuts them too.
   Spans spans;
