@@ -2,6 +2,7 @@
 // spans.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -42,7 +43,12 @@ struct ChatFormatOptions {
   std::string where = {};         // names the template in errors: the model's path
   bool content_specials = false;  // control tokens that content names are control tokens: whoever wrote it can then end
                                   // its message and speak as the system
+  std::string variables = {};     // a JSON object: further variables of the template, as {"enable_thinking": false}
+  bool continue_last = false;     // a last message of the assistant is the beginning of the answer, which goes on
+  bool valid_calls = false;       // calls are made by a grammar: see ReplyOptions
 };
+
+class ReplyStream;
 
 // Turns messages into prompts by a chat template, and answers into messages. Control tokens come from the template's
 // own words alone: what messages, tool results and documents say stays text. Immutable; from any thread.
@@ -68,14 +74,48 @@ class ChatFormat {
   // and text that looks like one is none; else none.
   Message answer(const std::string& text, std::span<const TokenId> tokens = {}) const;
 
+  // How its models write calls, one of tool_call_format(); "" where none are looked for.
+  std::string_view call_format() const;
+  // Whether answers begin inside of a thought, which the prompt has opened; thinks(): whether they may think at all.
+  bool opens_thought() const;
+  bool thinks() const;
+
  private:
+  friend class ReplyStream;
   RenderedPrompt rendered(const std::vector<Message>& messages, bool open) const;
   size_t template_words(const std::vector<Message>& messages) const;
-  bool opens_thought() const;
+  bool continues(const std::vector<Message>& messages) const;
 
   const Tokenizer& tokenizer_;
   const ChatTemplate& template_;
   ChatFormatOptions options_;
+};
+
+// A piece of an answer, certain as soon as it comes: what follows changes nothing of it.
+struct ReplyPiece {
+  enum class Kind { kContent, kReasoning, kCall, kArguments };
+  Kind kind = Kind::kContent;
+  std::string text;  // kCall: the function's name; kArguments: the next characters of the JSON object
+  int call = 0;      // which one, counted from 0
+};
+
+// Takes an answer apart while it comes. All pieces of a kind together are what ChatFormat::answer() makes of the whole
+// text. One thread at a time.
+class ReplyStream {
+ public:
+  // `with_tokens`: push() gets the tokens, as ChatFormat::answer() does. The format must outlive it.
+  ReplyStream(const ChatFormat& format, bool with_tokens);
+  ~ReplyStream();
+  ReplyStream(ReplyStream&&) noexcept;
+
+  std::vector<ReplyPiece> push(std::string_view text, std::span<const TokenId> tokens = {});
+  std::vector<ReplyPiece> finish();                  // after the last push()
+  const std::vector<std::string>& refusals() const;  // as Message::refusals, after finish()
+  int calls() const;                                 // begun so far
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace fieldprint

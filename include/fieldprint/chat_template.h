@@ -78,6 +78,7 @@ struct ReplyOptions {
   std::string_view tools = {};  // of tools_from_json(): the functions that may be called, with their arguments' types
   bool thinks = false;          // <think>...</think> before the answer is reasoning
   bool thinking = false;        // the prompt has written the <think> already
+  bool valid_calls = false;     // a grammar makes calls, so that what begins like one is one
   // Whether the mark at this byte of the answer is one, and no text that looks like it; none: all are.
   std::function<bool(size_t)> is_mark = {};
 };

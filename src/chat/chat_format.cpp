@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "chat/control_marks.h"
 #include "chat/messages.h"
 #include "fieldprint/chat.h"
 #include "fieldprint/error.h"
@@ -17,6 +18,18 @@ ChatFormat::ChatFormat(const Tokenizer& tokenizer, const ChatTemplate& chat_temp
 
 std::string ChatFormat::text(const std::vector<Message>& messages) const { return rendered(messages, true).text; }
 
+bool ChatFormat::continues(const std::vector<Message>& messages) const {
+  return options_.continue_last && messages.size() > 1 && messages.back().role == "assistant" &&
+         messages.back().calls.empty();
+}
+
+// The members of a JSON object, each behind a comma.
+static std::string members(std::string_view object) {
+  const size_t begin = object.find_first_not_of(" \t\r\n{"), end = object.find_last_not_of(" \t\r\n}");
+  if (begin == object.npos || end == object.npos || end < begin) return {};
+  return "," + std::string(object.substr(begin, object.rfind('}') - begin));
+}
+
 // The name under which a template looks for an assistant's reasoning; "" where it does not.
 static std::string_view reasoning_key(const std::string& source) {
   if (source.find("reasoning_content") != std::string::npos) return "reasoning_content";
@@ -27,6 +40,13 @@ static std::string_view reasoning_key(const std::string& source) {
 }
 
 RenderedPrompt ChatFormat::rendered(const std::vector<Message>& messages, bool open) const {
+  if (open && continues(messages)) {
+    RenderedPrompt prompt = rendered({messages.begin(), messages.end() - 1}, true);
+    const size_t begin = prompt.text.size();
+    prompt.text += messages.back().content;
+    if (!options_.content_specials && prompt.text.size() > begin) prompt.content.push_back({begin, prompt.text.size()});
+    return prompt;
+  }
   const auto name = [&](TokenId token) {
     return token == kNoToken ? std::string() : std::string(tokenizer_.piece(token));
   };
@@ -37,38 +57,20 @@ RenderedPrompt ChatFormat::rendered(const std::vector<Message>& messages, bool o
   // Transformers passes tools and documents always, so templates ask `if tools`.
   RenderedPrompt prompt = template_.render_prompt(
       fmt::format(
-          R"({{"messages":[{}],"tools":{},"documents":null,"add_generation_prompt":{},"bos_token":{},"eos_token":{}}})",
+          R"({{"messages":[{}],"tools":{},"documents":null,"add_generation_prompt":{},"bos_token":{},"eos_token":{}{}}})",
           message_list(messages, {.reasoning = reasoning_key(template_.source())}),
           options_.tools.empty() ? "null" : options_.tools, open, json_string(name(tokenizer_.bos())),
-          json_string(name(tokenizer_.eos()))),
+          json_string(name(tokenizer_.eos())), members(options_.variables)),
       options);
   if (options_.content_specials) prompt.content.clear();
   return prompt;
 }
 
-namespace {
-
-// Where `text` shows the control tokens among `tokens`, whose decoding it begins.
-std::vector<TextRange> control_ranges(const Tokenizer& tokenizer, std::span<const TokenId> tokens,
-                                      const std::string& text) {
-  std::vector<TextRange> ranges;
-  StreamDecoder decoder(tokenizer, true);
-  std::string decoded;
-  for (const TokenId token : tokens) {
-    decoded += decoder.push(token);
-    const std::string_view piece = tokenizer.piece(token);
-    if (tokenizer.piece(token, false).empty() && !piece.empty() && decoded.ends_with(piece))
-      ranges.push_back({decoded.size() - piece.size(), decoded.size()});
-  }
-  const size_t same =
-      static_cast<size_t>(std::mismatch(text.begin(), text.end(), decoded.begin(), decoded.end()).first - text.begin());
-  std::erase_if(ranges, [&](const TextRange& range) { return range.end > same; });
-  return ranges;
-}
-
-}  // namespace
-
 bool ChatFormat::shows_control() const { return !options_.tools.empty() || tool_call_format(template_) == "harmony"; }
+
+std::string_view ChatFormat::call_format() const { return shows_control() ? tool_call_format(template_) : ""; }
+
+bool ChatFormat::thinks() const { return template_.source().find("</think>") != std::string::npos; }
 
 // Whether the prompt ends inside of a thought.
 bool ChatFormat::opens_thought() const {
@@ -81,23 +83,15 @@ bool ChatFormat::opens_thought() const {
 }
 
 Message ChatFormat::answer(const std::string& text, std::span<const TokenId> tokens) const {
-  Message message{.role = "assistant", .content = text, .control = control_ranges(tokenizer_, tokens, text)};
+  ControlMarks marks(tokenizer_);
+  for (const TokenId token : tokens) marks.push(token);
+  Message message{.role = "assistant", .content = text, .control = marks.within(text)};
   const std::string& source = template_.source();
-  ReplyOptions options{.tools = options_.tools, .thinks = source.find("</think>") != std::string::npos};
-  const std::string_view format = shows_control() ? tool_call_format(template_) : "";
+  ReplyOptions options{.tools = options_.tools, .thinks = thinks()};
+  const std::string_view format = call_format();
   if (!options.thinks && format.empty()) return message;
   options.thinking = options.thinks && opens_thought();
-  if (!tokens.empty()) {
-    options.is_mark = [&](size_t at) {
-      constexpr size_t kLongest = 64;  // of a token that stands between < and >
-      const auto found = std::lower_bound(message.control.begin(), message.control.end(), at,
-                                          [](const TextRange& range, size_t place) { return range.begin < place; });
-      if (found != message.control.end() && found->begin == at) return true;
-      const std::string_view near = std::string_view(text).substr(at, kLongest);
-      const TokenId token = tokenizer_.find(near.substr(0, near.find('>') + 1));
-      return token == kNoToken || !tokenizer_.piece(token, false).empty();  // no control token, so it cannot be faked
-    };
-  }
+  if (!tokens.empty()) options.is_mark = [&](size_t at) { return marks.is_mark(text, at); };
   Reply reply = parse_reply(text, format, options);
   message.calls = std::move(reply.calls);
   message.refusals = std::move(reply.refusals);
@@ -164,7 +158,8 @@ std::vector<LabelledTokens> ChatFormat::spans(const std::vector<Message>& messag
   if (done > 0) add({.kind = SpanKind::kSystem, .source = "chat template"}, 0, done);
   bool good = true;
   try {
-    for (size_t i = 0; good && i < messages.size(); ++i) {
+    const size_t closed = messages.size() - (continues(messages) ? 1 : 0);  // what follows is the answer's beginning
+    for (size_t i = 0; good && i < closed; ++i) {
       const std::string part =
           rendered({messages.begin(), messages.begin() + static_cast<ptrdiff_t>(i) + 1}, false).text;
       good = part.size() >= done && whole.text.starts_with(part);

@@ -35,6 +35,13 @@ size_t find_mark(std::string_view text, std::string_view mark, size_t at, const 
   return at;
 }
 
+size_t held_back(std::string_view text, std::string_view mark) {
+  for (size_t n = std::min(mark.size() - 1, text.size()); n > 0; --n) {
+    if (mark.starts_with(text.substr(text.size() - n))) return n;
+  }
+  return 0;
+}
+
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
   const size_t begin = text.find_first_not_of(kSpace);

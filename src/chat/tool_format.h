@@ -12,10 +12,19 @@
 
 namespace fieldprint {
 
+// What is certain of an answer that is still being written: beginnings of what `read` will make of it, whatever
+// follows.
+struct PartialReply {
+  TextRange content, reasoning;  // of the text
+  std::vector<ToolCall> calls;   // the last one's arguments may go on
+  size_t settled = 0;            // this many bytes can be read by themselves, and never need to be looked at again
+};
+
 struct ToolFormat {
   std::string_view name;
   bool (*fits)(std::string_view source);  // whether a template's source is of this format
   void (*read)(std::string_view text, const ReplyOptions& options, Reply& reply);  // all of `text`, in order
+  PartialReply (*partial)(std::string_view text, const ReplyOptions& options);
 };
 const std::vector<const ToolFormat*>& tool_formats();  // the first that fits a template is its format
 
@@ -71,6 +80,40 @@ void read_marked(std::string_view text, std::string_view begin_mark, std::string
   }
   keep_content(reply, text, done, text.size());
 }
+
+// How many bytes at the end of `text` may be the beginning of `mark`.
+size_t held_back(std::string_view text, std::string_view mark);
+
+// `partial` for calls between marks: `calls_of` as in read_marked(), `begun` gives what is certain of an open one.
+template <typename CallsOf, typename Begun>
+PartialReply partial_marked(std::string_view text, std::string_view begin_mark, std::string_view end_mark,
+                            CallsOf calls_of, Begun begun, const ReplyOptions& options) {
+  PartialReply partial;
+  const size_t begin = find_mark(text, begin_mark, 0, options);
+  if (begin == std::string_view::npos) {
+    partial.content = {0, text.size() - held_back(text, begin_mark)};
+    return partial;
+  }
+  partial.content = {0, begin};
+  const size_t inside = begin + begin_mark.size();
+  constexpr int kMostEnds = 8;
+  size_t end = inside;
+  for (int i = 0; i < kMostEnds && (end = find_mark(text, end_mark, end, options)) != std::string_view::npos; ++i) {
+    try {
+      if (!calls_of(text.substr(inside, end - inside)).empty()) partial.settled = end + end_mark.size();
+      if (partial.settled > 0) return partial;
+    } catch (const CallRefusal&) {  // the mark may stand inside the text of an argument
+    }
+    end += end_mark.size();
+  }
+  if (options.valid_calls) partial.calls = begun(text.substr(inside, text.size() - held_back(text, end_mark) - inside));
+  return partial;
+}
+
+// `begun` for JSON: what is certain of calls as json_calls() reads them.
+std::vector<ToolCall> partial_json_calls(std::string_view text);
+// What is certain of an object that is still being written, compactly; "" while it has not begun.
+std::string partial_json_object(std::string_view text);
 
 // {"name": ..., "arguments": {...}} or a list of such, in the shapes that models give it: perhaps inside
 // {"function": ...}; "parameters" are arguments too; they may be a string that holds the object, as the OpenAI API has

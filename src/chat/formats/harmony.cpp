@@ -9,6 +9,7 @@ namespace fieldprint::formats {
 namespace {
 
 constexpr std::string_view kStart = "<|start|>", kChannel = "<|channel|>", kMessage = "<|message|>";
+constexpr std::string_view kFunctions = "functions.";
 
 struct Header {
   std::string_view channel, recipient;
@@ -40,7 +41,6 @@ End message_end(std::string_view text, size_t at, const ReplyOptions& options) {
 }
 
 void read(std::string_view text, const ReplyOptions& options, Reply& reply) {
-  constexpr std::string_view kFunctions = "functions.";
   size_t at = 0;
   for (size_t message; (message = find_mark(text, kMessage, at, options)) != text.npos;) {
     const Header header = header_of(text.substr(at, message - at));
@@ -68,6 +68,29 @@ void read(std::string_view text, const ReplyOptions& options, Reply& reply) {
   keep_content(reply, text, at, text.size());  // a message without marks, or one that was cut off in its head
 }
 
+PartialReply partial(std::string_view text, const ReplyOptions& options) {
+  PartialReply reply;
+  const size_t message = find_mark(text, kMessage, 0, options);
+  if (message == text.npos) return reply;
+  const Header header = header_of(text.substr(0, message));
+  const size_t begin = message + kMessage.size();
+  const auto [end, after] = message_end(text, begin, options);
+  if (end < text.size()) {
+    reply.settled = after;
+    return reply;
+  }
+  const size_t mark = text.substr(begin).rfind("<|"), known = text.size() - held_back(text, "<|");
+  const size_t sure = mark == text.npos ? known : std::min(known, begin + mark);
+  if (header.recipient.starts_with(kFunctions)) {
+    if (options.valid_calls)
+      reply.calls = {{std::string(header.recipient.substr(kFunctions.size())),
+                      partial_json_object(text.substr(begin, sure - begin))}};
+  } else if (header.recipient.empty() || header.recipient == "user") {
+    (header.channel == "analysis" ? reply.reasoning : reply.content) = {begin, sure};
+  }
+  return reply;
+}
+
 }  // namespace
 
 extern const ToolFormat kHarmony;
@@ -76,6 +99,6 @@ const ToolFormat kHarmony = {"harmony",
                                return source.find(kStart) != source.npos && source.find(kChannel) != source.npos &&
                                       source.find(kMessage) != source.npos;
                              },
-                             read};
+                             read, partial};
 
 }  // namespace fieldprint::formats

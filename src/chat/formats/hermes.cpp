@@ -28,12 +28,22 @@ static void read(std::string_view text, const ReplyOptions& options, Reply& repl
   }
 }
 
+static PartialReply partial(std::string_view text, const ReplyOptions& options) {
+  constexpr std::string_view kBegin = "<tool_call>", kEnd = "</tool_call>";
+  PartialReply reply = partial_marked(text, kBegin, kEnd, json_calls, partial_json_calls, options);
+  const std::string_view start = text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  // All of it may turn out to be a bare call.
+  const bool bare = start.empty() || start[0] == '{' || start[0] == '[' || start[0] == '`' || start[0] == '<';
+  if (bare && reply.settled == 0 && find_mark(text, kBegin, 0, options) == text.npos) reply.content = {};
+  return reply;
+}
+
 extern const ToolFormat kHermes;
 const ToolFormat kHermes = {"hermes",
                             [](std::string_view source) {  // GLM has other things between these marks
                               return source.find("<tool_call>") != source.npos &&
                                      source.find("<arg_key>") == source.npos;
                             },
-                            read};
+                            read, partial};
 
 }  // namespace fieldprint::formats

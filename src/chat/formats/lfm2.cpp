@@ -4,6 +4,8 @@
 
 namespace fieldprint::formats {
 
+static constexpr std::string_view kBegin = "<|tool_call_start|>", kEnd = "<|tool_call_end|>";
+
 static std::vector<ToolCall> calls_of(std::string_view text) {
   const std::string_view begin = text.substr(std::min(text.find_first_not_of(" \t\r\n["), text.size()));
   if (begin.starts_with('{')) return json_calls(text);
@@ -14,6 +16,23 @@ static std::vector<ToolCall> calls_of(std::string_view text) {
   }
 }
 
+// Of an open list of calls: those that are closed, and of the last the arguments that a comma follows.
+static std::vector<ToolCall> begun(std::string_view text) {
+  if (trimmed(text).starts_with('{') || trimmed(text).starts_with("[{")) return partial_json_calls(text);
+  // From the end: the first place where what stands before it makes calls once it is closed.
+  for (size_t end = text.find_last_of("(,)"); end != text.npos && end > 0; end = text.find_last_of("(,)", end - 1)) {
+    const bool closed = text[end] == ')';
+    try {
+      auto calls = parse_python_calls(std::string(text.substr(0, end + (text[end] != ','))) + (closed ? "]" : ")]"));
+      if (!closed && !calls.empty()) calls.back().arguments.pop_back();  // its }
+      return calls;
+    } catch (const PythonRefusal&) {  // inside of a text or a list
+    }
+    if (text.size() - end > 4096) break;  // a long argument: later
+  }
+  return {};
+}
+
 extern const ToolFormat kLfm2;
 const ToolFormat kLfm2 = {"lfm2",
                           [](std::string_view source) {
@@ -22,7 +41,10 @@ const ToolFormat kLfm2 = {"lfm2",
                                    source.find("List of tools: ") != source.npos;  // LFM2.5 says no more
                           },
                           [](std::string_view text, const ReplyOptions& options, Reply& reply) {
-                            read_marked(text, "<|tool_call_start|>", "<|tool_call_end|>", calls_of, options, reply);
+                            read_marked(text, kBegin, kEnd, calls_of, options, reply);
+                          },
+                          [](std::string_view text, const ReplyOptions& options) {
+                            return partial_marked(text, kBegin, kEnd, calls_of, begun, options);
                           }};
 
 }  // namespace fieldprint::formats

@@ -20,11 +20,23 @@ static void read(std::string_view text, const ReplyOptions& options, Reply& repl
   }
 }
 
+static PartialReply partial(std::string_view text, const ReplyOptions& options) {
+  constexpr std::string_view kTag = "<|python_tag|>";
+  PartialReply reply;
+  std::string_view rest = text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  const bool tagged = rest.starts_with(kTag);
+  if (tagged) rest.remove_prefix(kTag.size());
+  if (!tagged && !rest.empty() && held_back(rest, kTag) < rest.size() && rest[0] != '{' && rest[0] != '[')
+    reply.content = {0, text.size()};
+  else if (options.valid_calls) reply.calls = partial_json_calls(rest);
+  return reply;
+}
+
 extern const ToolFormat kLlama3;
 const ToolFormat kLlama3 = {"llama3",
                             [](std::string_view source) {
                               return source.find(R"({"name": function name, "parameters": dictionary)") != source.npos;
                             },
-                            read};
+                            read, partial};
 
 }  // namespace fieldprint::formats

@@ -81,6 +81,20 @@ std::vector<ToolCall> calls_of(std::string_view text, const ToolSchema& schema) 
   return calls;
 }
 
+// Of an open call: the parameters that have an end.
+std::vector<ToolCall> begun(std::string_view text, const ToolSchema& schema) {
+  const size_t value = text.rfind(kParameterEnd), name = text.find('>');
+  if (name == text.npos) return {};
+  const size_t end = value == text.npos ? name + 1 : value + kParameterEnd.size();
+  try {
+    auto calls = calls_of(std::string(text.substr(0, end)) + std::string(kFunctionEnd), schema);
+    calls.back().arguments.pop_back();  // its }
+    return calls;
+  } catch (const CallRefusal&) {
+    return {};
+  }
+}
+
 }  // namespace
 
 extern const ToolFormat kXml;
@@ -94,6 +108,13 @@ const ToolFormat kXml = {"xml",
                            read_marked(
                                text, "<tool_call>", "</tool_call>",
                                [&](std::string_view inside) { return calls_of(inside, schema); }, options, reply);
+                         },
+                         [](std::string_view text, const ReplyOptions& options) {
+                           const ToolSchema schema(options.tools);
+                           return partial_marked(
+                               text, "<tool_call>", "</tool_call>",
+                               [&](std::string_view inside) { return calls_of(inside, schema); },
+                               [&](std::string_view inside) { return begun(inside, schema); }, options);
                          }};
 
 }  // namespace fieldprint::formats
