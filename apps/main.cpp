@@ -34,6 +34,7 @@ struct Row {
 constexpr Row kCommands[] = {
     {"run", "Talk", "Answer one prompt: the text on stdout, the speed on stderr", add_run},
     {"chat", "Talk", "Hold a conversation, with history and line editing", add_chat},
+    {"serve", "Talk", "Serve a model over HTTP: the OpenAI API, and a page to talk with it", add_serve},
     {"pull", "Models", "Download models and check them", add_pull},
     {"models", "Models", "List the models known by name and those on this machine", add_models},
     {"rm", "Models", "Remove models that were pulled", add_rm},

@@ -86,6 +86,9 @@ class Model {
   virtual const ChatTemplate* chat_template() const = 0;  // null where the file has none
   virtual std::string_view isa() const = 0;               // of the kernels in use: "scalar", "avx2", "avx512"
   virtual int threads() const = 0;                        // that its steps run on
+  // 64 hex digits: of the file's metadata and of samples of every tensor, and of the options that change results.
+  // Models of equal fingerprints give equal bits.
+  virtual const std::string& fingerprint() const = 0;
 
  private:
   friend class LoadedModel;  // the one implementation, so that whatever is handed a Model may rely on it

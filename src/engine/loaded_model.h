@@ -29,7 +29,7 @@ class LoadedModel final : public Model {
   const Architecture& architecture() const { return *architecture_; }
   const KernelTable& kernels() const { return *kernels_; }
   ThreadPool& pool() const { return *pool_; }
-  const std::string& fingerprint() const;  // of the file (see GgufFile) and of what the options change in the results
+  const std::string& fingerprint() const override;  // made when it is first asked for
   int prefill_chunk(int asked) const;      // SessionOptions::chunk, with 0 made what suits the model and the threads
   std::mutex& step_mutex() const { return step_mutex_; }  // held during a step: one user of the pool at a time
 

@@ -87,7 +87,7 @@ class Outbox {
     queue_.clear();
     unsent_ = 0;
     told_ = last_ = close_ = gone_ = false;
-    on_gone_ = nullptr;
+    on_gone_.clear();
   }
   struct Taken {
     std::string bytes;
@@ -110,21 +110,22 @@ class Outbox {
   }
   // The reply is through, or the client is gone.
   void finish(bool client_gone) {
-    std::function<void()> gone;
+    std::vector<std::function<void()>> all;
     {
       const std::lock_guard lock(mutex_);
-      if (client_gone) gone_ = true, gone = std::move(on_gone_);
-      on_gone_ = nullptr;
+      gone_ = gone_ || client_gone;
+      all = std::exchange(on_gone_, {});
       wake_ = nullptr;
     }
-    if (gone) gone();
+    if (client_gone)
+      for (const auto& gone : all) gone();
   }
 
   void on_disconnect(std::function<void()> gone) {
     {
       const std::lock_guard lock(mutex_);
       if (!gone_) {
-        on_gone_ = std::move(gone);
+        on_gone_.push_back(std::move(gone));
         return;
       }
     }
@@ -134,7 +135,8 @@ class Outbox {
  private:
   const size_t most_;
   std::mutex mutex_;
-  std::function<void()> wake_, on_gone_;
+  std::function<void()> wake_;
+  std::vector<std::function<void()>> on_gone_;
   std::deque<std::string> queue_;
   size_t unsent_ = 0;  // bytes that were put and not sent
   bool told_ = false, last_ = false, close_ = false, gone_ = false;

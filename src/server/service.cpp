@@ -1,0 +1,79 @@
+#include "server/service.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "base/sha256.h"
+#include "server/api_error.h"
+
+namespace fieldprint::server {
+namespace {
+
+std::string served_name(const Model& model, const ServerOptions& options) {
+  if (!options.model_name.empty()) return options.model_name;
+  const ModelInfo& info = model.info();
+  const std::string file = info.path.substr(info.path.find_last_of('/') + 1);
+  return file.substr(0, file.rfind(".gguf"));
+}
+
+}  // namespace
+
+Service::Service(std::shared_ptr<const Model> served, const ServerOptions& given)
+    : options(given), model(std::move(served)), model_name(served_name(*model, given)) {
+  if (!is_encoder(*model)) scheduler_.emplace(model, options.scheduler);
+  const auto encoder = is_encoder(*model) ? model : options.encoder;
+  if (encoder) embedder_.emplace(encoder);
+}
+
+Scheduler& Service::scheduler() {
+  if (!scheduler_) throw ApiError(400, "the model makes vectors of texts, it writes none: /v1/embeddings uses it");
+  return *scheduler_;
+}
+
+const ChatTemplate& Service::chat_template() const {
+  if (!scheduler_) throw ApiError(400, "the model makes vectors of texts, it writes none: /v1/embeddings uses it");
+  const ChatTemplate* found = model->chat_template();
+  if (found == nullptr) throw ApiError(400, "this model has no chat template: /v1/completions lets it continue a text");
+  return *found;
+}
+
+int Service::context() const {
+  const int asked = options.scheduler.session.context;
+  return asked > 0 ? asked : model->info().context;
+}
+
+const std::string& Service::model_hash() { return model->fingerprint(); }
+
+std::string Service::cache_domain(const HttpRequest& request) const {
+  return options.isolate_keys ? sha256_hex(std::as_bytes(std::span(request.key))) : std::string();
+}
+
+std::function<std::unique_ptr<TokenMask>()> Service::mask(const Constraint&) {
+  throw ApiError(400, "constrained answers are not there yet");
+}
+
+Service::Encoder Service::encoder() {
+  if (!embedder_)
+    throw ApiError(400, "no encoder is served beside this model (`fieldprint serve --encoder all-minilm-l6-v2`)");
+  return {std::unique_lock(embedder_mutex_), *embedder_};
+}
+
+std::string Service::fingerprint() { return "fp_" + model_hash().substr(0, 12); }
+
+void send_json(HttpReply& reply, const Json& json, int status) { reply.send({.status = status, .body = dump(json)}); }
+
+Json unix_time() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string new_id(std::string_view prefix) {
+  static constexpr std::string_view kLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  static thread_local std::random_device device;
+  std::uniform_int_distribution<size_t> letter(0, kLetters.size() - 1);
+  std::string id(prefix);
+  for (int i = 0; i < 24; ++i) id += kLetters[letter(device)];
+  return id;
+}
+
+}  // namespace fieldprint::server
