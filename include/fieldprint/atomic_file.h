@@ -37,6 +37,9 @@ class AtomicFile {
   std::unique_ptr<PieceWriter> pieces_;
 };
 
+// Removes the temporary files of `path` whose writers are dead, as the next writer of it would.
+void remove_dead_temporaries(const std::string& path);
+
 // Throws Error kIo where the disk that `path` lies on is known to have no room for `bytes`: before work that would end
 // so.
 void require_room(const std::string& path, uint64_t bytes);

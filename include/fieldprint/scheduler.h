@@ -1,9 +1,11 @@
 // Many sequences that share each pass over the weights. Any thread may submit.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <limits>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,7 +18,12 @@ struct SchedulerOptions {
   int streams = 16;            // answers at most in a step; the others wait, first come first served
   int waiting = 256;           // requests at most that wait; more are refused
   int chunk_with_decode = 64;  // prefill tokens of a step that others' decode tokens wait for
-  int kept = 4;                // ended sequences that stay, for prompts that begin like one of them
+
+  // Ended sequences stay for prompts that begin like one of them, those used last, within so many bytes of memory:
+  // pages that several of them share count once. Memory that streams need is taken from them. 0: none stays.
+  uint64_t cache_bytes = uint64_t{1} << 30;
+  std::string cache_directory = {};  // where they outlive a restart, within cache_disk_bytes; empty: they do not
+  uint64_t cache_disk_bytes = uint64_t{8} << 30;
 };
 
 // Callbacks run on the scheduler's thread, which all streams wait for.
@@ -45,6 +52,8 @@ struct Request {
   // labels as one) and the answer; the last is that of anchor rows in the model file. Only what was computed under
   // equal labels is shared with such a request. SessionOptions::influence asks for it in every request.
   bool influence = false;
+  // Requests of different domains share nothing, not even the time that a shared beginning saves. At most 64 bytes.
+  std::string cache_domain = {};
 };
 
 // A request under way; copies are the same one. It may outlive the scheduler.
@@ -70,6 +79,24 @@ struct SchedulerStats {
   // Seconds since the scheduler's thread last came around, while it has something to do; else 0. One that grows far
   // beyond a step's time is stuck, in a callback perhaps.
   double last_step = 0;
+
+  uint64_t reuses = 0;  // requests that began with what another had computed; reused_tokens: how much
+  uint64_t cache_bytes = 0, cache_disk_bytes = 0;
+  int cache_entries = 0;
+  uint64_t cache_evictions = 0;                         // from memory
+  uint64_t cache_damaged = 0, cache_failed_writes = 0;  // files that were refused, and not written
+};
+
+// An ended sequence that stays.
+struct CachedSequence {
+  uint64_t id = 0;  // until it is dropped; a longer one that takes its place has another
+  std::string domain;
+  int tokens = 0;
+  uint64_t bytes = 0;       // in memory, those shared with others too; 0: it is on disk alone
+  uint64_t disk_bytes = 0;  // 0: not written yet, or there is no directory
+  std::chrono::system_clock::time_point used;
+  int clearance = 0;  // the highest of its spans
+  bool pinned = false;
 };
 
 // An answer under way.
@@ -101,6 +128,19 @@ class Scheduler {
   Stream submit(Request request);
   SchedulerStats stats() const;
   std::vector<StreamInfo> streams() const;  // those that have begun, as after the last step
+
+  // ---- Ended sequences, from any thread. A file is a saved session (Session::save).
+
+  std::vector<CachedSequence> cached() const;                   // the one used last comes first
+  std::vector<LabelledTokens> cached_spans(uint64_t id) const;  // what it holds; nothing for an unknown id
+  // The one that begins like `tokens` for the longest part; 0: none.
+  uint64_t find_cached(std::span<const TokenId> tokens, const std::string& domain = {}) const;
+  // Throws Error kNotFound for an unknown id, kIo, kUnsupported.
+  void save_cached(uint64_t id, const std::string& path) const;
+  // Returns its id. Throws Error as Session::load does, kLimit where it is larger than SchedulerOptions::cache_bytes.
+  uint64_t load_cached(const std::string& path, const std::string& domain = {});
+  bool erase_cached(uint64_t id);             // its file too; false for an unknown id
+  bool pin_cached(uint64_t id, bool pinned);  // a pinned one is not dropped for others
 
  private:
   friend class Stream;

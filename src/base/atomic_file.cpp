@@ -30,8 +30,11 @@ bool is_numbered(std::string_view text) {
   return dash != std::string_view::npos && digits(text.substr(0, dash)) && digits(text.substr(dash + 1));
 }
 
+}  // namespace
+
 // A writer holds a lock on its temporary file as long as it lives, and the system drops it when it is killed.
-void remove_dead_temporaries(const fs::path& path) {
+void remove_dead_temporaries(const std::string& of) {
+  const fs::path path = of;
   const std::string prefix = path.filename().string() + ".part-";
   std::error_code error;
   for (fs::directory_iterator it(folder_of(path), error), end; !error && it != end; it.increment(error)) {
@@ -45,8 +48,6 @@ void remove_dead_temporaries(const fs::path& path) {
     ::close(fd);
   }
 }
-
-}  // namespace
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path) {
   std::error_code error;

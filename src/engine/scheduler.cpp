@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <system_error>
 
 #include "engine/scheduler_state.h"
@@ -38,9 +39,11 @@ void Scheduler::State::run() {
     {
       std::unique_lock lock(mutex);
       busy = !waiting.empty() || !running.empty();
+      cache.idle(!busy);
       work.wait(lock, [this] { return stopping || !waiting.empty() || !running.empty(); });
       if (stopping) break;
       busy = true;
+      cache.idle(false);
       came_around = Clock::now();
     }
     sweep();
@@ -50,7 +53,13 @@ void Scheduler::State::run() {
     stepped.clear();
     feed_answers();
     deal_prompts();
-    if (!parts.empty()) step();
+    if (!parts.empty()) {
+      step();
+    } else if (!running.empty()) {  // they wait for files, or for callbacks to end them
+      std::unique_lock lock(mutex);
+      work.wait_for(lock, std::chrono::milliseconds(5), [this] { return stopping || loaded; });
+      loaded = false;
+    }
     publish();
   }
   std::vector<StreamPtr> left = running;
@@ -86,14 +95,21 @@ void Scheduler::State::step() {
       }
     }
   };
-  try {
-    stepper->step(parts, score);
-  } catch (...) {
-    // Memory is short, and every sequence is as before: the youngest makes room for the others.
+  for (;;) {
+    std::exception_ptr error;
+    try {
+      stepper->step(parts, score);
+      break;
+    } catch (const std::bad_alloc&) {
+      if (cache.give_way()) continue;
+      error = std::current_exception();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    // Every sequence is as before: the youngest makes room for the others.
     const Place youngest = stepped.back();
-    if (youngest.stream->prompt_done) end(youngest.stream, *youngest.lane, std::current_exception());
-    else end_all(youngest.stream, std::current_exception());
-    kept.clear();
+    if (youngest.stream->prompt_done) end(youngest.stream, *youngest.lane, error);
+    else end_all(youngest.stream, error);
     return;
   }
   const uint64_t bytes = stepper->work().bytes - before;
@@ -125,6 +141,15 @@ void Scheduler::State::step() {
   stats.bytes_read = stepper->work().bytes;
 }
 
+// From the cache's thread.
+void Scheduler::State::wake() {
+  {
+    const std::lock_guard lock(mutex);
+    loaded = true;
+  }
+  work.notify_all();
+}
+
 // What streams() tells.
 void Scheduler::State::publish() {
   const std::lock_guard lock(mutex);
@@ -150,7 +175,6 @@ Scheduler::Scheduler(std::shared_ptr<const Model> model, const SchedulerOptions&
   require(options.streams >= 1 && options.streams <= 4096, "streams", options.streams);
   require(options.waiting >= 0, "places to wait", options.waiting);
   require(options.chunk_with_decode >= 1, "prefill tokens beside decode", options.chunk_with_decode);
-  require(options.kept >= 0, "kept sequences", options.kept);
   state_ = std::make_unique<State>(loaded(std::move(model)), options);
   try {
     state_->thread = std::thread([state = state_.get()] { state->run(); });
@@ -174,6 +198,10 @@ Stream Scheduler::submit(Request request) {
   if (request.answers < 1 || request.answers > s.options.streams) {
     throw Error(ErrorKind::kUsage, fmt::format("{} answers are asked for", request.answers), {},
                 fmt::format("from 1 to {}, the scheduler's streams", s.options.streams));
+  }
+  if (request.cache_domain.size() > kMaxDomain) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("a cache domain of {} bytes, {} at most", request.cache_domain.size(), kMaxDomain));
   }
   request.influence |= s.options.session.influence;
   const auto stream =
@@ -199,6 +227,7 @@ SchedulerStats Scheduler::stats() const {
   const std::lock_guard lock(state_->mutex);
   SchedulerStats stats = state_->stats;
   stats.waiting = static_cast<int>(state_->waiting.size());
+  state_->cache.add_stats(&stats);
   if (state_->busy) stats.last_step = std::chrono::duration<double>(Clock::now() - state_->came_around).count();
   return stats;
 }
@@ -210,6 +239,25 @@ std::vector<StreamInfo> Scheduler::streams() const {
   for (size_t i = 0; i < infos.size(); ++i)
     infos[i].seconds = std::chrono::duration<double>(now - state_->begun_at[i]).count();
   return infos;
+}
+
+std::vector<CachedSequence> Scheduler::cached() const { return state_->cache.list(); }
+std::vector<LabelledTokens> Scheduler::cached_spans(uint64_t id) const { return state_->cache.spans(id); }
+uint64_t Scheduler::find_cached(std::span<const TokenId> tokens, const std::string& domain) const {
+  return state_->cache.longest(domain, tokens);
+}
+void Scheduler::save_cached(uint64_t id, const std::string& path) const { state_->cache.save(id, path); }
+bool Scheduler::erase_cached(uint64_t id) { return state_->cache.erase(id); }
+bool Scheduler::pin_cached(uint64_t id, bool pinned) { return state_->cache.pin(id, pinned); }
+
+uint64_t Scheduler::load_cached(const std::string& path, const std::string& domain) {
+  if (domain.size() > kMaxDomain) throw Error(ErrorKind::kUsage, "the cache domain is too long");
+  Sequence sequence = read_sequence(*state_->stepper, path);
+  const size_t tokens = sequence.tokens.size();
+  const uint64_t id = state_->cache.add(domain, std::move(sequence));
+  if (id != 0) return id;
+  throw Error(ErrorKind::kLimit, fmt::format("the session's {} tokens do not fit the cache", tokens), path,
+              "it takes up sessions of 32 tokens or more, as many as its bytes hold");
 }
 
 }  // namespace fieldprint

@@ -9,8 +9,6 @@
 namespace fieldprint {
 namespace {
 
-constexpr size_t kMinKept = 32;  // tokens from which a sequence may serve another prompt
-
 double seconds_between(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
 }
@@ -124,10 +122,11 @@ void Scheduler::State::end(const StreamPtr& stream, Lane& lane, std::exception_p
   } else if (s.begun) {
     times.prefill_seconds = seconds_between(s.started, now);
   }
-  // Of several answers the first is kept: one conversation does not drive out the others.
-  if (&lane == s.lanes.front().get() && !error && options.kept > 0 && lane.sequence.tokens.size() >= kMinKept) {
-    while (static_cast<int>(kept.size()) >= options.kept) kept.pop_front();
-    kept.push_back(std::move(lane.sequence));
+  if (!error && lane.sequence.state != nullptr) {
+    try {
+      (void)cache.add(s.request.cache_domain, std::move(lane.sequence));
+    } catch (const std::exception&) {  // memory: it does not stay
+    }
   }
   lane.sequence = Sequence();  // its pages are free from here on, however long somebody holds the stream
   lane.ended = true;

@@ -6,7 +6,8 @@
 namespace fieldprint {
 namespace {
 
-constexpr size_t kMinShared = 32;  // tokens of a common beginning from which sharing pages is worth a fork
+constexpr int kMinShared = 32;     // tokens that are not computed again, from which sharing pages is worth a fork
+constexpr int kReplayAtOnce = 64;  // tokens that pass again before the step; more are dealt like a prompt
 
 }  // namespace
 
@@ -61,7 +62,9 @@ void Scheduler::State::deal_prompts() {
   for (size_t i = 0; i < running.size(); ++i) {
     try {
       if (!running[i]->prompt_done && begin(*running[i], i)) prompts.push_back(running[i]);
-    } catch (...) {  // memory, on_progress
+    } catch (const std::bad_alloc&) {
+      if (!cache.give_way()) failed.emplace_back(running[i], std::current_exception());
+    } catch (...) {  // on_progress
       failed.emplace_back(running[i], std::current_exception());
     }
   }
@@ -70,7 +73,15 @@ void Scheduler::State::deal_prompts() {
   for (size_t i = 0; i < prompts.size() && budget > 0; ++i) {
     Stream::State& s = *prompts[i];
     Lane& lane = *s.lanes.front();
-    int share = std::min(s.left(), std::max(1, budget / static_cast<int>(prompts.size() - i)));
+    const int even = std::max(1, budget / static_cast<int>(prompts.size() - i));
+    if (lane.sequence.replay > kReplayAtOnce) {
+      const int again = std::min(lane.sequence.replay, even);
+      parts.push_back({&lane.sequence, {}, LogitRows::kNone, again});
+      stepped.push_back({prompts[i], &lane});
+      budget -= again;
+      continue;
+    }
+    int share = std::min(s.left(), even);
     const bool scores = lane.answer.scores_prompt();
     if (scores) share = std::min(share, rows);
     if (share == 0) continue;
@@ -88,38 +99,56 @@ void Scheduler::State::deal_prompts() {
 bool Scheduler::State::begin(Stream::State& stream, size_t index) {
   if (stream.begun) return true;
   Lane& lane = *stream.lanes.front();
+  std::shared_ptr<const Sequence> cached;
   const Sequence* from = nullptr;
-  size_t shared = 0;
-  if (!lane.answer.scores_prompt()) {                     // these want every row of logits
-    const size_t most = stream.prompt.tokens.size() - 1;  // the last token is computed, for its logits
-    shared = kMinShared - 1;
-    const auto consider = [&](const Sequence& sequence) {
-      const size_t common = std::min(most, stream.common(sequence.tokens, sequence.state->spans));
-      if (common > shared) shared = common, from = &sequence;
+  int shared = 0;
+  if (!lane.answer.scores_prompt()) {  // these want every row of logits
+    if (stream.loading != 0 && cache.loading(stream.loading)) return false;
+    const auto most = static_cast<int>(stream.prompt.tokens.size()) - 1;  // the last is computed, for its logits
+    const std::string& domain = stream.request.cache_domain;
+    int saved = kMinShared - 1;
+    const auto common = [&](std::span<const TokenId> tokens, const Spans& labels) {
+      return std::min(most, static_cast<int>(stream.common(tokens, labels)));
     };
-    for (const Sequence& sequence : kept) consider(sequence);
     for (size_t i = 0; i < running.size(); ++i) {
-      if (!running[i]->begun || i == index) continue;
+      if (!running[i]->begun || i == index || running[i]->request.cache_domain != domain) continue;
       for (const auto& other : running[i]->lanes) {
-        if (other->sequence.state != nullptr) consider(other->sequence);
+        const Sequence& sequence = other->sequence;
+        if (sequence.state == nullptr) continue;
+        const int same = common(sequence.tokens, sequence.state->spans);
+        const bool whole = same == static_cast<int>(sequence.tokens.size());
+        const int gain = same - (whole ? sequence.replay : sequence.state->replay_cost(same));
+        if (gain > saved) saved = gain, shared = same, from = &sequence;
       }
     }
-    for (size_t i = 0; i < index; ++i) {
-      const VisibleTokens& other = running[i]->prompt;
-      if (!running[i]->prompt_done && std::min(most, stream.common(other.tokens, other.labels)) > shared) return false;
+    const auto match = cache.find(domain, stream.prompt, stream.labelled() || stream.request.influence, most, saved,
+                                  stream.loading == 0);
+    if (match.id != 0 && match.sequence == nullptr) {
+      stream.loading = match.id;
+      return false;
     }
-    if (from == nullptr) shared = 0;
+    if (match.id != 0) saved = match.saved, shared = match.shared, cached = match.sequence, from = cached.get();
+    for (size_t i = 0; i < index; ++i) {
+      const Stream::State& other = *running[i];
+      if (other.prompt_done || other.request.cache_domain != domain) continue;
+      const int same = common(other.prompt.tokens, other.prompt.labels);
+      if (same > saved && (!other.begun || static_cast<int>(other.fed()) < same)) return false;
+    }
   }
-  lane.sequence = from != nullptr ? stepper->fork(*from, static_cast<int>(shared)) : stepper->begin();
+  lane.sequence = from != nullptr ? stepper->fork(*from, shared) : stepper->begin();
   if (stream.request.influence || from != nullptr) lane.sequence.state->measure_influence(stream.request.influence);
-  stream.prompt.label(lane.sequence.state->spans, static_cast<int>(shared));
+  stream.prompt.label(lane.sequence.state->spans, shared);
   lane.sequence.state->spans.set(static_cast<int>(stream.prompt.tokens.size()), {.kind = SpanKind::kGenerated});
   stream.begun = true;
   stream.started = Clock::now();
   RunStats& s = lane.answer.generation.stats;
   s.queue_seconds = std::chrono::duration<double>(stream.started - stream.submitted).count();
-  s.reused_tokens = static_cast<int>(shared);
-  s.prefill_tokens = static_cast<int>(stream.prompt.tokens.size() - shared);
+  s.reused_tokens = shared;
+  s.prefill_tokens = static_cast<int>(stream.prompt.tokens.size()) - shared;
+  if (shared > 0) {
+    const std::lock_guard lock(mutex);
+    ++stats.reuses;
+  }
   stream.progress();
   return true;
 }

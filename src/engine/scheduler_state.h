@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "engine/answer.h"
+#include "engine/prefix_cache.h"
 #include "engine/stepper.h"
 #include "engine/visible_tokens.h"
 #include "fieldprint/scheduler.h"
@@ -43,6 +44,7 @@ struct Stream::State {
   Clock::time_point submitted, started, prefilled;
   bool begun = false;        // has had its first step, or a part of it by a fork
   bool prompt_done = false;  // every lane has the prompt and its logits
+  uint64_t loading = 0;      // the cached sequence whose file it waited for; 0: none so far
 
   bool labelled() const { return !request.spans.empty(); }
   // Tells who asks how much of the prompt is there.
@@ -74,11 +76,14 @@ struct Scheduler::State {
   };
 
   State(std::shared_ptr<const LoadedModel> model, const SchedulerOptions& o)
-      : options(o), stepper(std::make_shared<Stepper>(std::move(model), o.session)) {}
+      : options(o),
+        stepper(std::make_shared<Stepper>(std::move(model), o.session)),
+        cache(stepper, o, [this] { wake(); }) {}
 
   void run();
   void step();
   void publish();
+  void wake();
   int places() const;  // taken in a step
 
   // scheduler_prompts.cpp
@@ -100,7 +105,6 @@ struct Scheduler::State {
 
   // Of the scheduler's thread.
   std::vector<StreamPtr> running;  // in order of admission
-  std::deque<Sequence> kept;       // ended, the latest last
   std::vector<StepPart> parts;     // of the next step
   std::vector<Place> stepped;      // whose parts these are
 
@@ -113,9 +117,10 @@ struct Scheduler::State {
   std::vector<Clock::time_point> begun_at;
   uint64_t submitted = 0;
   Clock::time_point came_around;  // the thread, last
-  bool busy = false;
+  bool busy = false, loaded = false;
 
   std::thread thread;
+  PrefixCache cache;  // last: its thread tells this one
 };
 
 }  // namespace fieldprint

@@ -286,11 +286,8 @@ void Session::load(const std::string& path) {
   if (saved.tokens().size() < anchor.size() || !std::equal(anchor.begin(), anchor.end(), saved.tokens().begin()))
     throw Error(ErrorKind::kBadInput, "the session was saved without this anchor", path);
   Sequence sequence = s.stepper->begin();
-  {
-    const std::lock_guard lock(s.stepper->model().step_mutex());
-    sequence.replay = saved.fill(*sequence.state);
-    if (s.influence) sequence.state->measure_influence(true);
-  }
+  sequence.replay = saved.fill(*sequence.state, s.stepper->model().step_mutex());
+  if (s.influence) sequence.state->measure_influence(true);
   sequence.tokens.assign(saved.tokens().begin(), saved.tokens().end());
   s.sequence = std::move(sequence);
 }

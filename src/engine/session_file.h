@@ -2,6 +2,7 @@
 // only where a replay of the last tokens would not give it back exactly.
 #pragma once
 
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,7 +22,9 @@ void save_session(const std::string& path, const std::string& fingerprint, std::
 // A file, hostile until checked.
 class SavedSession {
  public:
-  explicit SavedSession(const std::string& path);  // Error kNotFound, kIo, kBadFile: cut short, altered, no session
+  // Throws Error kNotFound, kIo, kBadFile: cut short, altered, no session. With `head_only` the hash of the whole is
+  // not computed: tokens and labels are then what the file says, for whoever looks it over and checks later.
+  explicit SavedSession(const std::string& path, bool head_only = false);
 
   // Throws Error kBadInput where it was saved with another model or in another format; kLimit where it would take far
   // more memory than its size.
@@ -29,9 +32,13 @@ class SavedSession {
 
   std::span<const TokenId> tokens() const { return tokens_; }
   const Spans& spans() const { return spans_; }
+  const std::string& fingerprint() const { return fingerprint_; }
+  const std::string& kv_type() const { return kv_type_; }
+  std::span<const std::byte> bytes() const { return file_.bytes(); }
+
   // All of it, and the labels, into an empty state of the format that was checked. Returns how many of the last tokens
-  // must be replayed.
-  int fill(SequenceState& state) const;
+  // must be replayed. `steps` is taken for a few tokens at a time: a step may come between.
+  int fill(SequenceState& state, std::mutex& steps) const;
 
  private:
   std::string path_;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "base/sha256.h"
@@ -386,7 +387,8 @@ TEST_F(RecurrentSessionFile, HoldsTheStateAtItsEnd) {
   save_session(path_, fingerprint_, some_tokens(kTokens), state);
   const SavedSession saved(path_);
   saved.check(fingerprint_, restored.format(0));
-  EXPECT_EQ(saved.fill(restored), 0) << "nothing to replay";
+  std::mutex steps;
+  EXPECT_EQ(saved.fill(restored, steps), 0) << "nothing to replay";
   feed(restored, kTokens, 40);
   feed(straight, 0, 40);
   EXPECT_EQ(recurrent(restored), recurrent(straight));

@@ -99,6 +99,12 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
     step_.clear();
     for (const StepPart& part : parts) {
       auto& tokens = part.sequence->tokens;
+      if (part.replay > 0) {
+        const auto due = std::span<const TokenId>(tokens).last(static_cast<size_t>(part.sequence->replay));
+        step_.push_back({part.sequence->state.get(), static_cast<int>(tokens.size() - due.size()),
+                         due.first(static_cast<size_t>(part.replay)), LogitRows::kNone, true});
+        continue;
+      }
       const int first = static_cast<int>(tokens.size());
       tokens.insert(tokens.end(), part.added.begin(), part.added.end());
       step_.push_back({part.sequence->state.get(), first, std::span(tokens).last(part.added.size()), part.rows, false});
@@ -107,7 +113,8 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
     const auto width = static_cast<size_t>(model_->architecture().hyperparameters().outputs());
     size_t end = 0;
     for (const StepPart& part : parts) {
-      if (part.rows == LogitRows::kNone) continue;
+      part.sequence->replay -= part.replay;
+      if (part.replay > 0 || part.rows == LogitRows::kNone) continue;
       end += part.rows == LogitRows::kLast ? width : part.added.size() * width;
       part.sequence->logits.assign(result.begin() + static_cast<std::ptrdiff_t>(end - width),
                                    result.begin() + static_cast<std::ptrdiff_t>(end));
@@ -116,7 +123,8 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
   } catch (...) {
     for (size_t i = 0; i < parts.size(); ++i) {
       Sequence& sequence = *parts[i].sequence;
-      if (i < step_.size()) sequence.tokens.resize(static_cast<size_t>(step_[i].first_position));
+      if (i < step_.size() && parts[i].replay == 0)
+        sequence.tokens.resize(static_cast<size_t>(step_[i].first_position));
       sequence.replay = sequence.state->truncate(static_cast<int>(sequence.tokens.size()));
       sequence.logits.clear();
     }
@@ -142,6 +150,7 @@ void Stepper::replay_due(std::span<const StepPart> parts) {
     int room = chunk();
     for (const StepPart& part : parts) {
       Sequence& s = *part.sequence;
+      if (part.replay > 0) continue;
       const int count = std::min(s.replay, room), first = static_cast<int>(s.tokens.size()) - s.replay;
       if (count == 0) continue;
       const auto again = std::span(s.tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(count));

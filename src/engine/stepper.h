@@ -35,6 +35,9 @@ struct StepPart {
   Sequence* sequence = nullptr;
   std::span<const TokenId> added;  // at least one, in the vocabulary, within the context
   LogitRows rows = LogitRows::kLast;
+  // More than 0: this part adds nothing; it passes so many of the tokens again that sequence->replay asks for, so that
+  // a long replay can be dealt to several steps. Otherwise what is due passes before, in steps of its own.
+  int replay = 0;
 };
 
 class Stepper : public std::enable_shared_from_this<Stepper> {

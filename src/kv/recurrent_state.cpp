@@ -29,14 +29,28 @@ void RecurrentState::snapshot(int position) {
   }
 }
 
+int RecurrentState::replay_cost(int tokens) const {
+  if (values_.empty()) return 0;
+  int replay = reach_ == kNoReplay ? tokens : std::min(tokens, reach_);
+  for (const Snapshot& snapshot : snapshots_) {
+    if (snapshot.position <= tokens) replay = std::min(replay, tokens - snapshot.position);
+  }
+  return replay;
+}
+
+void RecurrentState::slim(size_t snapshots) {
+  while (snapshots_.size() > snapshots) drop(least_missed(snapshots_.back().position + 1));
+  spare_.buffers.clear();
+}
+
 int RecurrentState::rewind(int tokens) {
   if (values_.empty()) return 0;
   while (!snapshots_.empty() && snapshots_.back().position > tokens) drop(snapshots_.size() - 1);
-  const int replay = reach_ == kNoReplay ? tokens : std::min(tokens, reach_);
-  if (!snapshots_.empty() && tokens - snapshots_.back().position < replay) {
+  const int replay = replay_cost(tokens);
+  if (!snapshots_.empty() && tokens - snapshots_.back().position == replay) {
     values_ = *snapshots_.back().values;
     right_from_ = 0;
-    return tokens - snapshots_.back().position;
+    return replay;
   }
   std::fill(values_.begin(), values_.end(), 0.0f);
   right_from_ = replay < tokens ? tokens : 0;  // a replay from the first token is right all the way
@@ -49,6 +63,12 @@ void RecurrentState::restore(int position, std::span<const float> values) {
   values_.assign(values.begin(), values.end());
   right_from_ = 0;
   snapshot(position);
+}
+
+void RecurrentState::visit_memory(const std::function<void(const void*, int64_t)>& visit) const {
+  if (values_.empty()) return;
+  visit(values_.data(), state_bytes());
+  for (const Snapshot& snapshot : snapshots_) visit(snapshot.values.get(), state_bytes());
 }
 
 int64_t RecurrentState::bytes() const { return static_cast<int64_t>(snapshots_.size() + 1) * state_bytes(); }

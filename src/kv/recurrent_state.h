@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -32,11 +33,15 @@ class RecurrentState {
   // Forgets what came after `tokens` tokens. Sets the state to that of an earlier position and returns how many tokens
   // from there to `tokens` must be replayed.
   int rewind(int tokens);
+  int replay_cost(int tokens) const;  // what rewind() would return
+
+  void slim(size_t snapshots);  // keeps so many, the latest among them
 
   // The state after `position` tokens, from elsewhere: [values().size()].
   void restore(int position, std::span<const float> values);
 
   int64_t bytes() const;
+  void visit_memory(const std::function<void(const void* piece, int64_t bytes)>& visit) const;
 
  private:
   using Values = std::vector<float>;

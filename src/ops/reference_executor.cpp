@@ -2,10 +2,13 @@
 
 namespace fieldprint {
 
+int ReferenceSequence::replay_cost(int tokens) const {
+  return std::any_of(m.begin(), m.end(), [](const auto& states) { return !states.empty(); }) ? tokens : 0;
+}
+
 int ReferenceSequence::truncate(int tokens) {
   spans.truncate(tokens);
-  const bool has_states = std::any_of(m.begin(), m.end(), [](const auto& states) { return !states.empty(); });
-  const int replay = has_states ? tokens : 0;
+  const int replay = replay_cost(tokens);
   for (std::vector<double>& states : m) std::fill(states.begin(), states.end(), 0.0);
   for (std::vector<History>* layers : {&k, &v, &u})
     for (History& layer : *layers) layer.truncate(tokens - replay);

@@ -29,6 +29,7 @@ struct ReferenceSequence final : SequenceState {
   explicit ReferenceSequence(size_t layers) : SequenceState(kExecutor), k(layers), v(layers), u(layers), m(layers) {}
   int64_t bytes() const override;
   int truncate(int tokens) override;
+  int replay_cost(int tokens) const override;
   std::unique_ptr<SequenceState> fork() const override { return std::make_unique<ReferenceSequence>(*this); }
 
   std::vector<History> k, v, u;        // of each layer

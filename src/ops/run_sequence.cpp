@@ -13,6 +13,7 @@ namespace {
 // nothing. One that a short replay rebuilds is small; one that nothing rebuilds may be tens of megabytes.
 constexpr int kSnapshotTokens = 64;
 constexpr int64_t kMaxReplayableBytes = 16 << 20, kMaxSnapshotBytes = 256 << 20;
+constexpr int kSlimSnapshots = 4;  // the latest, and some of those before it
 
 }  // namespace
 
@@ -55,21 +56,46 @@ int64_t RunSequence::bytes() const {
   return total;
 }
 
+void RunSequence::visit_memory(const std::function<void(const void*, int64_t)>& visit) const {
+  const auto pages = [&](const KvSequence& kv) {
+    for (const KvEntry& entry : kv.entries()) {
+      if (entry.page != nullptr) visit(entry.page, kv.layout().page_bytes());
+    }
+  };
+  pages(pages_);
+  for (const WindowedKv& one : windows_) pages(one.pages());
+  recurrent_.visit_memory(visit);
+}
+
+void RunSequence::slim() { recurrent_.slim(kSlimSnapshots); }
+
+bool RunSequence::windows_ready(int replay, int tokens) const {
+  return std::all_of(windows_.begin(), windows_.end(),
+                     [&](const WindowedKv& one) { return one.ready(tokens - replay, tokens); });
+}
+
+// Where a replay begins that makes the windows again. Recurrent state depends on the windows below it, and they on it:
+// all tokens pass again.
+int RunSequence::first_rebuilt(int tokens) const {
+  int reach = 0;
+  for (const WindowedKv& one : windows_) reach += one.reach();
+  if (!recurrent_.values().empty() || reach >= tokens) return 0;
+  return (tokens - reach) / kTileKeys * kTileKeys;
+}
+
+int RunSequence::replay_cost(int tokens) const {
+  const int replay = recurrent_.replay_cost(tokens);
+  return windows_ready(replay, tokens) ? replay : tokens - first_rebuilt(tokens);
+}
+
 int RunSequence::truncate(int tokens) {
   spans.truncate(tokens);
   pages_.truncate(tokens);
-  int replay = recurrent_.rewind(tokens), reach = 0;
-  bool ready = true;
-  for (WindowedKv& one : windows_) {
-    one.truncate(tokens);
-    reach += one.reach();
-    ready = ready && one.ready(tokens - replay, tokens);
-  }
-  if (ready) return replay;
-  // Recurrent state depends on the windows below it, and they on it: all tokens pass again.
-  const bool all = !recurrent_.values().empty() || reach >= tokens;
+  for (WindowedKv& one : windows_) one.truncate(tokens);
+  const int replay = recurrent_.rewind(tokens);
+  if (windows_ready(replay, tokens)) return replay;
   if (!recurrent_.values().empty()) recurrent_.rewind(0);
-  const int first = all ? 0 : (tokens - reach) / kTileKeys * kTileKeys;
+  const int first = first_rebuilt(tokens);
   for (WindowedKv& one : windows_) one.rebuild(first, tokens);
   return tokens - first;
 }

@@ -22,7 +22,10 @@ class RunSequence final : public SequenceState {
       : RunSequence(layout, pool, windows_of(windows)) {}
 
   int64_t bytes() const override;
+  void visit_memory(const std::function<void(const void* piece, int64_t bytes)>& visit) const override;
   int truncate(int tokens) override;
+  int replay_cost(int tokens) const override;
+  void slim() override;
   std::unique_ptr<SequenceState> fork() const override { return std::make_unique<RunSequence>(*this); }
   std::vector<PageInfo> pages(const std::string& fingerprint, std::span<const TokenId> tokens) const override;
   void pin() override;
@@ -49,6 +52,8 @@ class RunSequence final : public SequenceState {
   static std::vector<WindowedKv> windows_of(std::deque<WindowLayers>& layers);
   const WindowedKv* windowed(int layer) const;  // nullptr: the layer has no window
   bool saves_recurrent() const;
+  bool windows_ready(int replay, int tokens) const;
+  int first_rebuilt(int tokens) const;
   void reserve(KvSequence& pages, int begin, int end);  // for these positions, a new one where a span begins
 
   KvSequence pages_;

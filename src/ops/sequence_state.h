@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -31,11 +32,18 @@ class SequenceState {
 
   std::string_view executor() const { return executor_; }  // by its name in the table (executors.h)
   virtual int64_t bytes() const = 0;
+  // The pieces of memory that these are, by address: forks share some of them.
+  virtual void visit_memory(const std::function<void(const void* piece, int64_t bytes)>& visit) const {
+    visit(this, bytes());
+  }
 
   // Keeps the first `tokens` tokens. Returns how many of them must pass again (as a replay) before the next ones can:
   // recurrent state is not kept for every position, nor are the keys and values behind a sliding window
   // (kv/windowed_kv.h). The others are as if nothing had come after them.
   virtual int truncate(int tokens) = 0;
+  virtual int replay_cost(int tokens) const = 0;  // what truncate() would return
+  // Gives back what only makes going back faster, but for a little of it: for a sequence that is kept for later.
+  virtual void slim() {}
   virtual std::unique_ptr<SequenceState> fork() const = 0;  // as this one is now; the two then go their own ways
 
   // Its pages with their labels and content hashes (kv/page_hash.h); none where an executor has no pages.
