@@ -30,7 +30,7 @@ class LoadedModel final : public Model {
   const KernelTable& kernels() const { return *kernels_; }
   ThreadPool& pool() const { return *pool_; }
   const std::string& fingerprint() const override;  // made when it is first asked for
-  int prefill_chunk(int asked) const;      // SessionOptions::chunk, with 0 made what suits the model and the threads
+  int prefill_chunk(int asked) const;  // SessionOptions::chunk, with 0 made what suits the model and the threads
   std::mutex& step_mutex() const { return step_mutex_; }  // held during a step: one user of the pool at a time
 
  private:
