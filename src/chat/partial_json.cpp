@@ -107,6 +107,10 @@ std::vector<ToolCall> partial_json_calls(std::string_view text) {
     if (calls.empty() || open < outer) return calls;
     // The last call's object is open: are its arguments?
     const std::string& key = cut.keys[outer - 1];
+    if (open == outer && cut.closers.starts_with('"')) {  // in the middle of its name, or of something else
+      calls.pop_back();
+      return calls;
+    }
     std::string& arguments = calls.back().arguments;
     const bool inside = key == "arguments" || key == "parameters";
     if (open > outer && inside) arguments.resize(arguments.size() - (cut.closers.size() - outer));
