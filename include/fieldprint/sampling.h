@@ -40,8 +40,8 @@ class TokenMask {
  public:
   virtual ~TokenMask() = default;
   // Adds to `allowed`, which is empty, what may follow the tokens of the answer so far. Where nothing may, the answer
-  // ends (FinishReason::kNoneAllowed). Called before each token by the thread that generates, or the scheduler's, which
-  // all streams wait for. What it throws ends the answer.
+  // ends (FinishReason::kNoneAllowed). Called before each token by the thread that generates; a scheduler asks those of
+  // several answers at the same time, and all streams wait for them. What it throws ends the answer.
   virtual void allow(std::span<const TokenId> answer, TokenSet& allowed) = 0;
 };
 

@@ -35,17 +35,14 @@ void Answer::add_prompt(size_t first, std::span<const float> rows, std::span<con
                   generation.prompt_logprobs);
 }
 
-bool Answer::wants_token() {
-  if (at_length()) return false;
+bool Answer::wants_token() { return !at_length(); }
+
+TokenId Answer::sample(std::span<const float> logits, std::span<const TokenId> history) {
+  if (!all_finite(logits)) throw NotFinite();
   if (mask_) {
     allowed_.clear();
     mask_->allow(generation.tokens, allowed_);
   }
-  return true;
-}
-
-TokenId Answer::sample(std::span<const float> logits, std::span<const TokenId> history) {
-  if (!all_finite(logits)) throw NotFinite();
   const TokenId token = sampler_.sample(logits, history, mask_ ? &allowed_ : nullptr);
   if (logprobs_ >= 0 && token != kNoToken) sampled_ = token_logprobs(logits, token, logprobs_);
   return token;

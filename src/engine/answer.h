@@ -26,9 +26,9 @@ class Answer {
   bool scores_prompt() const { return prompt_logprobs_ >= 0; }
   void add_prompt(size_t first, std::span<const float> rows, std::span<const TokenId> targets);
 
-  // Before each token: whether another may be sampled, else the reason is kLength. Asks the mask.
+  // Before each token: whether another may be sampled, else the reason is kLength.
   bool wants_token();
-  // kNoToken where nothing is allowed. Throws NotFinite.
+  // Asks the mask; kNoToken where nothing is allowed. Throws NotFinite, and what the mask throws.
   TokenId sample(std::span<const float> logits, std::span<const TokenId> history);
   // Takes the sampled token; true where it is to be fed. `room`: whether the context has a place for it.
   bool push(TokenId token, bool room);

@@ -38,12 +38,8 @@ void Scheduler::State::sample() {
     }
   }
   std::erase_if(ready, [this](const Place& place) {
-    try {
-      if (place.lane->answer.wants_token()) return false;
-      end(place.stream, *place.lane, nullptr);
-    } catch (...) {  // from the mask
-      end(place.stream, *place.lane, std::current_exception());
-    }
+    if (place.lane->answer.wants_token()) return false;
+    end(place.stream, *place.lane, nullptr);
     return true;
   });
   if (ready.empty()) return;
@@ -51,7 +47,7 @@ void Scheduler::State::sample() {
     Lane& lane = *ready[static_cast<size_t>(i)].lane;
     try {
       lane.sampled = lane.answer.sample(lane.sequence.logits, lane.sequence.tokens);
-    } catch (...) {
+    } catch (...) {  // from the mask, or NotFinite
       lane.error = std::current_exception();
     }
   });
