@@ -102,7 +102,7 @@ std::function<std::unique_ptr<TokenMask>()> grammar_mask(GrammarPtr grammar, Gra
 // what makes a grammar throws as above.
 class GrammarCache {
  public:
-  explicit GrammarCache(size_t capacity = 64);
+  explicit GrammarCache(size_t capacity = 32);
   ~GrammarCache();
   // `source` tells grammars apart: the kind, the options and the text. `make` runs where it is not there.
   GrammarPtr get(const std::string& source, const std::function<GrammarPtr()>& make);

@@ -25,6 +25,9 @@ class TokenSet {
   bool contains(TokenId token) const { return (words_[word(token)] & bit(token)) != 0; }  // so for all: in the range
   void add(TokenId token) { words_[word(token)] |= bit(token); }
   void remove(TokenId token) { words_[word(token)] &= ~bit(token); }
+  void add(std::span<const uint64_t> words) {  // token t is bit t mod 64 of word t / 64; as many words as this set has
+    for (size_t i = 0; i < words_.size(); ++i) words_[i] |= words[i];
+  }
   void clear() { std::fill(words_.begin(), words_.end(), 0); }
 
  private:

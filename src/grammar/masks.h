@@ -1,0 +1,65 @@
+// The masks of one grammar over one vocabulary: which tokens may follow, for each state that answers have come to, made
+// once and shared by all answers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "grammar/matcher.h"
+#include "grammar/vocabulary_texts.h"
+
+namespace fieldprint {
+
+// Any thread.
+class Masks {
+ public:
+  using Words = std::vector<uint64_t>;  // bit t: token t
+
+  // The tokens that may follow: most masks have nearly all or very few.
+  struct Mask {
+    Words words;               // or empty
+    std::vector<TokenId> few;  // and these
+  };
+
+  // Where an answer stands after each of its tokens. One thread at a time.
+  class Progress {
+    friend Masks;
+    struct Place {
+      StateId state;
+      bool fresh;  // VocabularyTexts::trie
+    };
+    uint64_t generation_ = 0;  // of the states; 0: none yet
+    std::vector<TokenId> tokens_;
+    std::vector<Place> places_;  // one more than tokens
+  };
+
+  // Both outlive the masks.
+  Masks(const Automaton& automaton, const VocabularyTexts& vocabulary);
+
+  // What may follow `answer`; `progress` remembers the part of it that was there before. Throws Error kLimit.
+  std::shared_ptr<const Mask> after(std::span<const TokenId> answer, Progress& progress);
+
+ private:
+  using Place = Progress::Place;
+
+  Place first() const { return {matcher_->start(), vocabulary_.fresh_at_start()}; }
+  Place next(Place place, TokenId token);
+  std::shared_ptr<const Mask> mask(Place place);
+  void walk(Place place, Words& words);
+  void reset();
+
+  const Automaton& automaton_;
+  const VocabularyTexts& vocabulary_;
+  std::mutex mutex_;  // of all below
+  std::unique_ptr<Matcher> matcher_;
+  std::unordered_map<uint64_t, std::shared_ptr<const Mask>> masks_;  // by state and freshness
+  size_t mask_bytes_ = 0;
+  uint64_t generation_ = 0;
+  std::vector<const Matcher::Row*> path_;  // of walk()
+};
+
+}  // namespace fieldprint
