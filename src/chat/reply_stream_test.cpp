@@ -26,8 +26,8 @@ std::string template_of(std::string_view format, bool thinks) {
       {"hermes", "<tool_call>"},
       {"llama3", R"({"name": function name, "parameters": dictionary)"},
       {"", ""}};
-  return "{% for m in messages %}{{ m.content }}{% endfor %}{# tools tool_calls " + marks.at(format) + (thinks ? "</think>" : "") +
-         " #}";
+  return "{% for m in messages %}{{ m.content }}{% endfor %}{# tools tool_calls " + marks.at(format) +
+         (thinks ? "</think>" : "") + " #}";
 }
 
 // Answers of each format, whole and broken.
@@ -145,11 +145,16 @@ TEST_F(ReplyStreamTest, GivesWhatTheWholeAnswerGivesHoweverItIsCut) {
 TEST_F(ReplyStreamTest, ArgumentsGoOutWhileTheyAreWritten) {
   const std::pair<std::string_view, std::string> calls[] = {
       {"lfm2", R"~(<|tool_call_start|>[f(x=1, s="a long text (with, commas)", l=[1, 2]), now()]<|tool_call_end|>)~"},
-      {"hermes", "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"s\": \"a long \\\"text\\\" \\u00fc\", \"l\": [1, {\"a\": []}]}}\n</tool_call>"},
+      {"hermes",
+       "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"s\": \"a long \\\"text\\\" \\u00fc\", \"l\": [1, {\"a\": "
+       "[]}]}}\n</tool_call>"},
       {"granite", "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"s\": \"a long text\", \"x\": 12}}]"},
       {"llama3", "{\"name\": \"f\", \"parameters\": {\"x\": 1, \"s\": \"a long text\"}}"},
-      {"xml", "<tool_call>\n<function=f>\n<parameter=x>\n5\n</parameter>\n<parameter=s>\na long text\n</parameter>\n</function>\n</tool_call>"},
-      {"harmony", "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"s\": \"a long text\", \"x\": 1}<|call|>"},
+      {"xml",
+       "<tool_call>\n<function=f>\n<parameter=x>\n5\n</parameter>\n<parameter=s>\na long "
+       "text\n</parameter>\n</function>\n</tool_call>"},
+      {"harmony",
+       "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"s\": \"a long text\", \"x\": 1}<|call|>"},
   };
   for (const auto& [format, text] : calls) {
     const ChatTemplate chat_template(template_of(format, false));
