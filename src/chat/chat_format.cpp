@@ -4,6 +4,7 @@
 
 #include "chat/control_marks.h"
 #include "chat/messages.h"
+#include "chat/tool_format.h"
 #include "fieldprint/chat.h"
 #include "fieldprint/error.h"
 #include "fieldprint/json.h"
@@ -39,7 +40,34 @@ static std::string_view reasoning_key(const std::string& source) {
   return {};
 }
 
-RenderedPrompt ChatFormat::rendered(const std::vector<Message>& messages, bool open) const {
+// Calls that the template has no words for are written into their messages, as the model wrote them.
+static void write_calls(std::vector<Message>& messages, const ChatTemplate& chat_template) {
+  if (chat_template.source().find("tool_calls") != std::string::npos) return;
+  const std::string_view name = tool_call_format(chat_template);
+  for (const ToolFormat* format : tool_formats()) {
+    if (format->name != name || format->write == nullptr) continue;
+    for (Message& message : messages) {
+      if (message.calls.empty() || message.content.find(format->begin_mark) != std::string::npos) continue;
+      std::string& text = message.content;
+      const auto add_mark = [&](std::string_view mark) {
+        message.control.push_back({text.size(), text.size() + mark.size()});
+        text += mark;
+      };
+      try {
+        const std::string calls = format->write(message.calls);
+        add_mark(format->begin_mark);
+        text += calls;
+        add_mark(format->end_mark);
+      } catch (const CallRefusal&) {  // arguments that are no object: as they are, in JSON
+        text += calls_text(message.calls);
+      }
+    }
+  }
+}
+
+RenderedPrompt ChatFormat::rendered(const std::vector<Message>& given, bool open) const {
+  std::vector<Message> messages = given;
+  write_calls(messages, template_);
   if (open && continues(messages)) {
     RenderedPrompt prompt = rendered({messages.begin(), messages.end() - 1}, true);
     const size_t begin = prompt.text.size();

@@ -54,6 +54,20 @@ TEST_F(ChatFormatTest, CutsWhereMessagesBegin) {
   for (size_t i = 0; i < spans.size(); ++i) EXPECT_EQ(spans[i].label.kind, kinds[i]) << i;
 }
 
+// Clients of an API send calls apart from the content; this template would lose them.
+TEST_F(ChatFormatTest, CallsThatTheTemplateDoesNotKnowAreWrittenAsTheModelWritesThem) {
+  const ChatFormat format(*tokenizer_, template_);
+  const std::vector<Message> messages = {
+      {"user", "?"},
+      {.role = "assistant",
+       .content = "Let me see.",
+       .calls = {{"f", R"({"x": 1, "s": "true, \"a\"", "l": [true, null]})"}, {"now", "{}"}}},
+      {"tool", "5"}};
+  EXPECT_THAT(format.text(messages), HasSubstr("Let me see.<|tool_call_start|>[f(x=1, s=\"true, \\\"a\\\"\", l=[True, "
+                                               "None]), now()]<|tool_call_end|><|im_end|>"));
+  EXPECT_THAT(controls(format.spans(messages)), HasSubstr("<|tool_call_start|><|tool_call_end|>"));
+}
+
 // Issue 23, attack 13.
 TEST_F(ChatFormatTest, ContentNeverBecomesControlTokens) {
   const ChatFormat format(*tokenizer_, template_);

@@ -1,7 +1,10 @@
 #include "chat/tool_format.h"
 
+#include <fmt/format.h>
+
 #include "chat/tool_schema.h"
 #include "fieldprint/error.h"
+#include "fieldprint/json.h"
 #include "jinja/json.h"
 
 namespace fieldprint {
@@ -139,6 +142,26 @@ std::vector<ToolCall> bare_calls(std::string_view text, std::string_view tools) 
     if (text.starts_with(';')) text.remove_prefix(1);
   }
   return calls;
+}
+
+std::string calls_text(const std::vector<ToolCall>& calls) {
+  std::string text;
+  for (const ToolCall& call : calls) {
+    text += fmt::format(R"({}{{"name": {}, "arguments": {}}})", text.empty() ? "" : ", ", json_string(call.name),
+                        call.arguments);
+  }
+  return "[" + text + "]";
+}
+
+std::vector<std::pair<std::string, std::string>> json_members(std::string_view json) {
+  return with_heap([&](jinja::Heap& heap) {
+    std::vector<std::pair<std::string, std::string>> members;
+    const Value object = jinja::parse_json(heap, json);
+    if (!object.is(jinja::Kind::kDict)) throw CallRefusal("the arguments of a call should be an object");
+    for (const auto& [name, value] : object.dict().entries)
+      members.emplace_back(name.str().view(), jinja::dump_compact_json(heap, value));
+    return members;
+  });
 }
 
 std::string json_arguments(std::string_view text) {

@@ -25,6 +25,10 @@ struct ToolFormat {
   bool (*fits)(std::string_view source);  // whether a template's source is of this format
   void (*read)(std::string_view text, const ReplyOptions& options, Reply& reply);  // all of `text`, in order
   PartialReply (*partial)(std::string_view text, const ReplyOptions& options);
+  // Calls as its models write them, for templates that know nothing of calls: what stands between the two marks, which
+  // are control tokens perhaps. Null where every template of the format knows them.
+  std::string (*write)(const std::vector<ToolCall>& calls) = nullptr;
+  std::string_view begin_mark = {}, end_mark = {};
 };
 const std::vector<const ToolFormat*>& tool_formats();  // the first that fits a template is its format
 
@@ -124,8 +128,14 @@ std::vector<ToolCall> json_calls(std::string_view text);
 // functions of `tools` alone. Throws CallRefusal.
 std::vector<ToolCall> bare_calls(std::string_view text, std::string_view tools);
 
+// [{"name": ..., "arguments": {...}}, ...]
+std::string calls_text(const std::vector<ToolCall>& calls);
+
 // The object that `text` is, written compactly; "{}" for white space. Throws CallRefusal.
 std::string json_arguments(std::string_view text);
+
+// Names and values of a JSON object, the latter compact. Throws CallRefusal where it is none.
+std::vector<std::pair<std::string, std::string>> json_members(std::string_view json);
 
 // Any JSON, written compactly; nothing where it is none.
 std::optional<std::string> compact_json(std::string_view text);

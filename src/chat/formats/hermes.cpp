@@ -38,12 +38,25 @@ static PartialReply partial(std::string_view text, const ReplyOptions& options) 
   return reply;
 }
 
+static std::string write(const std::vector<ToolCall>& calls) {
+  std::string text;
+  for (const ToolCall& call : calls) {
+    const std::string list = calls_text({call});
+    text += (text.empty() ? "" : "\n</tool_call>\n<tool_call>\n") + list.substr(1, list.size() - 2);
+  }
+  return text;
+}
+
 extern const ToolFormat kHermes;
 const ToolFormat kHermes = {"hermes",
                             [](std::string_view source) {  // GLM has other things between these marks
                               return source.find("<tool_call>") != source.npos &&
                                      source.find("<arg_key>") == source.npos;
                             },
-                            read, partial};
+                            read,
+                            partial,
+                            write,
+                            "<tool_call>\n",
+                            "\n</tool_call>"};
 
 }  // namespace fieldprint::formats

@@ -1,4 +1,7 @@
 // LFM2: <|tool_call_start|>[name(arg="v")]<|tool_call_end|>, Python's syntax, or JSON between the same marks.
+#include <algorithm>
+#include <iterator>
+
 #include "chat/python_literal.h"
 #include "chat/tool_format.h"
 
@@ -33,6 +36,39 @@ static std::vector<ToolCall> begun(std::string_view text) {
   return {};
 }
 
+// A JSON value, compact, as Python writes it.
+static std::string python_of(std::string_view json) {
+  constexpr std::pair<std::string_view, std::string_view> kLiterals[] = {
+      {"true", "True"}, {"false", "False"}, {"null", "None"}};
+  std::string text;
+  bool string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    if (json[i] == '"') string = !string;
+    if (string && json[i] == '\\') text += json[i++];
+    const auto* literal = std::find_if(std::begin(kLiterals), std::end(kLiterals),
+                                       [&](const auto& pair) { return json.substr(i).starts_with(pair.first); });
+    if (!string && literal != std::end(kLiterals)) {
+      text += literal->second;
+      i += literal->first.size() - 1;
+      continue;
+    }
+    text += json[i];
+    if (!string && (json[i] == ',' || json[i] == ':')) text += ' ';
+  }
+  return text;
+}
+
+static std::string write(const std::vector<ToolCall>& calls) {
+  std::string text;
+  for (const ToolCall& call : calls) {
+    std::string arguments;
+    for (const auto& [name, value] : json_members(call.arguments))
+      arguments += (arguments.empty() ? "" : ", ") + name + "=" + python_of(value);
+    text += (text.empty() ? "" : ", ") + call.name + "(" + arguments + ")";
+  }
+  return "[" + text + "]";
+}
+
 extern const ToolFormat kLfm2;
 const ToolFormat kLfm2 = {"lfm2",
                           [](std::string_view source) {
@@ -45,6 +81,9 @@ const ToolFormat kLfm2 = {"lfm2",
                           },
                           [](std::string_view text, const ReplyOptions& options) {
                             return partial_marked(text, kBegin, kEnd, calls_of, begun, options);
-                          }};
+                          },
+                          write,
+                          kBegin,
+                          kEnd};
 
 }  // namespace fieldprint::formats
