@@ -89,7 +89,8 @@ NodeId JsonText::write(Program& p, NodeId from, const CharSet& set) {
   const CharSet plain = set.both(unescaped());
   if (!plain.empty()) p.empty(p.chars(from, plain), end);
   NodeId backslash = kAbsent, hex[2] = {kAbsent, kAbsent};
-  for (const auto& [first, last] : set.minus(unescaped()).ranges()) {
+  const CharSet escaped = set.minus(unescaped());
+  for (const auto& [first, last] : escaped.ranges()) {
     for (uint32_t code = first; code <= last; ++code) {
       if (backslash == kAbsent) backslash = p.literal(from, "\\");
       char letter = 0;
