@@ -89,7 +89,7 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
   submitted.clearance = request_.clearance;
   submitted.answers = request_.answers;
   submitted.influence = request_.influence;
-    submitted.cache_domain = service.cache_domain(http);
+  submitted.cache_domain = service.cache_domain(http);
   try {
     run_ = std::make_unique<Answers>(service.scheduler(), std::move(submitted), reply, progress);
   } catch (const Error& error) {

@@ -204,7 +204,7 @@ class Completions {
       request.sampling = wish_.common.sampling;
       request.answers = wish_.common.answers;
       request.influence = wish_.common.influence;
-            request.cache_domain = service_.cache_domain(http_);
+      request.cache_domain = service_.cache_domain(http_);
       try {
         under_way_.push_back(std::make_unique<Answers>(service_.scheduler(), std::move(request), reply_));
       } catch (const Error& error) {

@@ -26,7 +26,7 @@ void replay(Service& service, const HttpRequest& http, HttpReply& reply) {
   request.spans = exchange.prompt;
   request.sampling = exchange.sampling;
   request.clearance = exchange.clearance;
-    request.cache_domain = service.cache_domain(http);
+  request.cache_domain = service.cache_domain(http);
   std::optional<Answers> run;
   try {
     run.emplace(service.scheduler(), std::move(request), reply);
