@@ -13,7 +13,9 @@
 #include "fieldprint/atomic_file.h"
 #include "fieldprint/catalog.h"
 #include "fieldprint/error.h"
+#include "fieldprint/grammar_mask.h"
 #include "files.h"
+#include "grammar_flags.h"
 #include "options.h"
 #include "output.h"
 #include "profile.h"
@@ -28,6 +30,7 @@ struct Run {
   ModelOptions model;
   SamplingOptions sampling;
   SamplingDefaults sampling_defaults;
+  GrammarOptions grammar;
   ProfileOptions profile;
   std::string prompt, input, system, template_file, tools_file, session_file, influence = "none";
   Anchor anchor;
@@ -45,7 +48,7 @@ struct Run {
 bool Run::reads_input_elsewhere() const {
   const auto is_input = [](const std::string& file) { return file == "-" || file.ends_with(":-"); };
   return std::any_of(documents.begin(), documents.end(), is_input) || is_input(template_file) || is_input(tools_file) ||
-         is_input(anchor.file);
+         is_input(anchor.file) || is_input(grammar.gbnf_file) || is_input(grammar.schema_file);
 }
 
 // The argument, what comes through a pipe, or both: `fieldprint run "Summarise this:" < letter.txt`.
@@ -140,6 +143,7 @@ int Run::operator()() const {
     throw Error(ErrorKind::kIo, "is not a regular file", session_file);
   if (!session_file.empty()) require_writable(session_file);
   if (!profile.trace.empty()) require_writable(profile.trace);
+  GrammarPtr wanted = grammar.make();
   const std::string path = model_path(model.model);  // before a prompt is waited for
   const SignalGuard guard;
   const std::string question = full_prompt();
@@ -170,6 +174,10 @@ int Run::operator()() const {
   Session session(loaded, session_options);
   SamplingOptions options = sampling;
   options.special = options.special || (maker && maker->shows_control());
+  if (wanted) {
+    if (maker && maker->thinks()) wanted = Grammar::after_thought(wanted, maker->opens_thought());
+    options.mask = grammar_mask(wanted, std::make_shared<const GrammarVocabulary>(loaded->tokenizer()));
+  }
   ProgressBar bar(ProgressBar::Unit::kCount, quiet);
   if (!anchor.file.empty() || !anchor.text.empty()) set_anchor(session, anchor, content_specials, bar.callback());
   if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
@@ -199,7 +207,12 @@ int Run::operator()() const {
     note(fmt::format("the answer stops here: the context of {} tokens is full", session.context()));
   if (answer.reason == FinishReason::kCancelled) note("stopped");
   if (answer.reason == FinishReason::kLoop) note("the answer repeats itself; stopped (--no-loop-check lets it go on)");
-  if (answer.reason == FinishReason::kNoneAllowed) note("the answer stops here: --logit-bias bans every token");
+  if (answer.reason == FinishReason::kNoneAllowed) {
+    note(wanted ? "the answer stops here: the grammar and --logit-bias leave no token"
+                : "the answer stops here: --logit-bias bans every token");
+  }
+  if (wanted && (answer.reason == FinishReason::kLength || answer.reason == FinishReason::kContext))
+    note("the answer is cut off before the grammar's end");
   for (const std::string& why : message.refusals) note("a tool call could not be read: " + why);
   if (!quiet && as_text) {
     std::string line = run_line(answer.stats);
@@ -240,6 +253,7 @@ Action add_run(CLI::App& app) {
            "Keep keys and values in FILE: where the next prompt begins like this one, that part is not computed again")
       ->group("Prompt");
   run->sampling_defaults = add_sampling(app, run->sampling);
+  add_grammar(app, run->grammar);
   add_profile(app, run->profile);
   add_flag(app, "--json", run->json, "One JSON object: text, tokens, finish_reason, stats")->group("Output");
   add_choice(app, "--influence", run->influence, {"none", "table", "json", "html"},

@@ -604,6 +604,38 @@ class Run(Case):
         out, _ = self.tiny("chat", "--no-loop-check", "-n", "1100", *only[:2], stdin="hello\n")
         self.assertEqual(out, "F" * 1100 + "\n")
 
+    def test_an_answer_keeps_to_a_grammar(self):
+        schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 5, "maximum": 7}, "b": {"enum": ["x", "y"]}},
+                  "required": ["a", "b"], "additionalProperties": False}
+        (folder / "schema.json").write_text(json.dumps(schema))
+        (folder / "list.gbnf").write_text('root ::= ("- " [a-c]{2} "\\n"){2}')
+        for flags in (["-j", json.dumps(schema)], ["--json-schema-file", folder / "schema.json"]):
+            answer = json.loads(self.tiny("run", "--json", *flags, "hi")[0])
+            self.assertEqual(answer["finish_reason"], "end")
+            value = json.loads(answer["text"])
+            self.assertEqual(list(value), ["a", "b"])
+            self.assertIn(value["a"], (5, 6, 7))
+            self.assertIn(value["b"], ("x", "y"))
+        for flags in (["--grammar-file", folder / "list.gbnf"], ["--grammar", (folder / "list.gbnf").read_text()]):
+            self.assertRegex(self.tiny("run", "-q", *flags, "hi")[0], r"^(- [a-c]{2}\n){2}$")
+        self.assertRegex(self.tiny("run", "-q", "--regex", r"\d{4}-[é-ü]", "hi")[0], r"^\d{4}-[é-ü]\n$")
+        answer, said = self.tiny("run", "--json", "-n", "3", "--regex", "[a-z]{9}", "hi")
+        self.assertEqual(json.loads(answer)["finish_reason"], "length")
+        self.assertIn("cut off before the grammar's end", said)
+        for stdin, flag in ((json.dumps(schema), "--json-schema-file"), ("root ::= [0-9]", "--grammar-file")):
+            self.assertRegex(self.tiny("run", "-q", flag, "-", "hi", stdin=stdin)[0], r"\d")
+
+    def test_grammars_that_make_no_sense(self):
+        run = lambda *flags: ("run", "-m", folder / "tiny.gguf", *flags, "hi")
+        self.refused(*run("--grammar", "root ::= a"), says="grammar, line 1, column 10: the rule 'a' is used and nowhere defined")
+        self.refused(*run("--grammar", 'root ::= b\nb ::= c "x"\nc ::= b | "y"'), says="left-recursive", hint="repetition")
+        self.refused(*run("--regex", "(?=a)"), says="look-ahead")
+        self.refused(*run("-j", '{"type": "array", "contains": {}}'), says='#/contains: "contains" is not supported')
+        self.refused(*run("-j", "{"), says="schema")
+        self.refused(*run("-j", '{"type": "integer", "minimum": 3, "maximum": 2}'), says="no finite text matches")
+        self.refused(*run("-j", "{}", "--regex", "a"), says="exclude each other")
+        self.refused(*run("--json-schema-file", folder / "none.json"), says="none.json")
+
     def test_every_sampler_has_its_flag(self):
         flags = {"--typical-p": "0.5", "--top-n-sigma": "1", "--xtc-probability": "0.5", "--xtc-threshold": "0.01", "--dry-multiplier": "2",
                  "--dry-base": "1.5", "--dry-allowed-length": "1", "--dry-penalty-last-n": "50", "--dry-sequence-breaker": "none",

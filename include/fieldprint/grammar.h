@@ -55,6 +55,10 @@ class Grammar {
   // are always whole and valid. Of triggers that begin alike the one that is complete first counts.
   static GrammarPtr with_triggers(std::span<const std::pair<std::string, GrammarPtr>> triggers);
 
+  // `answer` behind a thought: free text up to "</think>", and the line breaks after it. `open`: the prompt has written
+  // the "<think>"; else an answer may begin with it, or do without a thought.
+  static GrammarPtr after_thought(const GrammarPtr& answer, bool open);
+
   bool matches(std::string_view text) const;  // the whole of it, control tokens as their names
   size_t bytes() const;                       // memory held, roughly, without what masks add
 

@@ -92,6 +92,21 @@ GrammarPtr Grammar::with_triggers(std::span<const std::pair<std::string, Grammar
   });
 }
 
+GrammarPtr Grammar::after_thought(const GrammarPtr& answer, bool open) {
+  return made_of([&](Program& p, NodeId from) {
+    const NodeId begin = p.node();
+    const NodeId thought = open ? from : p.literal(from, "<think>", Names::kLiteral);
+    if (!open) p.empty(from, begin);
+    NodeId at = append_until(p, thought, "</think>");
+    for (int lines = 0; lines < 2; ++lines) {
+      p.empty(at, begin);
+      at = p.literal(at, "\n");
+    }
+    p.empty(at, begin);
+    return p.call(begin, p.add(answer->state().program));
+  });
+}
+
 bool Grammar::matches(std::string_view text) const {
   Matcher matcher(state_->automaton);
   StateId state = matcher.start();
