@@ -32,6 +32,15 @@ struct Serve {
   int operator()();
 };
 
+// "512M" and its kin: powers of 1024.
+uint64_t parse_bytes(std::string_view text, std::string_view what) {
+  static constexpr std::string_view kUnits = "KMGT";
+  const size_t unit = text.empty() ? kUnits.npos : kUnits.find(static_cast<char>(std::toupper(text.back())));
+  if (unit != kUnits.npos) text.remove_suffix(1);
+  const int shift = unit == kUnits.npos ? 0 : 10 * (static_cast<int>(unit) + 1);
+  return static_cast<uint64_t>(parse_integer(text, 0, INT64_MAX >> shift, what)) << shift;
+}
+
 // One a line; blank lines and those that begin with # are none.
 void Serve::read_keys() {
   if (key_file.empty()) return;
@@ -121,6 +130,15 @@ Action add_serve(CLI::App& app) {
   in(kServing,
      add_integer(app, "--streams,--parallel", o.scheduler.streams, 1, "Answers at the same time; further ones wait"));
   in(kServing, add_integer(app, "--queue", o.scheduler.waiting, 0, "Requests that may wait; further ones get 503"));
+  const auto bytes = [&](const char* name, uint64_t& target, const std::string& about) {
+    in(kServing, add_value(app, name, "BYTES", about + "; K, M and G work", [&target, name](const std::string& text) {
+                   target = parse_bytes(text, name);
+                 })->default_str(bytes_text(target)));
+  };
+  bytes("--cache-bytes", o.scheduler.cache_bytes, "Memory for what later prompts may begin with; 0 = none stays");
+  in(kServing, add_text(app, "--cache-dir", o.scheduler.cache_directory, "FOLDER",
+                        "Keep that on disk too, so that it outlives a restart"));
+  bytes("--cache-disk-bytes", o.scheduler.cache_disk_bytes, "How much of the disk that may take");
   in(kServing, add_integer(app, "--connections", o.connections, 1, "Open connections at most"));
   in(kServing, add_integer(app, "--body-megabytes", serve->body_megabytes, 1, "The longest request"));
   in(kServing, add_integer(app, "--drain", serve->drain, 0, "Seconds that answers may take after SIGTERM"));

@@ -34,6 +34,13 @@ void metrics(Service& service, const HttpRequest&, HttpReply& reply) {
     counter("fieldprint_prefill_tokens_total", "Tokens of prompts that were computed", stats.prefill_tokens);
     counter("fieldprint_decode_tokens_total", "Tokens of answers that were fed back", stats.decode_tokens);
     counter("fieldprint_reused_tokens_total", "Tokens of prompts taken from the cache", stats.reused_tokens);
+    gauge("fieldprint_cache_bytes", "Memory of sequences that stay for later prompts",
+          static_cast<double>(stats.cache_bytes));
+    gauge("fieldprint_cache_disk_bytes", "Their files", static_cast<double>(stats.cache_disk_bytes));
+    gauge("fieldprint_cache_entries", "How many they are", stats.cache_entries);
+    counter("fieldprint_cache_hits_total", "Requests that began with what was computed before", stats.reuses);
+    counter("fieldprint_cache_evictions_total", "Sequences dropped for others", stats.cache_evictions);
+    counter("fieldprint_cache_damaged_total", "Files of the cache that were refused", stats.cache_damaged);
     counter("fieldprint_read_bytes_total", "Weights, keys and values read", stats.bytes_read);
   }
   reply.send({.type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(text)});
