@@ -45,6 +45,7 @@ struct Generation {
   std::string text;             // whole UTF-8, without the stop string
   std::vector<TokenId> tokens;  // all that were sampled, the end token and those of a stop string among them
   FinishReason reason = FinishReason::kLength;
+  std::string stop;  // kStop: the stop string that ended it
   RunStats stats;
   std::vector<TokenLogprobs> logprobs;         // of each of `tokens`, where SamplingOptions asks for them
   std::vector<TokenLogprobs> prompt_logprobs;  // of the prompt's tokens from the second on

@@ -69,6 +69,7 @@ bool Answer::push(TokenId token, bool room) {
   if (!special_ && !stops_.met()) emit(stops_.push(hidden_name(token), false));
   if (stops_.met()) {
     generation.reason = FinishReason::kStop;
+    generation.stop = stops_.which();
     return false;
   }
   if (loop_check_ && loop_check_->in_loop(generation.tokens)) {

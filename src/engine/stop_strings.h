@@ -19,11 +19,11 @@ class StopStrings {
     held_ += text;
     shown_.insert(shown_.end(), text.size(), shown);
     size_t first = std::string::npos;
-    for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
-    if (first != std::string::npos) {
-      met_ = true;
-      return take(first);
+    for (const std::string& stop : stops_) {
+      const size_t at = held_.find(stop);
+      if (at < first) first = at, met_ = stop;
     }
+    if (met()) return take(first);
     size_t keep = 0;  // the longest end of held_ that some stop string begins with
     for (const std::string& stop : stops_) {
       for (size_t n = std::min(stop.size() - 1, held_.size()); n > keep; --n) {
@@ -36,7 +36,8 @@ class StopStrings {
     return take(held_.size() - keep);
   }
 
-  bool met() const { return met_; }
+  bool met() const { return !met_.empty(); }
+  const std::string& which() const { return met_; }  // "" = none yet
   std::string rest() { return take(held_.size()); }
 
  private:
@@ -53,7 +54,7 @@ class StopStrings {
   std::vector<std::string> stops_;
   std::string held_;
   std::vector<bool> shown_;  // of each byte held
-  bool met_ = false;
+  std::string met_;
 };
 
 }  // namespace fieldprint

@@ -28,6 +28,14 @@ TEST(StopStrings, CutBeforeTheFirstForAnyPieces) {
   }
 }
 
+TEST(StopStrings, SaysWhichOneWasMet) {
+  StopStrings s({"yz", "END", "xyz"});
+  s.push("abc E");
+  EXPECT_EQ(s.which(), "");
+  s.push("xxyz END");
+  EXPECT_EQ(s.which(), "xyz") << "the one that begins first";
+}
+
 TEST(StopStrings, NothingThatMayBecomeAStopGetsOut) {
   StopStrings s({"STOP"});
   EXPECT_EQ(s.push("one ST"), "one ");
