@@ -61,17 +61,13 @@ std::vector<Message> read_messages(const Fields& fields) {
       if (const Json* reasoning = fields_of.find(name); reasoning != nullptr && reasoning->is_string())
         message.reasoning = reasoning->get<std::string>();
     }
-    const auto source = fields_of.string("source");
-    const auto clearance = fields_of.integer("clearance", 0, std::numeric_limits<int>::max());
-    if (source || clearance) {
-      message.label = SpanLabel{.kind = source ? SpanKind::kRetrieved : kind_of_role(message.role),
-                                .source = source.value_or(""),
-                                .clearance = static_cast<int>(clearance.value_or(0))};
-    }
+    read_label(fields_of, message);
     messages.push_back(std::move(message));
   }
   return messages;
 }
+
+}  // namespace
 
 void read_tool_choice(const Fields& fields, ChatRequest& request) {
   const Json* choice = fields.find("tool_choice");
@@ -91,7 +87,14 @@ void read_tool_choice(const Fields& fields, ChatRequest& request) {
                                          : inner.required_string("name");
 }
 
-}  // namespace
+void read_label(const Fields& fields, Message& message) {
+  const auto source = fields.string("source");
+  const auto clearance = fields.integer("clearance", 0, std::numeric_limits<int>::max());
+  if (!source && !clearance) return;
+  message.label = SpanLabel{.kind = source ? SpanKind::kRetrieved : kind_of_role(message.role),
+                            .source = source.value_or(""),
+                            .clearance = static_cast<int>(clearance.value_or(0))};
+}
 
 std::string read_content(const Fields& fields, std::string_view name) {
   const Json* content = fields.find(name);
@@ -125,8 +128,22 @@ std::string read_tools(const Fields& fields, const Json& value) {
   }
 }
 
-void read_response_format(const Fields& fields, const Json& format, ChatRequest& request) {
-  const Fields inner(format, fields.path("response_format"));
+void set_variable(ChatRequest& request, const std::string& name, const Json& value) {
+  Json variables = request.variables.empty() ? Json::object() : parse_body(request.variables);
+  if (variables.contains(name)) return;
+  variables[name] = value;
+  request.variables = dump(variables);
+}
+
+void set_effort(ChatRequest& request, const std::string& effort) {
+  set_variable(request, "enable_thinking", effort != "none");
+  if (effort != "none") set_variable(request, "reasoning_effort", effort);
+}
+
+void read_response_format(const Fields& fields, std::string_view name, ChatRequest& request) {
+  const Json* format = fields.object(name);
+  if (format == nullptr) return;
+  const Fields inner(*format, fields.path(name));
   const std::string type = inner.required_string("type");
   using Kind = Constraint::Kind;
   if (type == "text") {
@@ -159,6 +176,7 @@ void read_common(const Fields& fields, Service& service, ChatRequest& request) {
   request.clearance =
       static_cast<int>(fields.integer("clearance", 0, std::numeric_limits<int>::max()).value_or(request.clearance));
   request.influence = fields.boolean("influence").value_or(false);
+  request.exchange = fields.boolean("exchange").value_or(false);
   request.truncate = fields.string("truncation").value_or("disabled") == "auto";
   if (const Json* variables = fields.object("chat_template_kwargs")) {
     for (const char* own : {"messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"}) {
@@ -167,7 +185,8 @@ void read_common(const Fields& fields, Service& service, ChatRequest& request) {
     }
     request.variables = dump(*variables);
   }
-  if (const Json* format = fields.object("response_format")) read_response_format(fields, *format, request);
+  if (const auto effort = fields.string("reasoning_effort")) set_effort(request, *effort);
+  read_response_format(fields, "response_format", request);
   if (const auto grammar = fields.string("grammar"); grammar && !grammar->empty())
     request.format = Kind::kGbnf, request.format_text = *grammar;
   if (const Json* schema = fields.find("json_schema"))

@@ -29,6 +29,7 @@ struct ChatRequest {
   int answers = 1;
   int clearance = std::numeric_limits<int>::max();
   bool influence = false;
+  bool exchange = false;  // the reply holds what `replay` needs
 };
 
 // From the body of /v1/chat/completions. Throws ApiError 400.
@@ -38,10 +39,18 @@ ChatRequest read_chat(const Fields& fields, Service& service);
 
 // `value`: a list of functions as the OpenAI API has them. Throws ApiError 400.
 std::string read_tools(const Fields& fields, const Json& value);
+// none, auto, required or a function, as the OpenAI API has them.
+void read_tool_choice(const Fields& fields, ChatRequest& request);
+// `source` and `clearance` of a message.
+void read_label(const Fields& fields, Message& message);
 // The text of `content`: a string, or a list of parts of which only text is taken. Throws ApiError 400 for others.
 std::string read_content(const Fields& fields, std::string_view name);
-// json_object, json_schema and Fieldprint's own names of formats.
-void read_response_format(const Fields& fields, const Json& format, ChatRequest& request);
+// The object `name`: json_object, json_schema and Fieldprint's own names of formats.
+void read_response_format(const Fields& fields, std::string_view name, ChatRequest& request);
+// A variable of the chat template, unless the request's chat_template_kwargs names it: after read_common().
+void set_variable(ChatRequest& request, const std::string& name, const Json& value);
+// "none", "low" ...: as the variables that templates know it by.
+void set_effort(ChatRequest& request, const std::string& effort);
 // Members that all APIs share: sampling, n, clearance, influence, chat_template_kwargs, grammar ...
 void read_common(const Fields& fields, Service& service, ChatRequest& request);
 

@@ -48,17 +48,22 @@ ApiError submit_error(const Error& error) {
   return full;
 }
 
+ChatFormat chat_format(Service& service, const ChatRequest& request) {
+  const bool calls = !request.tools.empty() && request.tool_choice != ChatRequest::ToolChoice::kNone;
+  const ChatTemplate& chat_template = service.chat_template();
+  return {service.tokenizer(), chat_template,
+          ChatFormatOptions{.tools = calls ? request.tools : std::string(),
+                            .where = service.model_name,
+                            .variables = request.variables,
+                            .continue_last = true,
+                            .valid_calls = calls && !tool_call_format(chat_template).empty()}};
+}
+
 ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request, HttpReply& reply, bool progress)
     : service_(service), request_(std::move(request)) {
   const bool calls = !request_.tools.empty() && request_.tool_choice != ChatRequest::ToolChoice::kNone;
-  const ChatTemplate& chat_template = service.chat_template();
-  const std::string_view call_format = calls ? tool_call_format(chat_template) : "";
-  format_.emplace(service.tokenizer(), chat_template,
-                  ChatFormatOptions{.tools = calls ? request_.tools : std::string(),
-                                    .where = service.model_name,
-                                    .variables = request_.variables,
-                                    .continue_last = true,
-                                    .valid_calls = !call_format.empty()});
+  format_.emplace(chat_format(service, request_));
+  const std::string_view call_format = calls ? tool_call_format(service.chat_template()) : "";
   constraint_.kind = request_.format;
   constraint_.text = request_.format_text;
   if (!call_format.empty()) {
@@ -83,6 +88,7 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
 
   for (int i = 0; i < request_.answers; ++i) streams_.emplace_back(*format_, request_.sampling.special);
   answers_.resize(static_cast<size_t>(request_.answers));
+  unnamed_tokens_.resize(answers_.size());
   Request submitted;
   submitted.spans = prompt_;
   submitted.sampling = request_.sampling;
@@ -99,7 +105,10 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
 
 std::optional<ChatEvent> ChatRun::next() {
   auto part = run_->next();
-  if (!part) return std::nullopt;
+  if (!part) {
+    count();
+    return std::nullopt;
+  }
   ChatEvent event{.kind = ChatEvent::Kind::kPieces, .part = *std::move(part)};
   if (event.part.kind == AnswerPart::Kind::kPrompt) {
     event.kind = ChatEvent::Kind::kPrompt;
@@ -116,8 +125,13 @@ std::optional<ChatEvent> ChatRun::next() {
     answer.refusals = stream.refusals();
     answer.generation = &run_->result(event.part.answer);
   }
+  using Kind = ReplyPiece::Kind;
+  unnamed_tokens_[i] += static_cast<int>(event.part.tokens.size());
+  if (!event.pieces.empty()) {
+    if (event.pieces.front().kind == Kind::kReasoning) answer.reasoning_tokens += unnamed_tokens_[i];
+    unnamed_tokens_[i] = 0;
+  }
   for (ReplyPiece& piece : event.pieces) {
-    using Kind = ReplyPiece::Kind;
     if (piece.kind == Kind::kReasoning && !request_.split_reasoning) piece.kind = Kind::kContent;
     switch (piece.kind) {
       case Kind::kContent:
@@ -140,6 +154,36 @@ std::optional<ChatEvent> ChatRun::next() {
 void ChatRun::finish() {
   while (next()) {
   }
+}
+
+void ChatRun::count() {
+  if (std::exchange(counted_, true)) return;
+  const RunStats& stats = answers_.front().generation->stats;
+  const ChatUsage all = usage();
+  service_.metrics.answer(stats.queue_seconds + stats.prefill_seconds, stats.decode_seconds, all.prompt_tokens,
+                          all.cached_tokens, all.tokens);
+}
+
+ChatUsage ChatRun::usage() const {
+  ChatUsage usage{.prompt_tokens = prompt_tokens_, .dropped_messages = dropped_};
+  usage.cached_tokens = answers_.front().generation->stats.reused_tokens;
+  for (const ChatAnswer& answer : answers_) {
+    usage.tokens += static_cast<int>(answer.generation->tokens.size());
+    usage.reasoning_tokens += answer.reasoning_tokens;
+  }
+  return usage;
+}
+
+Json ChatRun::own(int index) const {
+  const ChatAnswer& answer = this->answer(index);
+  Json own = {{"model_hash", service_.model_hash()},
+              {"logits_hash", answer.generation->stats.logits_hash},
+              {"seed", request_.sampling.seed + static_cast<uint64_t>(index)},
+              {"finish_reason", finish_name(answer.generation->reason)}};
+  if (!answer.refusals.empty()) own["tool_call_errors"] = answer.refusals;
+  if (request_.influence) own["sources"] = sources();
+  if (request_.exchange) own["exchange"] = exchange(index);
+  return own;
 }
 
 Json ChatRun::exchange(int index) const {

@@ -24,8 +24,19 @@ struct ChatAnswer {
   std::string content, reasoning;
   std::vector<ToolCall> calls;
   std::vector<std::string> refusals;  // why what looks like a call is left in the content
+  int reasoning_tokens = 0;
   const Generation* generation = nullptr;
 };
+
+// What a request cost, of all its answers.
+struct ChatUsage {
+  int prompt_tokens = 0, cached_tokens = 0;
+  int tokens = 0, reasoning_tokens = 0;  // of the answers; those of them that are reasoning
+  int dropped_messages = 0;
+};
+
+// How the request's messages become a prompt. Throws ApiError 400 where the model has no chat template.
+ChatFormat chat_format(Service& service, const ChatRequest& request);
 
 class ChatRun {
  public:
@@ -39,12 +50,14 @@ class ChatRun {
 
   const ChatRequest& request() const { return request_; }
   int prompt_tokens() const { return prompt_tokens_; }
-  int dropped_messages() const { return dropped_; }
-  // What `replay` needs to check an answer, and what labels its prompt had. docs/server.md has the fields.
-  Json exchange(int index) const;
-  Json sources() const;
+  ChatUsage usage() const;  // after the end of all
+  // What is Fieldprint's own in a reply: hashes, the seed, sources, the exchange where the request asks for it.
+  Json own(int index) const;
 
  private:
+  Json exchange(int index) const;
+  Json sources() const;
+  void count();
   Service& service_;
   ChatRequest request_;
   Constraint constraint_;
@@ -53,6 +66,8 @@ class ChatRun {
   int prompt_tokens_ = 0, dropped_ = 0;
   std::vector<ReplyStream> streams_;
   std::vector<ChatAnswer> answers_;
+  std::vector<int> unnamed_tokens_;  // of each answer, since its last piece
+  bool counted_ = false;
   std::unique_ptr<Answers> run_;
 };
 

@@ -16,6 +16,7 @@
 #include "server/fields.h"
 #include "server/http.h"
 #include "server/metrics.h"
+#include "server/response_store.h"
 
 namespace fieldprint::server {
 
@@ -29,6 +30,7 @@ class Service {
   const std::string model_name;
   const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   Metrics metrics;
+  ResponseStore responses{64 << 20};
 
   // Throw ApiError 400 where the model makes vectors, and so writes no text.
   Scheduler& scheduler();

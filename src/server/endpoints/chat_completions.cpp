@@ -11,7 +11,7 @@ namespace {
 
 // What a request says of its reply.
 struct Wish {
-  bool stream = false, usage = false, progress = false, logprobs = false, exchange = false;
+  bool stream = false, usage = false, progress = false, logprobs = false;
 };
 
 Wish read_wish(const Fields& fields, ChatRequest& request) {
@@ -20,7 +20,6 @@ Wish read_wish(const Fields& fields, ChatRequest& request) {
   if (const Json* options = fields.object("stream_options"))
     wish.usage = Fields(*options, "stream_options").boolean("include_usage").value_or(false);
   wish.progress = fields.boolean("return_progress").value_or(false);
-  wish.exchange = fields.boolean("exchange").value_or(false);
   wish.logprobs = fields.boolean("logprobs").value_or(false);
   const auto top = fields.integer("top_logprobs", 0, 20);
   if (top && !wish.logprobs) fields.refuse("top_logprobs", "needs logprobs to be true");
@@ -32,34 +31,12 @@ Json call_json(const ToolCall& call, const std::string& id) {
   return {{"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
 }
 
-// What is Fieldprint's own in a reply.
-Json own_json(Service& service, const ChatRun& run, int index, const Wish& wish) {
-  const ChatAnswer& answer = run.answer(index);
-  Json own = {{"model_hash", service.model_hash()},
-              {"logits_hash", answer.generation->stats.logits_hash},
-              {"seed", run.request().sampling.seed + static_cast<uint64_t>(index)},
-              {"finish_reason", finish_name(answer.generation->reason)}};
-  if (!answer.refusals.empty()) own["tool_call_errors"] = answer.refusals;
-  if (run.request().influence) own["sources"] = run.sources();
-  if (wish.exchange) own["exchange"] = run.exchange(index);
-  return own;
-}
-
-Json total_usage(const ChatRun& run, Service& service) {
-  int tokens = 0, reused = 0;
-  for (int i = 0; i < run.request().answers; ++i) {
-    const Generation& generation = *run.answer(i).generation;
-    tokens += static_cast<int>(generation.tokens.size());
-    if (i == 0) {
-      const RunStats& stats = generation.stats;
-      reused = stats.reused_tokens;
-      service.metrics.answer(stats.queue_seconds + stats.prefill_seconds, stats.decode_seconds, run.prompt_tokens(),
-                             reused, static_cast<int>(generation.tokens.size()));
-    }
-  }
-  Json usage = usage_json(run.prompt_tokens(), reused, tokens);
-  if (run.dropped_messages() > 0) usage["dropped_messages"] = run.dropped_messages();
-  return usage;
+Json usage_json(const ChatRun& run) {
+  const ChatUsage usage = run.usage();
+  Json json = server::usage_json(usage.prompt_tokens, usage.cached_tokens, usage.tokens);
+  json["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning_tokens}};
+  if (usage.dropped_messages > 0) json["dropped_messages"] = usage.dropped_messages;
+  return json;
 }
 
 void reply_whole(Service& service, ChatRun& run, const Wish& wish, HttpReply& reply) {
@@ -80,7 +57,7 @@ void reply_whole(Service& service, ChatRun& run, const Wish& wish, HttpReply& re
                             {"refusal", nullptr}};
     if (run.request().influence) choice["influence"] = answer.generation->influence;
     choice["finish_reason"] = openai_finish(answer.generation->reason, !answer.calls.empty());
-    if (i > 0) choice["fieldprint"] = own_json(service, run, i, wish);
+    if (i > 0) choice["fieldprint"] = run.own(i);
     choices.push_back(std::move(choice));
   }
   const Generation& first = *run.answer(0).generation;
@@ -89,10 +66,10 @@ void reply_whole(Service& service, ChatRun& run, const Wish& wish, HttpReply& re
                     {"created", unix_time()},
                     {"model", service.model_name},
                     {"choices", choices},
-                    {"usage", total_usage(run, service)},
+                    {"usage", usage_json(run)},
                     {"system_fingerprint", service.fingerprint()},
                     {"timings", timings_json(first.stats, first.tokens.size())},
-                    {"fieldprint", own_json(service, run, 0, wish)}});
+                    {"fieldprint", run.own(0)}});
 }
 
 // One answer's share of a stream.
@@ -135,13 +112,12 @@ class Chunks {
   }
 
   void last() {
-    const Json usage = total_usage(run_, service_);
     if (!wish_.usage) return;
     const Generation& first = *run_.answer(0).generation;
     Json chunk = this->chunk(Json::array());
-    chunk["usage"] = usage;
+    chunk["usage"] = usage_json(run_);
     chunk["timings"] = timings_json(first.stats, first.tokens.size());
-    chunk["fieldprint"] = own_json(service_, run_, 0, wish_);
+    chunk["fieldprint"] = run_.own(0);
     out_.data(chunk);
   }
 
@@ -187,12 +163,12 @@ class Chunks {
     Json choice = {{"index", index}, {"delta", std::move(delta)}, {"logprobs", std::move(extras.logprobs)}};
     if (extras.influence.is_array() && !extras.influence.empty()) choice["influence"] = std::move(extras.influence);
     choice["finish_reason"] = finish;
-    if (own && index > 0) choice["fieldprint"] = own_json(service_, run_, index, wish_);
+    if (own && index > 0) choice["fieldprint"] = run_.own(index);
     Json json = chunk(Json::array({std::move(choice)}));
     if (own && index == 0) {
       const Generation& generation = *run_.answer(0).generation;
       json["timings"] = timings_json(generation.stats, generation.tokens.size());
-      json["fieldprint"] = own_json(service_, run_, 0, wish_);
+      json["fieldprint"] = run_.own(0);
     }
     out_.data(json);
   }

@@ -20,7 +20,7 @@ constexpr size_t kMostPrompts = 2048;
 struct Wish {
   ChatRequest common;
   std::vector<std::vector<TokenId>> prompts;
-  bool stream = false, usage = false, echo = false, exchange = false;
+  bool stream = false, usage = false, echo = false;
   int logprobs = -1;
 };
 
@@ -69,7 +69,6 @@ Wish read_wish(const Fields& fields, Service& service) {
   if (const Json* options = fields.object("stream_options"))
     wish.usage = Fields(*options, "stream_options").boolean("include_usage").value_or(false);
   wish.echo = fields.boolean("echo").value_or(false);
-  wish.exchange = fields.boolean("exchange").value_or(false);
   wish.logprobs = static_cast<int>(fields.integer("logprobs", 0, 20).value_or(-1));
   if (const Json* on = fields.find("logprobs"); on != nullptr && on->is_boolean()) wish.logprobs = -1;
   wish.common.sampling.logprobs = wish.logprobs;
@@ -229,7 +228,7 @@ class Completions {
               {"logits_hash", first.stats.logits_hash},
               {"seed", wish_.common.sampling.seed},
               {"finish_reason", finish_name(first.reason)}};
-      if (wish_.exchange)
+      if (wish_.common.exchange)
         own_["exchange"] = exchange_json(
             service_, {{LabelledTokens{SpanLabel(), front_prompt()}}, wish_.common.sampling, constraint_, 0}, first);
     }

@@ -1,12 +1,23 @@
-// GET /v1/models: what is served.
+// GET /v1/models: what is served, as OpenAI's and, for its clients, as Anthropic's API has it.
+#include <fmt/chrono.h>
+
 #include "server/api_error.h"
 #include "server/endpoint.h"
 #include "server/service.h"
 
 namespace fieldprint::server::endpoints_of {
 
-static Json model_json(Service& service) {
+static bool is_anthropic(const HttpRequest& http) { return !http.header("anthropic-version").empty(); }
+
+static Json model_json(Service& service, const HttpRequest& http) {
   const ModelInfo& info = service.model->info();
+  if (is_anthropic(http)) {
+    return {{"id", service.model_name},
+            {"type", "model"},
+            {"display_name", service.model_name},
+            {"created_at",
+             fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(service.started)))}};
+  }
   const auto started = std::chrono::duration_cast<std::chrono::seconds>(service.started.time_since_epoch()).count();
   return {{"id", service.model_name},
           {"object", "model"},
@@ -21,15 +32,18 @@ static Json model_json(Service& service) {
             {"size", info.file_bytes}}}};
 }
 
-void list_models(Service& service, const HttpRequest&, HttpReply& reply) {
-  send_json(reply, {{"object", "list"}, {"data", Json::array({model_json(service)})}});
+void list_models(Service& service, const HttpRequest& http, HttpReply& reply) {
+  const Json data = Json::array({model_json(service, http)});
+  if (!is_anthropic(http)) return send_json(reply, {{"object", "list"}, {"data", data}});
+  send_json(reply,
+            {{"data", data}, {"has_more", false}, {"first_id", service.model_name}, {"last_id", service.model_name}});
 }
 
 void show_model(Service& service, const HttpRequest& http, HttpReply& reply) {
   if (http.parameters.at("model") != service.model_name)
     throw ApiError(404, "the model '" + http.parameters.at("model") + "' is not served; GET /v1/models lists what is",
                    "model", "model_not_found");
-  send_json(reply, model_json(service));
+  send_json(reply, model_json(service, http));
 }
 
 }  // namespace fieldprint::server::endpoints_of

@@ -1,5 +1,5 @@
 // POST /tokenize, /detokenize, /apply-template: text and tokens, as llama.cpp's server has them.
-#include "server/chat_request.h"
+#include "server/chat_run.h"
 #include "server/endpoint.h"
 #include "server/service.h"
 
@@ -32,9 +32,7 @@ void detokenize(Service& service, const HttpRequest& http, HttpReply& reply) {
 void apply_template(Service& service, const HttpRequest& http, HttpReply& reply) {
   const Json body = parse_body(http.body);
   const ChatRequest request = read_chat(Fields(body), service);
-  const ChatFormat format(
-      service.tokenizer(), service.chat_template(),
-      {.tools = request.tools, .where = service.model_name, .variables = request.variables, .continue_last = true});
+  const ChatFormat format = chat_format(service, request);
   send_json(reply, {{"prompt", format.text(request.messages)}});
 }
 
