@@ -19,7 +19,7 @@ build_seconds := 780
 export QUESTION ?= In one sentence, what is a black hole?
 FUZZ_SECONDS ?= 60
 
-.PHONY: build run chat test check bench format tidy asan tsan fuzz clean setup test-setup dev-setup all-release model help
+.PHONY: build run chat serve test check bench format tidy asan tsan fuzz clean setup test-setup dev-setup all-release model help
 
 build: build/release/build.ninja  ## build/release/fieldprint
 	@[ -x $(cli) ] || echo "Building Fieldprint on $(jobs) cores: about $$(( ($(build_seconds) / $(jobs) + 59) / 60 )) minutes, once."
@@ -36,6 +36,9 @@ run: build model  ## ask the default model a question: make run QUESTION="..."
 
 chat: build model  ## talk with the default model
 	@$(cli) chat
+
+serve: build model  ## serve the default model at http://127.0.0.1:8080, with a page: make serve FLAGS="--port 9000"
+	@$(cli) serve $(FLAGS)
 
 test: all-release  ## build everything, run every test
 	@$(MAKE) --no-print-directory model || echo "The default model cannot be fetched: tests that need it are skipped."

@@ -7,14 +7,9 @@
 #include <array>
 #include <cassert>
 
-// The bytes go in as they are: a list of numbers would take the compiler minutes. CMakeLists.txt gives the path.
-asm(".pushsection .rodata\n"
-    ".global fieldprint_page_begin, fieldprint_page_end\n"
-    "fieldprint_page_begin: .incbin \"" FIELDPRINT_PAGE
-    "\"\n"
-    "fieldprint_page_end: .byte 0\n"
-    ".popsection\n");
-extern "C" const char fieldprint_page_begin[], fieldprint_page_end[];
+#include "server/embedded.h"
+
+FIELDPRINT_EMBED(page, FIELDPRINT_PAGE)
 
 namespace fieldprint::server {
 
@@ -46,9 +41,7 @@ std::string hashes(std::string_view html, std::string_view wanted) {
 
 }  // namespace
 
-std::string_view page() {
-  return {fieldprint_page_begin, static_cast<size_t>(fieldprint_page_end - fieldprint_page_begin)};
-}
+std::string_view page() { return page_embedded(); }
 
 std::string page_policy(std::string_view html) {
   return "default-src 'none'; script-src" + hashes(html, "script") + "; style-src" + hashes(html, "style") +

@@ -86,9 +86,9 @@ def pieces_of(text):
     return out
 
 
-def write_script(path, text, after="x"):
+def write_script(path, text, after="x", template=CHATML):
     """A model that says `text` and ends, where the raw prompt ends in the letter `after`: each token has one successor,
-    since no layer adds anything and the output matrix maps a token to the next."""
+    since no layer adds anything and the output matrix maps a token to the next. By the template the prompt ends in "\\n"."""
     letters = list(byte_letters())
     chain = pieces_of(text)
     tokens = letters + ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>"] + ["".join(letters[b] for b in piece) for piece in chain]
@@ -115,7 +115,7 @@ def write_script(path, text, after="x"):
         ("tokenizer.ggml.token_type", ARRAY, (I32, [1] * 256 + [3] * 4 + [1] * len(chain))),
         ("tokenizer.ggml.merges", ARRAY, (STRING, [])),
         ("tokenizer.ggml.bos_token_id", U32, 259), ("tokenizer.ggml.eos_token_id", U32, 258),
-        ("tokenizer.ggml.add_bos_token", BOOL, False), ("tokenizer.chat_template", STRING, CHATML),
+        ("tokenizer.ggml.add_bos_token", BOOL, False), ("tokenizer.chat_template", STRING, template),
     ]
     square, narrow = bytes(4 * width * width), bytes(4 * width * 32)
     tensors = [("token_embd.weight", [width, n], embedding), ("output.weight", [width, n], output),

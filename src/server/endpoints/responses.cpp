@@ -245,6 +245,7 @@ class Writer final : public ReplyBlocks::Listener {
       case Kind::kCall:
         return send("response.function_call_arguments.delta", std::move(event));
       default:
+        if (block.text.size() == text.size()) drop_marks(text);
         for (const Json& each : pending_) logprobs_.push_back(each);
         event["logprobs"] = std::exchange(pending_, Json::array());
         return send("response.output_text.delta", std::move(event));
@@ -321,6 +322,16 @@ class Writer final : public ReplyBlocks::Listener {
                 {"status", status},
                 {"role", "assistant"},
                 {"content", Json::array({text_part(block.text, logprobs_)})}};
+    }
+  }
+
+  // What came before `text`, the first of a block, without being part of it: the end of a thought.
+  void drop_marks(std::string_view text) {
+    for (;;) {
+      std::string after;
+      for (size_t i = 1; i < pending_.size(); ++i) after += pending_[i]["token"].get<std::string>();
+      if (after.find(text) == after.npos) return;
+      pending_.erase(0);
     }
   }
 
