@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fieldprint/chat_template.h"
+#include "fieldprint/grammar.h"
 #include "fieldprint/labels.h"
 #include "fieldprint/tokenizer.h"
 
@@ -90,6 +91,17 @@ class ChatFormat {
   const ChatTemplate& template_;
   ChatFormatOptions options_;
 };
+
+struct CallGrammarOptions {
+  bool required = false;  // the answer is calls; else they may stand in free text
+  bool parallel = true;   // several calls
+  std::string only = {};  // the one function that may be called; "" = any
+};
+
+// What answers with calls look like whose models write them as `format` says, one of tool_call_format(): every call is
+// whole, of a function of `tools` and with arguments of its schema. Throws Error kBadInput, kLimit; kUnsupported for a
+// function that says `strict` and whose schema cannot be held to.
+GrammarPtr call_grammar(std::string_view tools, std::string_view format, const CallGrammarOptions& options = {});
 
 // A piece of an answer, certain as soon as it comes: what follows changes nothing of it.
 struct ReplyPiece {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "chat/call_grammar.h"
 #include "fieldprint/chat_template.h"
 
 namespace fieldprint {
@@ -25,6 +26,7 @@ struct ToolFormat {
   bool (*fits)(std::string_view source);  // whether a template's source is of this format
   void (*read)(std::string_view text, const ReplyOptions& options, Reply& reply);  // all of `text`, in order
   PartialReply (*partial)(std::string_view text, const ReplyOptions& options);
+  GrammarPtr (*grammar)(const CallRules& rules);  // of whole answers
   // Calls as its models write them, for templates that know nothing of calls: what stands between the two marks, which
   // are control tokens perhaps. Null where every template of the format knows them.
   std::string (*write)(const std::vector<ToolCall>& calls) = nullptr;

@@ -39,6 +39,37 @@ constexpr std::array<std::pair<Thought, std::string_view>, 3> kThoughts = {
 
 }  // namespace
 
+static GrammarPtr format_grammar(const Constraint& c) {
+  switch (c.kind) {
+    case Kind::kJsonObject:
+      return Grammar::json_object();
+    case Kind::kJsonSchema:
+      return Grammar::from_json_schema(c.text);
+    case Kind::kGbnf:
+      return Grammar::from_gbnf(c.text);
+    case Kind::kRegex:
+      return Grammar::from_regex(c.text);
+    case Kind::kNone:
+      break;
+  }
+  return nullptr;
+}
+
+GrammarPtr constraint_grammar(const Constraint& c) {
+  GrammarPtr answer = format_grammar(c);
+  if (!c.tools.empty()) {
+    // Beside a format of the answer calls cannot stand inside of it: it is one or the other.
+    const bool or_answer = answer != nullptr && c.calls == Calls::kAuto;
+    const GrammarPtr calls = call_grammar(
+        c.tools, c.tool_format,
+        {.required = answer != nullptr || c.calls == Calls::kRequired, .parallel = c.parallel, .only = c.function});
+    const GrammarPtr choices[] = {calls, answer};
+    answer = or_answer ? Grammar::any_of(choices) : calls;
+  }
+  if (c.thought == Thought::kNone) return answer;
+  return Grammar::after_thought(answer, c.thought == Thought::kOpen);
+}
+
 Json constraint_json(const Constraint& c) {
   Json json = {{"kind", name_of(kKinds, c.kind)}, {"text", c.text}, {"thought", name_of(kThoughts, c.thought)}};
   if (!c.tools.empty()) {

@@ -29,6 +29,9 @@ struct Constraint {
   bool any() const { return kind != Kind::kNone || !tools.empty(); }
 };
 
+// The texts that answers may be. Throws Error as Grammar's members do.
+GrammarPtr constraint_grammar(const Constraint& constraint);
+
 Json constraint_json(const Constraint& constraint);
 Constraint constraint_from_json(const Fields& fields);
 

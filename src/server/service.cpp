@@ -49,8 +49,10 @@ std::string Service::cache_domain(const HttpRequest& request) const {
   return options.isolate_keys ? sha256_hex(std::as_bytes(std::span(request.key))) : std::string();
 }
 
-std::function<std::unique_ptr<TokenMask>()> Service::mask(const Constraint&) {
-  throw ApiError(400, "constrained answers are not there yet");
+std::function<std::unique_ptr<TokenMask>()> Service::mask(const Constraint& constraint) {
+  std::call_once(vocabulary_once_, [this] { vocabulary_ = std::make_shared<GrammarVocabulary>(tokenizer()); });
+  const auto make = [&] { return constraint_grammar(constraint); };
+  return grammar_mask(grammars_.get(dump(constraint_json(constraint)), make), vocabulary_);
 }
 
 Service::Encoder Service::encoder() {

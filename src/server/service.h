@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fieldprint/embed.h"
+#include "fieldprint/grammar_mask.h"
 #include "fieldprint/server.h"
 #include "server/constraint.h"
 #include "server/fields.h"
@@ -60,6 +61,9 @@ class Service {
   std::optional<Scheduler> scheduler_;
   std::optional<Embedder> embedder_;
   std::mutex embedder_mutex_;
+  std::once_flag vocabulary_once_;
+  GrammarVocabularyPtr vocabulary_;
+  GrammarCache grammars_;
 };
 
 // ---- Replies.

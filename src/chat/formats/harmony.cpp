@@ -91,6 +91,21 @@ PartialReply partial(std::string_view text, const ReplyOptions& options) {
   return reply;
 }
 
+// Free messages until one is addressed to a function; what stands in that is its arguments.
+GrammarPtr grammar(const CallRules& rules) {
+  constexpr std::string_view kTo = "to=functions.";
+  std::vector<GrammarPtr> functions;
+  for (const CallFunction& function : rules.functions) {
+    functions.push_back(
+        in_order({word(function.name), maybe(word("<|channel|>commentary")), maybe(word(" ")),
+                  maybe(word("<|constrain|>")), maybe(word("json")), word(kMessage), function.arguments}));
+  }
+  const GrammarPtr call = one_of(std::move(functions));
+  if (rules.required) return in_order({Grammar::until(kTo), call});
+  const std::pair<std::string, GrammarPtr> trigger(kTo, call);
+  return Grammar::with_triggers({&trigger, 1});
+}
+
 }  // namespace
 
 extern const ToolFormat kHarmony;
@@ -99,6 +114,6 @@ const ToolFormat kHarmony = {"harmony",
                                return source.find(kStart) != source.npos && source.find(kChannel) != source.npos &&
                                       source.find(kMessage) != source.npos;
                              },
-                             read, partial};
+                             read, partial, grammar};
 
 }  // namespace fieldprint::formats

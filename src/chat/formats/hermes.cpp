@@ -38,6 +38,12 @@ static PartialReply partial(std::string_view text, const ReplyOptions& options) 
   return reply;
 }
 
+static GrammarPtr grammar(const CallRules& rules) {
+  const GrammarPtr newline = maybe(word("\n"));
+  return marked_answer(rules, "<tool_call>",
+                       in_order({newline, json_call_grammar(rules), newline, word("</tool_call>")}), "\n");
+}
+
 static std::string write(const std::vector<ToolCall>& calls) {
   std::string text;
   for (const ToolCall& call : calls) {
@@ -55,6 +61,7 @@ const ToolFormat kHermes = {"hermes",
                             },
                             read,
                             partial,
+                            grammar,
                             write,
                             "<tool_call>\n",
                             "\n</tool_call>"};

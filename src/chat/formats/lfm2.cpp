@@ -1,5 +1,6 @@
 // LFM2: <|tool_call_start|>[name(arg="v")]<|tool_call_end|>, Python's syntax, or JSON between the same marks.
 #include <algorithm>
+#include <cctype>
 #include <iterator>
 
 #include "chat/python_literal.h"
@@ -34,6 +35,51 @@ static std::vector<ToolCall> begun(std::string_view text) {
     if (text.size() - end > 4096) break;  // a long argument: later
   }
   return {};
+}
+
+// f(a=1, b="x"): arguments in the schema's order, those that are not required perhaps left out.
+static GrammarPtr call_of(const CallFunction& function) {
+  std::vector<GrammarPtr> items;
+  for (const auto& property : function.properties) {
+    const GrammarPtr value = property.type == "boolean"
+                                 ? one_of({word("True"), word("False"), word("true"), word("false")})
+                                 : property.value;
+    items.push_back(in_order({word(property.name + "="), value}));
+  }
+  // What may follow the first argument that is given, and which one that may be.
+  std::vector<GrammarPtr> beginnings, rest;
+  bool may_be_empty = true;
+  for (size_t i = items.size(); i-- > 0;) {
+    std::vector<GrammarPtr> parts = {items[i]};
+    parts.insert(parts.end(), rest.begin(), rest.end());
+    if (function.properties[i].required) beginnings.clear(), may_be_empty = false;
+    beginnings.push_back(in_order(std::move(parts)));
+    const GrammarPtr next = in_order({word(", "), items[i]});
+    rest.insert(rest.begin(), function.properties[i].required ? next : maybe(next));
+  }
+  std::vector<GrammarPtr> parts = {word(function.name + "(")};
+  if (!beginnings.empty())
+    parts.push_back(may_be_empty ? maybe(one_of(std::move(beginnings))) : one_of(std::move(beginnings)));
+  parts.push_back(word(")"));
+  return in_order(std::move(parts));
+}
+
+static GrammarPtr grammar(const CallRules& rules) {
+  const auto plain = [](char c) {
+    return c == '_' || c == '-' || c == '.' || std::isalnum(static_cast<unsigned char>(c)) != 0;
+  };
+  std::vector<GrammarPtr> calls;
+  bool python = true;  // else a name is none in Python, and calls are JSON
+  for (const CallFunction& function : rules.functions) {
+    python = python && std::all_of(function.name.begin(), function.name.end(), plain);
+    for (const auto& property : function.properties)
+      python = python && !property.name.empty() && std::all_of(property.name.begin(), property.name.end(), plain);
+    if (python) calls.push_back(call_of(function));
+  }
+  const GrammarPtr list = python
+                              ? in_order({word("["), listed(one_of(std::move(calls)), ", ", rules.parallel), word("]")})
+                              : json_call_list_grammar(rules);
+  return marked_answer(rules, kBegin, in_order({list, word(kEnd)}), "");
 }
 
 // A JSON value, compact, as Python writes it.
@@ -82,6 +128,7 @@ const ToolFormat kLfm2 = {"lfm2",
                           [](std::string_view text, const ReplyOptions& options) {
                             return partial_marked(text, kBegin, kEnd, calls_of, begun, options);
                           },
+                          grammar,
                           write,
                           kBegin,
                           kEnd};

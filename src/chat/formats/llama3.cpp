@@ -32,11 +32,19 @@ static PartialReply partial(std::string_view text, const ReplyOptions& options) 
   return reply;
 }
 
+// There is no mark: an answer that begins like a call is calls, and nothing else.
+static GrammarPtr grammar(const CallRules& rules) {
+  const GrammarPtr calls =
+      in_order({maybe(word("<|python_tag|>")), listed(json_call_grammar(rules, "parameters"), "; ", rules.parallel)});
+  if (rules.required) return calls;
+  return one_of({calls, maybe(Grammar::from_regex(R"([^{\[<\s][\s\S]*)"))});
+}
+
 extern const ToolFormat kLlama3;
 const ToolFormat kLlama3 = {"llama3",
                             [](std::string_view source) {
                               return source.find(R"({"name": function name, "parameters": dictionary)") != source.npos;
                             },
-                            read, partial};
+                            read, partial, grammar};
 
 }  // namespace fieldprint::formats

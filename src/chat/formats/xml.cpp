@@ -95,6 +95,28 @@ std::vector<ToolCall> begun(std::string_view text, const ToolSchema& schema) {
   }
 }
 
+GrammarPtr grammar(const CallRules& rules) {
+  constexpr std::string_view kEnd = "\n</parameter>\n";
+  std::vector<GrammarPtr> functions;
+  for (const CallFunction& function : rules.functions) {
+    std::vector<GrammarPtr> parts = {word("<function=" + function.name + ">\n")};
+    for (const auto& property : function.properties) {
+      GrammarPtr value = in_order({property.value, word(kEnd)});
+      if (property.type == "string") value = Grammar::until(kEnd);  // the text itself
+      if (!property.texts.empty()) {
+        std::vector<GrammarPtr> texts;
+        for (const std::string& text : property.texts) texts.push_back(word(text));
+        value = in_order({one_of(std::move(texts)), word(kEnd)});
+      }
+      const GrammarPtr parameter = in_order({word("<parameter=" + property.name + ">\n"), value});
+      parts.push_back(property.required ? parameter : maybe(parameter));
+    }
+    parts.push_back(word("</function>\n</tool_call>"));
+    functions.push_back(in_order(std::move(parts)));
+  }
+  return marked_answer(rules, "<tool_call>", in_order({maybe(word("\n")), one_of(std::move(functions))}), "\n");
+}
+
 }  // namespace
 
 extern const ToolFormat kXml;
@@ -115,6 +137,7 @@ const ToolFormat kXml = {"xml",
                                text, "<tool_call>", "</tool_call>",
                                [&](std::string_view inside) { return calls_of(inside, schema); },
                                [&](std::string_view inside) { return begun(inside, schema); }, options);
-                         }};
+                         },
+                         grammar};
 
 }  // namespace fieldprint::formats
