@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <random>
 
 #include "base/sha256.h"
@@ -20,7 +21,13 @@ std::string served_name(const Model& model, const ServerOptions& options) {
 }  // namespace
 
 Service::Service(std::shared_ptr<const Model> served, const ServerOptions& given)
-    : options(given), model(std::move(served)), model_name(served_name(*model, given)) {
+    : options(given),
+      model(std::move(served)),
+      model_name(served_name(*model, given)),
+      conversations(options.data_directory.empty()
+                        ? std::filesystem::path()
+                        : std::filesystem::path(options.data_directory) / "conversations.db") {
+  if (options.log && !conversations.notice().empty()) options.log(conversations.notice());
   if (!is_encoder(*model)) scheduler_.emplace(model, options.scheduler);
   const auto encoder = is_encoder(*model) ? model : options.encoder;
   if (encoder) embedder_.emplace(encoder);

@@ -14,6 +14,7 @@
 #include "fieldprint/grammar_mask.h"
 #include "fieldprint/server.h"
 #include "server/constraint.h"
+#include "server/conversations.h"
 #include "server/fields.h"
 #include "server/http.h"
 #include "server/metrics.h"
@@ -32,6 +33,7 @@ class Service {
   const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   Metrics metrics;
   ResponseStore responses{64 << 20};
+  Conversations conversations;  // in memory where there is no data directory
 
   // Throw ApiError 400 where the model makes vectors, and so writes no text.
   Scheduler& scheduler();

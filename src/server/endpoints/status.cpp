@@ -1,5 +1,8 @@
 // GET /health, /metrics, /props, /slots: how the server does.
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
 
 #include "server/endpoint.h"
 #include "server/metrics.h"
@@ -17,8 +20,17 @@ void health(Service& service, const HttpRequest&, HttpReply& reply) {
   send_json(reply, {{"status", "ok"}});
 }
 
+// Bytes of memory that this process has, as the kernel counts them.
+static double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t all = 0, resident = 0;
+  file >> all >> resident;
+  return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
 void metrics(Service& service, const HttpRequest&, HttpReply& reply) {
   std::string text = service.metrics.text();
+  write_metric(text, "process_resident_memory_bytes", "gauge", "Memory of the process", resident_bytes());
   if (!is_encoder(*service.model)) {
     const SchedulerStats stats = service.scheduler().stats();
     const auto gauge = [&](const char* name, const char* help, double value) {
