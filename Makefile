@@ -19,7 +19,7 @@ build_seconds := 780
 export QUESTION ?= In one sentence, what is a black hole?
 FUZZ_SECONDS ?= 60
 
-.PHONY: build run chat serve test check bench format tidy asan tsan fuzz clean setup test-setup dev-setup all-release model help
+.PHONY: build page run chat serve test check bench format tidy asan tsan fuzz clean setup test-setup dev-setup all-release model help
 
 build: build/release/build.ninja  ## build/release/fieldprint
 	@[ -x $(cli) ] || echo "Building Fieldprint on $(jobs) cores: about $$(( ($(build_seconds) / $(jobs) + 59) / 60 )) minutes, once."
@@ -42,7 +42,11 @@ serve: build model  ## serve the default model at http://127.0.0.1:8080, with a 
 
 test: all-release  ## build everything, run every test
 	@$(MAKE) --no-print-directory model || echo "The default model cannot be fetched: tests that need it are skipped."
+	@$(MAKE) --no-print-directory web/node_modules || echo "The page's libraries cannot be fetched: its tests in a browser are skipped."
 	@$(call run_ctest,release)
+
+page: web/node_modules  ## build the page's file anew, after a change in web/
+	@npm --prefix web run --silent build
 
 check: dev-setup  ## floors, format and tests: what a change must pass
 	@tools/floors
@@ -98,6 +102,11 @@ all-release: test-setup
 # Silent where it is there; it appears there only whole.
 model:
 	@[ -f "$(models)/SmolLM2-135M-Instruct.Q4_1.gguf" ] || $(cli) pull smollm2-135m
+
+# For the page's tests, and for whoever changes it.
+web/node_modules: web/package-lock.json
+	@npm --prefix web ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10

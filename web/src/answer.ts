@@ -10,6 +10,7 @@ export interface Progress {
 
 interface LogprobEntry {
   token: string;
+  bytes?: number[] | null;
   logprob: number;
   top_logprobs?: { token: string; logprob: number }[];
 }
@@ -43,6 +44,7 @@ export class Answer {
   details: Details = {};
   progress: Progress | undefined;
   begun = 0; // ms, of the first token
+  private readonly decoder = new TextDecoder(); // a letter may take several tokens: the last of them shows it
 
   add(chunk: Chunk, now: number) {
     const { details } = this;
@@ -74,9 +76,9 @@ export class Answer {
     }
     for (const entry of choice.logprobs?.content ?? []) {
       const tokens = (details.tokens ??= { text: [], logprob: [], top: [], influence: [] });
-      tokens.text.push(entry.token);
-      tokens.logprob.push(round(entry.logprob, 4));
-      tokens.top.push((entry.top_logprobs ?? []).map((top) => [top.token, round(top.logprob, 3)]));
+      tokens.text.push(entry.bytes ? this.decoder.decode(Uint8Array.from(entry.bytes), { stream: true }) : entry.token);
+      tokens.logprob.push(round(entry.logprob ?? -100, 4));
+      tokens.top.push((entry.top_logprobs ?? []).map((top) => [top.token, round(top.logprob ?? -100, 3)]));
     }
     for (const shares of choice.influence ?? []) {
       const tokens = (details.tokens ??= { text: [], logprob: [], top: [], influence: [] });

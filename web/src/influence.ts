@@ -13,6 +13,19 @@ export interface Column {
 export interface Shares {
   columns: Column[];
   rows: number[][]; // [token][column]
+  usual: number[][]; // [token][column]: the mean of the tokens around it, since shares drift as an answer grows
+}
+
+const kAround = 32; // tokens before and after
+
+function means(rows: number[][]): number[][] {
+  const columns = rows[0]?.length ?? 0;
+  const sums = [new Array<number>(columns).fill(0)]; // of all rows before
+  for (const row of rows) sums.push(sums.at(-1)!.map((sum, c) => sum + row[c]!));
+  return rows.map((_, t) => {
+    const begin = Math.max(0, t - kAround), end = Math.min(rows.length, t + kAround + 1);
+    return sums[end]!.map((sum, c) => (sum - sums[begin]![c]!) / (end - begin));
+  });
 }
 
 const kColours: Record<string, string[]> = {
@@ -41,10 +54,21 @@ export function labelOf(source: Source): string {
   return source.source ? `${name}: ${source.source}` : name;
 }
 
+/** Rows and sources as they come: the prompt's parts, then the answer (not yet at its first token), last the anchor rows
+ *  of the model file. The server names the prompt's parts only. */
+function aligned(rows: number[][], sources: Source[]): [number[][], Source[]] {
+  const width = Math.max(...rows.map((row) => row.length));
+  const more = (kind: string): Source => ({ kind, source: "", clearance: 0, tokens: 0 });
+  const all = [...sources];
+  if (width >= all.length + 2) all.push(more("generated"));
+  if (width >= all.length + 1) all.push(more("anchor"));
+  return [rows.map((row) => (row.length === width - 1 ? [...row.slice(0, -1), 0, ...row.slice(-1)] : row)), all];
+}
+
 /** Columns of equal label are added up; columns that nobody looked at are left out. */
-export function shares(tokens: Tokens, sources: Source[]): Shares | undefined {
-  const rows = tokens.influence;
-  if (!rows.length || !sources.length) return undefined;
+export function shares(tokens: Tokens, named: Source[]): Shares | undefined {
+  if (!tokens.influence.length || !named.length) return undefined;
+  const [rows, sources] = aligned(tokens.influence, named);
   const columns: Column[] = [];
   const of: number[] = []; // source -> column
   const counts: Record<string, number> = {};
@@ -69,16 +93,17 @@ export function shares(tokens: Tokens, sources: Source[]): Shares | undefined {
   });
   columns.forEach((column, c) => (column.mean = summed.reduce((sum, row) => sum + row[c]!, 0) / summed.length));
   const kept = columns.flatMap((column, c) => (column.mean > 0.0005 ? [c] : []));
-  return { columns: kept.map((c) => columns[c]!), rows: summed.map((row) => kept.map((c) => row[c]!)) };
+  const shown = summed.map((row) => kept.map((c) => row[c]!));
+  return { columns: kept.map((c) => columns[c]!), rows: shown, usual: means(shown) };
 }
 
-/** Which column stands out at a token, and how much, from 0 to 1: its share next to what it gets on average. The
+/** Which column stands out at a token, and how much, from 0 to 1: its share next to what is usual around there. The
  *  beginning of a context draws attention whatever it says, so the largest share says little. */
 export function standout(data: Shares, token: number): { column: number; strength: number } {
   const row = data.rows[token] ?? [];
   let column = 0, most = -Infinity;
   row.forEach((share, c) => {
-    const above = share - data.columns[c]!.mean;
+    const above = share - data.usual[token]![c]!;
     if (above > most) (most = above), (column = c);
   });
   return { column, strength: Math.max(0, Math.min(1, most * 8)) };

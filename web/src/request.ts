@@ -4,13 +4,19 @@ import { samplingFields } from "./sampling";
 
 type Wire = Record<string, unknown>;
 
-/** Each attachment is a message of its own, so that it has a source, and a colour where influence is shown. */
-export function wireMessages(path: Message[], settings: Settings): Wire[] {
+/** Each attachment is a message of its own, so that it has a source, and a colour where influence is shown. Templates that
+ *  take users and assistants in turns alone refuse that: `merged` puts it before the question that it belongs to. */
+export function wireMessages(path: Message[], settings: Settings, merged = false): Wire[] {
   const out: Wire[] = [];
   if (settings.system?.trim()) out.push({ role: "system", content: settings.system });
   for (const { role, content, details } of path) {
-    for (const file of details.attachments ?? []) out.push({ role: "user", content: file.text, source: file.name });
-    const message: Wire = { role, content };
+    const files = details.attachments ?? [];
+    if (!merged) {
+      for (const { name, text, clearance } of files) {
+        out.push({ role: "user", content: text, source: name, ...(clearance ? { clearance } : {}) });
+      }
+    }
+    const message: Wire = { role, content: merged ? [...files.map(({ name, text }) => `${name}:\n\n${text}\n`), content].join("\n") : content };
     if (role === "assistant") {
       if (details.reasoning) message["reasoning_content"] = details.reasoning;
       if (details.tool_calls?.length) message["tool_calls"] = details.tool_calls;
@@ -21,12 +27,13 @@ export function wireMessages(path: Message[], settings: Settings): Wire[] {
   return out;
 }
 
-export function chatRequest(path: Message[], settings: Settings): Wire {
+export function chatRequest(path: Message[], settings: Settings, merged = false): Wire {
   const request: Wire = {
-    messages: wireMessages(path, settings),
+    messages: wireMessages(path, settings, merged),
     stream: true,
     stream_options: { include_usage: true },
     return_progress: true,
+    exchange: true,
     ...samplingFields(settings.sampling),
   };
   if (settings.record_influence !== false) request["influence"] = true;

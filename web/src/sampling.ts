@@ -77,7 +77,9 @@ export function samplingFields(sampling: Record<string, number | string> = {}): 
 /** What the server does where a field is left empty, as text. */
 export function defaultOf(settings: Record<string, unknown> | undefined, name: string): string {
   const params = (settings?.["params"] as Record<string, unknown> | undefined) ?? settings;
+  if (name === "seed") return "random";
   const value = params?.[name];
+  if (name === "max_tokens" && Number(value) < 0) return "no limit";
   if (Array.isArray(value)) return value.join(", ");
   if (typeof value === "number") return String(Math.round(value * 1e4) / 1e4);
   return "";

@@ -199,7 +199,7 @@ export async function importFile(file: File) {
     try {
       json = JSON.parse(await file.text());
     } catch {
-      throw new Failure(400, `${file.name} is no JSON: only exported files can be imported`);
+      throw new Failure(400, `“${file.name}” is no JSON: only exported files can be imported`);
     }
     const done = await sendJson<{ conversations: { id: string }[] }>("POST", "/api/import", json);
     query.value = "";
@@ -322,10 +322,17 @@ function touch() {
 }
 
 async function request(one: Stream, messages: Message[], settings: Settings) {
+  let merged = false;
   for (let tries = 0; ; ++tries) {
     try {
-      return await call("/v1/chat/completions", { method: "POST", json: chatRequest(messages, settings), signal: one.stop.signal });
+      return await call("/v1/chat/completions", { method: "POST", json: chatRequest(messages, settings, merged), signal: one.stop.signal });
     } catch (error) {
+      // A file with a clearance must not become part of a question that has none.
+      const files = messages.flatMap((message) => message.details.attachments ?? []);
+      if (error instanceof Failure && error.status === 400 && !error.code && !merged && files.length && !files.some((file) => file.clearance)) {
+        merged = true;
+        continue;
+      }
       if (!(error instanceof Failure) || error.status !== 503 || tries >= 8) throw error;
       const wait = Math.max(1, Math.min(30, error.retryAfter || 2));
       one.waiting = "The server is busy. Waiting for a place in its queue…";

@@ -8,6 +8,11 @@ const system = matchMedia("(prefers-color-scheme: dark)");
 const systemDark = signal(system.matches);
 system.addEventListener("change", () => (systemDark.value = system.matches));
 
+const small = matchMedia("(max-width: 800px)"); // as in style.css
+/** The list of conversations is a drawer. */
+export const narrow = signal(small.matches);
+small.addEventListener("change", () => (narrow.value = small.matches));
+
 export const dark = signal(false);
 effect(() => {
   dark.value = theme.value === "auto" ? systemDark.value : theme.value === "dark";

@@ -5,6 +5,7 @@ export type Role = "user" | "assistant" | "system" | "tool";
 export interface Attachment {
   name: string;
   text: string;
+  clearance?: number;
 }
 
 export interface ToolCall {
@@ -51,6 +52,7 @@ export interface Fingerprint {
   logits_hash?: string;
   prompt_hash?: string;
   seed?: number;
+  finish_reason?: string; // why it ended, told finer than the API has it
   exchange?: unknown; // everything that replaying it takes
   sources?: Source[];
 }
@@ -119,6 +121,7 @@ export interface Props {
     context?: number;
     size?: number;
     hash?: string;
+    encoder?: boolean; // makes vectors, and no text
   };
   default_generation_settings?: Record<string, unknown>;
   slots?: number;
@@ -138,7 +141,9 @@ export interface Observation {
   layers: number;
   heads: number;
   tokens: string[];
-  attention: number[][][]; // [head][token][token]
+  attention: number[][][]; // [head][token][tokens up to it]
+  cut?: boolean; // only the last tokens are shown
+  experts?: { expert: number; weight: number }[][]; // [token], in order of choice
 }
 
 export interface Replay {

@@ -53,6 +53,8 @@ test("an answer grows by chunks", () => {
   assert.equal(answer.progress, undefined);
   assert.deepEqual(answer.details.tool_calls, [{ id: "c1", type: "function", function: { name: "f", arguments: '{"a":1}' } }]);
   assert.deepEqual(answer.details.tokens, { text: ["Yes"], logprob: [-0.1235], top: [[["No", -2]]], influence: [[0.25, 0.75]] });
+  for (const token of [[0xf0, 0x9f], [0x90, 0xa6]]) answer.add({ choices: [{ logprobs: { content: [{ token: "\ufffd", bytes: token, logprob: -1 }] } }] }, 980);
+  assert.deepEqual(answer.details.tokens?.text.slice(1), ["", "🐦"]);
   assert.equal(answer.details.finish, "tool_calls");
   assert.equal(answer.details.fieldprint?.logits_hash, "ab");
   assert.throws(() => answer.add({ error: { message: "broken" } }, 0), /broken/);
@@ -70,6 +72,11 @@ test("shares become columns, and what stands out is told apart", () => {
   assert.deepEqual(drive(data, 0), [0, 0]); // the same for all: it drove none more than another
   assert.deepEqual(strongest(data, 2, 1), [0]);
   assert.equal(shares({ ...tokens, influence: [] }, []), undefined);
+
+  // The server names the prompt's parts; the answer has no column yet at its first token, and anchor rows come last.
+  const grown = shares({ ...tokens, influence: [[0.7, 0.3], [0.5, 0.4, 0.1]] }, [source("user")])!;
+  assert.deepEqual(grown.columns.map((column) => column.label), ["Question", "Answer so far", "Anchor"]);
+  assert.deepEqual(grown.rows, [[0.7, 0, 0.3], [0.5, 0.4, 0.1]]);
 });
 
 test("a request carries the branch and only what is set", () => {
@@ -91,6 +98,10 @@ test("a request carries the branch and only what is set", () => {
   assert.ok(!("samplers" in request) && !("tools" in request) && !("clearance" in request));
   assert.deepEqual(request["chat_template_kwargs"], { enable_thinking: false });
   assert.equal(request["influence"], true);
+  // For templates that take users and assistants in turns alone; and a file may have a clearance.
+  assert.deepEqual((chatRequest(path, {}, true)["messages"] as object[])[0], { role: "user", content: "n.txt:\n\nnotes\n\nq" });
+  const secret = message("q", null, "user", { details: { attachments: [{ name: "s", text: "t", clearance: 2 }] } });
+  assert.deepEqual((chatRequest([secret], { clearance: 1 })["messages"] as object[])[0], { role: "user", content: "t", source: "s", clearance: 2 });
   const bare = chatRequest(path, { record_influence: false, record_probabilities: false });
   assert.ok(!("influence" in bare) && !("logprobs" in bare));
 });
@@ -108,6 +119,8 @@ test("sampling fields and their defaults", () => {
   assert.equal(defaultOf({ params: { temperature: 0.800000011920929 } }, "temperature"), "0.8");
   assert.equal(defaultOf({ samplers: ["a", "b"] }, "samplers"), "a, b");
   assert.equal(defaultOf(undefined, "top_k"), "");
+  assert.equal(defaultOf({ max_tokens: -1, seed: 0 }, "max_tokens"), "no limit");
+  assert.equal(defaultOf({ seed: 0 }, "seed"), "random"); // the server draws one
 });
 
 test("Prometheus's text", () => {

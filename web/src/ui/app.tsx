@@ -7,6 +7,7 @@ import { Composer, dropFiles } from "./composer";
 import { Close, Menu, Pulse, Sliders } from "./icons";
 import { KeyDialog } from "./key";
 import { SettingsPanel } from "./settings";
+import { narrow } from "../theme";
 import { focusSearch, Sidebar } from "./sidebar";
 import { StatusPanel } from "./status";
 
@@ -75,7 +76,7 @@ function Panel() {
 function keys(event: KeyboardEvent) {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
-    drawer.value = true;
+    drawer.value = narrow.value;
     setTimeout(focusSearch);
   } else if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") {
     event.preventDefault();
@@ -85,6 +86,11 @@ function keys(event: KeyboardEvent) {
     else if (busy.value) stopAll();
     else panel.value = "";
   }
+}
+
+function openDrawer() {
+  drawer.value = true;
+  setTimeout(() => document.querySelector<HTMLElement>(".new")?.focus(), 50);
 }
 
 export function App() {
@@ -116,9 +122,9 @@ export function App() {
       <a class="skip" href="#prompt" onClick={(event) => (event.preventDefault(), document.getElementById("prompt")?.focus())}>To the question</a>
       <Sidebar />
       {drawer.value && <div class="shade" onClick={() => (drawer.value = false)} />}
-      <main class="main">
+      <main class="main" inert={drawer.value}>
         <header class="top">
-          <button type="button" class="icon only-narrow" aria-label="Conversations" aria-expanded={drawer.value} onClick={() => (drawer.value = true)}><Menu /></button>
+          <button type="button" class="icon only-narrow" aria-label="Conversations" aria-expanded={drawer.value} onClick={openDrawer}><Menu /></button>
           <Title />
           <PanelButton name="settings" label="Settings"><Sliders /></PanelButton>
           <PanelButton name="status" label="Server"><Pulse /></PanelButton>

@@ -12,12 +12,13 @@ function paint(canvas: HTMLCanvasElement, map: number[][], row: number) {
   canvas.width = canvas.height = n;
   const context = canvas.getContext("2d")!;
   const image = context.createImageData(n, n);
+  const exponent = n > 64 ? 0.36 : 0.5; // most shares are small, and smaller where there are more
   const style = getComputedStyle(canvas);
   const [r, g, b] = style.getPropertyValue("--heat").split(" ").map(Number);
   const [pr, pg, pb] = style.getPropertyValue("--heat-0").split(" ").map(Number);
   map.forEach((shares, y) =>
     shares.forEach((share, x) => {
-      const strength = x > y ? 0 : Math.sqrt(share); // most shares are small
+      const strength = x > y ? 0 : Math.min(1, share ** exponent * 1.1);
       const at = (y * n + x) * 4;
       const fade = row >= 0 && row !== y ? 0.35 : 1;
       image.data[at] = pr! + (r! - pr!) * strength * fade;
@@ -29,15 +30,14 @@ function paint(canvas: HTMLCanvasElement, map: number[][], row: number) {
   context.putImageData(image, 0, 0);
 }
 
-function Map({ map, row = -1, label, onPoint }: { map: number[][]; row?: number; label: string; onPoint?: (row: number, column: number) => void }) {
+function Map({ map, row = -1, label, onPoint }: { map: number[][]; row?: number; label?: string; onPoint?: (row: number, column: number) => void }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const isDark = dark.value;
   useEffect(() => paint(canvas.current!, map, row), [map, row, isDark]);
   return (
     <canvas
       ref={canvas}
-      role="img"
-      aria-label={label}
+      {...(label ? { role: "img" as const, "aria-label": label } : { "aria-hidden": true })}
       onPointerMove={(event) => {
         if (!onPoint) return;
         const place = event.currentTarget.getBoundingClientRect();
@@ -84,6 +84,7 @@ export function AttentionPanel() {
         <span>Layer {layer + 1} of {layers}</span>
         <input type="range" min={0} max={layers - 1} value={layer} disabled={!data} onInput={(event) => setLayer(Number(event.currentTarget.value))} />
       </label>
+      {data?.cut && <p class="hint">Of the last {data.tokens.length} tokens.</p>}
       {fault && <p class="fault" role="alert">{fault}</p>}
       {data && !data.attention.length && <p class="hint">This layer has no attention: it is a convolution or keeps a recurrent state.</p>}
       {map && (
@@ -91,8 +92,8 @@ export function AttentionPanel() {
           <ul class="heads" aria-label="Heads">
             {data!.attention.map((each, h) => (
               <li>
-                <button type="button" aria-pressed={h === head} onClick={() => setHead(h)}>
-                  <Map map={each} label="" />
+                <button type="button" aria-label={`Head ${h + 1}`} aria-pressed={h === head} onClick={() => setHead(h)}>
+                  <Map map={each} />
                   <span>{h + 1}</span>
                 </button>
               </li>
@@ -117,6 +118,18 @@ export function AttentionPanel() {
             ))}
           </table>
         </>
+      )}
+      {(data?.experts?.[row]?.length ?? 0) > 0 && (
+        <table class="looks">
+          <caption>Its experts</caption>
+          {data!.experts![row]!.map(({ expert, weight }) => (
+            <tr>
+              <th scope="row">Expert {expert + 1}</th>
+              <td><span class="meter"><i style={{ width: `${weight * 100}%` }} /></span></td>
+              <td>{percent(weight, 1)}</td>
+            </tr>
+          ))}
+        </table>
       )}
       {loading && !data && <p class="hint">Computing…</p>}
     </div>

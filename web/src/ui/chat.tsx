@@ -9,6 +9,14 @@ const kIdeas = ["Explain how tides work, briefly", "Write a limerick about two C
 
 function Empty() {
   const { model } = props.value;
+  if (model?.encoder) {
+    return (
+      <div class="empty">
+        <h2>This model writes no text.</h2>
+        <p>{model.name} makes vectors of texts: programs ask for them at <code>/v1/embeddings</code>. Serve another model to talk with one.</p>
+      </div>
+    );
+  }
   return (
     <div class="empty">
       <h2>What would you like to know?</h2>

@@ -16,16 +16,16 @@ export async function readFiles(files: File[]): Promise<Attachment[]> {
   const out: Attachment[] = [];
   for (const file of files) {
     if (file.size > kMost) {
-      toast(`${file.name} has ${bytes(file.size)}; at most ${bytes(kMost)} can be attached.`);
+      toast(`“${file.name}” has ${bytes(file.size)}; at most ${bytes(kMost)} can be attached.`);
       continue;
     }
     try {
       const content = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
       if (content.includes("\0")) throw new Error("binary");
-      if (!content.trim()) toast(`${file.name} is empty.`);
+      if (!content.trim()) toast(`“${file.name}” is empty.`);
       else out.push({ name: file.name, text: content });
     } catch {
-      toast(`${file.name} is no text: only text files can be attached.`);
+      toast(`“${file.name}” is no text: only text files can be attached.`);
     }
   }
   return out;
@@ -36,7 +36,7 @@ export async function dropFiles(files: File[]) {
   document.getElementById("prompt")?.focus();
 }
 
-export function Chips({ files, remove }: { files: Attachment[]; remove?: (at: number) => void }) {
+export function Chips({ files, change }: { files: Attachment[]; change: (files: Attachment[]) => void }) {
   if (!files.length) return null;
   return (
     <ul class="chips" aria-label="Attached files">
@@ -45,7 +45,21 @@ export function Chips({ files, remove }: { files: Attachment[]; remove?: (at: nu
           <FileIcon width="15" height="15" />
           <span class="chip-name">{file.name}</span>
           <span class="chip-size">{bytes(new Blob([file.text]).size)}</span>
-          {remove && <button type="button" class="icon" aria-label={`Remove ${file.name}`} onClick={() => remove(at)}><Close width="14" height="14" /></button>}
+          {current.value.settings.clearance !== undefined && (
+            <input
+              type="number"
+              min={0}
+              step={1}
+              title="Clearance: answers of a lower one do not see this file"
+              aria-label={`Clearance of ${file.name}`}
+              value={file.clearance ?? 0}
+              onChange={(event) => {
+                const clearance = Math.max(0, Math.floor(Number(event.currentTarget.value) || 0));
+                change(files.map((each, i) => (i === at ? { ...each, clearance } : each)));
+              }}
+            />
+          )}
+          <button type="button" class="icon" aria-label={`Remove ${file.name}`} onClick={() => change(files.filter((_, i) => i !== at))}><Close width="14" height="14" /></button>
         </li>
       ))}
     </ul>
@@ -86,7 +100,7 @@ export function Composer() {
       }}
     >
       <div class="composer-box">
-        <Chips files={attached.value} remove={(at) => (attached.value = attached.value.filter((_, i) => i !== at))} />
+        <Chips files={attached.value} change={(files) => (attached.value = files)} />
         <textarea
           id="prompt"
           ref={area}

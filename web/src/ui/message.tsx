@@ -91,7 +91,7 @@ export function ToolCalls({ calls, answering }: { calls: ToolCall[]; answering?:
     <>
       {calls.map((call) => (
         <section class="tool" aria-label={`Call of ${call.function.name}`}>
-          <h3><Tool width="16" height="16" /> {call.function.name}</h3>
+          <p class="tool-name"><Tool width="16" height="16" /> {call.function.name}</p>
           <pre tabIndex={0}>{pretty(call.function.arguments)}</pre>
           {answering && !told.has(call.id) && (
             <form
@@ -165,7 +165,7 @@ function Attachments({ files }: { files: Attachment[] }) {
     <>
       <ul class="chips" aria-label="Attached files">
         {files.map((each, at) => (
-          <li><button type="button" class="chip" aria-expanded={open === at} onClick={() => setOpen(open === at ? -1 : at)}>{each.name}</button></li>
+          <li><button type="button" class="chip" aria-expanded={open === at} onClick={() => setOpen(open === at ? -1 : at)}>{each.name}{each.clearance ? ` (clearance ${each.clearance})` : ""}</button></li>
         ))}
       </ul>
       {file && <pre class="attachment" tabIndex={0}>{file.text}</pre>}
@@ -209,7 +209,8 @@ function Figures({ message }: { message: Message }) {
     parts.push(`${count(usage.prompt_tokens)} read${cached ? `, ${count(cached)} of them from the cache` : ""}`);
   }
   if (stopped) parts.push("stopped");
-  if (finish === "length") parts.push("cut off at the limit");
+  const why = { loop: "ended, since it repeated itself", context: "cut off: the context is full", length: "cut off at the limit" };
+  if (finish === "length") parts.push(why[(fieldprint?.finish_reason ?? "length") as keyof typeof why] ?? why.length);
   return (
     <p class="figures">
       {parts.join(" · ")}
@@ -303,13 +304,14 @@ function AnswerView({ message, last }: { message: Message; last: boolean }) {
   );
 }
 
-export function MessageView({ message, last }: { message: Message; last: boolean }) {
+// An answer that grows next to it is no reason to make it anew.
+export const MessageView = memo(function MessageView({ message, last }: { message: Message; last: boolean }) {
   if (message.role === "user") return <Question message={message} />;
   if (message.role === "assistant") return <AnswerView message={message} last={last} />;
   return (
     <article class="message tool-result" aria-label="Tool result">
-      <h3>{message.role === "tool" ? "Result" : "System"}</h3>
+      <p class="tool-name">{message.role === "tool" ? "Result" : "System"}</p>
       <pre tabIndex={0}>{message.content}</pre>
     </article>
   );
-}
+});

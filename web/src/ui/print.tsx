@@ -19,7 +19,7 @@ export function Print({ tokens, data, pressed, onClick }: { tokens: Tokens; data
       context.scale(scale, scale);
       const style = getComputedStyle(element);
       const n = tokens.text.length;
-      const step = Math.min(7, width / Math.max(n, 1));
+      const step = Math.min(10, width / Math.max(n, 1));
       const gap = step > 4 ? 1 : 0;
       const colours = data?.columns.map((column) => style.getPropertyValue(column.colour).trim()) ?? [];
       for (let t = 0; t < n; ++t) {

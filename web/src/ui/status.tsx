@@ -18,7 +18,7 @@ function Facts({ rows }: { rows: [string, string | undefined][] }) {
 
 function Line({ values, label }: { values: number[]; label: string }) {
   const most = Math.max(...values, 1e-9);
-  const points = values.map((value, i) => `${(i / 59) * 240},${38 - (value / most) * 36}`).join(" ");
+  const points = values.map((value, i) => `${240 - ((values.length - 1 - i) / 59) * 240},${38 - (value / most) * 36}`).join(" ");
   return (
     <figure class="line">
       <svg viewBox="0 0 240 40" preserveAspectRatio="none" role="img" aria-label={`${label} in the last minute, ${rate(values.at(-1) ?? 0)} now`}>
@@ -63,7 +63,7 @@ export function StatusPanel() {
     });
   const value = (name: string) => (last ? total(last.metrics, name) : undefined);
   const { model } = props.value;
-  const prompt = value("fieldprint_prompt_tokens_total"), reused = value("fieldprint_prompt_tokens_reused_total");
+  const prompt = value("fieldprint_prompt_tokens_total"), reused = value("fieldprint_cached_tokens_total");
   return (
     <div class="status">
       {fault && <p class="fault" role="alert">The server does not answer.</p>}
@@ -82,7 +82,7 @@ export function StatusPanel() {
       </section>
       <section>
         <h3>Speed</h3>
-        <Line values={speed("fieldprint_tokens_total")} label="tokens/s written" />
+        <Line values={speed("fieldprint_decode_tokens_total")} label="tokens/s written" />
         <Line values={speed("fieldprint_steps_total")} label="steps/s" />
       </section>
       <section>

@@ -24,7 +24,7 @@ function Legend({ data, tokens, picked, pick }: { data: Shares; tokens: Tokens; 
         {column ? (
           <>It drove most: {strongest(data, picked, 5).map((t, i) => <>{i > 0 && ", "}<q>{visible(tokens.text[t] ?? "")}</q> {percent(data.rows[t]![picked]!)}</>)}.</>
         ) : (
-          <>Each token has the colour of the source that it looked at more than the others did. Pick a source to see what it drove. Attention shows where the model looked, not why it said something.</>
+          <>Each token has the colour of the source that it looked at more than its neighbours did. Pick a source to see what it drove. Attention shows where the model looked, not why it said something.</>
         )}
       </p>
     </div>
@@ -57,12 +57,12 @@ function Inspector({ tokens, data, at, anchor }: { tokens: Tokens; data: Shares 
               .sort((a, b) => b[0] - a[0])
               .slice(0, 6)
               .map(([share, c]) => {
-                const above = share - data!.columns[c]!.mean;
+                const above = share - data!.usual[at]![c]!;
                 return (
                   <tr>
                     <th scope="row"><i style={{ backgroundColor: `rgb(var(${data!.columns[c]!.colour}))` }} />{data!.columns[c]!.label}</th>
                     <td>{percent(share, 1)}</td>
-                    <td class="above">{above >= 0 ? "+" : "−"}{Math.abs(above * 100).toFixed(1)}</td>
+                    <td class="above" title="points more than around there">{above >= 0 ? "+" : "−"}{Math.abs(above * 100).toFixed(1)}</td>
                   </tr>
                 );
               })}
