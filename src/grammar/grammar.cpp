@@ -110,9 +110,9 @@ GrammarPtr Grammar::after_thought(const GrammarPtr& answer, bool open) {
 bool Grammar::matches(std::string_view text) const {
   Matcher matcher(state_->automaton);
   StateId state = matcher.start();
-  for (const char c : text) {
+  for (size_t at = 0; at < text.size(); ++at) {
     matcher.begin_work();
-    state = matcher.next(state, static_cast<uint8_t>(c));
+    state = matcher.next(state, text.substr(at, 1));
   }
   return matcher.may_end(state);
 }

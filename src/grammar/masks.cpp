@@ -6,16 +6,14 @@
 namespace fieldprint {
 namespace {
 
-constexpr size_t kMaxBytes = 32 << 20;  // then everything is forgotten and made anew as needed
-
 void set(Masks::Words& words, TokenId token) {
   words[static_cast<size_t>(token) / 64] |= uint64_t{1} << (static_cast<size_t>(token) % 64);
 }
 
 }  // namespace
 
-Masks::Masks(const Automaton& automaton, const VocabularyTexts& vocabulary)
-    : automaton_(automaton), vocabulary_(vocabulary) {
+Masks::Masks(const Automaton& automaton, const VocabularyTexts& vocabulary, size_t max_bytes)
+    : automaton_(automaton), vocabulary_(vocabulary), max_bytes_(max_bytes) {
   reset();
 }
 
@@ -23,12 +21,13 @@ void Masks::reset() {
   matcher_ = std::make_unique<Matcher>(automaton_);
   masks_.clear();
   mask_bytes_ = 0;
+  forget_at_ = max_bytes_;
   ++generation_;
 }
 
 std::shared_ptr<const Masks::Mask> Masks::after(std::span<const TokenId> answer, Progress& progress) {
   const std::lock_guard lock(mutex_);
-  if (matcher_->bytes() + mask_bytes_ > kMaxBytes) reset();
+  if (matcher_->bytes() + mask_bytes_ > forget_at_) reset();
   if (progress.generation_ != generation_) {
     progress.generation_ = generation_;
     progress.tokens_.clear();
@@ -44,6 +43,8 @@ std::shared_ptr<const Masks::Mask> Masks::after(std::span<const TokenId> answer,
     progress.places_.push_back(next(progress.places_.back(), token));
     known.push_back(token);
   }
+  // An answer that is followed anew from its beginning must not fill the memory at once again.
+  if (answer.size() - common > 1) forget_at_ = std::max(forget_at_, 2 * matcher_->bytes() + mask_bytes_);
   return mask(progress.places_.back());
 }
 

@@ -37,8 +37,8 @@ class Masks {
     std::vector<Place> places_;  // one more than tokens
   };
 
-  // Both outlive the masks.
-  Masks(const Automaton& automaton, const VocabularyTexts& vocabulary);
+  // Both outlive the masks. What is kept beyond `max_bytes` is forgotten and made anew as needed.
+  Masks(const Automaton& automaton, const VocabularyTexts& vocabulary, size_t max_bytes = 32 << 20);
 
   // What may follow `answer`; `progress` remembers the part of it that was there before. Throws Error kLimit.
   std::shared_ptr<const Mask> after(std::span<const TokenId> answer, Progress& progress);
@@ -57,7 +57,8 @@ class Masks {
   std::mutex mutex_;  // of all below
   std::unique_ptr<Matcher> matcher_;
   std::unordered_map<uint64_t, std::shared_ptr<const Mask>> masks_;  // by state and freshness
-  size_t mask_bytes_ = 0;
+  size_t mask_bytes_ = 0, max_bytes_;
+  size_t forget_at_ = 0;  // bytes: more than max_bytes_ where one answer's states alone take most of them
   uint64_t generation_ = 0;
   std::vector<const Matcher::Row*> path_;  // of walk()
 };

@@ -8,7 +8,7 @@
 namespace fieldprint {
 namespace {
 
-constexpr uint64_t kMaxWork = 20'000'000;  // about a second
+constexpr uint64_t kMaxWork = 5'000'000;  // a quarter of a second
 constexpr size_t kMaxBytes = 256 << 20;
 constexpr size_t kCacheSlots = 1 << 14;
 
@@ -246,30 +246,32 @@ const Matcher::Row& Matcher::row(StateId state) {
   return *rows_[state];
 }
 
+template <typename Taken>
+StateId Matcher::step(StateId state, uint8_t byte, Taken taken) {
+  read_.clear();
+  for (const Entry& e : entries(state)) {
+    if (e.top == kEndOfStack) continue;
+    for (const auto& edge : automaton_.bytes(node_of(e.top)))
+      if (edge.low <= byte && byte <= edge.high && taken(edge)) read_.push_back({top_of(edge.to), e.below});
+  }
+  return closure(read_);
+}
+
 StateId Matcher::next(StateId state, std::string_view bytes) {
   for (const char c : bytes) {
     if (state == kDead) break;
-    state = next(state, static_cast<uint8_t>(c));
+    const auto byte = static_cast<uint8_t>(c);
+    state = rows_[state] != nullptr ? (*rows_[state])[byte] : step(state, byte, [](const auto&) { return true; });
   }
   return state;
 }
 
 StateId Matcher::next_named(StateId state, std::string_view name, bool ends) {
-  std::vector<Entry> read;
   for (const char c : name) {
-    const auto byte = static_cast<uint8_t>(c);
-    read.clear();
-    for (size_t i = 0; i < sets_[state].size; ++i) {
-      const Entry e = entries(state)[i];
-      if (e.top == kEndOfStack) continue;
-      for (const auto& edge : automaton_.bytes(node_of(e.top))) {
-        if (edge.low > byte || byte > edge.high || edge.names == Names::kNone) continue;
-        if (ends && edge.names == Names::kFree) continue;
-        read.push_back({top_of(edge.to), e.below});
-      }
-    }
-    state = closure(read);
     if (state == kDead) break;
+    state = step(state, static_cast<uint8_t>(c), [ends](const Automaton::Bytes& edge) {
+      return edge.names == Names::kLiteral || (edge.names == Names::kFree && !ends);
+    });
   }
   return state;
 }

@@ -32,8 +32,7 @@ class Matcher {
   void begin_work() { work_done_ = 0; }
 
   StateId start() const { return start_; }
-  const Row& row(StateId state);  // what follows each byte; stays where it is
-  StateId next(StateId state, uint8_t byte) { return row(state)[byte]; }
+  const Row& row(StateId state);  // what follows each byte; stays where it is. 1 KiB: for states that come again
   StateId next(StateId state, std::string_view bytes);
   bool may_end(StateId state) const { return !sets_[state].empty() && entries(state).back().top == kEndOfStack; }
 
@@ -67,6 +66,8 @@ class Matcher {
   void add(uint64_t top, StateId below);
   void process(uint64_t top, StateId below);
   void count_work(size_t amount);
+  template <typename Taken>
+  StateId step(StateId state, uint8_t byte, Taken taken);
 
   const Automaton& automaton_;
   StateId start_ = kDead;
@@ -77,6 +78,7 @@ class Matcher {
   std::deque<Row> row_store_;
   std::vector<std::array<StateId, 3>> united_;  // a, b, both: a cache that forgets
   std::vector<std::array<StateId, 2>> closed_;  // read nodes as a set, their closure: a cache that forgets
+  std::vector<Entry> read_;                     // of step()
   std::vector<StateId> within_;                 // of each state, 0: not known yet
   uint32_t within_length_ = 0;
   size_t bytes_ = 0;
