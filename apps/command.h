@@ -17,6 +17,7 @@ using Action = std::function<int()>;  // returns an exit code; throws Error for 
 Action add_run(CLI::App& app);
 Action add_chat(CLI::App& app);
 Action add_serve(CLI::App& app);
+Action add_replay(CLI::App& app);
 Action add_info(CLI::App& app);
 Action add_pull(CLI::App& app);
 Action add_models(CLI::App& app);

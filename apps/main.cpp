@@ -50,6 +50,7 @@ constexpr Row kCommands[] = {
     {"perplexity", "Measure", "Measure how well a model predicts a text", add_perplexity},
     {"observe", "Measure", "Draw what a layer does with a text: attention maps, expert choices", add_observe},
     {"bench", "Measure", "Measure how fast a model runs, beside what the machine can do", add_bench},
+    {"replay", "Measure", "Compute a saved answer again and compare every bit", add_replay},
     {"completion", "Shell", "Print a completion script for bash, zsh or fish", add_completion},
 };
 

@@ -88,6 +88,7 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
 
   for (int i = 0; i < request_.answers; ++i) streams_.emplace_back(*format_, request_.sampling.special);
   answers_.resize(static_cast<size_t>(request_.answers));
+  behind_calls_.resize(answers_.size());
   unnamed_tokens_.resize(answers_.size());
   Request submitted;
   submitted.spans = prompt_;
@@ -131,8 +132,15 @@ std::optional<ChatEvent> ChatRun::next() {
     if (event.pieces.front().kind == Kind::kReasoning) answer.reasoning_tokens += unnamed_tokens_[i];
     unnamed_tokens_[i] = 0;
   }
-  for (ReplyPiece& piece : event.pieces) {
+  for (ReplyPiece& piece : std::exchange(event.pieces, {})) {
     if (piece.kind == Kind::kReasoning && !request_.split_reasoning) piece.kind = Kind::kContent;
+    // White space behind calls is their format's, unless text follows it.
+    if (piece.kind == Kind::kContent && !answer.calls.empty()) {
+      std::string& space = behind_calls_[i];
+      space += piece.text;
+      if (space.find_first_not_of(" \t\r\n") == std::string::npos) continue;
+      piece.text = std::exchange(space, {});
+    }
     switch (piece.kind) {
       case Kind::kContent:
         answer.content += piece.text;
@@ -147,6 +155,7 @@ std::optional<ChatEvent> ChatRun::next() {
         answer.calls.back().arguments += piece.text;
         break;
     }
+    event.pieces.push_back(std::move(piece));
   }
   return event;
 }

@@ -66,7 +66,8 @@ class ChatRun {
   int prompt_tokens_ = 0, dropped_ = 0;
   std::vector<ReplyStream> streams_;
   std::vector<ChatAnswer> answers_;
-  std::vector<int> unnamed_tokens_;  // of each answer, since its last piece
+  std::vector<std::string> behind_calls_;  // white space that waits
+  std::vector<int> unnamed_tokens_;        // of each answer, since its last piece
   bool counted_ = false;
   std::unique_ptr<Answers> run_;
 };

@@ -64,14 +64,36 @@ Json exchange_json(Service& service, const Exchange& exchange, const Generation&
   json["sampling"] = sampling_json(exchange.sampling);
   json["sampling"]["special"] = exchange.sampling.special;
   if (exchange.constraint.any()) json["constraint"] = constraint_json(exchange.constraint);
-  json["answer"] = {{"tokens", answer.tokens},
-                    {"text", answer.text},
-                    {"finish_reason", finish_name(answer.reason)},
-                    {"logits_hash", answer.stats.logits_hash}};
+  json["answer"] = answer_json(answer);
   return json;
 }
 
-Exchange exchange_from_json(const Fields& fields, Service& service) {
+Json answer_json(const Generation& answer) {
+  return {{"tokens", answer.tokens},
+          {"text", answer.text},
+          {"finish_reason", finish_name(answer.reason)},
+          {"logits_hash", answer.stats.logits_hash}};
+}
+
+std::string answer_difference(const Json& expected, const Json& got) {
+  for (const auto& [name, value] : got.items()) {
+    const auto found = expected.find(name);
+    if (found != expected.end() && *found == value) continue;
+    if (name == "tokens" && found != expected.end() && found->is_array()) {
+      size_t i = 0;
+      while (i < found->size() && i < value.size() && found->at(i) == value.at(i)) ++i;
+      const auto shown = [i](const Json& list) { return i < list.size() ? list.at(i).dump() : std::string("the end"); };
+      return fmt::format("token {} of the answer is {}, and was {}", i, shown(value), shown(*found));
+    }
+    return fmt::format("{} is {}, and was {}", name, dump(value), found == expected.end() ? "not there" : dump(*found));
+  }
+  return {};
+}
+
+Exchange exchange_from_json(const Fields& fields, const Model& model) {
+  if (const std::string hash = fields.required_string("model_hash"); hash != model.fingerprint())
+    fields.refuse("model_hash", "is that of another model: " + hash);
+  const Tokenizer& tokenizer = model.tokenizer();
   Exchange exchange;
   exchange.clearance = static_cast<int>(
       fields.integer("clearance", 0, std::numeric_limits<int>::max()).value_or(std::numeric_limits<int>::max()));
@@ -87,7 +109,7 @@ Exchange exchange_from_json(const Fields& fields, Service& service) {
     part.label.source = span.string("source").value_or("");
     part.label.clearance = static_cast<int>(span.integer("clearance", 0, std::numeric_limits<int>::max()).value_or(0));
     for (const Json& token : span.required_array("tokens")) {
-      if (!token.is_number_integer() || token.get<int64_t>() < 0 || token.get<int64_t>() >= service.tokenizer().size())
+      if (!token.is_number_integer() || token.get<int64_t>() < 0 || token.get<int64_t>() >= tokenizer.size())
         span.refuse("tokens", "should hold ids of the model's vocabulary");
       part.tokens.push_back(token.get<TokenId>());
     }
@@ -96,7 +118,7 @@ Exchange exchange_from_json(const Fields& fields, Service& service) {
   const Json* sampling = fields.object("sampling");
   if (sampling == nullptr) fields.refuse("sampling", "is missing");
   const Fields sampling_fields(*sampling, fields.path("sampling"));
-  exchange.sampling = read_sampling(sampling_fields, {}, service.tokenizer());
+  exchange.sampling = read_sampling(sampling_fields, {}, tokenizer);
   exchange.sampling.special = sampling_fields.boolean("special").value_or(false);
   if (const Json* constraint = fields.object("constraint"))
     exchange.constraint = constraint_from_json(Fields(*constraint, fields.path("constraint")));

@@ -23,8 +23,14 @@ struct Exchange {
 std::string_view finish_name(FinishReason reason);  // "end", "stop", "length", "context" ...
 
 Json exchange_json(Service& service, const Exchange& exchange, const Generation& answer);
-// The prompt and how it was answered, of exchange_json(). Throws ApiError 400.
-Exchange exchange_from_json(const Fields& fields, Service& service);
+// The prompt and how it was answered, of exchange_json(). Throws ApiError 400; too where it is of another model than
+// the one of that fingerprint.
+Exchange exchange_from_json(const Fields& fields, const Model& model);
+
+// What two computations of one exchange are compared by.
+Json answer_json(const Generation& answer);
+// A sentence; "" where `got` is the same answer.
+std::string answer_difference(const Json& expected, const Json& got);
 
 // Hash of a prompt's tokens and labels: 64 hex digits.
 std::string prompt_hash(const std::vector<LabelledTokens>& prompt);

@@ -12,14 +12,12 @@ void replay(Service& service, const HttpRequest& http, HttpReply& reply) {
   const Json* given = fields.object("exchange");
   if (given == nullptr) fields.refuse("exchange", "is missing");
   const Fields saved(*given, "exchange");
-  if (saved.required_string("model_hash") != service.model_hash())
-    saved.refuse("model_hash", "is that of another model: " + saved.required_string("model_hash"));
   const std::string kv_type = saved.string("kv_type").value_or("f16");
   if (kv_type != service.options.scheduler.session.kv_type)
     saved.refuse("kv_type", "is " + kv_type + ", and this server keeps keys and values otherwise (--kv-type)");
   const Json* answer = saved.object("answer");
   if (answer == nullptr) saved.refuse("answer", "is missing");
-  Exchange exchange = exchange_from_json(saved, service);
+  Exchange exchange = exchange_from_json(saved, *service.model);
   check_prompt(service, exchange.prompt);
   if (exchange.constraint.any()) exchange.sampling.mask = service.mask(exchange.constraint);
   Request request;
@@ -35,11 +33,9 @@ void replay(Service& service, const HttpRequest& http, HttpReply& reply) {
   }
   while (run->next()) {
   }
-  const Json got = exchange_json(service, exchange, run->result(0))["answer"];
-  bool same = true;
-  for (const char* name : {"tokens", "text", "finish_reason", "logits_hash"})
-    same = same && answer->contains(name) && answer->at(name) == got.at(name);
-  send_json(reply, {{"same", same}, {"expected", *answer}, {"got", got}});
+  const Json got = answer_json(run->result(0));
+  const std::string difference = answer_difference(*answer, got);
+  send_json(reply, {{"same", difference.empty()}, {"difference", difference}, {"expected", *answer}, {"got", got}});
 }
 
 }  // namespace fieldprint::server::endpoints_of
