@@ -23,6 +23,7 @@ struct Replay {
 };
 
 int Replay::operator()() const {
+  if (file.empty()) throw Error(ErrorKind::kUsage, "no exchange is named", {}, "`fieldprint replay answer.json`");
   const SignalGuard guard;
   const std::string exchange = file == "-" ? read_input("the exchange is read from standard input") : read_file(file);
   const std::string name = model.empty() ? replay_model(exchange) : model;
@@ -42,8 +43,7 @@ int Replay::operator()() const {
 Action add_replay(CLI::App& app) {
   auto replay = std::make_shared<Replay>();
   add_text(app, "FILE", replay->file, "FILE",
-           "The reply of a server to a request with \"exchange\": true, or the exchange in it; - = standard input")
-      ->required();
+           "The reply of a server to a request with \"exchange\": true, or the exchange in it; - = standard input");
   add_text(app, "-m,--model", replay->model, "MODEL", "The model, where it has another name here");
   add_quiet(app, replay->quiet);
   add_threads(app, replay->load);
