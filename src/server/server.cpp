@@ -43,7 +43,9 @@ bool is_loopback(const std::string& host) {
 }
 
 // Whether Anthropic's API is spoken, whose errors look otherwise.
-bool is_anthropic(const HttpRequest& request) { return request.path.starts_with("/v1/messages"); }
+bool is_anthropic(const HttpRequest& request) {
+  return request.path.starts_with("/v1/messages") || !request.header("anthropic-version").empty();
+}
 
 // What passes headers and bytes on, and notes the status for the log.
 class NotedReply final : public HttpReply {
@@ -172,6 +174,7 @@ void Server::State::handle(HttpRequest& request, HttpReply& inner) {
   } catch (const ApiError& error) {
     refused = error;
   }
+  if (is_anthropic(request)) headers.emplace_back("Request-Id", request.id);  // where its clients look for it
   NotedReply reply(inner, std::move(headers));
   const Endpoint* endpoint = nullptr;
   bool gone = false;

@@ -62,13 +62,30 @@ class Server:
         finally:
             connection.close()
 
-    def events(self, path, body, headers=None):
-        """The data of each event of a stream, as JSON, and "[DONE]"."""
+    def named_events(self, path, body, headers=None):
+        """Of each event of a stream its name ("" = none) and its data, as JSON or "[DONE]"."""
         answer = self.ask(path, {**body, "stream": True}, headers=headers)
         assert answer.status == 200, answer.body
         assert answer.headers["content-type"].startswith("text/event-stream"), answer.headers
-        found = [line[6:] for line in answer.body.decode().split("\n") if line.startswith("data: ")]
-        return [each if each == "[DONE]" else json.loads(each) for each in found]
+        text, out = answer.body.decode(), []
+        assert text.endswith("\n\n"), text[-200:]
+        for block in text[:-2].split("\n\n"):
+            lines = dict(line.split(": ", 1) for line in block.split("\n"))
+            out.append((lines.get("event", ""), lines["data"] if lines["data"] == "[DONE]" else json.loads(lines["data"])))
+        return out
+
+    def events(self, path, body, headers=None):
+        """The data of each event of a stream, as JSON, and "[DONE]"."""
+        return [data for _, data in self.named_events(path, body, headers)]
+
+    def json(self, method, path, body=None, status=200, headers=None):
+        """What a request is answered with, which has this status."""
+        answer = self.ask(path, body, method, headers)
+        assert answer.status == status, f"{method} {path}: {answer.status} {answer.body}"
+        return answer.json
+
+    def post(self, path, body, **rest):
+        return self.json("POST", path, body, **rest)
 
     def raw(self, data, timeout=20, half_close=False):
         """Sends bytes on a connection of its own; everything that comes back until the server closes."""
