@@ -304,6 +304,59 @@ class Models(unittest.TestCase):
         self.assertRegex(other["data"][0]["created_at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
 
+def places(value, path=()):
+    """The path of each value inside of a value."""
+    yield path
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*path, key))
+
+
+def with_value(value, path, new):
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = with_value(copy[path[0]], path[1:], new)
+    return copy
+
+
+class WrongTypes(unittest.TestCase):
+    STRANGE = [None, True, 7, -1, 1e300, "x", "", "\ud800", [], {}, [1], {"a": 1}, [[]], [{}], {"type": "text"}]
+    BODIES = {
+        "/v1/chat/completions": {
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}], "source": "a", "clearance": 1},
+                         {"role": "assistant", "content": "x", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]},
+                         {"role": "tool", "tool_call_id": "1", "content": "y"}],
+            "max_tokens": 2, "tools": CHAT_TOOLS, "tool_choice": {"type": "function", "function": {"name": "weather"}}, "stream_options": {"include_usage": True},
+            "response_format": {"type": "text"}, "logprobs": True, "top_logprobs": 1, "n": 1, "stop": ["x"], "logit_bias": {"5": 1}, "seed": 1,
+            "chat_template_kwargs": {"enable_thinking": False}, "influence": False, "truncation": "auto", "reasoning_effort": "low"},
+        "/v1/messages": {
+            "system": [{"type": "text", "text": "Be short."}], "max_tokens": 2, "stop_sequences": ["x"],
+            "messages": [*HI, {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}, {"type": "tool_use", "id": "1", "name": "weather", "input": {"city": "x"}}]},
+                         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "y"}]},
+                                                      {"type": "document", "title": "t", "source": {"type": "text", "media_type": "text/plain", "data": "z"}}]}],
+            "tools": MESSAGES_TOOLS, "tool_choice": {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}, "thinking": {"type": "enabled", "budget_tokens": 9},
+            "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}, "effort": "low"}},
+        "/v1/responses": {
+            "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}, {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]},
+                      {"type": "function_call", "call_id": "1", "name": "weather", "arguments": "{}"}, {"type": "function_call_output", "call_id": "1", "output": "y"}],
+            "instructions": "x", "max_output_tokens": 2, "tools": RESPONSES_TOOLS, "tool_choice": "auto", "text": {"format": {"type": "text"}}, "reasoning": {"effort": "low"},
+            "include": ["message.output_text.logprobs"], "top_logprobs": 1, "store": True, "metadata": {"a": "b"}, "previous_response_id": None, "truncation": "auto"},
+    }
+
+    def test_nothing_strange_is_a_fault_of_the_server(self):
+        server, tried = servers["call"], 0
+        for path, body in self.BODIES.items():
+            self.assertEqual(server.ask(path, body).status, 200, server.ask(path, body).body)
+            for place in places(body):
+                for strange in self.STRANGE:
+                    answer = server.ask(path, json.dumps(with_value(body, place, strange)))
+                    self.assertIn(answer.status, (200, 400, 404), f"{path} {place} {strange!r}: {answer.body}")
+                    tried += 1
+        self.assertGreater(tried, 1000)
+        self.assertEqual(server.ask("/health").status, 200)
+
+
 if __name__ == "__main__":
     if not os.environ.get("FIELDPRINT_CLI"):
         sys.exit("set FIELDPRINT_CLI to the program")
