@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/mapped_file.h"
@@ -20,7 +21,8 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr int kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;  // tokenizer.ggml.token_type
+constexpr int kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5,
+              kByte = 6;  // tokenizer.ggml.token_type
 
 struct Vocabulary {
   std::vector<std::string> tokens;
@@ -185,14 +187,68 @@ void check_normalizer(const JsonFile& file, const json& step, int depth) {
   }
 }
 
-void check_kind(const JsonFile& file) {
-  const std::string type = file.string("model/type", "BPE");
-  if (type != "BPE")
-    file.unsupported(fmt::format("a tokenizer of type {} is not supported, BPE is", gguf_quoted(type)));
-  if (file.boolean("model/byte_fallback", false)) {
-    file.unsupported("a SentencePiece vocabulary is not supported here; take a GGUF file of the model");
-  }
+void check_byte_level(const JsonFile& file) {
   if (const json* normalizer = file.find("normalizer"); normalizer != nullptr) check_normalizer(file, *normalizer, 0);
+}
+
+// ---- SentencePiece vocabularies (Llama 2, Mistral, Gemma): BPE over characters, spaces written U+2581, with a token
+// for each byte that nothing else covers.
+
+constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
+
+// Whether texts get a space in front.
+bool add_space_steps(const JsonFile& file, const json& step, int depth) {
+  const std::string type = text_of(step, "type");
+  const json* pattern = member(step, "pattern");
+  const std::string what = pattern == nullptr ? "" : text_of(*pattern, "String");
+  const json* steps =
+      member(step, type == "Sequence" && step.contains("normalizers") ? "normalizers" : "pretokenizers");
+  if (type == "Sequence" && steps != nullptr && steps->is_array() && depth < 4) {
+    bool adds = false;
+    for (const json& one : *steps) adds = add_space_steps(file, one, depth + 1) || adds;
+    return adds;
+  }
+  if (type == "Prepend" && text_of(step, "prepend") == kSpaceMark) return true;
+  if (type == "Replace" && what == " " && text_of(step, "content") == kSpaceMark) return false;
+  if (type == "Split" && what == " ") return false;  // no spaces are left to cut at
+  if (type == "Metaspace" && text_of(step, "replacement") == kSpaceMark) {
+    const std::string scheme = text_of(step, "prepend_scheme");
+    return scheme.empty() ? flag_of(step, "add_prefix_space", true) : scheme != "never";
+  }
+  file.unsupported(fmt::format("a step of type {} is not supported in a SentencePiece vocabulary", gguf_quoted(type)));
+}
+
+// GGUF files have scores in place of merges: of two pairs the one whose union has the higher score merges first. A
+// union's score is the place of the first merge that makes it.
+std::vector<float> scores_of(const std::vector<std::string>& merges, const Vocabulary& vocabulary) {
+  std::unordered_map<std::string_view, size_t> ids;
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) ids.emplace(vocabulary.tokens[id], id);
+  const auto lowest = -static_cast<float>(merges.size()) - 1;
+  std::vector<float> scores(vocabulary.tokens.size(), lowest);
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    std::string made = merges[rank];
+    made.erase(made.find(' '), 1);
+    const auto found = ids.find(made);
+    if (found != ids.end() && scores[found->second] == lowest) scores[found->second] = -static_cast<float>(rank);
+  }
+  return scores;
+}
+
+void set_sentencepiece(GgufWriter& writer, const JsonFile& file, Vocabulary& vocabulary) {
+  bool space = false;
+  for (const char* key : {"normalizer", "pre_tokenizer"}) {
+    if (const json* step = file.find(key)) space = add_space_steps(file, *step, 0) || space;
+  }
+  const std::string unknown = file.string("model/unk_token", "");
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const std::string& token = vocabulary.tokens[id];
+    if (token == unknown) vocabulary.types[id] = kUnknown;
+    if (token.size() == 6 && token.starts_with("<0x") && token.ends_with('>')) vocabulary.types[id] = kByte;
+  }
+  writer.set("tokenizer.ggml.model", "llama");
+  writer.set("tokenizer.ggml.pre", "default");
+  writer.set("tokenizer.ggml.scores", scores_of(read_merges(file), vocabulary));
+  writer.set("tokenizer.ggml.add_space_prefix", space);
 }
 
 // "<s>", or {"content": "<s>", ...}.
@@ -293,14 +349,19 @@ void set_tokenizer(GgufWriter& writer, const std::string& folder, std::string_vi
   if (set_wordpiece_tokenizer(writer, folder, size)) return;
   const JsonFile file((path / "tokenizer.json").string());
   const JsonFile config = JsonFile::if_there((path / "tokenizer_config.json").string());
-  check_kind(file);
-  const std::string pre = pre_of(file, preferred);
-  const Vocabulary vocabulary = read_vocabulary(file, size);
-  writer.set("tokenizer.ggml.model", "gpt2");
-  writer.set("tokenizer.ggml.pre", pre);
+  if (const std::string type = file.string("model/type", "BPE"); type != "BPE")
+    file.unsupported(fmt::format("a tokenizer of type {} is not supported, BPE is", gguf_quoted(type)));
+  Vocabulary vocabulary = read_vocabulary(file, size);
+  if (file.boolean("model/byte_fallback", false)) {
+    set_sentencepiece(writer, file, vocabulary);
+  } else {
+    check_byte_level(file);
+    writer.set("tokenizer.ggml.model", "gpt2");
+    writer.set("tokenizer.ggml.pre", pre_of(file, preferred));
+    writer.set("tokenizer.ggml.merges", read_merges(file));
+  }
   writer.set("tokenizer.ggml.tokens", vocabulary.tokens);
   writer.set("tokenizer.ggml.token_type", vocabulary.types);
-  writer.set("tokenizer.ggml.merges", read_merges(file));
   const auto set_ids = [&](const char* key, const std::vector<int32_t>& ids) {
     if (!ids.empty()) writer.set(std::string("tokenizer.fieldprint.") + key, ids);
   };

@@ -7,6 +7,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "fieldprint/error.h"
@@ -144,6 +145,61 @@ TEST_F(TokenizerJson, WordsAreCutByAKnownPreTokenizer) {
   EXPECT_EQ(pre(split(patterns("gpt-4o")[0]), false), "gpt-4o");
 }
 
+// A real SentencePiece vocabulary as Hugging Face writes it, read back: the same ids. ("Llama 2" adds a space in
+// front.)
+TEST_F(TokenizerJson, SentencePieceVocabulariesGiveTheSameIds) {
+  if (shared_dir().empty()) GTEST_SKIP() << "no ../shared here: no SentencePiece vocabulary to convert";
+  const fs::path golden = shared_dir() / "golden/tokenizer";
+  const auto original = GgufFile::open((golden / "llama-spm-vocab.gguf").string());
+  const auto& tokens = original->array("tokenizer.ggml.tokens")->strings;
+  const GgufArray& types = *original->array("tokenizer.ggml.token_type");
+  const GgufArray& scores = *original->array("tokenizer.ggml.scores");
+  json vocabulary = json::object(), added = json::array();
+  std::map<std::string, double> score_of;
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    const std::string token(tokens[id]);
+    const auto type = types.integer(id);
+    vocabulary[token] = id;
+    if (type == 1) score_of[token] = scores.number(id);
+    if (type == 2 || type == 3 || type == 4)
+      added.push_back({{"id", id}, {"content", token}, {"special", type != 4}, {"normalized", false}});
+  }
+  std::vector<std::pair<double, std::string>> merges;
+  for (const auto& [token, score] : score_of) {
+    for (size_t cut = 1; cut < token.size(); ++cut) {
+      if (score_of.contains(token.substr(0, cut)) && score_of.contains(token.substr(cut)))
+        merges.emplace_back(score, token.substr(0, cut) + " " + token.substr(cut));
+    }
+  }
+  std::stable_sort(merges.begin(), merges.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  json list = json::array();
+  for (const auto& [score, merge] : merges) list.push_back(merge);
+  const std::string mark = "\u2581";
+  tokenizer_ = {
+      {"model",
+       {{"type", "BPE"}, {"byte_fallback", true}, {"unk_token", "<unk>"}, {"vocab", vocabulary}, {"merges", list}}},
+      {"added_tokens", added},
+      {"normalizer",
+       {{"type", "Sequence"},
+        {"normalizers",
+         {{{"type", "Prepend"}, {"prepend", mark}},
+          {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", mark}}}}}}};
+  config_ = {{"bos_token", "<s>"}, {"eos_token", "</s>"}, {"add_bos_token", true}};
+  const auto tokenizer = load_tokenizer(*convert(static_cast<int64_t>(tokens.size())));
+  std::ifstream lines(golden / "llama-spm.jsonl");
+  int wrong = 0, count = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto one = json::parse(line);
+    const auto text = one["text"].get<std::string>();
+    // Longer runs of spaces are tokens of one and the same score there: merges cannot say so, they have an order.
+    if (text.find("     ") != std::string::npos) continue;
+    ++count;
+    if (tokenizer->encode(text) != one["ids"].get<std::vector<TokenId>>() && ++wrong <= 3) ADD_FAILURE() << text;
+  }
+  EXPECT_GT(count, 700);
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST_F(TokenizerJson, WhatNobodyKnowsIsRefusedByName) {
   const auto with = [&](const char* pointer, const json& value) {
     const json before = tokenizer_;
@@ -157,7 +213,7 @@ TEST_F(TokenizerJson, WhatNobodyKnowsIsRefusedByName) {
   EXPECT_THAT(with("/pre_tokenizer", nullptr), HasSubstr("without a pre-tokenizer"));
   EXPECT_THAT(with("/pre_tokenizer/add_prefix_space", true), HasSubstr("adds a space in front"));
   EXPECT_THAT(with("/model/type", "Unigram"), HasSubstr("a tokenizer of type 'Unigram'"));
-  EXPECT_THAT(with("/model/byte_fallback", true), HasSubstr("SentencePiece"));
+  EXPECT_THAT(with("/model/byte_fallback", true), HasSubstr("a step of type 'ByteLevel'"));
   EXPECT_THAT(with("/model/ignore_merges", true), HasSubstr("merges ignored"));
   EXPECT_THAT(with("/normalizer", {{"type", "Lowercase"}}), HasSubstr("a normalizer of type 'Lowercase'"));
   EXPECT_EQ(with("/normalizer", {{"type", "NFC"}}), "");
