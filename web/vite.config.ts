@@ -29,7 +29,7 @@ function notices(names: string[]): string {
       // DOMPurify gives the choice; its Apache licence is ours, and long.
       return `${name} ${version}\n\n${/Apache License/.test(text) ? "Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0" : text}`;
     })
-    .join("\n\n----\n\n")
+    .join("\n\n* * *\n\n")
     .replaceAll("--", "- -");
 }
 

@@ -5,7 +5,7 @@ import { call, connected, Failure, get, keyWanted, send as sendJson, sentence } 
 import { events } from "./events";
 import { titleOf } from "./format";
 import { chatRequest } from "./request";
-import { branch, latestLeaf, siblings, without } from "./tree";
+import { below, branch, latestLeaf, siblings } from "./tree";
 import type { Attachment, Conversation, Details, Entry, Message, Props, Role, Settings } from "./types";
 
 export const props = signal<Props>({});
@@ -50,6 +50,12 @@ export const path = computed(() => branch(current.value.messages, current.value.
 export const stream = computed(() =>
   streams.value.find((one) => one.conversation === current.value.id && one.parent === current.value.leaf),
 );
+/** How much of the context the branch takes, from 0 to 1, as far as the last answer tells. */
+export const fullness = computed(() => {
+  const usage = path.value.findLast((message) => message.details.usage)?.details.usage;
+  const context = Number(props.value["context"] ?? props.value.model?.context ?? 0);
+  return usage && context ? usage.total_tokens / context : 0;
+});
 export const busy = computed(() => streams.value.some((one) => one.conversation === current.value.id));
 
 const kDefaults = "fieldprint-settings";
@@ -296,9 +302,25 @@ export async function removeMessage(message: Message) {
   const { id, messages } = current.value;
   try {
     await sendJson("DELETE", `/api/conversations/${id}/messages/${message.id}`);
-    const left = without(messages, message.id);
+    const gone = below(messages, message.id);
+    const left = messages.filter((one) => !gone.includes(one));
     const other = siblings(left, message).at(-1);
     update(id, (one) => ({ ...one, messages: left, leaf: other ? latestLeaf(left, other.id) : message.parent }));
+    toast(gone.length === 1 ? "One message is deleted." : `${gone.length} messages are deleted.`, {
+      label: "Undo",
+      run: async () => {
+        try {
+          const ids = new Map<string | null, string | null>(); // as they were and as they are now
+          for (const one of gone) {
+            const parent = ids.get(one.parent) ?? one.parent;
+            ids.set(one.id, (await addMessage(id, parent, one.role, one.content, one.details)).id);
+          }
+          update(id, (each) => ({ ...each, leaf: latestLeaf(each.messages, ids.get(message.id)!) }));
+        } catch (error) {
+          complain(error);
+        }
+      },
+    }, 10_000);
   } catch (error) {
     complain(error);
   }
@@ -448,6 +470,11 @@ export function waitForServer() {
 }
 connected.subscribe((there) => {
   if (!there) waitForServer();
+});
+
+// Somebody may have written in another window meanwhile.
+addEventListener("focus", () => {
+  if (connected.value && !keyWanted.value && !nextPage.value) void list();
 });
 
 addEventListener("popstate", () => {

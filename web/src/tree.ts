@@ -23,9 +23,9 @@ export function latestLeaf(messages: Message[], id: string): string {
   return at;
 }
 
-/** The messages without `id` and all below it. */
-export function without(messages: Message[], id: string): Message[] {
-  const gone = new Set([id]);
-  for (const message of messages) if (message.parent !== null && gone.has(message.parent)) gone.add(message.id);
-  return messages.filter((message) => !gone.has(message.id));
+/** A message and all below it, parents first. */
+export function below(messages: Message[], id: string): Message[] {
+  const found = new Set([id]);
+  for (const message of messages) if (message.parent !== null && found.has(message.parent)) found.add(message.id);
+  return messages.filter((message) => found.has(message.id));
 }

@@ -7,7 +7,7 @@ import { drive, shares, standout, strongest } from "../src/influence";
 import { parseMetrics, total } from "../src/prometheus";
 import { chatRequest, toolsFault } from "../src/request";
 import { defaultOf, samplingFields } from "../src/sampling";
-import { branch, latestLeaf, siblings, without } from "../src/tree";
+import { below, branch, latestLeaf, siblings } from "../src/tree";
 import type { Message, Role } from "../src/types";
 
 const message = (id: string, parent: string | null, role: Role = "user", extra: Partial<Message> = {}): Message =>
@@ -23,7 +23,7 @@ test("a branch goes from the first message to the leaf", () => {
   assert.equal(ids(siblings(tree, tree[0]!)), "ae");
   assert.equal(latestLeaf(tree, "b"), "d");
   assert.equal(latestLeaf(tree, "a"), "c"); // the child that came last
-  assert.equal(ids(without(tree, "b")), "ace");
+  assert.equal(ids(below(tree, "b")), "bd");
 });
 
 test("events come whole whatever the pieces", () => {

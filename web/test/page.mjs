@@ -50,7 +50,7 @@ async function open(url, { width = 1280, height = 860, scheme = "light" } = {}) 
   });
   page.on("request", (request) => {
     const to = request.url();
-    if (!to.startsWith(url) && !/^(data|blob):/.test(to)) faults.push(`a request to ${to}`);
+    if (!to.startsWith(url) && !/^(data|blob|about):/.test(to)) faults.push(`a request to ${to}`);
   });
   page.on("pageerror", (error) => faults.push(`an error on the page: ${error.stack ?? error}`));
   page.on("console", (message) => {
@@ -277,6 +277,15 @@ await step("tokens of a short answer, as axe sees them", async () => {
   await last(page).locator("label:has-text('Text')").click();
 });
 
+await step("a question deleted, and back", async () => {
+  const before = await page.locator(".question").allTextContents();
+  await page.locator(".message.user").last().locator("[aria-label='Delete from here']").click();
+  await page.waitForFunction(() => [...document.querySelectorAll(".question")].at(-1)?.textContent === "Go on");
+  await page.click(".toast >> text=Undo");
+  await page.waitForFunction(() => [...document.querySelectorAll(".message.assistant .branches span")].at(-1)?.textContent === "2/2");
+  assert.deepEqual(await page.locator(".question").allTextContents(), before);
+});
+
 const seen = (page) => page.evaluate(() => [...document.querySelectorAll(".question, .assistant .prose")].map((one) => one.textContent));
 
 await step("all of it is there after a reload", async () => {
@@ -287,6 +296,26 @@ await step("all of it is there after a reload", async () => {
   await page.click("[aria-label=Settings]");
   assert.equal(await page.inputValue("label:has-text('Longest answer') input"), "12");
   await page.click("[aria-label='Close settings']");
+});
+
+await step("who leaves in the middle of an answer finds its beginning", async () => {
+  const elsewhere = await open(server.url);
+  await elsewhere.fill("#prompt", "Tell me all");
+  await elsewhere.press("#prompt", "Enter");
+  await elsewhere.waitForSelector(".live .prose h2");
+  await elsewhere.goto("about:blank");
+  for (let tries = 0; tries < 20; ++tries) {
+    const file = await (await fetch(`${server.url}/api/export`)).json();
+    const kept = file.conversations.find((one) => one.title === "Tell me all");
+    if (kept.messages.length === 2) {
+      assert.match(kept.messages[1].content, /^## Tides/);
+      await fetch(`${server.url}/api/conversations/${kept.id}`, { method: "DELETE" });
+      await elsewhere.context().close();
+      return;
+    }
+    await new Promise((done) => setTimeout(done, 200));
+  }
+  assert.fail("nothing of it was kept");
 });
 
 await step("and after the server was killed", async () => {

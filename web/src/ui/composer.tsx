@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { bytes } from "../format";
-import { busy, current, path, say, stopAll, toast } from "../store";
+import { bytes, percent } from "../format";
+import { busy, current, fullness, path, say, stopAll, toast } from "../store";
 import type { Attachment } from "../types";
 import { Clip, Close, File as FileIcon, Send, Stop } from "./icons";
 
@@ -105,6 +105,8 @@ export function Composer() {
           id="prompt"
           ref={area}
           rows={1}
+          dir="auto"
+          enterkeyhint="send"
           placeholder="Ask something"
           aria-label="Your message"
           value={text.value}
@@ -144,7 +146,9 @@ export function Composer() {
               event.currentTarget.value = "";
             }}
           />
-          <span class="keys" aria-hidden="true">Enter sends, Shift Enter begins a line</span>
+          {fullness.value > 0.6
+            ? <span class="keys full">{percent(Math.min(1, fullness.value))} of the context is used</span>
+            : <span class="keys" aria-hidden="true">Enter sends, Shift Enter begins a line</span>}
           {busy.value ? (
             <button type="button" class="send stop" aria-label="Stop" title="Stop (Esc)" onClick={stopAll}><Stop /></button>
           ) : (

@@ -1,5 +1,5 @@
 import { memo } from "../memo";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { send, sentence } from "../api";
 import { count, rate } from "../format";
 import { shares } from "../influence";
@@ -47,10 +47,10 @@ function CopyButton({ text, label }: { text: string; label: string }) {
 }
 
 const Block = memo(function Block({ html }: { html: string }) {
-  return <div class="block" dangerouslySetInnerHTML={{ __html: html }} />;
+  return <div class="block" dir="auto" dangerouslySetInnerHTML={{ __html: html }} />;
 });
 
-export function Markdown({ text }: { text: string }) {
+export const Markdown = memo(function Markdown({ text }: { text: string }) {
   return (
     <div
       class="prose"
@@ -66,7 +66,7 @@ export function Markdown({ text }: { text: string }) {
       {blocks(text).map((html) => <Block html={html} />)}
     </div>
   );
-}
+});
 
 export function Reasoning({ text, open, thinking, ms }: { text: string; open?: boolean; thinking?: boolean; ms?: number | undefined }) {
   return (
@@ -141,6 +141,7 @@ function Editor({ message, done }: { message: Message; done: () => void }) {
       <textarea
         ref={area}
         aria-label="Edit the question"
+        dir="auto"
         value={text}
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={(event) => {
@@ -186,7 +187,7 @@ function Question({ message }: { message: Message }) {
       ) : (
         <>
           {message.details.attachments && <Attachments files={message.details.attachments} />}
-          <p class="question">{message.content}</p>
+          <p class="question" dir="auto">{message.content}</p>
           <div class="actions">
             <Branches message={message} />
             <button type="button" class="icon" aria-label="Edit" title="Edit" disabled={busy.value} onClick={() => (editing.value = message.id)}><Pencil /></button>
@@ -255,7 +256,7 @@ function AnswerView({ message, last }: { message: Message; last: boolean }) {
   const [view, setView] = useState<View>("text");
   const { details } = message;
   const { tokens } = details;
-  const data = tokens ? shares(tokens, details.fieldprint?.sources ?? []) : undefined;
+  const data = useMemo(() => (tokens ? shares(tokens, details.fieldprint?.sources ?? []) : undefined), [tokens]);
   const hasProbabilities = (tokens?.logprob.length ?? 0) > 0;
   const views: [View, string][] = [["text", "Text"]];
   if (data) views.push(["sources", "Sources"]);
