@@ -26,6 +26,7 @@ export interface Stream {
   stop: AbortController;
   waiting: string; // why nothing comes yet
   begun: number;
+  left: boolean; // the page is being left: what has come is kept already
 }
 export const streams = signal<Stream[]>([]);
 export const tick = signal(0); // grows as streams do
@@ -369,7 +370,7 @@ export async function answer(conversation: string, parent: string | null) {
   const { messages, settings } = current.value.id === conversation
     ? current.value
     : await get<Conversation>(`/api/conversations/${conversation}`); // somebody clicked on another one meanwhile
-  const one: Stream = { conversation, parent, answer: new Answer(), stop: new AbortController(), waiting: "", begun: performance.now() };
+  const one: Stream = { conversation, parent, answer: new Answer(), stop: new AbortController(), waiting: "", begun: performance.now(), left: false };
   batch(() => {
     streams.value = [...streams.value, one];
     problem.value = undefined;
@@ -389,6 +390,9 @@ export async function answer(conversation: string, parent: string | null) {
     if (one.stop.signal.aborted) got.details.stopped = true;
     else failed = error;
   }
+  // A browser that leaves the page breaks the connection first and says so then.
+  if (failed) await new Promise((done) => setTimeout(done, 300));
+  if (one.left) return;
   if (failed && (got.content || got.details.reasoning)) got.details.error = sentence(failed);
   // Calls whose indices came with gaps would leave holes.
   if (got.details.tool_calls) got.details.tool_calls = got.details.tool_calls.filter(Boolean);
@@ -429,8 +433,10 @@ async function keep(one: Stream) {
 
 // Whoever leaves in the middle of an answer finds its beginning when they come back.
 addEventListener("pagehide", () => {
-  for (const { conversation, parent, answer: got } of streams.value) {
+  for (const one of streams.value) {
+    const { conversation, parent, answer: got } = one;
     if (!got.content) continue;
+    one.left = true;
     void call(`/api/conversations/${conversation}/messages`, {
       method: "POST",
       keepalive: true, // such a body may have 64 kB
