@@ -178,6 +178,7 @@ class Responses(unittest.TestCase):
         self.assertEqual(message["content"], [{"type": "output_text", "text": "It is blue.", "annotations": [], "logprobs": []}])
         self.assertEqual((response["object"], response["status"], response["instructions"], response["metadata"]),
                          ("response", "completed", "Be short.", {"a": "b"}))
+        self.assertEqual((response["temperature"], self.create(temperature=0.7)["temperature"]), (0, 0.7))
         usage = response["usage"]
         self.assertEqual(usage["total_tokens"], usage["input_tokens"] + usage["output_tokens"])
         self.assertGreater(usage["output_tokens_details"]["reasoning_tokens"], 2)

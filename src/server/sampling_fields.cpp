@@ -129,11 +129,11 @@ SamplingOptions read_sampling(const Fields& fields, const SamplingOptions& defau
   return options;
 }
 
+double decimal(float value) { return std::stod(fmt::format("{}", value)); }
+
 Json sampling_json(const SamplingOptions& options) {
-  // float32 as the shortest decimal that gives it back
-  const auto number = [](float value) { return std::stod(fmt::format("{}", value)); };
   Json json = {{"seed", options.seed}, {"max_tokens", options.max_tokens}};
-  for (const auto& row : kNumbers) json[std::string(row.name)] = number(options.*row.member);
+  for (const auto& row : kNumbers) json[std::string(row.name)] = decimal(options.*row.member);
   for (const auto& row : kIntegers) json[std::string(row.name)] = options.*row.member;
   json["dry_sequence_breakers"] = options.dry_breakers;
   json["samplers"] = options.samplers;
@@ -141,7 +141,7 @@ Json sampling_json(const SamplingOptions& options) {
   json["loop_check"] = options.loop_check;
   Json bias = Json::array();
   for (const auto& [token, value] : options.logit_bias)
-    bias.push_back({token, std::isinf(value) ? Json(false) : Json(number(value))});
+    bias.push_back({token, std::isinf(value) ? Json(false) : Json(decimal(value))});
   json["logit_bias"] = bias;
   return json;
 }

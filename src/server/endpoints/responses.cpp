@@ -6,6 +6,7 @@
 #include "server/event_stream.h"
 #include "server/openai.h"
 #include "server/reply_blocks.h"
+#include "server/sampling_fields.h"
 
 namespace fieldprint::server::endpoints_of {
 namespace {
@@ -191,12 +192,12 @@ Wish read_wish(const Fields& fields, const HttpRequest& http, Service& service) 
                 {"previous_response_id", previous ? Json(*previous) : Json()},
                 {"reasoning", given("reasoning", {{"effort", nullptr}, {"summary", nullptr}})},
                 {"store", wish.store},
-                {"temperature", request.sampling.temperature},
+                {"temperature", decimal(request.sampling.temperature)},
                 {"text", given("text", {{"format", {{"type", "text"}}}})},
                 {"tool_choice", given("tool_choice", "auto")},
                 {"tools", given("tools", Json::array())},
                 {"top_logprobs", top.value_or(0)},
-                {"top_p", request.sampling.top_p},
+                {"top_p", decimal(request.sampling.top_p)},
                 {"truncation", request.truncate ? "auto" : "disabled"},
                 {"usage", nullptr},
                 {"user", given("user", nullptr)},
