@@ -37,6 +37,8 @@ def setUpModule():
     for name, text in (("thought", THOUGHT), ("call", CALL)):
         tiny_gguf.write_script(folder / f"{name}.gguf", text, after="\n", template=TEMPLATE)
         servers[name] = Server(folder / f"{name}.gguf", "--temp", "0")
+    tiny_gguf.write_script(folder / "broken.gguf", "It is blue today.", after="\n", template=TEMPLATE, breaks_at=2)
+    servers["broken"] = Server(folder / "broken.gguf", "--temp", "0")
     (folder / "keys").write_text("# two\nfirst\nsecond\n")
     servers["keys"] = Server(folder / "thought.gguf", "--temp", "0", "--api-key-file", folder / "keys")
 
@@ -303,6 +305,30 @@ class Models(unittest.TestCase):
         other = server.json("GET", "/v1/models", headers={"anthropic-version": "2023-06-01"})
         self.assertEqual((other["has_more"], other["data"][0]["type"]), (False, "model"))
         self.assertRegex(other["data"][0]["created_at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+
+
+class BrokenAnswers(unittest.TestCase):
+    """A model whose third token leads to values that are no numbers: what fails, once a reply has begun and before."""
+
+    def test_streams_end_with_an_error(self):
+        server = servers["broken"]
+        events = server.events("/v1/chat/completions", {"messages": HI})
+        self.assertEqual(events[-1], "[DONE]")
+        self.assertEqual(events[-2]["error"]["type"], "server_error")
+        self.assertTrue("".join(event["choices"][0]["delta"].get("content", "") for event in events[:-2]).startswith("It"))
+        name, last = server.named_events("/v1/messages", {"messages": HI, "max_tokens": 50})[-1]
+        self.assertEqual((name, last["type"], last["error"]["type"]), ("error", "error", "api_error"))
+        name, last = server.named_events("/v1/responses", {"input": "Hi"})[-1]
+        self.assertEqual((name, last["response"]["status"], last["response"]["error"]["code"]), ("response.failed", "failed", "server_error"))
+        self.assertEqual(last["sequence_number"], len(server.events("/v1/responses", {"input": "Hi"})) - 1)
+        self.assertIn("error", server.events("/v1/completions", {"prompt": "a\n", "max_tokens": 50})[-2])
+
+    def test_whole_replies_are_errors(self):
+        server = servers["broken"]
+        self.assertEqual(server.post("/v1/chat/completions", {"messages": HI}, status=500)["error"]["type"], "server_error")
+        self.assertEqual(server.post("/v1/messages", {"messages": HI, "max_tokens": 50}, status=500)["error"]["type"], "api_error")
+        server.post("/v1/responses", {"input": "Hi"}, status=500)
+        self.assertEqual(server.post("/v1/messages", {"messages": HI, "max_tokens": 1})["stop_reason"], "max_tokens")
 
 
 def places(value, path=()):

@@ -86,9 +86,9 @@ def pieces_of(text):
     return out
 
 
-def write_script(path, text, after="x", template=CHATML):
+def write_script(path, text, after="x", template=CHATML, breaks_at=None):
     """A model that says `text` and ends, where the raw prompt ends in the letter `after`: each token has one successor,
-    since no layer adds anything and the output matrix maps a token to the next. By the template the prompt ends in "\\n"."""
+    since no layer adds anything and the output matrix maps a token to the next. By the template the prompt ends in "\\n". The token of number `breaks_at` makes of what follows it no numbers."""
     letters = list(byte_letters())
     chain = pieces_of(text)
     tokens = letters + ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>"] + ["".join(letters[b] for b in piece) for piece in chain]
@@ -100,7 +100,8 @@ def write_script(path, text, after="x", template=CHATML):
         successors[token] = last
         last = token
     one_hot = lambda place, value: struct.pack("<f", 0) * place + struct.pack("<f", value) + struct.pack("<f", 0) * (width - place - 1)
-    embedding = b"".join(one_hot(token, 1.0) for token in range(n))
+    broken = None if breaks_at is None else 260 + breaks_at
+    embedding = b"".join(one_hot(token, float("nan") if token == broken else 1.0) for token in range(n))
     output = b"".join(one_hot(successors[token], 40 / width**0.5) if token in successors else bytes(4 * width) for token in range(n))
     ones = struct.pack(f"<{width}f", *[1.0] * width)
     metadata = [
