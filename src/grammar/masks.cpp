@@ -20,6 +20,7 @@ Masks::Masks(const Automaton& automaton, const VocabularyTexts& vocabulary, size
 void Masks::reset() {
   matcher_ = std::make_unique<Matcher>(automaton_);
   masks_.clear();
+  after_plain_.clear();
   mask_bytes_ = 0;
   forget_at_ = max_bytes_;
   ++generation_;
@@ -63,7 +64,9 @@ std::shared_ptr<const Masks::Mask> Masks::mask(Place place) {
   if (known) return known;
   Words words((static_cast<size_t>(vocabulary_.size()) + 63) / 64);
   if (place.state != kDead) {
-    walk(place, words);
+    const int plain = place.fresh ? -1 : plain_run(place.state);
+    if (plain > 0) words = vocabulary_.of_plain(static_cast<size_t>(plain));
+    walk(place.state, plain >= 0 ? vocabulary_.trie_of_others() : vocabulary_.trie(place.fresh), words);
     for (const auto& named : vocabulary_.all_named())
       if (!named.name.empty() && matcher_->next_named(place.state, named.name, named.ends) != kDead)
         set(words, named.token);
@@ -85,10 +88,9 @@ std::shared_ptr<const Masks::Mask> Masks::mask(Place place) {
   return known = std::make_shared<const Mask>(std::move(mask));
 }
 
-void Masks::walk(Place place, Words& words) {
-  const TokenTrie& trie = vocabulary_.trie(place.fresh);
+void Masks::walk(StateId start, const TokenTrie& trie, Words& words) {
   path_.resize(trie.longest() + 1);
-  path_[0] = &matcher_->row(place.state);
+  path_[0] = &matcher_->row(start);
   for (uint32_t i = 0; i < trie.size();) {
     const TokenTrie::Node& node = trie[i];
     const StateId state = (*path_[node.depth - 1])[node.byte];
@@ -100,6 +102,63 @@ void Masks::walk(Place place, Words& words) {
     if (node.end != i + 1) path_[node.depth] = &matcher_->row(state);
     ++i;
   }
+}
+
+int Masks::plain_run(StateId state) {
+  constexpr auto kMost = static_cast<int>(VocabularyTexts::kMaxPlain);
+  for (int run = 0; run < kMost; ++run) {
+    const StateId next = after_plain(state);
+    if (next == kMixed) return -1;
+    if (next == kDead) return run;
+    if (next == state) return kMost;
+    state = next;
+  }
+  return kMost;
+}
+
+StateId Masks::after_plain(StateId state) {
+  if (after_plain_.size() <= state) after_plain_.resize(state + 1, kUnknown);
+  if (after_plain_[state] != kUnknown) return after_plain_[state];
+  const auto found = [&] {
+    const Matcher::Row& row = matcher_->row(state);
+    const StateId all = row[' '];
+    for (unsigned byte = 0x20; byte < 0x7F; ++byte)
+      if (VocabularyTexts::plain(byte) && row[byte] != all) return kMixed;
+    // What begins a character of more bytes, the second byte, how many come behind it.
+    struct Lead {
+      unsigned first, last, low, high;
+      int more;
+    };
+    constexpr Lead kLeads[] = {{0xC2, 0xDF, 0x80, 0xBF, 0}, {0xE0, 0xE0, 0xA0, 0xBF, 1}, {0xE1, 0xEC, 0x80, 0xBF, 1},
+                               {0xED, 0xED, 0x80, 0x9F, 1}, {0xEE, 0xEF, 0x80, 0xBF, 1}, {0xF0, 0xF0, 0x90, 0xBF, 2},
+                               {0xF1, 0xF3, 0x80, 0xBF, 2}, {0xF4, 0xF4, 0x80, 0x8F, 2}};
+    for (const Lead& lead : kLeads) {
+      StateId before = kUnknown;
+      for (unsigned byte = lead.first; byte <= lead.last; ++byte) {
+        if (row[byte] == before) continue;
+        before = row[byte];
+        if (after_all(before, lead.low, lead.high, lead.more) != all) return kMixed;
+      }
+    }
+    return all;
+  }();
+  if (after_plain_.size() <= state) after_plain_.resize(state + 1, kUnknown);
+  return after_plain_[state] = found;
+}
+
+// What follows each of the bytes low..high and `more` bytes 80..BF.
+StateId Masks::after_all(StateId state, unsigned low, unsigned high, int more) {
+  if (state == kDead) return kDead;
+  const Matcher::Row& row = matcher_->row(state);
+  StateId before = kUnknown, all = kUnknown;
+  for (unsigned byte = low; byte <= high; ++byte) {
+    if (row[byte] == before) continue;
+    before = row[byte];
+    const StateId next = more == 0 ? before : after_all(before, 0x80, 0xBF, more - 1);
+    if (all == kUnknown) all = next;
+    if (next != all || next == kMixed) return kMixed;
+  }
+  return all;
 }
 
 }  // namespace fieldprint

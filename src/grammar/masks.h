@@ -45,11 +45,17 @@ class Masks {
 
  private:
   using Place = Progress::Place;
+  static constexpr StateId kMixed = ~StateId{0}, kUnknown = kMixed - 1;
 
   Place first() const { return {matcher_->start(), vocabulary_.fresh_at_start()}; }
   Place next(Place place, TokenId token);
   std::shared_ptr<const Mask> mask(Place place);
-  void walk(Place place, Words& words);
+  void walk(StateId state, const TokenTrie& trie, Words& words);
+  // What follows each plain character: a state, kDead, or kMixed where it is not the same for all.
+  StateId after_plain(StateId state);
+  StateId after_all(StateId state, unsigned low, unsigned high, int more);
+  // How many plain characters may follow, all texts of them: at most kMaxPlain. -1: some may, others not.
+  int plain_run(StateId state);
   void reset();
 
   const Automaton& automaton_;
@@ -61,6 +67,7 @@ class Masks {
   size_t forget_at_ = 0;  // bytes: more than max_bytes_ where one answer's states alone take most of them
   uint64_t generation_ = 0;
   std::vector<const Matcher::Row*> path_;  // of walk()
+  std::vector<StateId> after_plain_;       // of each state; kUnknown
 };
 
 }  // namespace fieldprint

@@ -2,7 +2,23 @@
 
 #include <algorithm>
 
+#include "text/utf8.h"
+
 namespace fieldprint {
+namespace {
+
+// How many plain characters a text is; 0 where it has others or broken ones, or more than kMaxPlain.
+size_t plain_count(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); ++count) {
+    const Utf8Char c = utf8_at(text, at);
+    if (c.broken() || !VocabularyTexts::plain(c.code) || count == VocabularyTexts::kMaxPlain) return 0;
+    at += c.length;
+  }
+  return count;
+}
+
+}  // namespace
 
 VocabularyTexts::VocabularyTexts(const Tokenizer& tokenizer)
     : fresh_at_start_(tokenizer.space_is_prefix_after(kNoToken)) {
@@ -23,7 +39,8 @@ VocabularyTexts::VocabularyTexts(const Tokenizer& tokenizer)
     return std::string_view(bytes_).substr(begins_[t], begins_[t + 1] - begins_[t]);
   };
   for (Named& n : named_) n.name = whole(n.token);
-  std::vector<std::pair<std::string_view, TokenId>> texts, fresh;
+  std::vector<std::pair<std::string_view, TokenId>> texts, fresh, others;
+  plain_.resize(kMaxPlain, std::vector<uint64_t>((static_cast<size_t>(size) + 63) / 64));
   bool differs = false;
   for (TokenId token = 0; token < size; ++token) {
     if (named(token) != nullptr) continue;
@@ -31,7 +48,13 @@ VocabularyTexts::VocabularyTexts(const Tokenizer& tokenizer)
     differs |= text != at_start;
     texts.emplace_back(text, token);
     fresh.emplace_back(at_start, token);
+    const size_t count = plain_count(text);
+    if (count == 0) others.emplace_back(text, token);
+    else plain_[count - 1][static_cast<size_t>(token) / 64] |= uint64_t{1} << (token % 64);
   }
+  for (size_t i = 1; i < kMaxPlain; ++i)
+    for (size_t w = 0; w < plain_[i].size(); ++w) plain_[i][w] |= plain_[i - 1][w];
+  others_.emplace(std::move(others));
   trie_.emplace(std::move(texts));
   if (differs) fresh_trie_.emplace(std::move(fresh));
 }

@@ -14,6 +14,11 @@ namespace fieldprint {
 // Immutable; any thread.
 class VocabularyTexts {
  public:
+  // Plain characters are those that stand for themselves in a string of JSON and of most languages: all but controls,
+  // the quote and the backslash. Most tokens are of such characters alone, and most masks allow all of these or none.
+  static constexpr size_t kMaxPlain = 24;
+  static bool plain(uint32_t c) { return c >= 0x20 && c != '"' && c != '\\' && c != 0x7F; }
+
   struct Named {
     TokenId token;
     std::string_view name;
@@ -26,8 +31,13 @@ class VocabularyTexts {
   bool has(TokenId token) const { return token >= 0 && token < size(); }
   // `fresh`: the answer begins here, or a token was before that decoding takes a space away after.
   const TokenTrie& trie(bool fresh) const { return fresh && fresh_trie_ ? *fresh_trie_ : *trie_; }
-  std::string_view text(TokenId token, bool fresh) const;         // empty for those with names
-  const Named* named(TokenId token) const;                        // nullptr for those with a text
+  // Tokens of 1 to `count` plain characters, bit t for token t; count is from 1 to kMaxPlain.
+  const std::vector<uint64_t>& of_plain(size_t count) const { return plain_[count - 1]; }
+  const TokenTrie& trie_of_others() const {
+    return *others_;
+  }                                                        // of all but the tokens of 1 to kMaxPlain plain characters
+  std::string_view text(TokenId token, bool fresh) const;  // empty for those with names
+  const Named* named(TokenId token) const;                 // nullptr for those with a text
   const std::vector<Named>& all_named() const { return named_; }  // ascending
   const std::vector<TokenId>& ends() const { return ends_; }
   bool fresh_at_start() const { return fresh_at_start_; }
@@ -42,7 +52,8 @@ class VocabularyTexts {
   bool fresh_at_start_;
   std::vector<Named> named_;
   std::vector<TokenId> ends_;
-  std::optional<TokenTrie> trie_, fresh_trie_;
+  std::vector<std::vector<uint64_t>> plain_;
+  std::optional<TokenTrie> trie_, fresh_trie_, others_;
 };
 
 }  // namespace fieldprint
