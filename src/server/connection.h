@@ -182,12 +182,16 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
     signal_.cancel();
   }
 
-  // After this long without another call the connection is closed.
+  // After this long without another call the connection is closed, or what is being read of a request is given up.
   void allow(Clock::duration time) {
     deadline_.expires_after(time);
     deadline_.async_wait([weak = this->weak_from_this(), expires = deadline_.expiry()](Code error) {
       const auto self = weak.lock();
-      if (!error && self && self->deadline_.expiry() == expires) self->timed_out_ = true, self->close();
+      if (error || !self || self->deadline_.expiry() != expires) return;
+      self->timed_out_ = true;
+      if (!self->reading_) return self->close();
+      Code ignored;
+      self->socket().cancel(ignored);
     });
   }
   void allow_forever() { deadline_.expires_at(Clock::time_point::max()); }
@@ -231,6 +235,7 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
     allow(hub_.options.idle);
     if (buffer_.size() == 0 && !co_await read_more()) co_return false;
     allow(hub_.options.reading);
+    reading_ = true;
     size_t body = 0;
     for (bool continued = false; !parser.is_done();) {
       const bool had_header = parser.is_header_done();
@@ -252,8 +257,7 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
         if (body >> 20 != (body - used) >> 20) allow(hub_.options.reading);
       }
       if (!co_await read_more()) {
-        if (timed_out_) co_return false;
-        co_return co_await refuse(http::error::partial_message);
+        co_return co_await refuse(timed_out_ ? Code(asio::error::timed_out) : Code(http::error::partial_message));
       }
     }
     if (parser.get().version() != 11 && parser.get().version() != 10)
@@ -272,6 +276,7 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
 
   // The handler runs; what it says goes out; the client is watched meanwhile.
   asio::awaitable<bool> answer(HttpRequest request, Reply reply) {
+    reading_ = false;
     allow_forever();
     answering_ = true;
     const auto weak = this->weak_from_this();
@@ -281,8 +286,10 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
       });
     });
     const auto task = [this, request = std::make_shared<HttpRequest>(std::move(request)),
-                       out = std::make_shared<Reply>(std::move(reply)), &hub = hub_,
-                       self = this->shared_from_this()] { hub.handle(*request, *out); };
+                       out = std::make_shared<Reply>(std::move(reply)), &hub = hub_, self = this->shared_from_this()] {
+      hub.handle(*request, *out);
+      out->cut();
+    };
     if (!hub_.workers.run(task)) {
       HttpResponse response = hub_.refused(503, "the server has no thread left for this request");
       response.headers.emplace_back("Retry-After", "1");
@@ -372,6 +379,7 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
     if (error == http::error::header_limit)
       status = 431, what = fmt::format("the header is longer than {} bytes", hub_.options.header_bytes);
     if (error == http::error::bad_version) status = 505;
+    if (error == asio::error::timed_out) status = 408, what = "the request came too slowly";
     co_return co_await write_whole(hub_.refused(status, what));
   }
 
@@ -379,6 +387,7 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
     auto outbox = std::make_shared<Outbox>(SIZE_MAX);
     Reply(outbox, 11, false, false, fmt::format("req-{:016x}", ++hub_.requests)).send(std::move(response));
     const std::string bytes = outbox->take().bytes;
+    reading_ = false;
     allow(hub_.options.reading);
     co_await asio::async_write(stream_, asio::buffer(bytes), kToken);
     co_return false;
@@ -391,6 +400,7 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
   beast::flat_buffer buffer_;
   std::shared_ptr<Outbox> outbox_;
   bool answering_ = false, watching_ = false, client_gone_ = false, timed_out_ = false;
+  bool reading_ = false;  // a request
 };
 
 }  // namespace fieldprint::server
