@@ -84,6 +84,13 @@ async function ask(page, text) {
 const last = (page) => page.locator(".message.assistant").last();
 const count = (page, selector) => page.locator(selector).count();
 
+/** Lets replies come no faster than this, so that an answer is seen to grow on any machine; 0: as fast as they do. */
+async function throttle(page, bytesPerSecond) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: bytesPerSecond || -1, uploadThroughput: -1 });
+  return session; // the limit ends with it
+}
+
 async function step(name, run) {
   const begin = Date.now();
   try {
@@ -146,10 +153,12 @@ await step("a whole answer, with a file", async () => {
   await page.fill("#prompt", "When does it open?");
   await page.press("#prompt", "Shift+Enter");
   await page.type("#prompt", "And close?");
+  const slow = await throttle(page, 400_000);
   await page.press("#prompt", "Enter");
   await page.waitForSelector(".live .prose h2"); // it is shown while it grows
   await page.waitForSelector("[aria-label=Stop]");
   await quiet(page);
+  await slow.detach();
   assert.equal(await page.textContent(".question"), "When does it open?\nAnd close?");
   assert.match(await page.textContent(".user .chip"), /notes\.txt/);
   assert.match(await last(page).locator(".figures").textContent(), /tokens\/s · [\d,]+ written · [\d,]+ read/);
@@ -232,11 +241,13 @@ await step("what the server does", async () => {
 });
 
 await step("stop", async () => {
+  const slow = await throttle(page, 50_000);
   await page.fill("#prompt", "Go on");
   await page.press("#prompt", "Enter");
   await page.waitForSelector(".live .prose h2");
   await page.keyboard.press("Escape");
   await quiet(page);
+  await slow.detach();
   assert.match(await last(page).locator(".figures").textContent(), /stopped/);
   assert.match(await last(page).locator("h2").first().textContent(), /^T/);
   // The next answers are short.
@@ -300,10 +311,11 @@ await step("all of it is there after a reload", async () => {
 
 await step("who leaves in the middle of an answer finds its beginning", async () => {
   const elsewhere = await open(server.url);
+  await throttle(elsewhere, 50_000);
   await elsewhere.fill("#prompt", "Tell me all");
   await elsewhere.press("#prompt", "Enter");
   await elsewhere.waitForSelector(".live .prose h2");
-  await elsewhere.reload();
+  await elsewhere.close({ runBeforeUnload: true });
   for (let tries = 0; tries < 20; ++tries) {
     const file = await (await fetch(`${server.url}/api/export`)).json();
     const kept = file.conversations.find((one) => one.title === "Tell me all");
@@ -311,7 +323,6 @@ await step("who leaves in the middle of an answer finds its beginning", async ()
     if (kept.messages.length === 2) {
       assert.match(kept.messages[1].content, /^## Tides/);
       await fetch(`${server.url}/api/conversations/${kept.id}`, { method: "DELETE" });
-      await elsewhere.context().close();
       return;
     }
     await new Promise((done) => setTimeout(done, 200));

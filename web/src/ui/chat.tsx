@@ -21,8 +21,8 @@ function Empty() {
     <div class="empty">
       <h2>What would you like to know?</h2>
       <p>
-        {model?.name ? <>You are talking with <strong>{model.name}</strong>, on this server alone. </> : null}
-        Each answer carries its print: which part of the context every token came from.
+        {model?.name ? <>You are talking with <strong>{model.name}</strong>. It runs on this server, and nothing leaves it. </> : null}
+        Each answer carries its print: where each of its tokens looked.
       </p>
       <ul class="ideas">
         {kIdeas.map((idea) => <li><button type="button" onClick={() => say(idea, [])}>{idea}</button></li>)}
