@@ -116,9 +116,8 @@ Action add_serve(CLI::App& app) {
   constexpr const char* kAccess = "Access";
   in(kAccess, add_text(app, "--api-key-file", serve->key_file, "FILE", "Ask for one of these API keys, one a line"));
   in(kAccess,
-     add_texts(
-         app, "--api-key", o.keys, "KEY",
-         "Ask for this API key; others on this machine can read it here, not in $FIELDPRINT_API_KEY (repeatable)"));
+     add_texts(app, "--api-key", o.keys, "KEY",
+               "Ask for this API key; others on this machine can read it here, not in the environment (repeatable)"));
   in(kAccess, add_flag(app, "--isolate-keys", o.isolate_keys, "Share nothing that was computed between API keys"));
   in(kAccess, add_texts(app, "--cors", o.cors, "ORIGIN",
                         "Let pages of this origin use the server, as in https://example.com; * = all (repeatable)"));
@@ -154,7 +153,7 @@ Action add_serve(CLI::App& app) {
   app.footer(
       "  fieldprint serve\n"
       "  fieldprint serve qwen2.5-coder-1.5b --port 9000 --streams 4\n"
-      "  curl localhost:8080/v1/chat/completions -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'");
+      "  curl localhost:8080/v1/completions -d '{\"prompt\": \"The capital of France is\"}'");
   return [serve] { return (*serve)(); };
 }
 
