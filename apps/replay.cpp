@@ -48,7 +48,7 @@ Action add_replay(CLI::App& app) {
   add_quiet(app, replay->quiet);
   add_threads(app, replay->load);
   app.footer(
-      "  curl localhost:8080/v1/chat/completions -d '{\"messages\": [...], \"exchange\": true}' > answer.json\n"
+      "  curl localhost:8080/v1/completions -d @request.json > answer.json\n"
       "  fieldprint replay answer.json");
   return [replay] { return (*replay)(); };
 }
