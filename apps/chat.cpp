@@ -402,6 +402,7 @@ Action add_chat(CLI::App& app) {
   options->sampling_defaults = add_sampling(app, options->sampling);
   add_quiet(app, options->quiet);
   add_threads(app, options->model.load);
+  add_speculation(app, options->model);
   add_executor(app, options->model.session);
   app.footer(
       "  fieldprint chat\n"
@@ -412,6 +413,7 @@ Action add_chat(CLI::App& app) {
     const std::string folder = user_folder("XDG_STATE_HOME", ".local/state");
     LineEditor editor(folder.empty() ? "" : folder + "/history", command_words());
     const auto model = load_model(options->model);
+    load_draft(options->model);
     options->sampling_defaults(*model, editor.on_terminal() ? -1 : kUnwatchedTokens);
     Chat(*options, model, editor).loop();
     return kDone;

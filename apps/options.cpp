@@ -197,6 +197,25 @@ void add_executor(CLI::App& app, SessionOptions& options) {
       ->group(kEngineGroup);
 }
 
+void add_speculation(CLI::App& app, ModelOptions& options) {
+  Speculation& speculation = options.session.speculation;
+  std::vector<std::string> choices = {"off", "auto"};
+  for (std::string& name : draft_names()) choices.push_back(std::move(name));
+  add_choice(app, "--speculate", speculation.drafts, choices,
+             "Guess tokens and check several in one step (does not change the answer): auto = while it pays")
+      ->group(kEngineGroup);
+  add_text(app, "--draft,--model-draft", options.draft_model, "MODEL",
+           "Guess with this model of the same vocabulary (does not change the answer)")
+      ->group(kEngineGroup);
+  add_integer(app, "--draft-max", speculation.max_tokens, 1, "Tokens guessed at a time at most")->group(kEngineGroup);
+}
+
+void load_draft(ModelOptions& options) {
+  Speculation& speculation = options.session.speculation;
+  if (options.draft_model.empty() || speculation.drafts == "off") return;
+  speculation.model = load_model(model_path(options.draft_model), options.load);
+}
+
 void add_quiet(CLI::App& app, bool& quiet) {
   add_flag(app, "-q,--quiet", quiet, "No run line and no progress on stderr")->group(kOutputGroup);
 }

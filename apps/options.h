@@ -46,13 +46,16 @@ struct ModelOptions {
   std::string model;  // "" = the default model
   LoadOptions load;
   SessionOptions session;
+  std::string draft_model;  // "" = none
 };
 
 void add_model(CLI::App& app, std::string& model, std::string_view default_model = kDefaultModel);  // -m, --model
 void add_threads(CLI::App& app, LoadOptions& options);                                              // --threads, --isa
-void add_executor(CLI::App& app, SessionOptions& options);  // --executor, --chunk, --page-size, --kv-type
-void add_context(CLI::App& app, SessionOptions& options);   // --context
-void add_experts(CLI::App& app, LoadOptions& options);      // --experts, --attention-kind
+void add_executor(CLI::App& app, SessionOptions& options);   // --executor, --chunk, --page-size, --kv-type
+void add_context(CLI::App& app, SessionOptions& options);    // --context
+void add_experts(CLI::App& app, LoadOptions& options);       // --experts, --attention-kind
+void add_speculation(CLI::App& app, ModelOptions& options);  // --speculate, --draft, --draft-max
+void load_draft(ModelOptions& options);                      // where one is named: into session.speculation
 void add_quiet(CLI::App& app, bool& quiet);
 
 // Fetches a model by its name, with a bar on stderr, and says first what it takes and whose terms it comes under;

@@ -102,6 +102,8 @@ void Run::print_json(const Session& session, const Generation& answer, const Mes
         {"prefill_tokens_per_second", rate(stats.prefill_tokens, stats.prefill_seconds)},
         {"decode_tokens", stats.decode_tokens},
         {"decode_seconds", stats.decode_seconds},
+        {"drafted_tokens", stats.drafted_tokens},
+        {"accepted_tokens", stats.accepted_tokens},
         {"decode_tokens_per_second", rate(stats.decode_tokens, stats.decode_seconds)},
         {"decode_ms_per_token", stats.decode_tokens > 0 ? stats.decode_seconds * 1e3 / stats.decode_tokens : 0},
         {"decode_gb_per_second", rate(static_cast<double>(stats.decode_bytes), stats.decode_seconds) / 1e9},
@@ -168,7 +170,9 @@ int Run::operator()() const {
                           fmt::join(tokens, " ")));
   }
 
-  SessionOptions session_options = model.session;
+  ModelOptions with_draft = model;
+  load_draft(with_draft);
+  SessionOptions session_options = with_draft.session;
   session_options.profile = profile.create();
   session_options.influence = influence != "none";
   Session session(loaded, session_options);
@@ -263,6 +267,7 @@ Action add_run(CLI::App& app) {
       ->group("Output");
   add_quiet(app, run->quiet);
   add_threads(app, run->model.load);
+  add_speculation(app, run->model);
   add_executor(app, run->model.session);
   app.footer(
       "  fieldprint run \"Why is the sky blue?\"\n"

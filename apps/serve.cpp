@@ -71,6 +71,7 @@ int Serve::operator()() {
     check_sampling(sampling, loaded->tokenizer());
   }
   options.sampling = sampling;
+  load_draft(model);
   options.scheduler.session = model.session;
   options.body_bytes = static_cast<size_t>(body_megabytes) << 20;
   options.page = !no_page;
@@ -149,6 +150,7 @@ Action add_serve(CLI::App& app) {
   serve->sampling_defaults = add_sampling(app, serve->sampling);
   add_quiet(app, serve->quiet);
   add_threads(app, serve->model.load);
+  add_speculation(app, serve->model);
   add_executor(app, serve->model.session);
   app.footer(
       "  fieldprint serve\n"

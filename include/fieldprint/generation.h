@@ -28,6 +28,7 @@ struct RunStats {
   double prefill_seconds = 0;
   int decode_tokens = 0;
   double decode_seconds = 0;
+  int drafted_tokens = 0, accepted_tokens = 0;  // speculation (speculation.h); the accepted are decode tokens too
   uint64_t decode_bytes = 0;  // weights and K/V read by the decode steps, which a scheduler's streams share
   std::string executor;       // that computed it: one of executor_names() (session.h)
   std::string logits_hash;    // first 16 hex digits of the SHA-256 of the last logits

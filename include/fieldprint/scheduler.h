@@ -14,10 +14,10 @@
 namespace fieldprint {
 
 struct SchedulerOptions {
-  SessionOptions session;      // of every stream; chunk: prefill tokens a step, of all streams together
-  int streams = 16;            // answers at most in a step; the others wait, first come first served
-  int waiting = 256;           // requests at most that wait; more are refused
-  int chunk_with_decode = 64;  // prefill tokens of a step that others' decode tokens wait for
+  SessionOptions session;     // of every stream; chunk: prefill tokens a step, of all streams together
+  int streams = 16;           // answers at most in a step; the others wait, first come first served
+  int waiting = 256;          // requests at most that wait; more are refused
+  int chunk_with_decode = 0;  // prefill tokens of a step that others' decode tokens wait for; 0: by what steps take
 
   // Ended sequences stay for prompts that begin like one of them, those used last, within so many bytes of memory:
   // pages that several of them share count once. Memory that streams need is taken from them. 0: none stays.
@@ -35,7 +35,8 @@ struct Request {
   std::function<void()> on_done;  // called last, once; must not throw
 
   // In place of `prompt`: parts with labels. Those above `clearance` and above SessionOptions::clearance are left out;
-  // what another sequence has computed is shared where the labels agree too, as Session::assign does it.
+  // what another sequence has computed is shared where the labels agree too, as Session::assign does it. A prompt
+  // without labels shares whatever has the same tokens, but nothing above `clearance`.
   std::vector<LabelledTokens> spans = {};
   int clearance = std::numeric_limits<int>::max();
   // Several answers of one prompt, which is computed once. Answer i is sampled with the seed sampling.seed + i: it is
@@ -74,7 +75,8 @@ class Stream {
 };
 
 struct SchedulerStats {
-  int running = 0, waiting = 0;  // answers, requests
+  int running = 0, waiting = 0;                      // answers, requests
+  uint64_t drafted_tokens = 0, accepted_tokens = 0;  // SessionOptions::speculation
   uint64_t steps = 0, prefill_tokens = 0, decode_tokens = 0, reused_tokens = 0, bytes_read = 0;
   // Seconds since the scheduler's thread last came around, while it has something to do; else 0. One that grows far
   // beyond a step's time is stuck, in a callback perhaps.

@@ -18,6 +18,7 @@
 #include "fieldprint/model.h"
 #include "fieldprint/profile.h"
 #include "fieldprint/sampling.h"
+#include "fieldprint/speculation.h"
 
 namespace fieldprint {
 
@@ -33,6 +34,7 @@ struct SessionOptions {
   std::shared_ptr<Profile> profile = nullptr;  // null: nothing is measured
   int clearance = std::numeric_limits<int>::max();  // spans above it are left out (labels.h)
   bool influence = false;                           // measure it (see influence()); where the executor can
+  Speculation speculation = {};                     // of generate(); not where influence is measured
 };
 
 // Spans that members return point into the session: they are valid until its next member that is not const, and no

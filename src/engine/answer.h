@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -35,6 +36,9 @@ class Answer {
   // Of the token that push() took last, from the step before: [spans + 1].
   void add_influence(std::span<const float> shares);
   void widen_influence(size_t columns);  // at the end: spans that came later got nothing
+  int tokens_left() const {              // that may be sampled
+    return max_tokens_ < 0 ? std::numeric_limits<int>::max() : max_tokens_ - static_cast<int>(generation.tokens.size());
+  }
   void cancel() { generation.reason = FinishReason::kCancelled; }
   // Gives out the text that was held back; `logits`: the last ones.
   void finish(std::span<const float> logits);

@@ -93,8 +93,8 @@ size_t PrefixCache::place(const std::string& domain, std::span<const TokenId> to
 
 // Neighbours in the order of tokens have the longest beginnings in common, so it is looked at these first and no
 // farther than something can be gained.
-PrefixCache::Match PrefixCache::find(const std::string& domain, const VisibleTokens& prompt, bool labels, int most,
-                                     int more_than, bool may_load) {
+PrefixCache::Match PrefixCache::find(const std::string& domain, const VisibleTokens& prompt, bool labels, int clearance,
+                                     int most, int more_than, bool may_load) {
   const std::lock_guard lock(mutex_);
   Match best;
   best.saved = more_than;
@@ -110,6 +110,7 @@ PrefixCache::Match PrefixCache::find(const std::string& domain, const VisibleTok
     const bool to_left = at_left > at_right;
     const EntryPtr& one = entries_[to_left ? left : right];
     int shared = to_left ? at_left : at_right;
+    shared = seen_under(one->text.labels, shared, clearance);
     if (labels) shared = std::min(shared, static_cast<int>(prompt.common(one->text.tokens, one->text.labels)));
     int saved = 0;
     if (one->sequence != nullptr) {

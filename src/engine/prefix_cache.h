@@ -46,9 +46,9 @@ class PrefixCache {
     int saved = 0;                             // these, without those that must pass again
   };
   // What saves a prompt the most of computing; at most `most` tokens are shared, `more_than` are saved. `labels`: they
-  // must be equal too. What is on disk alone is only looked at where `may_load`.
-  Match find(const std::string& domain, const VisibleTokens& prompt, bool labels, int most, int more_than,
-             bool may_load);
+  // must be equal too; nothing above `clearance` is shared. What is on disk alone is only looked at where `may_load`.
+  Match find(const std::string& domain, const VisibleTokens& prompt, bool labels, int clearance, int most,
+             int more_than, bool may_load);
   bool loading(uint64_t id) const;
 
   // Takes a sequence that has ended; nobody steps it any more. Returns the id of what holds it now; 0: it is too large.

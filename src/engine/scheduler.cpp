@@ -79,7 +79,10 @@ void Scheduler::State::step() {
     size_t row = 0;
     for (size_t i = 0; i < parts.size(); ++i) {
       const size_t count = parts[i].added.size();
-      if (parts[i].rows == LogitRows::kAll) {
+      if (parts[i].rows == LogitRows::kAll && stepped[i].stream->prompt_done) {
+        stepped[i].lane->drafts.take(rows.subspan(row * vocabulary, count * vocabulary));
+        row += count;
+      } else if (parts[i].rows == LogitRows::kAll) {
         const auto& prompt = stepped[i].stream->prompt.tokens;
         const size_t first = parts[i].sequence->tokens.size() - count;
         const auto targets =
@@ -101,9 +104,11 @@ void Scheduler::State::step() {
       stepper->step(parts, score);
       break;
     } catch (const std::bad_alloc&) {
+      for (const auto& [stream, lane] : stepped) lane->drafts.forget();
       if (cache.give_way()) continue;
       error = std::current_exception();
     } catch (...) {
+      for (const auto& [stream, lane] : stepped) lane->drafts.forget();
       error = std::current_exception();
     }
     // Every sequence is as before: the youngest makes room for the others.
@@ -112,6 +117,12 @@ void Scheduler::State::step() {
     else end_all(youngest.stream, error);
     return;
   }
+  outcome.seconds = seconds_between(step_began, Clock::now());
+  if (outcome.drafted == 0 && !outcome.replayed) {
+    int prompt_tokens = 0;
+    for (const StepPart& part : parts) prompt_tokens += static_cast<int>(part.added.size()) + part.replay;
+    share.measured(outcome.answers, prompt_tokens - outcome.answers, outcome.seconds);
+  }
   const uint64_t bytes = stepper->work().bytes - before;
   uint64_t decoded = 0, prefilled = 0;
   std::vector<Place> failed;
@@ -119,7 +130,6 @@ void Scheduler::State::step() {
     const auto& [stream, lane] = stepped[i];
     if (lane->has_next) {
       lane->has_next = false;
-      ++lane->answer.generation.stats.decode_tokens;
       lane->answer.generation.stats.decode_bytes += bytes;
       ++decoded;
     } else {
@@ -174,7 +184,7 @@ Scheduler::Scheduler(std::shared_ptr<const Model> model, const SchedulerOptions&
   };
   require(options.streams >= 1 && options.streams <= 4096, "streams", options.streams);
   require(options.waiting >= 0, "places to wait", options.waiting);
-  require(options.chunk_with_decode >= 1, "prefill tokens beside decode", options.chunk_with_decode);
+  require(options.chunk_with_decode >= 0, "prefill tokens beside decode", options.chunk_with_decode);
   state_ = std::make_unique<State>(loaded(std::move(model)), options);
   try {
     state_->thread = std::thread([state = state_.get()] { state->run(); });

@@ -7,13 +7,6 @@
 #include "engine/scheduler_state.h"
 
 namespace fieldprint {
-namespace {
-
-double seconds_between(Clock::time_point begin, Clock::time_point end) {
-  return std::chrono::duration<double>(end - begin).count();
-}
-
-}  // namespace
 
 // Ends what was cancelled.
 void Scheduler::State::sweep() {
@@ -29,7 +22,8 @@ void Scheduler::State::sweep() {
   for (const auto& stream : ended) end_all(stream, nullptr);
 }
 
-// From the logits of the step before to what each answer feeds next.
+// From the logits of the step before to what each answer feeds next. Where some of it was drafted and is confirmed, an
+// answer has several tokens: they are sampled in rounds, each answer's own in order.
 void Scheduler::State::sample() {
   std::vector<Place> ready;
   for (const auto& stream : running) {
@@ -37,6 +31,19 @@ void Scheduler::State::sample() {
       if (stream->prompt_done && !lane->ended && !lane->has_next) ready.push_back({stream, lane.get()});
     }
   }
+  while (!ready.empty()) sample(ready);
+  speculator.judged(outcome);
+  if (outcome.drafted > 0) {
+    const std::lock_guard lock(mutex);
+    stats.drafted_tokens += static_cast<uint64_t>(outcome.drafted);
+    stats.accepted_tokens += static_cast<uint64_t>(outcome.accepted);
+    stats.decode_tokens += static_cast<uint64_t>(outcome.accepted);
+  }
+  outcome = {};
+}
+
+// One token of each; those who have the logits of the next already stay in `ready`.
+void Scheduler::State::sample(std::vector<Place>& ready) {
   std::erase_if(ready, [this](const Place& place) {
     if (place.lane->answer.wants_token()) return false;
     end(place.stream, *place.lane, nullptr);
@@ -46,37 +53,65 @@ void Scheduler::State::sample() {
   stepper->parallel(static_cast<int64_t>(ready.size()), [&](int64_t i) {
     Lane& lane = *ready[static_cast<size_t>(i)].lane;
     try {
-      lane.sampled = lane.answer.sample(lane.sequence.logits, lane.sequence.tokens);
+      lane.sampled = lane.answer.sample(lane.drafts.logits(lane.sequence), lane.drafts.history(lane.sequence));
     } catch (...) {  // from the mask, or NotFinite
       lane.error = std::current_exception();
     }
   });
-  for (const auto& [stream, lane] : ready) {
+  std::erase_if(ready, [this](const Place& place) {
+    const auto& [stream, lane] = place;
     if (lane->error) {
       end(stream, *lane, explained(*lane));
-      continue;
+      return true;
     }
     try {
-      const bool room = static_cast<int>(lane->sequence.tokens.size()) < stepper->context();
+      const bool room = static_cast<int>(lane->drafts.history(lane->sequence).size()) < stepper->context();
       lane->has_next = lane->answer.push(lane->sampled, room);
       lane->next = lane->sampled;
       if (stream->request.influence) lane->answer.add_influence(lane->sequence.state->influence);
       if (stream->request.on_token && lane->sampled != kNoToken)
         stream->request.on_token(lane->number, lane->answer.generation);
-      if (!lane->has_next) end(stream, *lane, nullptr);
+      if (!lane->has_next) {
+        end(stream, *lane, nullptr);
+        return true;
+      }
+      RunStats& times = lane->answer.generation.stats;
+      ++times.decode_tokens;
+      if (lane->drafts.confirm(lane->sampled)) {
+        lane->has_next = false;
+        ++times.accepted_tokens;
+        ++outcome.accepted;
+        return false;
+      }
+      lane->drafts.settle(lane->sequence);
     } catch (...) {  // from on_text, on_token, or memory
       end(stream, *lane, std::current_exception());
     }
-  }
+    return true;
+  });
 }
 
 void Scheduler::State::feed_answers() {
+  step_began = Clock::now();
   for (const auto& stream : running) {
     for (const auto& lane : stream->lanes) {
-      if (!lane->has_next) continue;
-      parts.push_back({&lane->sequence, {&lane->next, 1}, LogitRows::kLast});
-      stepped.push_back({stream, lane.get()});
+      if (lane->has_next) stepped.push_back({stream, lane.get()});
     }
+  }
+  // Where a prompt waits, the step has rows enough.
+  const bool prompts = std::any_of(running.begin(), running.end(), [](const auto& s) { return !s->prompt_done; });
+  outcome.answers = static_cast<int>(stepped.size());
+  outcome.counts = !prompts;
+  const int most = prompts ? 0 : speculator.most(outcome.answers);
+  for (const auto& [stream, lane] : stepped) {
+    const int room =
+        std::min(stepper->context() - static_cast<int>(lane->sequence.tokens.size()), lane->answer.tokens_left()) - 1;
+    const auto part = lane->drafts.propose(lane->sequence, lane->next, std::min(most, room));
+    outcome.drafted += lane->drafts.drafted();
+    outcome.replayed |= lane->sequence.replay > 0;
+    outcome.counts &= !lane->drafts.reading();
+    lane->answer.generation.stats.drafted_tokens += lane->drafts.drafted();
+    parts.push_back({&lane->sequence, part, part.size() > 1 ? LogitRows::kAll : LogitRows::kLast});
   }
 }
 
@@ -86,7 +121,8 @@ std::exception_ptr Scheduler::State::explained(const Lane& lane) const {
     std::rethrow_exception(lane.error);
   } catch (const NotFinite&) {
     try {
-      throw not_finite_error(stepper->shared_model(), options.session, lane.sequence.tokens);
+      const auto history = lane.drafts.history(lane.sequence);
+      throw not_finite_error(stepper->shared_model(), options.session, {history.begin(), history.end()});
     } catch (...) {
       return std::current_exception();
     }
@@ -99,6 +135,7 @@ void Scheduler::State::end(const StreamPtr& stream, Lane& lane, std::exception_p
   Stream::State& s = *stream;
   RunStats& times = lane.answer.generation.stats;
   times.executor = stepper->executor().name();
+  lane.drafts.settle(lane.sequence);
   try {
     if (!error && lane.sequence.state != nullptr) lane.answer.finish(lane.sequence.logits);
     if (lane.sequence.state != nullptr) {

@@ -30,7 +30,8 @@ Stream::State::State(const LoadedModel& model, Request&& r, int clearance)
 size_t Stream::State::common(std::span<const TokenId> tokens, const Spans& labels) const {
   if (labelled() || request.influence) return prompt.common(tokens, labels);
   const auto& own = prompt.tokens;
-  return static_cast<size_t>(std::mismatch(own.begin(), own.end(), tokens.begin(), tokens.end()).first - own.begin());
+  const auto same = std::mismatch(own.begin(), own.end(), tokens.begin(), tokens.end()).first - own.begin();
+  return static_cast<size_t>(seen_under(labels, static_cast<int>(same), request.clearance));
 }
 
 int Stream::State::live() const {
@@ -56,7 +57,7 @@ void Scheduler::State::admit() {
 // others.
 void Scheduler::State::deal_prompts() {
   int budget = stepper->chunk(), rows = stepper->chunk_of_rows();
-  if (!parts.empty()) budget = std::min(budget, options.chunk_with_decode);
+  if (!parts.empty()) budget = std::min(budget, share.tokens());
   std::vector<StreamPtr> prompts;
   std::vector<std::pair<StreamPtr, std::exception_ptr>> failed;
   for (size_t i = 0; i < running.size(); ++i) {
@@ -121,8 +122,8 @@ bool Scheduler::State::begin(Stream::State& stream, size_t index) {
         if (gain > saved) saved = gain, shared = same, from = &sequence;
       }
     }
-    const auto match = cache.find(domain, stream.prompt, stream.labelled() || stream.request.influence, most, saved,
-                                  stream.loading == 0);
+    const auto match = cache.find(domain, stream.prompt, stream.labelled() || stream.request.influence,
+                                  stream.request.clearance, most, saved, stream.loading == 0);
     if (match.id != 0 && match.sequence == nullptr) {
       stream.loading = match.id;
       return false;
@@ -153,11 +154,14 @@ bool Scheduler::State::begin(Stream::State& stream, size_t index) {
   return true;
 }
 
-// The other answers begin with what the first has computed, its logits among it.
+// From here on answers draft. The other answers begin with what the first has computed, its logits among it.
 void Scheduler::State::prompt_is_done(const StreamPtr& stream) {
   Stream::State& s = *stream;
   s.prompt_done = true;
   s.prefilled = Clock::now();
+  if (!s.request.influence) {
+    for (const auto& lane : s.lanes) lane->drafts = DraftedSteps(speculator.draft());
+  }
   const Lane& first = *s.lanes.front();
   const int size = static_cast<int>(s.prompt.tokens.size());
   for (size_t i = 1; i < s.lanes.size(); ++i) {

@@ -265,6 +265,9 @@ TEST(Scheduler, WhatIsSharedAgreesInItsLabels) {
   std::vector<TokenId> tokens;
   for (const auto& span : conversation()) tokens.insert(tokens.end(), span.tokens.begin(), span.tokens.end());
   EXPECT_EQ(scheduler.submit({tokens, sampled(4, 3), {}, {}}).wait().stats.reused_tokens, 152);
+  Request lower{tokens, sampled(4, 3), {}, {}};  // what it may not see it does not find either
+  lower.clearance = 1;
+  EXPECT_EQ(scheduler.submit(lower).wait().stats.reused_tokens, 41);
   // The next turn: the answer is the model's own, and labelled so.
   Request first{{}, sampled(8, 3), {}, {}};
   first.spans = {{{SpanKind::kUser, "", 0}, some_tokens(60, 9)}};

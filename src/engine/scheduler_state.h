@@ -11,6 +11,8 @@
 
 #include "engine/answer.h"
 #include "engine/prefix_cache.h"
+#include "engine/prompt_share.h"
+#include "engine/speculator.h"
 #include "engine/stepper.h"
 #include "engine/visible_tokens.h"
 #include "fieldprint/scheduler.h"
@@ -18,6 +20,10 @@
 namespace fieldprint {
 
 using Clock = std::chrono::steady_clock;
+
+inline double seconds_between(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
 
 // One answer: its place in the steps.
 struct Lane {
@@ -27,6 +33,7 @@ struct Lane {
   const int number;  // in Stream::State::lanes
   Answer answer;
   Sequence sequence;
+  DraftedSteps drafts;
   bool has_next = false;  // `next` is to be fed
   TokenId next = 0;
   TokenId sampled = 0;
@@ -78,6 +85,8 @@ struct Scheduler::State {
   State(std::shared_ptr<const LoadedModel> model, const SchedulerOptions& o)
       : options(o),
         stepper(std::make_shared<Stepper>(std::move(model), o.session)),
+        share(o.chunk_with_decode),
+        speculator(*stepper),
         cache(stepper, o, [this] { wake(); }) {}
 
   void run();
@@ -95,6 +104,7 @@ struct Scheduler::State {
   // scheduler_answers.cpp
   void sweep();
   void sample();
+  void sample(std::vector<Place>& ready);
   void feed_answers();
   std::exception_ptr explained(const Lane& lane) const;
   void end(const StreamPtr& stream, Lane& lane, std::exception_ptr error);
@@ -107,6 +117,10 @@ struct Scheduler::State {
   std::vector<StreamPtr> running;  // in order of admission
   std::vector<StepPart> parts;     // of the next step
   std::vector<Place> stepped;      // whose parts these are
+  PromptShare share;
+  Speculator speculator;
+  StepOutcome outcome;           // of the last step, for the speculator
+  Clock::time_point step_began;  // with the guesses for it
 
   std::mutex mutex;  // of what follows
   std::condition_variable work;

@@ -275,7 +275,7 @@ TEST(Scheduler, TheQueueIsBounded) {
   options.streams = 0;
   EXPECT_THROW(Scheduler(model, options), Error);
   options.streams = 1;
-  options.chunk_with_decode = 0;
+  options.chunk_with_decode = -1;
   EXPECT_THROW(Scheduler(model, options), Error);
 }
 

@@ -9,6 +9,7 @@
 #include "engine/answer.h"
 #include "engine/finite.h"
 #include "engine/session_file.h"
+#include "engine/speculator.h"
 #include "engine/stepper.h"
 #include "engine/visible_tokens.h"
 #include "fieldprint/error.h"
@@ -33,6 +34,7 @@ struct Session::State {
 
   std::shared_ptr<Stepper> stepper;  // shared by the forks: it has their pages
   std::shared_ptr<Family> family;
+  std::shared_ptr<Speculator> speculator;
   int clearance = 0;
   bool influence = false;
   Sequence sequence;
@@ -132,6 +134,7 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
                                    std::make_shared<State::Family>());
   state_->clearance = options.clearance;
   state_->influence = options.influence;
+  state_->speculator = std::make_shared<Speculator>(*state_->stepper);
   state_->clear();
 }
 
@@ -198,6 +201,7 @@ Session Session::fork() const {
   auto copy = std::make_unique<State>(s.stepper, s.family);
   copy->clearance = s.clearance;
   copy->influence = s.influence;
+  copy->speculator = s.speculator;
   copy->sequence = s.stepper->fork(s.sequence, s.size());
   return Session(std::move(copy));
 }
@@ -348,25 +352,50 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
   start = std::chrono::steady_clock::now();
   s.spans().set(s.size(), {.kind = SpanKind::kGenerated});
   const uint64_t bytes_before = bytes_read();
+  // However it ends, the session holds what was fed and confirmed.
+  struct Drafts : DraftedSteps {
+    Sequence& sequence;
+    Drafts(Sequence& of, std::unique_ptr<Draft> draft) : DraftedSteps(std::move(draft)), sequence(of) {}
+    ~Drafts() { settle(sequence); }
+  } drafts(s.sequence, s.influence ? nullptr : s.speculator->draft());
+  StepOutcome outcome;
   for (;;) {
     if (cancelled()) {
       answer.cancel();
       break;
     }
     if (!answer.wants_token()) break;
+    const auto history = drafts.history(s.sequence);
     TokenId token = 0;
     try {
       const OpScope scope(s.stepper->executor(), "sample");
-      token = answer.sample(s.sequence.logits, s.sequence.tokens);
+      token = answer.sample(drafts.logits(s.sequence), history);
     } catch (const NotFinite&) {
-      throw not_finite_error(s.stepper->shared_model(), s.stepper->options(), s.sequence.tokens);
+      throw not_finite_error(s.stepper->shared_model(), s.stepper->options(), {history.begin(), history.end()});
     }
-    const bool feed = answer.push(token, static_cast<int>(s.sequence.tokens.size()) < context());
+    const bool feed = answer.push(token, static_cast<int>(history.size()) < context());
     if (s.influence) answer.add_influence(influence());
     if (!feed) break;
-    s.stepper->step(s.sequence, {&token, 1}, LogitRows::kLast);
     ++stats.decode_tokens;
+    if (drafts.confirm(token)) {
+      ++outcome.accepted;
+      continue;
+    }
+    drafts.settle(s.sequence);
+    stats.accepted_tokens += outcome.accepted;
+    s.speculator->judged(outcome);
+    const auto begin = std::chrono::steady_clock::now();
+    const int room = std::min(context() - s.size(), answer.tokens_left()) - 1;
+    const auto part = drafts.propose(s.sequence, token, std::min(s.speculator->most(1), room));
+    outcome = {
+        .answers = 1, .drafted = drafts.drafted(), .replayed = s.sequence.replay > 0, .counts = !drafts.reading()};
+    stats.drafted_tokens += outcome.drafted;
+    if (outcome.drafted == 0) s.stepper->step(s.sequence, part, LogitRows::kLast);
+    else s.stepper->step(s.sequence, part, LogitRows::kAll, [&](std::span<const float> rows) { drafts.take(rows); });
+    outcome.seconds = seconds_since(begin);
   }
+  stats.accepted_tokens += outcome.accepted;
+  drafts.settle(s.sequence);
   answer.finish(s.sequence.logits);
   stats.decode_seconds = seconds_since(start);
   answer.widen_influence(spans().size() + 1);

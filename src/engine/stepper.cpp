@@ -12,9 +12,17 @@ namespace fieldprint {
 namespace {
 
 constexpr int kMaxChunk = 8192;
+constexpr int kReplayAlong = 64;  // tokens that may pass again in one step with new ones
 
 void require(bool ok, const char* flag, int value, const std::string& expected) {
   if (!ok) throw Error(ErrorKind::kUsage, fmt::format("{} is out of range", value), flag, "expected " + expected);
+}
+
+// What of the part's replay passes in one step with its new tokens: all or nothing.
+int replayed_along(const StepPart& part) {
+  const Sequence& s = *part.sequence;
+  const bool along = part.replay == 0 && !part.added.empty() && s.replay <= kReplayAlong && s.state->replays_exactly();
+  return along ? s.replay : 0;
 }
 
 }  // namespace
@@ -105,15 +113,16 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
                          due.first(static_cast<size_t>(part.replay)), LogitRows::kNone, true});
         continue;
       }
-      const int first = static_cast<int>(tokens.size());
+      const int again = replayed_along(part), first = static_cast<int>(tokens.size()) - again;
       tokens.insert(tokens.end(), part.added.begin(), part.added.end());
-      step_.push_back({part.sequence->state.get(), first, std::span(tokens).last(part.added.size()), part.rows, false});
+      step_.push_back({part.sequence->state.get(), first, std::span(tokens).subspan(static_cast<size_t>(first)),
+                       part.rows, false, again});
     }
     const auto result = forward(step_);
     const auto width = static_cast<size_t>(model_->architecture().hyperparameters().outputs());
     size_t end = 0;
     for (const StepPart& part : parts) {
-      part.sequence->replay -= part.replay;
+      part.sequence->replay = part.replay > 0 ? part.sequence->replay - part.replay : 0;
       if (part.replay > 0 || part.rows == LogitRows::kNone) continue;
       end += part.rows == LogitRows::kLast ? width : part.added.size() * width;
       part.sequence->logits.assign(result.begin() + static_cast<std::ptrdiff_t>(end - width),
@@ -150,7 +159,7 @@ void Stepper::replay_due(std::span<const StepPart> parts) {
     int room = chunk();
     for (const StepPart& part : parts) {
       Sequence& s = *part.sequence;
-      if (part.replay > 0) continue;
+      if (part.replay > 0 || replayed_along(part) > 0) continue;
       const int count = std::min(s.replay, room), first = static_cast<int>(s.tokens.size()) - s.replay;
       if (count == 0) continue;
       const auto again = std::span(s.tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(count));

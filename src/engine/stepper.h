@@ -36,7 +36,7 @@ struct StepPart {
   std::span<const TokenId> added;  // at least one, in the vocabulary, within the context
   LogitRows rows = LogitRows::kLast;
   // More than 0: this part adds nothing; it passes so many of the tokens again that sequence->replay asks for, so that
-  // a long replay can be dealt to several steps. Otherwise what is due passes before, in steps of its own.
+  // a long replay can be dealt to several steps. Otherwise what is due passes along, or before in steps of its own.
   int replay = 0;
 };
 

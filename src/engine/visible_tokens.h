@@ -1,6 +1,7 @@
 // What a clearance lets somebody see of labelled text: the rest is gone before anything else looks at it.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -42,5 +43,13 @@ struct VisibleTokens {
     }
   }
 };
+
+// Of the first `tokens` tokens those before the first span above `clearance`.
+inline int seen_under(const Spans& labels, int tokens, int clearance) {
+  for (const Spans::Span& span : labels.all()) {
+    if (span.label.clearance > clearance) return std::min(tokens, span.begin);
+  }
+  return tokens;
+}
 
 }  // namespace fieldprint

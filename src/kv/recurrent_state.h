@@ -35,6 +35,8 @@ class RecurrentState {
   int rewind(int tokens);
   int replay_cost(int tokens) const;  // what rewind() would return
 
+  bool right() const { return right_from_ == 0; }  // amid a replay too: it began at a snapshot, or with the first token
+
   void slim(size_t snapshots);  // keeps so many, the latest among them
 
   // The state after `position` tokens, from elsewhere: [values().size()].

@@ -67,6 +67,11 @@ void RunSequence::visit_memory(const std::function<void(const void*, int64_t)>& 
   recurrent_.visit_memory(visit);
 }
 
+bool RunSequence::replays_exactly() const {
+  return recurrent_.right() &&
+         std::none_of(windows_.begin(), windows_.end(), [](const WindowedKv& one) { return one.rebuilding(); });
+}
+
 void RunSequence::slim() { recurrent_.slim(kSlimSnapshots); }
 
 bool RunSequence::windows_ready(int replay, int tokens) const {

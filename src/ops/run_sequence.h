@@ -25,6 +25,8 @@ class RunSequence final : public SequenceState {
   void visit_memory(const std::function<void(const void* piece, int64_t bytes)>& visit) const override;
   int truncate(int tokens) override;
   int replay_cost(int tokens) const override;
+  void mark(int tokens) override { recurrent_.snapshot(tokens); }
+  bool replays_exactly() const override;
   void slim() override;
   std::unique_ptr<SequenceState> fork() const override { return std::make_unique<RunSequence>(*this); }
   std::vector<PageInfo> pages(const std::string& fingerprint, std::span<const TokenId> tokens) const override;

@@ -42,6 +42,11 @@ class SequenceState {
   // (kv/windowed_kv.h). The others are as if nothing had come after them.
   virtual int truncate(int tokens) = 0;
   virtual int replay_cost(int tokens) const = 0;  // what truncate() would return
+  // Makes going back to here, after `tokens` tokens, as cheap as it can be. None are left to pass again.
+  virtual void mark(int tokens) { (void)tokens; }
+  // Whether the tokens that are to pass again may pass in one step with those that follow: what is made of the first of
+  // them is right already.
+  virtual bool replays_exactly() const { return false; }
   // Gives back what only makes going back faster, but for a little of it: for a sequence that is kept for later.
   virtual void slim() {}
   virtual std::unique_ptr<SequenceState> fork() const = 0;  // as this one is now; the two then go their own ways

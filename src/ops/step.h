@@ -20,10 +20,13 @@ struct StepSequence {
   std::span<const TokenId> tokens;  // appended by this step; at least one
   LogitRows logits = LogitRows::kLast;
   bool replay = false;  // the tokens' K/V are there and stay; only the recurrent state is made again
+  int unwanted = 0;     // of kAll: so many of the first tokens' logits are not wanted
 
   int count() const { return static_cast<int>(tokens.size()); }
   int end() const { return first_position + count(); }
-  int output_rows() const { return logits == LogitRows::kAll ? count() : logits == LogitRows::kLast ? 1 : 0; }
+  int output_rows() const {
+    return logits == LogitRows::kAll ? count() - unwanted : logits == LogitRows::kLast ? 1 : 0;
+  }
 };
 
 class Step {
