@@ -115,6 +115,13 @@ class Messages(unittest.TestCase):
         # Without a choice of tools the same words are text.
         self.assertEqual(self.create("call", tools=MESSAGES_TOOLS, tool_choice={"type": "none"})["content"][0]["text"], CALL)
 
+    def test_a_call_that_the_token_limit_cuts_is_not_text_too(self):
+        tokens = len(servers["call"].post("/tokenize", {"prompt": CALL, "add_special_tokens": False})["tokens"])
+        for limit in range(1, tokens):
+            content = self.create("call", tools=MESSAGES_TOOLS, max_tokens=limit)["content"]
+            self.assertLessEqual(len(content), 1, content)
+            self.assertIn(content[0]["type"], ("text", "tool_use"))
+
     def test_results_of_tools_are_messages_of_their_own(self):
         talk = [*HI, {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": ""},
                                                         {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Paris"}}]},

@@ -93,6 +93,11 @@ void ReplyStream::State::settle(std::string_view unit, const ReplyOptions& insid
   Reply reply;
   if (calls != nullptr) calls->read(unit, inside, reply);
   else keep_content(reply, unit, 0, unit.size());
+  if (reply.calls.size() < begun) {  // the answer ends within a call that has gone out in part: its text is no content
+    const PartialReply cut = calls->partial(unit, inside);
+    reply.content = unit.substr(cut.content.begin, cut.content.end - cut.content.begin);
+    reply.calls = cut.calls;
+  }
   if (reasoning == 0 && thought && !reply.reasoning.empty()) emit(Kind::kReasoning, "\n");
   thought = thought || !reply.reasoning.empty();
   emit_rest(Kind::kReasoning, reply.reasoning, reasoning);

@@ -141,22 +141,23 @@ TEST_F(ReplyStreamTest, GivesWhatTheWholeAnswerGivesHoweverItIsCut) {
   }
 }
 
+const std::pair<std::string_view, std::string> kCalls[] = {
+    {"lfm2", R"~(<|tool_call_start|>[f(x=1, s="a long text (with, commas)", l=[1, 2]), now()]<|tool_call_end|>)~"},
+    {"hermes",
+     "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"s\": \"a long \\\"text\\\" \\u00fc\", \"l\": [1, {\"a\": "
+     "[]}]}}\n</tool_call>"},
+    {"granite", "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"s\": \"a long text\", \"x\": 12}}]"},
+    {"llama3", "{\"name\": \"f\", \"parameters\": {\"x\": 1, \"s\": \"a long text\"}}"},
+    {"xml",
+     "<tool_call>\n<function=f>\n<parameter=x>\n5\n</parameter>\n<parameter=s>\na long "
+     "text\n</parameter>\n</function>\n</tool_call>"},
+    {"harmony",
+     "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"s\": \"a long text\", \"x\": 1}<|call|>"},
+};
+
 // Where a grammar makes the calls, arguments go out while they are written.
 TEST_F(ReplyStreamTest, ArgumentsGoOutWhileTheyAreWritten) {
-  const std::pair<std::string_view, std::string> calls[] = {
-      {"lfm2", R"~(<|tool_call_start|>[f(x=1, s="a long text (with, commas)", l=[1, 2]), now()]<|tool_call_end|>)~"},
-      {"hermes",
-       "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"s\": \"a long \\\"text\\\" \\u00fc\", \"l\": [1, {\"a\": "
-       "[]}]}}\n</tool_call>"},
-      {"granite", "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"s\": \"a long text\", \"x\": 12}}]"},
-      {"llama3", "{\"name\": \"f\", \"parameters\": {\"x\": 1, \"s\": \"a long text\"}}"},
-      {"xml",
-       "<tool_call>\n<function=f>\n<parameter=x>\n5\n</parameter>\n<parameter=s>\na long "
-       "text\n</parameter>\n</function>\n</tool_call>"},
-      {"harmony",
-       "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"s\": \"a long text\", \"x\": 1}<|call|>"},
-  };
-  for (const auto& [format, text] : calls) {
+  for (const auto& [format, text] : kCalls) {
     const ChatTemplate chat_template(template_of(format, false));
     const ChatFormat chat(*tokenizer_, chat_template, {.tools = kTools, .valid_calls = true});
     const Message whole = chat.answer(text);
@@ -181,6 +182,33 @@ TEST_F(ReplyStreamTest, ArgumentsGoOutWhileTheyAreWritten) {
     EXPECT_GT(first_call, 0u);
     EXPECT_LT(first_call, text.size() - 20) << text;
     EXPECT_GE(pieces, 2u) << text;
+  }
+}
+
+// Of an answer that the token limit ends within a call, the call's text came as content once more.
+TEST_F(ReplyStreamTest, ACallThatIsCutOffStaysACall) {
+  for (const auto& [format, text] : kCalls) {
+    const ChatTemplate chat_template(template_of(format, false));
+    const ChatFormat chat(*tokenizer_, chat_template, {.tools = kTools, .valid_calls = true});
+    const Message whole = chat.answer(text);
+    size_t begun = 0;
+    for (size_t length = 1; length < text.size(); ++length) {
+      ReplyStream stream(chat, false);
+      Seen seen;
+      for (size_t at = 0; at < length; ++at) take(seen, stream.push(text.substr(at, 1)));
+      const bool said = !seen.calls.empty();
+      begun += said;
+      take(seen, stream.finish());
+      if (!said) continue;
+      EXPECT_EQ(seen.content, "") << text.substr(0, length);
+      ASSERT_LE(seen.calls.size(), whole.calls.size());
+      for (size_t i = 0; i < seen.calls.size(); ++i) {
+        EXPECT_EQ(seen.calls[i].name, whole.calls[i].name);
+        const std::string& arguments = seen.calls[i].arguments;  // "{}": none were written yet
+        EXPECT_TRUE(arguments == "{}" || whole.calls[i].arguments.starts_with(arguments)) << text.substr(0, length);
+      }
+    }
+    EXPECT_GT(begun, 10u) << text;
   }
 }
 
