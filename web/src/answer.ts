@@ -1,5 +1,5 @@
 // An answer as it grows, chunk by chunk (the OpenAI API's, with what Fieldprint adds).
-import type { Details, Fingerprint, Source, Timings, ToolCall, Usage } from "./types";
+import type { Details, Fingerprint, Message, Source, Timings, ToolCall, Usage } from "./types";
 
 export interface Progress {
   total: number;
@@ -45,6 +45,12 @@ export class Answer {
   progress: Progress | undefined;
   begun = 0; // ms, of the first token
   private readonly decoder = new TextDecoder(); // a letter may take several tokens: the last of them shows it
+
+  /** Of one that is to be gone on with: its tokens' figures stay with it, since their context was another. */
+  begin({ content, details }: Message) {
+    this.content = content;
+    if (details.reasoning) this.details.reasoning = details.reasoning;
+  }
 
   add(chunk: Chunk, now: number) {
     const { details } = this;

@@ -291,6 +291,12 @@ export function regenerate(message: Message) {
   void answer(current.value.id, message.parent);
 }
 
+/** Has an answer that was cut off written on; the whole is another branch. */
+export function goOn(message: Message) {
+  current.value = { ...current.value, leaf: message.parent };
+  void answer(current.value.id, message.parent, message);
+}
+
 export function show(message: Message) {
   const { id, messages } = current.value;
   const leaf = latestLeaf(messages, message.id);
@@ -365,8 +371,9 @@ async function request(one: Stream, messages: Message[], settings: Settings) {
   }
 }
 
-/** Lets the model answer below `parent`; what has come is kept, also where it was stopped. */
-export async function answer(conversation: string, parent: string | null) {
+/** Lets the model answer below `parent`, where `begun` is there by going on from it; what has come is kept, also where it
+ *  was stopped. */
+export async function answer(conversation: string, parent: string | null, begun?: Message) {
   const { messages, settings } = current.value.id === conversation
     ? current.value
     : await get<Conversation>(`/api/conversations/${conversation}`); // somebody clicked on another one meanwhile
@@ -376,9 +383,10 @@ export async function answer(conversation: string, parent: string | null) {
     problem.value = undefined;
   });
   const got = one.answer;
+  if (begun) got.begin(begun);
   let failed: unknown;
   try {
-    const response = await request(one, branch(messages, parent), settings);
+    const response = await request(one, branch(messages, begun?.id ?? parent), settings);
     one.waiting = "";
     for await (const event of events(response.body!)) {
       if (event === "[DONE]") break;

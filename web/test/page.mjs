@@ -250,11 +250,16 @@ await step("stop", async () => {
   await slow.detach();
   assert.match(await last(page).locator(".figures").textContent(), /stopped/);
   assert.match(await last(page).locator("h2").first().textContent(), /^T/);
-  // The next answers are short.
+  // An answer that was stopped can go on; then the next ones are short.
+  const begun = await last(page).locator(".prose").first().textContent();
   await page.click("[aria-label=Settings]");
   await page.fill("label:has-text('Longest answer') input", "12");
   await page.press("label:has-text('Longest answer') input", "Tab");
   await page.click("[aria-label='Close settings']");
+  await last(page).locator("[aria-label='Go on']").click();
+  await page.waitForFunction(() => [...document.querySelectorAll(".message.assistant .branches span")].at(-1)?.textContent === "2/2");
+  const whole = await last(page).locator(".prose").first().textContent();
+  assert.ok(whole.startsWith(begun.slice(0, 40)) && whole.length > begun.length, "it goes on");
 });
 
 await step("edit with the arrow, branches", async () => {

@@ -19,6 +19,7 @@ export const Clip = icon("m19.5 11.5-7.6 7.6a4.6 4.6 0 0 1-6.5-6.5L13.5 4.500a3 
 export const Copy = icon("M9 9h10v11H9Z", "M5 15V4h10");
 export const Check = icon("m5 12.500 4.500 4.500L19 7.500");
 export const Again = icon("M4 12a8 8 0 1 0 2.600-5.900L4 8.500", "M4 4v4.500h4.500");
+export const Onward = icon("M4 12h13m-5-5 5 5-5 5", "M21 5v14");
 export const Pencil = icon("m4 20 1-4L16.500 4.500l3 3L8 19Z");
 export const Left = icon("m14 6-6 6 6 6");
 export const Right = icon("m10 6 6 6-6 6");

@@ -4,11 +4,11 @@ import { send, sentence } from "../api";
 import { count, rate } from "../format";
 import { shares } from "../influence";
 import { blocks } from "../markdown";
-import { busy, current, observed, panel, path, regenerate, removeMessage, say, sayAsTool, show, toast } from "../store";
+import { busy, current, goOn, observed, panel, path, regenerate, removeMessage, say, sayAsTool, show, toast } from "../store";
 import { siblings } from "../tree";
 import type { Attachment, Message, Replay, ToolCall } from "../types";
 import { editing, fit } from "./composer";
-import { Again, Check, Copy, Grid, Left, Pencil, Right, Tool, Trash } from "./icons";
+import { Again, Check, Copy, Grid, Left, Onward, Pencil, Right, Tool, Trash } from "./icons";
 import { Print } from "./print";
 import { TokenView } from "./tokens";
 
@@ -276,6 +276,9 @@ function AnswerView({ message, last }: { message: Message; last: boolean }) {
       <div class="actions">
         <Branches message={message} />
         <CopyButton text={message.content} label="Copy the answer" />
+        {last && (details.stopped || (details.finish === "length" && details.fieldprint?.finish_reason !== "context")) && !details.tool_calls && (
+          <button type="button" class="icon" aria-label="Go on" title="Go on from here" disabled={busy.value} onClick={() => goOn(message)}><Onward /></button>
+        )}
         <button type="button" class="icon" aria-label="Answer again" title="Answer again" disabled={busy.value} onClick={() => regenerate(message)}><Again /></button>
         <button
           type="button"
