@@ -17,31 +17,37 @@ void each_edge(const Program& p, NodeId n, Each each) {
   for (uint32_t e = p.nodes[n].edges; e != kAbsent; e = p.edges[e].next) each(p.edges[e]);
 }
 
-// Who has an edge to a node: with the tables below, changes spread from a node to those that depend on it.
-struct Reverse {
-  std::vector<uint32_t> begin;
-  std::vector<NodeId> from;
+// Who comes to a node: with the tables below, changes spread from a node to those that depend on it.
+class Reverse {
+ public:
+  struct Way {
+    NodeId from;
+    uint32_t edge;  // kAbsent: the loop of `from`
+  };
 
-  explicit Reverse(const Program& p) : begin(p.nodes.size() + 2) {
+  explicit Reverse(const Program& p) : begin_(p.nodes.size() + 2) {
     const auto each = [&](auto use) {
       for (NodeId n = 0; n < p.nodes.size(); ++n) {
-        each_edge(p, n, [&](const Edge& e) {
-          use(e.to, n);
-          if (e.kind == Edge::kCall) use(p.rules[e.rule].start, n);
-        });
-        if (p.nodes[n].loop != kAbsent) {
-          const auto& loop = p.loops[p.nodes[n].loop];
-          use(loop.exit, n);
-          use(p.rules[loop.body].start, n);
+        for (uint32_t e = p.nodes[n].edges; e != kAbsent; e = p.edges[e].next) {
+          use(p.edges[e].to, Way{n, e});
+          if (p.edges[e].kind == Edge::kCall) use(p.rules[p.edges[e].rule].start, Way{n, e});
         }
+        if (p.nodes[n].loop == kAbsent) continue;
+        const auto& loop = p.loops[p.nodes[n].loop];
+        use(loop.exit, Way{n, kAbsent});
+        use(p.rules[loop.body].start, Way{n, kAbsent});
       }
     };
-    each([&](NodeId to, NodeId) { ++begin[to + 2]; });
-    for (size_t i = 1; i < begin.size(); ++i) begin[i] += begin[i - 1];
-    from.resize(begin.back());
-    each([&](NodeId to, NodeId n) { from[begin[to + 1]++] = n; });
+    each([&](NodeId to, Way) { ++begin_[to + 2]; });
+    for (size_t i = 1; i < begin_.size(); ++i) begin_[i] += begin_[i - 1];
+    ways_.resize(begin_.back());
+    each([&](NodeId to, Way way) { ways_[begin_[to + 1]++] = way; });
   }
-  std::span<const NodeId> of(NodeId n) const { return std::span(from).subspan(begin[n], begin[n + 1] - begin[n]); }
+  std::span<const Way> to(NodeId n) const { return std::span(ways_).subspan(begin_[n], begin_[n + 1] - begin_[n]); }
+
+ private:
+  std::vector<uint32_t> begin_;
+  std::vector<Way> ways_;
 };
 
 // Nodes from which their rule's end is reached without reading.
@@ -54,23 +60,21 @@ std::vector<bool> nullable_nodes(const Program& p) {
     nullable[n] = true;
     work.push_back(n);
   };
+  const auto passes = [&](const Reverse::Way& way) {
+    if (way.edge == kAbsent) {
+      const auto& loop = p.loops[p.nodes[way.from].loop];
+      return nullable[loop.exit] && (loop.min == 0 || nullable[p.rules[loop.body].start]);
+    }
+    const Edge& e = p.edges[way.edge];
+    if (e.kind == Edge::kBytes || !nullable[e.to]) return false;
+    return e.kind == Edge::kEmpty || nullable[p.rules[e.rule].start];
+  };
   for (const auto& rule : p.rules) set(rule.end);
   while (!work.empty()) {
     const NodeId changed = work.back();
     work.pop_back();
-    for (const NodeId n : reverse.of(changed)) {
-      if (nullable[n]) continue;
-      bool now = false;
-      each_edge(p, n, [&](const Edge& e) {
-        if (e.kind == Edge::kEmpty) now |= nullable[e.to];
-        if (e.kind == Edge::kCall) now |= nullable[p.rules[e.rule].start] && nullable[e.to];
-      });
-      if (p.nodes[n].loop != kAbsent) {
-        const auto& loop = p.loops[p.nodes[n].loop];
-        now |= nullable[loop.exit] && (loop.min == 0 || nullable[p.rules[loop.body].start]);
-      }
-      if (now) set(n);
-    }
+    for (const Reverse::Way& way : reverse.to(changed))
+      if (!nullable[way.from] && passes(way)) set(way.from);
   }
   return nullable;
 }
@@ -174,22 +178,22 @@ std::vector<uint32_t> needs(const Program& p) {
     const uint32_t inside = need[p.rules[rule].start];
     return inside == kAbsent || need[to] == kAbsent ? kAbsent : std::max(inside + 1, need[to]);
   };
+  const auto by = [&](const Reverse::Way& way) {
+    if (way.edge == kAbsent) {
+      const auto& loop = p.loops[p.nodes[way.from].loop];
+      return loop.min == 0 ? need[loop.exit] : through(loop.body, loop.exit);
+    }
+    const Edge& e = p.edges[way.edge];
+    return e.kind == Edge::kCall ? through(e.rule, e.to) : need[e.to];
+  };
   while (!work.empty()) {
     const NodeId changed = work.front();
     work.pop_front();
-    for (const NodeId n : reverse.of(changed)) {
-      uint32_t best = need[n];
-      each_edge(p, n, [&](const Edge& e) {
-        best = std::min(best, e.kind == Edge::kCall ? through(e.rule, e.to) : need[e.to]);
-      });
-      if (p.nodes[n].loop != kAbsent) {
-        const auto& loop = p.loops[p.nodes[n].loop];
-        best = std::min(best, loop.min == 0 ? need[loop.exit] : through(loop.body, loop.exit));
-      }
-      if (best < need[n]) {
-        need[n] = best;
-        work.push_back(n);
-      }
+    for (const Reverse::Way& way : reverse.to(changed)) {
+      const uint32_t now = by(way);
+      if (now >= need[way.from]) continue;
+      need[way.from] = now;
+      work.push_back(way.from);
     }
   }
   return need;
@@ -287,10 +291,8 @@ Automaton::Automaton(Program p) : max_depth_(p.max_depth) {
     while (!work.empty()) {
       const NodeId changed = work.back();
       work.pop_back();
-      for (const NodeId n : reverse.of(changed))
-        each_edge(p, n, [&](const Edge& e) {
-          if (e.kind == Edge::kEmpty && e.to == changed) set(n);
-        });
+      for (const Reverse::Way& way : reverse.to(changed))
+        if (way.edge != kAbsent && p.edges[way.edge].kind == Edge::kEmpty) set(way.from);
     }
   }
 

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <bit>
 
+#include "fieldprint/error.h"
+
 namespace fieldprint {
 namespace {
+
+constexpr uint64_t kMaxWork = 20'000'000, kMaxWorkPerToken = 50'000;  // of the matcher: a second, and 2.5 ms
 
 void set(Masks::Words& words, TokenId token) {
   words[static_cast<size_t>(token) / 64] |= uint64_t{1} << (static_cast<size_t>(token) % 64);
@@ -46,7 +50,13 @@ std::shared_ptr<const Masks::Mask> Masks::after(std::span<const TokenId> answer,
   }
   // An answer that is followed anew from its beginning must not fill the memory at once again.
   if (answer.size() - common > 1) forget_at_ = std::max(forget_at_, 2 * matcher_->bytes() + mask_bytes_);
-  return mask(progress.places_.back());
+  auto made = mask(progress.places_.back());
+  // Others wait while one answer's masks are made: it may be dear once, not with each token.
+  progress.work_ += matcher_->work_done();
+  if (progress.work_ > kMaxWork + kMaxWorkPerToken * answer.size())
+    throw Error(ErrorKind::kLimit, "the grammar is too ambiguous: its masks take too long", {},
+                "repetitions within repetitions are the usual cause");
+  return made;
 }
 
 Masks::Place Masks::next(Place place, TokenId token) {

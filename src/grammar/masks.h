@@ -35,6 +35,7 @@ class Masks {
     uint64_t generation_ = 0;  // of the states; 0: none yet
     std::vector<TokenId> tokens_;
     std::vector<Place> places_;  // one more than tokens
+    uint64_t work_ = 0;          // done for this answer
   };
 
   // Both outlive the masks. What is kept beyond `max_bytes` is forgotten and made anew as needed.

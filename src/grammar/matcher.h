@@ -30,6 +30,7 @@ class Matcher {
   explicit Matcher(const Automaton& automaton);
 
   void begin_work() { work_done_ = 0; }
+  uint64_t work_done() const { return work_done_; }
 
   StateId start() const { return start_; }
   const Row& row(StateId state);  // what follows each byte; stays where it is. 1 KiB: for states that come again

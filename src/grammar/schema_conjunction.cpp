@@ -14,7 +14,8 @@ namespace {
 
 using std::string_view;
 constexpr size_t kMaxConjunctions = 400;
-constexpr int kMaxNested = 100;
+constexpr int kMaxNested = 300, kMaxSteps = 30'000;
+constexpr size_t kMaxNames = 5000, kMaxCompared = 10'000'000;
 
 unsigned type_of(const Json& value) {
   switch (value.type()) {
@@ -60,6 +61,16 @@ bool within(const Decimal& d, const std::optional<Bound>& min, const std::option
 
 constexpr unsigned kNumbers = kIntegerType | kNumberType;
 
+[[noreturn]] void too_many() {
+  throw Error(ErrorKind::kLimit, "anyOf and oneOf within each other have too many combinations", "schema");
+}
+
+struct Nesting {
+  int& depth;
+  explicit Nesting(int& d) : depth(d) { ++depth; }
+  ~Nesting() { --depth; }
+};
+
 }  // namespace
 
 struct SchemaReader::Open {
@@ -77,16 +88,17 @@ struct SchemaReader::Open {
 
 const std::vector<Conjunction>& SchemaReader::conjunctions(const SchemaSet& set) {
   if (const auto found = known_.find(set); found != known_.end()) return found->second;
-  if (++nested_ > kMaxNested) throw Error(ErrorKind::kLimit, "the schema refers to itself without an end", "schema");
   std::vector<Conjunction> done;
   Open open;
   open.todo.assign(set.rbegin(), set.rend());
   expand(std::move(open), done);
-  --nested_;
   return known_[set] = std::move(done);
 }
 
 void SchemaReader::expand(Open open, std::vector<Conjunction>& done) {
+  // Also what refers to itself without an end.
+  if (nested_ > kMaxNested || ++steps_ > kMaxSteps) too_many();
+  const Nesting nesting(nested_);
   while (!open.todo.empty()) {
     const Schema schema = open.todo.back();
     open.todo.pop_back();
@@ -100,8 +112,7 @@ void SchemaReader::expand(Open open, std::vector<Conjunction>& done) {
   }
   if (open.choices.empty()) {
     finish(std::move(open.c), open.one_of, done);
-    if (done.size() > kMaxConjunctions)
-      throw Error(ErrorKind::kLimit, "anyOf and oneOf within each other have too many combinations", "schema");
+    if (done.size() > kMaxConjunctions) too_many();
     return;
   }
   const Open::Choice choice = std::move(open.choices.back());
@@ -188,11 +199,11 @@ void SchemaReader::apply(Open& open, Schema schema) {
   }
   if (const Json* values = find("enum")) {
     if (!values->is_array()) throw bad("enum", "a list of values");
+    if (c.values && c.values->size() * values->size() > kMaxCompared)
+      throw Error(ErrorKind::kLimit, "lists of so many values cannot be compared", where("enum"));
     std::vector<Json> both;
-    for (const Json& value : *values) {
-      const bool kept = !c.values || std::find(c.values->begin(), c.values->end(), value) != c.values->end();
-      if (kept && std::find(both.begin(), both.end(), value) == both.end()) both.push_back(value);
-    }
+    for (const Json& value : *values)
+      if (!c.values || std::find(c.values->begin(), c.values->end(), value) != c.values->end()) both.push_back(value);
     c.values = std::move(both);
   }
 
@@ -328,7 +339,7 @@ void SchemaReader::finish(Conjunction c, const std::vector<std::pair<Schema, Sch
   if (c.min_items > c.max_items) c.types &= ~static_cast<unsigned>(kArrayType);
   if (c.min_properties > c.max_properties) c.types &= ~static_cast<unsigned>(kObjectType);
   if (c.values) {
-    std::erase_if(*c.values, [&](const Json& value) { return !valid(value, c); });
+    std::erase_if(*c.values, [&](const Json& value) { return !valid_but_for_values(value, c); });
     if (c.values->empty()) return;
     unsigned types = 0;
     for (const Json& value : *c.values) types |= type_of(value);
@@ -403,9 +414,13 @@ bool SchemaReader::valid(const Json& value, const SchemaSet& set) {
 }
 
 bool SchemaReader::valid(const Json& value, const Conjunction& c) {
+  if (c.values && std::find(c.values->begin(), c.values->end(), value) == c.values->end()) return false;
+  return valid_but_for_values(value, c);
+}
+
+bool SchemaReader::valid_but_for_values(const Json& value, const Conjunction& c) {
   const unsigned type = type_of(value);
   if ((c.types & type) == 0) return false;
-  if (c.values && std::find(c.values->begin(), c.values->end(), value) == c.values->end()) return false;
   if ((type & kNumbers) != 0) {
     if (!within(decimal(value), c.min, c.max)) return false;
     return c.multiple_of == 1 || std::fmod(value.get<double>(), static_cast<double>(c.multiple_of)) == 0;
@@ -469,6 +484,8 @@ std::vector<std::string> SchemaReader::names(const Conjunction& c) const {
   for (const auto& properties : c.properties)
     for (const auto& named : properties.named) found.push_back(&named.first);
   for (const std::string& name : c.required) found.push_back(&name);
+  if (found.size() > kMaxNames)
+    throw Error(ErrorKind::kLimit, "an object of the schema has too many properties", "schema");
   for (const std::string* name : found)
     if (seen.insert(*name).second) all.push_back(*name);
   return all;

@@ -90,12 +90,13 @@ class SchemaReader {
   void apply(Open& open, Schema schema);
   void finish(Conjunction c, const std::vector<std::pair<Schema, Schema>>& one_of, std::vector<Conjunction>& done);
   bool valid(const Json& value, const Conjunction& c);
+  bool valid_but_for_values(const Json& value, const Conjunction& c);
   bool keep_apart(Conjunction& c, const Conjunction& other, bool may_forbid);
 
   SchemaDocument& document_;
   std::map<SchemaSet, std::vector<Conjunction>> known_;
   std::map<std::string, Language> languages_;  // of patterns, searched for
-  int nested_ = 0;
+  int nested_ = 0, steps_ = 0;
 };
 
 }  // namespace fieldprint
