@@ -1,4 +1,4 @@
-// How many tokens of waiting prompts go along in a step that answers wait for: so many that it takes about twice as
+// How many tokens of waiting prompts go along in a step that answers wait for: so many that it takes less than twice as
 // long as without them. Their number changes no bit of any result, so it may follow the clock.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace fieldprint {
 class PromptShare {
  public:
   static constexpr int kLeast = 16, kMost = 256, kFirst = 32;
-  static constexpr double kTimes = 2;  // of a step without prompts
+  static constexpr double kTimes = 1.8;  // of a step without prompts
 
   explicit PromptShare(int fixed) : fixed_(fixed) {}  // 0: by the clock
 
