@@ -7,14 +7,13 @@
 namespace fieldprint::server {
 
 void ResponseStore::put(Stored stored) {
-  stored.bytes = dump(stored.response).size() + dump(stored.input).size() + dump(stored.items).size();
-  if (stored.bytes > most_bytes_) return;
+  if (stored.bytes() > most_bytes_) return;
   const auto shared = std::make_shared<const Stored>(std::move(stored));
   const std::lock_guard lock(mutex_);
-  bytes_ += shared->bytes;
+  bytes_ += shared->bytes();
   by_id_[shared->id] = list_.insert(list_.end(), shared);
   while (bytes_ > most_bytes_) {
-    bytes_ -= list_.front()->bytes;
+    bytes_ -= list_.front()->bytes();
     by_id_.erase(list_.front()->id);
     list_.pop_front();
   }
@@ -40,7 +39,7 @@ std::shared_ptr<const ResponseStore::Stored> ResponseStore::get(const std::strin
 void ResponseStore::remove(const std::string& owner, const std::string& id) {
   const std::lock_guard lock(mutex_);
   const auto found = find(owner, id, "id");
-  bytes_ -= (*found)->bytes;
+  bytes_ -= (*found)->bytes();
   by_id_.erase(id);
   list_.erase(found);
 }

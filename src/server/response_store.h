@@ -8,8 +8,6 @@
 #include <mutex>
 #include <string>
 
-#include "server/fields.h"
-
 namespace fieldprint::server {
 
 // From any thread. Each API key has its own.
@@ -17,10 +15,12 @@ class ResponseStore {
  public:
   struct Stored {
     std::string owner, id;
-    Json response;  // as it was answered
-    Json input;     // the request's own items
-    Json items;     // the whole conversation: what came before, the input, the output
-    size_t bytes = 0;
+    // JSON as text, which takes no more memory than is counted.
+    std::string response;  // as it was answered
+    std::string input;     // the request's own items
+    std::string items;     // the whole conversation: what came before, the input, the output
+
+    size_t bytes() const { return owner.size() + id.size() + response.size() + input.size() + items.size(); }
   };
 
   explicit ResponseStore(size_t bytes) : most_bytes_(bytes) {}

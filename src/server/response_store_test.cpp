@@ -8,8 +8,7 @@ namespace fieldprint::server {
 namespace {
 
 ResponseStore::Stored stored(const std::string& owner, const std::string& id, size_t bytes) {
-  return {
-      .owner = owner, .id = id, .response = std::string(bytes, 'x'), .input = Json::array(), .items = Json::array()};
+  return {.owner = owner, .id = id, .response = std::string(bytes, 'x'), .input = {}, .items = {}};
 }
 
 TEST(ResponseStore, OldestGoFirst) {

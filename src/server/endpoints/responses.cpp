@@ -151,7 +151,7 @@ Wish read_wish(const Fields& fields, const HttpRequest& http, Service& service) 
   Items items(request.messages);
   wish.before = Json::array();
   const auto previous = fields.string("previous_response_id");
-  if (previous) wish.before = service.responses.get(wish.key, *previous, "previous_response_id")->items;
+  if (previous) wish.before = parse_body(service.responses.get(wish.key, *previous, "previous_response_id")->items);
   for (const Json& entry : wish.before) items.add(Fields(entry, "previous_response_id"));
   wish.input = read_input(fields);
   for (size_t i = 0; i < wish.input.size(); ++i) items.add(Fields(wish.input[i], fmt::format("input[{}]", i)));
@@ -365,9 +365,9 @@ void keep(Service& service, const Wish& wish, const Json& response) {
     for (const Json& item : *list) items.push_back(item);
   service.responses.put({.owner = wish.key,
                          .id = response["id"].get<std::string>(),
-                         .response = response,
-                         .input = wish.input,
-                         .items = std::move(items)});
+                         .response = dump(response),
+                         .input = dump(wish.input),
+                         .items = dump(items)});
 }
 
 void reply_whole(Service& service, ChatRun& run, const Wish& wish, HttpReply& reply) {
@@ -411,7 +411,7 @@ void responses(Service& service, const HttpRequest& http, HttpReply& reply) {
 }
 
 void show_response(Service& service, const HttpRequest& http, HttpReply& reply) {
-  send_json(reply, service.responses.get(http.key, http.parameters.at("response"), "id")->response);
+  reply.send({.body = service.responses.get(http.key, http.parameters.at("response"), "id")->response});
 }
 
 void delete_response(Service& service, const HttpRequest& http, HttpReply& reply) {
@@ -422,7 +422,7 @@ void delete_response(Service& service, const HttpRequest& http, HttpReply& reply
 
 void list_input_items(Service& service, const HttpRequest& http, HttpReply& reply) {
   const auto stored = service.responses.get(http.key, http.parameters.at("response"), "id");
-  const Json& items = stored->input;
+  const Json items = parse_body(stored->input);
   send_json(reply, {{"object", "list"},
                     {"data", items},
                     {"first_id", items.front()["id"]},
