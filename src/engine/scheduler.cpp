@@ -121,7 +121,7 @@ void Scheduler::State::step() {
   if (outcome.drafted == 0 && !outcome.replayed) {
     int prompt_tokens = 0;
     for (const StepPart& part : parts) prompt_tokens += static_cast<int>(part.added.size()) + part.replay;
-    share.measured(outcome.answers, prompt_tokens - outcome.answers, outcome.seconds);
+    prompt_share.measured(outcome.answers, prompt_tokens - outcome.answers, outcome.seconds);
   }
   const uint64_t bytes = stepper->work().bytes - before;
   uint64_t decoded = 0, prefilled = 0;

@@ -57,7 +57,7 @@ void Scheduler::State::admit() {
 // others.
 void Scheduler::State::deal_prompts() {
   int budget = stepper->chunk(), rows = stepper->chunk_of_rows();
-  if (!parts.empty()) budget = std::min(budget, share.tokens());
+  if (!parts.empty()) budget = std::min(budget, prompt_share.tokens());
   std::vector<StreamPtr> prompts;
   std::vector<std::pair<StreamPtr, std::exception_ptr>> failed;
   for (size_t i = 0; i < running.size(); ++i) {

@@ -85,7 +85,7 @@ struct Scheduler::State {
   State(std::shared_ptr<const LoadedModel> model, const SchedulerOptions& o)
       : options(o),
         stepper(std::make_shared<Stepper>(std::move(model), o.session)),
-        share(o.chunk_with_decode),
+        prompt_share(o.chunk_with_decode),
         speculator(*stepper),
         cache(stepper, o, [this] { wake(); }) {}
 
@@ -117,7 +117,7 @@ struct Scheduler::State {
   std::vector<StreamPtr> running;  // in order of admission
   std::vector<StepPart> parts;     // of the next step
   std::vector<Place> stepped;      // whose parts these are
-  PromptShare share;
+  PromptShare prompt_share;
   Speculator speculator;
   StepOutcome outcome;           // of the last step, for the speculator
   Clock::time_point step_began;  // with the guesses for it
