@@ -131,6 +131,9 @@ TEST(JsonSchema, WhatCannotBeHeldToIsNamed) {
   refused(R"({"type":"number","multipleOf":0.5})", "#/multipleOf");
   refused(R"({"$ref":"other.json#/a"})", "#/$ref: 'other.json#/a' is in another document");
   refused(R"({"oneOf":[{"type":"integer"},{"type":"number"}]})", "#/oneOf");
+  // A string is valid under both: what properties say is about objects alone.
+  refused(R"({"oneOf":[{"type":"string"},{"properties":{"a":{}}}]})", "#/oneOf");
+  refused(R"({"oneOf":[{"const":"x"},{"minimum":3}]})", "#/oneOf");
   refused(R"({"type":"object","minProperties":2})", "#/minProperties");
   refused(R"({"type":"number","exclusiveMinimum":1e18})", "digits");
   const auto bad = [](const string& schema, const string& says) { expect_error(schema, ErrorKind::kBadInput, says); };

@@ -333,6 +333,7 @@ void SchemaReader::apply(Open& open, Schema schema) {
 
 void SchemaReader::finish(Conjunction c, const std::vector<std::pair<Schema, Schema>>& one_of,
                           std::vector<Conjunction>& done) {
+  c.possible = c.types;
   // Who says what a property's value is means an object.
   if (!c.typed && !c.values && c.implied != 0) c.types &= c.implied;
   if (c.min_length > c.max_length) c.types &= ~static_cast<unsigned>(kStringType);
@@ -364,7 +365,7 @@ void SchemaReader::finish(Conjunction c, const std::vector<std::pair<Schema, Sch
 // Whether no value of `c` is valid under `other`; where that helps, by leaving out a property that `other` requires.
 bool SchemaReader::keep_apart(Conjunction& c, const Conjunction& other, bool may_forbid) {
   const auto merged = [](unsigned types) { return (types & kNumbers) != 0 ? types | kNumbers : types; };
-  const unsigned common = merged(c.types) & merged(other.types);
+  const unsigned common = merged(c.types) & merged(other.possible);
   if (common == 0) return true;
   if (c.values) return std::none_of(c.values->begin(), c.values->end(), [&](const Json& v) { return valid(v, other); });
   if (other.values) {
@@ -420,7 +421,7 @@ bool SchemaReader::valid(const Json& value, const Conjunction& c) {
 
 bool SchemaReader::valid_but_for_values(const Json& value, const Conjunction& c) {
   const unsigned type = type_of(value);
-  if ((c.types & type) == 0) return false;
+  if ((c.possible & type) == 0) return false;
   if ((type & kNumbers) != 0) {
     if (!within(decimal(value), c.min, c.max)) return false;
     return c.multiple_of == 1 || std::fmod(value.get<double>(), static_cast<double>(c.multiple_of)) == 0;

@@ -46,7 +46,9 @@ struct Conjunction {
     std::string what, where;
   };
 
-  unsigned types = kAnyType, implied = 0;  // implied: by keywords that concern a type
+  unsigned types = kAnyType;     // that are written
+  unsigned possible = kAnyType;  // that are valid: keywords about objects say nothing about strings, but mean objects
+  unsigned implied = 0;          // by keywords that concern a type
   bool typed = false;
   std::optional<std::vector<Json>> values;
   std::optional<Bound> min, max;
