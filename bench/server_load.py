@@ -97,7 +97,7 @@ async def turns(client, options):
         times, usage = await client.stream({"messages": messages, "max_tokens": 8, "temperature": 0, "ignore_eos": True}, "/v1/chat/completions")
         return (times[0] - begin) * 1e3, usage
     results = {"cached_ms": [], "uncached_ms": [], "cached_tokens": 0}
-    for round_ in range(3):
+    for round_ in range(options.rounds):
         messages = []
         for turn in range(9):
             messages.append({"role": "user", "content": text_of(options.cached // 20, (round_, turn).__hash__())})
@@ -238,6 +238,7 @@ def main():
     parser.add_argument("--prompt", type=int, default=64, help="words")
     parser.add_argument("--answer", type=int, default=64)
     parser.add_argument("--cached", type=int, default=2000, help="words of the turns before")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--before", type=float, default=5, help="seconds of decoding before the prompt comes")
     parser.add_argument("--requests", type=int, default=10000)
     parser.add_argument("--distinct", type=int, default=200)

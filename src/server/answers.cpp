@@ -28,25 +28,27 @@ struct Answers::Mailbox {
   std::vector<Seen> seen;
 };
 
-Answers::Answers(Scheduler& scheduler, Request request, HttpReply& reply, bool progress)
+Answers::Answers(Scheduler& scheduler, Request request, HttpReply& reply, Watch watch)
     : mailbox_(std::make_shared<Mailbox>()),
       results_(static_cast<size_t>(std::max(1, request.answers))),
       given_(results_.size()),
       given_tokens_(results_.size()) {
   mailbox_->seen.resize(results_.size());
-  request.on_token = [box = mailbox_](int answer, const Generation& so_far) {
-    auto& seen = box->seen[static_cast<size_t>(answer)];
-    AnswerPart part{.kind = AnswerPart::Kind::kText, .answer = answer, .text = so_far.text.substr(seen.text)};
-    const auto rest = [&](const auto& all, auto& out) {
-      if (all.size() > seen.tokens) out.assign(all.begin() + static_cast<std::ptrdiff_t>(seen.tokens), all.end());
+  if (watch != Watch::kEnd) {
+    request.on_token = [box = mailbox_](int answer, const Generation& so_far) {
+      auto& seen = box->seen[static_cast<size_t>(answer)];
+      AnswerPart part{.kind = AnswerPart::Kind::kText, .answer = answer, .text = so_far.text.substr(seen.text)};
+      const auto rest = [&](const auto& all, auto& out) {
+        if (all.size() > seen.tokens) out.assign(all.begin() + static_cast<std::ptrdiff_t>(seen.tokens), all.end());
+      };
+      rest(so_far.tokens, part.tokens);
+      rest(so_far.logprobs, part.logprobs);
+      rest(so_far.influence, part.influence);
+      seen = {so_far.text.size(), so_far.tokens.size()};
+      box->put(std::move(part));
     };
-    rest(so_far.tokens, part.tokens);
-    rest(so_far.logprobs, part.logprobs);
-    rest(so_far.influence, part.influence);
-    seen = {so_far.text.size(), so_far.tokens.size()};
-    box->put(std::move(part));
-  };
-  if (progress) {
+  }
+  if (watch == Watch::kPromptToo) {
     request.on_progress = [box = mailbox_](int done, int total, int reused) {
       box->put({.kind = AnswerPart::Kind::kPrompt, .done = done, .total = total, .reused = reused});
     };

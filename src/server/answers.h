@@ -26,11 +26,14 @@ struct AnswerPart {
   std::vector<std::vector<float>> influence = {};
 };
 
+// What of answers under way is wanted. Whoever waits for their ends alone costs the scheduler nothing until then.
+enum class Watch { kEnd, kTokens, kPromptToo };
+
 class Answers {
  public:
   // Submits `request`, whose callbacks are ours. They end where the client goes, with `reply`'s knowledge of it.
   // Throws as Scheduler::submit.
-  Answers(Scheduler& scheduler, Request request, HttpReply& reply, bool progress = false);
+  Answers(Scheduler& scheduler, Request request, HttpReply& reply, Watch watch);
   ~Answers();  // cancels what is still under way
   Answers(const Answers&) = delete;
   Answers& operator=(const Answers&) = delete;

@@ -59,7 +59,7 @@ ChatFormat chat_format(Service& service, const ChatRequest& request) {
                             .valid_calls = calls && !tool_call_format(chat_template).empty()}};
 }
 
-ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request, HttpReply& reply, bool progress)
+ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request, HttpReply& reply, Watch watch)
     : service_(service), request_(std::move(request)) {
   const bool calls = !request_.tools.empty() && request_.tool_choice != ChatRequest::ToolChoice::kNone;
   format_.emplace(chat_format(service, request_));
@@ -97,8 +97,10 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
   submitted.answers = request_.answers;
   submitted.influence = request_.influence;
   submitted.cache_domain = service.cache_domain(http);
+  // The tokens of a thought are counted where it ends.
+  if (watch == Watch::kEnd && format_->thinks()) watch = Watch::kTokens;
   try {
-    run_ = std::make_unique<Answers>(service.scheduler(), std::move(submitted), reply, progress);
+    run_ = std::make_unique<Answers>(service.scheduler(), std::move(submitted), reply, watch);
   } catch (const Error& error) {
     throw submit_error(error);
   }

@@ -42,7 +42,7 @@ class ChatRun {
  public:
   // Throws ApiError 400 where the prompt does not fit or the model's template knows no such messages; 503 where too
   // many wait already.
-  ChatRun(Service& service, const HttpRequest& http, ChatRequest request, HttpReply& reply, bool progress = false);
+  ChatRun(Service& service, const HttpRequest& http, ChatRequest request, HttpReply& reply, Watch watch);
 
   std::optional<ChatEvent> next();  // waits; as Answers::next()
   void finish();                    // all that is left of next()

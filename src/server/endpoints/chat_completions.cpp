@@ -190,7 +190,10 @@ void chat_completions(Service& service, const HttpRequest& http, HttpReply& repl
   const Fields fields(body);
   ChatRequest request = read_chat(fields, service);
   const Wish wish = read_wish(fields, request);
-  ChatRun run(service, http, std::move(request), reply, wish.stream && wish.progress);
+  ChatRun run(service, http, std::move(request), reply,
+              !wish.stream    ? Watch::kEnd
+              : wish.progress ? Watch::kPromptToo
+                              : Watch::kTokens);
   if (!wish.stream) return reply_whole(service, run, wish, reply);
   EventStream out(reply);
   try {

@@ -205,7 +205,8 @@ class Completions {
       request.influence = wish_.common.influence;
       request.cache_domain = service_.cache_domain(http_);
       try {
-        under_way_.push_back(std::make_unique<Answers>(service_.scheduler(), std::move(request), reply_));
+        under_way_.push_back(std::make_unique<Answers>(service_.scheduler(), std::move(request), reply_,
+                                                       wish_.stream ? Watch::kTokens : Watch::kEnd));
       } catch (const Error& error) {
         throw submit_error(error);
       }

@@ -300,7 +300,7 @@ void messages(Service& service, const HttpRequest& http, HttpReply& reply) {
   const Fields fields(body);
   if (!fields.integer("max_tokens", 1)) fields.refuse("max_tokens", "is missing");
   const bool stream = fields.boolean("stream").value_or(false);
-  ChatRun run(service, http, read_request(fields, service), reply, stream);
+  ChatRun run(service, http, read_request(fields, service), reply, stream ? Watch::kPromptToo : Watch::kEnd);
   if (stream) reply_stream(service, run, reply);
   else reply_whole(service, run, reply);
 }

@@ -27,7 +27,7 @@ void replay(Service& service, const HttpRequest& http, HttpReply& reply) {
   request.cache_domain = service.cache_domain(http);
   std::optional<Answers> run;
   try {
-    run.emplace(service.scheduler(), std::move(request), reply);
+    run.emplace(service.scheduler(), std::move(request), reply, Watch::kEnd);
   } catch (const Error& error) {
     throw submit_error(error);
   }

@@ -405,7 +405,7 @@ void reply_stream(Service& service, ChatRun& run, const Wish& wish, HttpReply& r
 void responses(Service& service, const HttpRequest& http, HttpReply& reply) {
   const Json body = parse_body(http.body);
   Wish wish = read_wish(Fields(body), http, service);
-  ChatRun run(service, http, std::move(wish.chat), reply);
+  ChatRun run(service, http, std::move(wish.chat), reply, wish.stream ? Watch::kTokens : Watch::kEnd);
   if (wish.stream) reply_stream(service, run, wish, reply);
   else reply_whole(service, run, wish, reply);
 }
