@@ -199,6 +199,7 @@ void add_executor(CLI::App& app, SessionOptions& options) {
 
 void add_speculation(CLI::App& app, ModelOptions& options) {
   Speculation& speculation = options.session.speculation;
+  speculation.drafts = "auto";  // the answer is the same, and what it may lose is bounded
   std::vector<std::string> choices = {"off", "auto"};
   for (std::string& name : draft_names()) choices.push_back(std::move(name));
   add_choice(app, "--speculate", speculation.drafts, choices,
