@@ -116,9 +116,12 @@ class Http(Served):
                      b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
                      b"POST /tokenize HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
                      b"POST /tokenize HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
-                     b"POST /tokenize HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"):
+                     b"POST /tokenize HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                     *(b"POST /tokenize HTTP/1.1\r\nTransfer-Encoding: %s\r\n\r\nGET /health HTTP/1.1\r\n\r\n" % coding
+                       for coding in (b"xchunked", b"gzip", b"chunked, gzip", b"chunked, chunked", b'"chunked"'))):
             out = self.server.raw(data)
-            self.assertRegex(out[:13], rb"HTTP/1.1 (400|505)", data)
+            self.assertRegex(out[:13], rb"HTTP/1.1 (400|501|505)", data)
+            self.assertEqual(out.count(b"HTTP/1.1 "), 1, data)
             self.assertIn(b'"error"', out)
         self.assertEqual(self.server.raw(b"", half_close=True), b"")
         self.assertIn(b" 400 ", self.server.raw(b"POST /tokenize HTTP/1.1\r\nContent-Length: 5\r\n\r\nab", half_close=True))
@@ -174,6 +177,13 @@ class Requests(Served):
     def test_a_body_that_is_no_json(self):
         for body in (b"", b"{", b"[]", b"5", b'{"a":\xff}', b'"\xff"', b"[" * 100_000):
             self.refused(CHAT, body, 400, method="POST")
+
+    def test_forms_that_are_too_long_or_wrong_name_their_field(self):
+        body = {"messages": HELLO, "max_tokens": 2}
+        self.refused(CHAT, {**body, "regex": "|".join(str(i) for i in range(20000))}, 400, "longer than", field="regex")
+        self.refused(CHAT, {**body, "grammar": "root ::= ("}, 400, field="grammar")
+        self.refused(CHAT, {**body, "json_schema": {"not": {}}}, 400, "not", field="response_format")
+        self.refused(CHAT, {**body, "tool_choice": "required"}, 400, "no tools", field="tools")
 
     def test_unknown_fields_are_ignored(self):
         self.ok(CHAT, {"messages": HELLO, "max_tokens": 1, "user": "me", "metadata": {}, "store": True, "service_tier": "auto", "temperature": None})
@@ -340,6 +350,17 @@ class Keys(Served):
         self.assertEqual(answer.headers["access-control-allow-headers"], "authorization,x-other")
         answer = self.server.ask("/v1/models", headers={**allowed, "Authorization": "Bearer first-key"})
         self.assertEqual(answer.headers["access-control-allow-origin"], "https://app.example")
+
+    def test_sessions_belong_to_the_key_that_saved_them(self):
+        with Server(folder / "tiny.gguf", "--api-key", "a", "--api-key", "b") as server:
+            a, b = ({"Authorization": f"bearer {key}"} for key in "ab")
+            talk = {"messages": [{"role": "user", "content": "x" * 100}], "max_tokens": 1}
+            self.assertEqual(server.ask(CHAT, talk, headers=a).status, 200)
+            self.assertEqual(server.ask("/sessions", {**talk, "name": "own"}, headers=a).status, 200)
+            self.assertEqual(server.ask("/sessions", headers=b).json["data"], [])
+            self.assertEqual(server.ask("/sessions/own/restore", b"", method="POST", headers=b).status, 404)
+            self.assertEqual(server.ask("/sessions/own", method="DELETE", headers=b).status, 404)
+            self.assertEqual(server.ask("/sessions/own/restore", b"", method="POST", headers=a).status, 200)
 
     def test_keys_share_nothing(self):
         keys = folder / "keys"

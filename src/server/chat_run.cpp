@@ -32,6 +32,28 @@ bool drop_oldest(std::vector<Message>& messages, int& dropped) {
 
 }  // namespace
 
+std::function<std::unique_ptr<TokenMask>()> request_mask(Service& service, const Constraint& constraint) {
+  try {
+    return service.mask(constraint);
+  } catch (const Error& error) {
+    ApiError refused = api_error(error);
+    switch (constraint.kind) {
+      case Constraint::Kind::kGbnf:
+        refused.parameter = "grammar";
+        break;
+      case Constraint::Kind::kRegex:
+        refused.parameter = "regex";
+        break;
+      case Constraint::Kind::kNone:
+        refused.parameter = "tools";
+        break;
+      default:
+        refused.parameter = "response_format";
+    }
+    throw refused;
+  }
+}
+
 int check_prompt(Service& service, const std::vector<LabelledTokens>& prompt) {
   const int tokens = count_tokens(prompt), context = service.context();
   if (tokens < context) return tokens;
@@ -72,6 +94,8 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
     if (request_.tool_choice == ChatRequest::ToolChoice::kRequired) constraint_.calls = Constraint::Calls::kRequired;
     constraint_.function = request_.function;
     constraint_.parallel = request_.parallel_calls;
+  } else if (request_.tools.empty() && request_.tool_choice == ChatRequest::ToolChoice::kRequired) {
+    throw ApiError(400, "tool_choice asks for a call, and there are no tools", "tools");
   } else if (request_.tool_choice == ChatRequest::ToolChoice::kRequired) {
     throw ApiError(400, "tool_choice asks for a call, and this model's way of writing calls is not known",
                    "tool_choice");
@@ -79,7 +103,7 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
   if (constraint_.any() && format_->thinks())
     constraint_.thought = format_->opens_thought() ? Constraint::Thought::kOpen : Constraint::Thought::kMay;
   request_.sampling.special = request_.sampling.special || format_->shows_control();
-  if (constraint_.any()) request_.sampling.mask = service.mask(constraint_);
+  if (constraint_.any()) request_.sampling.mask = request_mask(service, constraint_);
 
   prompt_ = format_->spans(request_.messages);
   while (request_.truncate && count_tokens(prompt_) >= service.context() && drop_oldest(request_.messages, dropped_))

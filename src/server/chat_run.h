@@ -72,6 +72,9 @@ class ChatRun {
   std::unique_ptr<Answers> run_;
 };
 
+// Service::mask() for a request: what is wrong with the constraint names its field.
+std::function<std::unique_ptr<TokenMask>()> request_mask(Service& service, const Constraint& constraint);
+
 // Tokens in all. Throws ApiError 400 where they do not fit into the context with at least one more.
 int check_prompt(Service& service, const std::vector<LabelledTokens>& prompt);
 

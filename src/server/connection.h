@@ -243,6 +243,12 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
       buffer_.consume(used);
       if (error == http::error::need_more) error = {};
       if (error) co_return co_await refuse(error);
+      // Another coding would leave the body's end unknown, and its bytes would pass for a next request.
+      if (parser.is_header_done()) {
+        const auto coding = parser.get()[http::field::transfer_encoding];
+        if (!coding.empty() && !beast::iequals(coding, "chunked"))
+          co_return co_await refuse(http::error::bad_transfer_encoding);
+      }
       if (parser.is_done()) break;
       if (parser.is_header_done()) {
         const auto length = parser.content_length();
@@ -379,6 +385,8 @@ class Connection final : public AnyConnection, public std::enable_shared_from_th
     if (error == http::error::header_limit)
       status = 431, what = fmt::format("the header is longer than {} bytes", hub_.options.header_bytes);
     if (error == http::error::bad_version) status = 505;
+    if (error == http::error::bad_transfer_encoding)
+      status = 501, what = "a transfer coding other than chunked is not supported";
     if (error == asio::error::timed_out) status = 408, what = "the request came too slowly";
     co_return co_await write_whole(hub_.refused(status, what));
   }

@@ -27,7 +27,9 @@ bool equal_keys(const std::string& a, const std::string& b) {
 std::string key_of(const HttpRequest& request) {
   constexpr std::string_view kBearer = "Bearer ";
   const std::string_view bearer = request.header("authorization");
-  if (bearer.size() > kBearer.size() && bearer.substr(0, kBearer.size()) == kBearer)
+  const auto same = [](char a, char b) { return a == b || (b >= 'A' && b <= 'Z' && a == b + 32); };  // "bearer" too
+  if (bearer.size() > kBearer.size() &&
+      std::equal(kBearer.begin(), kBearer.end(), bearer.begin(), [&](char b, char a) { return same(a, b); }))
     return std::string(bearer.substr(kBearer.size()));
   return std::string(request.header("x-api-key"));  // as Anthropic's clients send it
 }

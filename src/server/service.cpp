@@ -58,6 +58,13 @@ std::string Service::cache_domain(const HttpRequest& request) const {
 
 std::function<std::unique_ptr<TokenMask>()> Service::mask(const Constraint& constraint) {
   std::call_once(vocabulary_once_, [this] { vocabulary_ = std::make_shared<GrammarVocabulary>(tokenizer()); });
+  // Small ones are cheap; a large one would take memory and time from everybody.
+  constexpr size_t kMostBytes = 64 << 10, kMostSchemaBytes = 1 << 20;
+  const bool schema = constraint.kind == Constraint::Kind::kJsonSchema;
+  if (constraint.text.size() > (schema ? kMostSchemaBytes : kMostBytes) || constraint.tools.size() > kMostSchemaBytes)
+    throw Error(ErrorKind::kLimit, fmt::format("the form of the answer is longer than {} KiB",
+                                               (schema ? kMostSchemaBytes : kMostBytes) >> 10));
+  const std::lock_guard one_at_a_time(grammar_mutex_);
   const auto make = [&] { return constraint_grammar(constraint); };
   return grammar_mask(grammars_.get(dump(constraint_json(constraint)), make), vocabulary_);
 }

@@ -63,6 +63,7 @@ class Service {
   std::optional<Scheduler> scheduler_;
   std::optional<Embedder> embedder_;
   std::mutex embedder_mutex_;
+  std::mutex grammar_mutex_;  // held while one is made
   std::once_flag vocabulary_once_;
   GrammarVocabularyPtr vocabulary_;
   GrammarCache grammars_;

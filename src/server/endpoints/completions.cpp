@@ -132,7 +132,7 @@ class Completions {
       prompt_tokens_ += check_prompt(service, {LabelledTokens{SpanLabel(), prompt}});
     if (wish_.common.format != Constraint::Kind::kNone) {
       constraint_ = {.kind = wish_.common.format, .text = wish_.common.format_text};
-      wish_.common.sampling.mask = service.mask(constraint_);
+      wish_.common.sampling.mask = request_mask(service, constraint_);
     }
     fill();
   }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/sha256.h"
 #include "server/api_error.h"
 #include "server/chat_request.h"
 #include "server/endpoint.h"
@@ -24,7 +25,11 @@ constexpr std::string_view kEnding = ".session";
 fs::path folder(Service& service, const HttpRequest& http) {
   if (service.options.data_directory.empty()) throw ApiError(400, "this server keeps nothing on disk (--no-data)");
   fs::path path = fs::path(service.options.data_directory) / "sessions";
-  if (const std::string domain = service.cache_domain(http); !domain.empty()) path /= domain;
+  // Sessions belong to the key that saved them.
+  if (!http.key.empty()) {
+    const std::string salted = "fieldprint sessions " + http.key;
+    path /= sha256_hex(std::as_bytes(std::span(salted)));
+  }
   std::error_code error;
   fs::create_directories(path, error);
   if (error) throw ApiError(500, fmt::format("{} cannot be made: {}", path.string(), error.message()));
@@ -123,8 +128,10 @@ void save_session(Service& service, const HttpRequest& http, HttpReply& reply) {
 
 void restore_session(Service& service, const HttpRequest& http, HttpReply& reply) {
   const std::string& name = http.parameters.at("name");
-  const uint64_t id =
-      service.scheduler().load_cached(file_of(service, http, name).string(), service.cache_domain(http));
+  const fs::path path = file_of(service, http, name);
+  std::error_code error;
+  if (!fs::exists(path, error)) throw ApiError(404, fmt::format("there is no session '{}'", name), "name");
+  const uint64_t id = service.scheduler().load_cached(path.string(), service.cache_domain(http));
   send_json(reply, {{"name", name}, {"id", id}});
 }
 
