@@ -259,7 +259,10 @@ await step("stop", async () => {
   await last(page).locator("[aria-label='Go on']").click();
   await page.waitForFunction(() => [...document.querySelectorAll(".message.assistant .branches span")].at(-1)?.textContent === "2/2");
   const whole = await last(page).locator(".prose").first().textContent();
-  assert.ok(whole.startsWith(begun.slice(0, 40)) && whole.length > begun.length, "it goes on");
+  // Where it was stopped is chance, perhaps inside of bold text, which is written otherwise as long as it has no end.
+  const plain = (text) => text.replaceAll("*", "").slice(0, 20);
+  assert.equal(plain(whole), plain(begun), "it goes on");
+  assert.notEqual(whole, begun, "it goes on");
 });
 
 await step("edit with the arrow, branches", async () => {
@@ -298,6 +301,7 @@ await step("a question deleted, and back", async () => {
   await page.locator(".message.user").last().locator("[aria-label='Delete from here']").click();
   await page.waitForFunction(() => [...document.querySelectorAll(".question")].at(-1)?.textContent === "Go on");
   await page.click(".toast >> text=Undo");
+  await page.waitForFunction((last) => [...document.querySelectorAll(".question")].at(-1)?.textContent === last, before.at(-1));
   await page.waitForFunction(() => [...document.querySelectorAll(".message.assistant .branches span")].at(-1)?.textContent === "2/2");
   assert.deepEqual(await page.locator(".question").allTextContents(), before);
 });
