@@ -80,7 +80,8 @@ void print_start() {
   write_out(
       "  fieldprint pull smollm2-135m            fetch the default model (94 MiB, once)\n"
       "  fieldprint run \"Why is the sky blue?\"   one answer\n"
-      "  fieldprint chat                         a conversation\n");
+      "  fieldprint chat                         a conversation\n"
+      "  fieldprint serve                        for other programs, and a page\n");
 }
 
 constexpr const char* kMoreHelp = "\n`fieldprint COMMAND --help` shows the flags of a command.\n";

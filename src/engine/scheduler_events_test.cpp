@@ -6,29 +6,10 @@
 
 #include "fieldprint/error.h"
 #include "fieldprint/scheduler.h"
-#include "support/tiny_model.h"
+#include "support/scheduled.h"
 
 namespace fieldprint {
 namespace {
-
-std::vector<TokenId> some_tokens(int count, int seed) {
-  std::vector<TokenId> tokens;
-  for (int i = 0; i < count; ++i) tokens.push_back((i * 97 + seed * 31 + i / 7) % 256);
-  return tokens;
-}
-
-std::shared_ptr<const Model> tiny() {
-  const TinyModelFile file({.type = "Q8_0"});
-  return Model::load(file.path(), {.threads = 2});  // mapped: the file may go
-}
-
-SamplingOptions sampled(int max_tokens, uint64_t seed) {
-  SamplingOptions options;
-  options.max_tokens = max_tokens;
-  options.seed = seed;
-  options.temperature = 2;
-  return options;
-}
 
 TEST(SchedulerEvents, EachTokenIsToldAfterItsText) {
   const auto model = tiny();
