@@ -16,15 +16,19 @@ Sha256::~Sha256() = default;
 
 void Sha256::update(std::span<const std::byte> bytes) { EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()); }
 
-std::string Sha256::hex() {
-  unsigned char digest[EVP_MAX_MD_SIZE];
+std::array<std::byte, 32> Sha256::digest() {
+  std::array<std::byte, 32> digest;
   unsigned length = 0;
-  EVP_DigestFinal_ex(context_->evp, digest, &length);
-  assert(length == 32);
+  EVP_DigestFinal_ex(context_->evp, reinterpret_cast<unsigned char*>(digest.data()), &length);
+  assert(length == digest.size());
+  return digest;
+}
+
+std::string Sha256::hex() {
   std::string out;
-  for (unsigned i = 0; i < length; ++i) {
-    out += "0123456789abcdef"[digest[i] >> 4];
-    out += "0123456789abcdef"[digest[i] & 15];
+  for (const std::byte byte : digest()) {
+    out += "0123456789abcdef"[static_cast<int>(byte) >> 4];
+    out += "0123456789abcdef"[static_cast<int>(byte) & 15];
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // SHA-256 (FIPS 180-4), by OpenSSL.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -16,7 +17,8 @@ class Sha256 {
   Sha256& operator=(const Sha256&) = delete;
 
   void update(std::span<const std::byte> bytes);
-  std::string hex();  // 64 lower-case hex digits; ends the hash
+  std::string hex();                   // 64 lower-case hex digits; ends the hash
+  std::array<std::byte, 32> digest();  // the same as bytes
 
  private:
   struct Context;

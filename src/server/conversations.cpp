@@ -234,7 +234,7 @@ Conversations::Conversations(const std::filesystem::path& file) : file_(file.emp
 }
 
 void Conversations::open() {
-  database_ = std::make_unique<Sqlite>(file_);
+  database_ = std::make_unique<Sqlite>(file_, "the database of conversations");
   auto& db = *database_;
   if (damaged(db)) throw Error(ErrorKind::kBadFile, "the database of conversations is damaged", db.name());
   db.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");

@@ -16,7 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "server/sqlite.h"
+#include "base/sqlite.h"
 
 namespace fieldprint::server {
 

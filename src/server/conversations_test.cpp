@@ -265,11 +265,11 @@ TEST_F(ConversationsTest, ADamagedFileIsMovedAside) {
 
 TEST_F(ConversationsTest, FilesOfOthersStayWhereTheyAre) {
   std::filesystem::create_directories(file.parent_path());
-  { Sqlite(file).run("CREATE TABLE bills (amount)"); }
+  { Sqlite(file, "the database").run("CREATE TABLE bills (amount)"); }
   EXPECT_THROW(Conversations{file}, Error);
   std::filesystem::remove(file);
   { Conversations store(file); }
-  { Sqlite(file).run("PRAGMA user_version = 99"); }
+  { Sqlite(file, "the database").run("PRAGMA user_version = 99"); }
   try {
     Conversations store(file);
     FAIL();

@@ -1,12 +1,12 @@
-#include "server/sqlite.h"
+#include "base/sqlite.h"
 
 #include <cassert>
 
 #include "fieldprint/error.h"
 
-namespace fieldprint::server {
+namespace fieldprint {
 
-Sqlite::Sqlite(const std::filesystem::path& file) : name_(file.string()) {
+Sqlite::Sqlite(const std::filesystem::path& file, std::string what) : name_(file.string()), what_(std::move(what)) {
   sqlite3* connection = nullptr;
   const int code = sqlite3_open_v2(name_.c_str(), &connection,
                                    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
@@ -21,14 +21,14 @@ void Sqlite::fail(int code) const {
   std::string text = connection_ ? sqlite3_errmsg(connection_.get()) : sqlite3_errstr(code);
   if (kind == SQLITE_NOMEM) throw std::bad_alloc();
   if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB) {
-    throw Error(ErrorKind::kBadFile, "the database of conversations is damaged: " + text, name_);
+    throw Error(ErrorKind::kBadFile, what_ + " is damaged: " + text, name_);
   }
   if (kind == SQLITE_FULL)
     throw Error(ErrorKind::kIo, "the disk is full", name_, "make room; nothing of before is lost");
   if (kind == SQLITE_BUSY) {
-    throw Error(ErrorKind::kIo, "the database of conversations is busy", name_, "is another server writing to it?");
+    throw Error(ErrorKind::kIo, what_ + " is busy", name_, "is another process writing to it?");
   }
-  throw Error(ErrorKind::kIo, "the database of conversations refuses: " + text, name_);
+  throw Error(ErrorKind::kIo, what_ + " refuses: " + text, name_);
 }
 
 void Sqlite::run(const char* sql) {
@@ -56,6 +56,12 @@ Statement& Statement::bind(std::string_view text) {
   return *this;
 }
 
+Statement& Statement::bind_blob(std::span<const std::byte> bytes) {
+  check(sqlite3_bind_blob64(statement_.get(), ++bound_, bytes.empty() ? "" : static_cast<const void*>(bytes.data()),
+                            bytes.size(), SQLITE_TRANSIENT));
+  return *this;
+}
+
 Statement& Statement::bind(int64_t number) {
   check(sqlite3_bind_int64(statement_.get(), ++bound_, number));
   return *this;
@@ -77,6 +83,17 @@ bool Statement::step() {
 void Statement::run() {
   [[maybe_unused]] const bool row = step();
   assert(!row);
+}
+
+std::vector<std::byte> Statement::blob(int column) const {
+  const auto* bytes = static_cast<const std::byte*>(sqlite3_column_blob(statement_.get(), column));
+  const int size = sqlite3_column_bytes(statement_.get(), column);
+  return {bytes, bytes + size};
+}
+
+void Statement::reset() {
+  sqlite3_reset(statement_.get());
+  bound_ = 0;
 }
 
 std::string Statement::text(int column) const {
@@ -105,4 +122,4 @@ void Transaction::commit() {
   open_ = false;
 }
 
-}  // namespace fieldprint::server
+}  // namespace fieldprint

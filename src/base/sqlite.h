@@ -1,4 +1,4 @@
-// SQLite, as far as this folder needs it: a connection and statements with bound parameters. Errors are
+// SQLite, as far as this program needs it: a connection and statements with bound parameters. Errors are
 // fieldprint::Error: kBadFile for a damaged file, kIo for what the system refused. Not for several threads at once.
 #pragma once
 
@@ -8,15 +8,18 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
-namespace fieldprint::server {
+namespace fieldprint {
 
 class Sqlite {
  public:
-  // Opens or makes the file; ":memory:" is gone with the object.
-  explicit Sqlite(const std::filesystem::path& file);
+  // Opens or makes the file; ":memory:" is gone with the object. `what` names it in errors: "the database of
+  // conversations".
+  Sqlite(const std::filesystem::path& file, std::string what);
 
   // One statement or several, without parameters and rows.
   void run(const char* sql);
@@ -30,7 +33,7 @@ class Sqlite {
   struct Close {
     void operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
   };
-  std::string name_;
+  std::string name_, what_;
   std::unique_ptr<sqlite3, Close> connection_;
 };
 
@@ -43,13 +46,16 @@ class Statement {
   Statement(Sqlite& database, std::string_view sql);
 
   Statement& bind(std::string_view text);
+  Statement& bind_blob(std::span<const std::byte> bytes);
   Statement& bind(int64_t number);
   Statement& bind_or_null(const std::optional<std::string>& text);
 
-  bool step();  // false: no row is left
-  void run();   // where no rows are expected
+  bool step();   // false: no row is left
+  void run();    // where no rows are expected
+  void reset();  // back to the start, to bind anew
 
   std::string text(int column) const;  // "" for NULL
+  std::vector<std::byte> blob(int column) const;
   int64_t number(int column) const;
   bool null(int column) const;
 
@@ -78,4 +84,4 @@ class Transaction {
   bool open_ = true;
 };
 
-}  // namespace fieldprint::server
+}  // namespace fieldprint
