@@ -9,9 +9,9 @@
 #include <set>
 #include <string>
 
+#include "base/utf8.h"
 #include "jinja/repr.h"
 #include "text/unicode_class.h"
-#include "text/utf8.h"
 
 namespace fieldprint {
 namespace {

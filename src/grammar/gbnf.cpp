@@ -6,9 +6,9 @@
 #include <map>
 #include <optional>
 
+#include "base/utf8.h"
 #include "fieldprint/error.h"
 #include "grammar/expression.h"
-#include "text/utf8.h"
 
 namespace fieldprint {
 namespace {

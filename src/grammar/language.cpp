@@ -4,8 +4,8 @@
 #include <map>
 #include <set>
 
+#include "base/utf8.h"
 #include "fieldprint/error.h"
-#include "text/utf8.h"
 
 namespace fieldprint {
 namespace {

@@ -6,9 +6,9 @@
 #include <map>
 #include <optional>
 
+#include "base/utf8.h"
 #include "fieldprint/error.h"
 #include "text/unicode_class.h"
-#include "text/utf8.h"
 
 namespace fieldprint {
 namespace {

@@ -1,7 +1,7 @@
 #include "text/charsmap.h"
 
+#include "base/utf8.h"
 #include "fieldprint/error.h"
-#include "text/utf8.h"
 
 namespace fieldprint {
 namespace {

@@ -6,8 +6,8 @@
 #include <cassert>
 #include <cstdint>
 
+#include "base/utf8.h"
 #include "fieldprint/error.h"
-#include "text/utf8.h"
 
 namespace fieldprint {
 

@@ -4,12 +4,12 @@
 #include <array>
 #include <string>
 
+#include "base/utf8.h"
 #include "fieldprint/error.h"
 #include "text/flat_hash.h"
 #include "text/merger.h"
 #include "text/spaces.h"
 #include "text/text_model.h"
-#include "text/utf8.h"
 #include "text/word_cache.h"
 
 namespace fieldprint {

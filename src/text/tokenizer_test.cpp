@@ -6,11 +6,11 @@
 #include <random>
 #include <thread>
 
+#include "base/utf8.h"
 #include "fieldprint/error.h"
 #include "support/cpu_time.h"
 #include "support/tiny_vocabulary.h"
 #include "text/pre_tokenizer.h"
-#include "text/utf8.h"
 
 namespace fieldprint {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace fieldprint {
 

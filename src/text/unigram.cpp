@@ -5,12 +5,12 @@
 #include <limits>
 #include <string>
 
+#include "base/utf8.h"
 #include "fieldprint/error.h"
 #include "text/charsmap.h"
 #include "text/flat_hash.h"
 #include "text/spaces.h"
 #include "text/text_model.h"
-#include "text/utf8.h"
 
 namespace fieldprint {
 namespace {

@@ -7,10 +7,10 @@
 #include <memory>
 #include <string>
 
+#include "base/utf8.h"
 #include "text/flat_hash.h"
 #include "text/spaces.h"
 #include "text/text_model.h"
-#include "text/utf8.h"
 #include "text/word_cache.h"
 
 namespace fieldprint {

@@ -37,6 +37,15 @@ inline Utf8Char utf8_at(std::string_view text, size_t at) {
   return {kReplacement, 1};
 }
 
+inline bool is_utf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Char c = utf8_at(text, at);
+    if (c.broken()) return false;
+    at += c.length;
+  }
+  return true;
+}
+
 inline void append_utf8(std::string& text, uint32_t code) {
   const auto put = [&](uint32_t byte) { text.push_back(static_cast<char>(byte)); };
   if (code < 0x80) {
