@@ -6,12 +6,22 @@
 
 namespace fieldprint {
 
+namespace {
+
+// Fetched once: looking the algorithm up takes longer than hashing a few bytes.
+const EVP_MD* algorithm() {
+  static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return fetched;
+}
+
+}  // namespace
+
 struct Sha256::Context {
   EVP_MD_CTX* evp = EVP_MD_CTX_new();
   ~Context() { EVP_MD_CTX_free(evp); }
 };
 
-Sha256::Sha256() : context_(std::make_unique<Context>()) { EVP_DigestInit_ex(context_->evp, EVP_sha256(), nullptr); }
+Sha256::Sha256() : context_(std::make_unique<Context>()) { EVP_DigestInit_ex2(context_->evp, algorithm(), nullptr); }
 Sha256::~Sha256() = default;
 
 void Sha256::update(std::span<const std::byte> bytes) { EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()); }
@@ -21,6 +31,7 @@ std::array<std::byte, 32> Sha256::digest() {
   unsigned length = 0;
   EVP_DigestFinal_ex(context_->evp, reinterpret_cast<unsigned char*>(digest.data()), &length);
   assert(length == digest.size());
+  EVP_DigestInit_ex2(context_->evp, nullptr, nullptr);
   return digest;
 }
 

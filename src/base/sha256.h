@@ -17,7 +17,7 @@ class Sha256 {
   Sha256& operator=(const Sha256&) = delete;
 
   void update(std::span<const std::byte> bytes);
-  std::string hex();                   // 64 lower-case hex digits; ends the hash
+  std::string hex();                   // 64 lower-case hex digits; what is updated then begins the next hash
   std::array<std::byte, 32> digest();  // the same as bytes
 
  private:

@@ -21,5 +21,15 @@ TEST(Sha256, PiecesEqualTheWhole) {
   EXPECT_EQ(hash.hex(), sha256_hex(bytes));
 }
 
+TEST(Sha256, OneObjectHashesAgain) {
+  const auto abc = std::as_bytes(std::span(std::string_view("abc")));
+  Sha256 hash;
+  hash.update(abc);
+  EXPECT_EQ(hash.hex(), sha256_hex(abc));
+  EXPECT_EQ(hash.hex(), sha256_hex({}));
+  hash.update(abc);
+  EXPECT_EQ(hash.digest()[0], std::byte{0xba});
+}
+
 }  // namespace
 }  // namespace fieldprint
