@@ -66,6 +66,12 @@ class Value {
   const Array& array() const;
   const Map& map() const;
 
+  // visitor(int64_t or const Bytes&, std::string&, Array&, Map&).
+  template <class Visitor>
+  decltype(auto) visit(Visitor&& visitor) const {
+    return std::visit(std::forward<Visitor>(visitor), value_);
+  }
+
   bool operator==(const Value&) const = default;
 
  private:
