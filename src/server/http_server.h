@@ -16,10 +16,10 @@
 namespace fieldprint::server {
 
 struct HttpOptions {
-  std::string host = "127.0.0.1";  // "" = no TCP
-  int port = 8080;                 // 0 = any free one
-  std::string unix_socket;         // path; "" = none
-  std::string certificate, key;    // PEM files; TLS where both are given
+  std::string host = "127.0.0.1";          // "" = no TCP
+  int port = 8080;                         // 0 = any free one
+  std::string unix_socket = {};            // path; "" = none
+  std::string certificate = {}, key = {};  // PEM files; TLS where both are given
   int io_threads = 2;
   int connections = 1024;             // at most; further ones wait in the system's queue
   size_t header_bytes = 64 << 10;     // of a request

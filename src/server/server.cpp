@@ -2,13 +2,12 @@
 #include "fieldprint/server.h"
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 
 #include <algorithm>
 
-#include "base/sha256.h"
 #include "server/api_error.h"
 #include "server/endpoint.h"
+#include "server/guard.h"
 #include "server/http_server.h"
 #include "server/service.h"
 
@@ -18,30 +17,9 @@ using namespace server;
 
 namespace {
 
-// The same time for every key that is tried. Hashes are compared, so that their length says nothing either.
-bool equal_keys(const std::string& a, const std::string& b) {
-  const std::string x = sha256_hex(std::as_bytes(std::span(a))), y = sha256_hex(std::as_bytes(std::span(b)));
-  return CRYPTO_memcmp(x.data(), y.data(), x.size()) == 0;
-}
-
 std::string key_of(const HttpRequest& request) {
-  constexpr std::string_view kBearer = "Bearer ";
-  const std::string_view bearer = request.header("authorization");
-  const auto same = [](char a, char b) { return a == b || (b >= 'A' && b <= 'Z' && a == b + 32); };  // "bearer" too
-  if (bearer.size() > kBearer.size() &&
-      std::equal(kBearer.begin(), kBearer.end(), bearer.begin(), [&](char b, char a) { return same(a, b); }))
-    return std::string(bearer.substr(kBearer.size()));
-  return std::string(request.header("x-api-key"));  // as Anthropic's clients send it
-}
-
-std::string host_name(std::string_view host) {  // without a port
-  if (host.starts_with('[')) return std::string(host.substr(0, host.find(']') + 1));
-  return std::string(host.substr(0, host.rfind(':')));
-}
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]" ||
-         host == "::1";
+  const std::string bearer = bearer_token(request);
+  return bearer.empty() ? std::string(request.header("x-api-key")) : bearer;  // as Anthropic's clients send it
 }
 
 // Whether Anthropic's API is spoken, whose errors look otherwise.
