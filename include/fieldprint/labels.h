@@ -27,6 +27,11 @@ struct LabelledTokens {
 };
 
 // A page of keys and values. It holds positions of one span only.
+struct PageRange {
+  int begin = 0, end = 0;  // positions [begin, end) of the context
+  int span = 0;            // whose they are, counted from 0
+};
+
 struct PageInfo {
   int begin = 0, end = 0;  // positions [begin, end) of the context
   SpanLabel label;

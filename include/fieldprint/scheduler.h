@@ -55,6 +55,10 @@ struct Request {
   bool influence = false;
   // Requests of different domains share nothing, not even the time that a shared beginning saves. At most 64 bytes.
   std::string cache_domain = {};
+  // A source of the prompt was revoked (revocation.h): what the answer has given is withdrawn, and it begins anew from
+  // the prompt without that source. Called before its next step; what it throws ends that answer alone. A source that
+  // was revoked before the first step is left out without a word.
+  std::function<void(int answer, const Rollback& rollback)> on_rollback = {};
 };
 
 // A request under way; copies are the same one. It may outlive the scheduler.
@@ -87,6 +91,7 @@ struct SchedulerStats {
   int cache_entries = 0;
   uint64_t cache_evictions = 0;                         // from memory
   uint64_t cache_damaged = 0, cache_failed_writes = 0;  // files that were refused, and not written
+  uint64_t rollbacks = 0;                               // of answers
 };
 
 // An ended sequence that stays.
@@ -130,6 +135,12 @@ class Scheduler {
   Stream submit(Request request);
   SchedulerStats stats() const;
   std::vector<StreamInfo> streams() const;  // those that have begun, as after the last step
+
+  // From any thread. When it returns, no cached sequence and no file of the cache holds these sources, pinned or not,
+  // and no step begins any more that does: answers that had read them begin anew (Request::on_rollback). One whose
+  // prompt was nothing else, or that has begun anew kMaxRollbacks times, ends with an Error. Throws Error kUsage for a
+  // source without a name.
+  void revoke(std::span<const std::string> sources);
 
   // ---- Ended sequences, from any thread. A file is a saved session (Session::save).
 

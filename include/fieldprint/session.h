@@ -17,10 +17,13 @@
 #include "fieldprint/labels.h"
 #include "fieldprint/model.h"
 #include "fieldprint/profile.h"
+#include "fieldprint/revocation.h"
 #include "fieldprint/sampling.h"
 #include "fieldprint/speculation.h"
 
 namespace fieldprint {
+
+class Answer;
 
 // What can run a model: "run" is the fast path, "reference" is float64, slow and obvious: the oracle.
 std::vector<std::string> executor_names();
@@ -35,8 +38,12 @@ struct SessionOptions {
   int clearance = std::numeric_limits<int>::max();  // spans above it are left out (labels.h)
   bool influence = false;                           // measure it (see influence()); where the executor can
   Speculation speculation = {};                     // of generate(); not where influence is measured
+  std::vector<std::string> revoked = {};            // sources: as if revoke() had been called first
 };
 
+// Revoked text (revocation.h) is gone from a session and its forks before the next step, and before any member returns
+// what the session holds: what it held behind that text is then computed anew. generate() begins its answer anew.
+//
 // Spans that members return point into the session: they are valid until its next member that is not const, and no
 // longer than the session.
 class Session {
@@ -78,7 +85,8 @@ class Session {
   Session branch(int clearance, const Progress& progress = {}) const;
 
   // An anchor: tokens at positions 0 .. n-1 of this session and all its forks, computed once, in pinned pages that they
-  // share. Drops what they held. No fork may be in use meanwhile. Throws as append does; there is no anchor then.
+  // share. Drops what they held. No fork may be in use meanwhile. Throws as append does, kBadInput for a revoked
+  // source; there is no anchor then.
   void set_anchor(std::span<const TokenId> tokens, const std::string& source, const Progress& progress = {});
   void remove_anchor();     // with every page that was computed while it was visible, of the forks too
   int anchor_size() const;  // tokens
@@ -91,6 +99,12 @@ class Session {
   // or nothing was computed.
   std::span<const float> influence() const;
 
+  // From any thread, for this session and its forks; also while they work. Throws Error kUsage for a source without a
+  // name, and says nothing of sources that nobody has used yet: they are left out when they come.
+  void revoke(std::span<const std::string> sources);
+  // Called on the session's thread, after what was revoked is gone; must not use the session. Not for its forks.
+  void on_rollback(std::function<void(const Rollback&)> callback);
+
   // A second session that holds the same; pages are shared until one of the two writes to them. For any thread.
   Session fork() const;
 
@@ -98,8 +112,8 @@ class Session {
   // kIo; kUnsupported where the executor cannot.
   void save(const std::string& path) const;
   // Replaces what the session holds by what save() wrote: the next steps give the same bits as if it had never stopped.
-  // Throws Error kNotFound, kIo; kBadFile for a damaged file; kBadInput for one of another model or K/V type; kLimit
-  // where it does not fit the context. On an error the session is as before.
+  // Throws Error kNotFound, kIo; kBadFile for a damaged file; kBadInput for one of another model or K/V type, or that
+  // holds a revoked source; kLimit where it does not fit the context. On an error the session is as before.
   void load(const std::string& path);
 
   std::span<const float> logits() const;    // [vocabulary], of the last token; empty at the start, and after truncate()
@@ -112,7 +126,8 @@ class Session {
   // Feeds `prompt` (see assign) and samples until an end token, a stop string, a limit or `cancel`, which may be set
   // from any thread. `on_text` is called on this thread with the answer in pieces that are whole UTF-8 and never part
   // of a stop string; they are valid during the call, and what it throws passes through. Afterwards the session holds
-  // prompt and answer. Where log-probabilities of the prompt are asked for, all of it but an anchor is computed anew.
+  // prompt and answer. What on_text gave is withdrawn where on_rollback() says so; kLimit after kMaxRollbacks of these.
+  // Where log-probabilities of the prompt are asked for, all of it but an anchor is computed anew.
   // Throws Error kBadInput for an empty prompt, kUsage for sampling options out of range, kBadFile for logits that are
   // not finite; else as append.
   Generation generate(std::span<const TokenId> prompt, const SamplingOptions& sampling,
@@ -124,10 +139,13 @@ class Session {
 
  private:
   struct State;
+  State& settled() const;
   explicit Session(std::unique_ptr<State> state);
   Generation answer(bool prompt_empty, const std::function<int(const Progress&)>& assign,
                     const SamplingOptions& sampling, const std::function<void(std::string_view)>& on_text,
                     const std::atomic<bool>* cancel, const Progress& progress);
+  void attempt(Answer& answer, const std::function<int(const Progress&)>& assign, const std::atomic<bool>* cancel,
+               const Progress& progress);
   std::unique_ptr<State> state_;
 };
 

@@ -45,6 +45,9 @@ Sequence read_sequence(Stepper& stepper, const std::string& path) {
   Sequence sequence = stepper.begin();
   const SavedSession saved(path);
   saved.check(stepper.model().fingerprint(), sequence.state->format(static_cast<int>(saved.tokens().size())));
+  if (const auto hit = stepper.revocations().find(saved.spans()))
+    throw Error(ErrorKind::kBadInput, fmt::format("the session holds text of {}, which was revoked", hit->source),
+                path);
   stepper.check_size(saved.tokens().size());
   stepper.check_ids(saved.tokens());
   const int seen = highest_clearance(saved.spans(), saved.tokens().size());
@@ -95,6 +98,10 @@ std::vector<CacheFiles::File> CacheFiles::list() const {
                   highest_clearance(file.labels, file.tokens.size()) <= stepper_->options().clearance;
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::kBadFile) remove(file.path);
+      continue;
+    }
+    if (stepper_->revocations().find(file.labels)) {  // whoever's it is
+      remove(file.path);
       continue;
     }
     files.push_back(std::move(file));

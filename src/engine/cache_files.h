@@ -31,8 +31,8 @@ class CacheFiles {
   // cannot save sequences.
   CacheFiles(std::shared_ptr<Stepper> stepper, const std::string& directory);
 
-  // Those that are there, the one used longest ago first. What is no saved session, or was left by a writer that died,
-  // is removed.
+  // Those that are there, the one used longest ago first. What is no saved session, was left by a writer that died, or
+  // holds a revoked source is removed.
   std::vector<File> list() const;
 
   std::string path_of(const std::string& domain, const Sequence& sequence) const;
@@ -49,7 +49,7 @@ class CacheFiles {
 };
 
 // A saved session as a sequence of `stepper`. Throws Error as SavedSession does, kLimit where it does not fit the
-// context, kBadInput for text above the clearance.
+// context, kBadInput for text above the clearance and for a revoked source.
 Sequence read_sequence(Stepper& stepper, const std::string& path);
 
 }  // namespace fieldprint

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -61,6 +62,7 @@ PrefixCache::PrefixCache(std::shared_ptr<Stepper> stepper, const SchedulerOption
     one->text.labels = std::move(file.labels);
     one->used = ++uses_;
     one->used_at = std::chrono::file_clock::to_sys(file.used);
+    one->epoch = nothing_.epoch;
     one->file = {std::move(file.path), file.bytes};
     entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(place(one->domain, one->text.tokens)), one);
   }
@@ -157,6 +159,7 @@ uint64_t PrefixCache::add(const std::string& domain, Sequence sequence, bool pin
   one->text.labels.truncate(static_cast<int>(sequence.tokens.size()));
   one->pinned = pinned;
   one->added = Clock::now();
+  one->epoch = sequence.epoch;
   one->sequence = std::make_shared<const Sequence>(std::move(sequence));
   const auto& tokens = one->text.tokens;
   const auto size = static_cast<int>(tokens.size());
@@ -164,6 +167,7 @@ uint64_t PrefixCache::add(const std::string& domain, Sequence sequence, bool pin
   uint64_t id = 0;
   {
     const std::lock_guard lock(mutex_);
+    if (revoked(*one)) return 0;  // what is revoked from here on, drop_revoked() finds
     const size_t middle = place(domain, tokens);
     // A longer one that serves as well.
     for (size_t i = middle; id == 0 && i < entries_.size() && entries_[i]->domain == domain; ++i) {
@@ -210,6 +214,22 @@ uint64_t PrefixCache::add(const std::string& domain, Sequence sequence, bool pin
   finish(std::move(dropped));
   work_.notify_one();
   return id;
+}
+
+bool PrefixCache::revoked(const Entry& one) const {
+  return stepper_->revocations().find(one.text.tokens, one.text.labels, one.epoch).has_value();
+}
+
+void PrefixCache::drop_revoked() {
+  Dropped dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    std::vector<EntryPtr> hit;
+    std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(hit),
+                 [this](const EntryPtr& one) { return revoked(*one); });
+    for (const EntryPtr& one : hit) forget(one, &dropped);
+  }
+  for (const std::string& path : dropped.files) files_->remove(path);
 }
 
 void PrefixCache::use(Entry& one) {
@@ -384,7 +404,8 @@ void PrefixCache::save(uint64_t id, const std::string& path) const {
   std::string file;
   {
     const std::lock_guard lock(mutex_);
-    if (const EntryPtr one = entry(id)) sequence = one->sequence, file = one->file.path;
+    const EntryPtr one = entry(id);
+    if (one != nullptr && !revoked(*one)) sequence = one->sequence, file = one->file.path;
   }
   if (sequence != nullptr && sequence->replay > 0 &&
       sequence->state->format(static_cast<int>(sequence->tokens.size())).recurrent_bytes > 0) {

@@ -51,8 +51,12 @@ class PrefixCache {
              int more_than, bool may_load);
   bool loading(uint64_t id) const;
 
-  // Takes a sequence that has ended; nobody steps it any more. Returns the id of what holds it now; 0: it is too large.
+  // Takes a sequence that has ended; nobody steps it any more. Returns the id of what holds it now; 0: it is too large,
+  // or depends on something revoked.
   uint64_t add(const std::string& domain, Sequence sequence, bool pinned = false);
+
+  // Drops what depends on something revoked, pinned or not, with its files: at once.
+  void drop_revoked();
 
   // Memory is short: drops the half that was used longest ago. False where nothing is left to drop.
   bool give_way();
@@ -80,6 +84,7 @@ class PrefixCache {
     std::string domain;
     VisibleTokens text{std::span<const TokenId>()};
     std::shared_ptr<const Sequence> sequence;  // null: on disk alone
+    uint64_t epoch = 0;                        // Sequence::epoch
     uint64_t used = 0;                         // larger: later
     std::chrono::system_clock::time_point used_at;
     Clock::time_point added;
@@ -98,6 +103,7 @@ class PrefixCache {
 
   size_t place(const std::string& domain, std::span<const TokenId> tokens) const;
   EntryPtr entry(uint64_t id) const;
+  bool revoked(const Entry& entry) const;
   void use(Entry& entry);
   void count(const Sequence& sequence, int holders);
   void forget(const EntryPtr& entry, Dropped* dropped);

@@ -47,8 +47,10 @@ void Scheduler::State::run() {
       came_around = Clock::now();
     }
     sweep();
+    drop_revoked();
     sample();
     admit();
+    drop_revoked();
     parts.clear();
     stepped.clear();
     feed_answers();
@@ -103,6 +105,10 @@ void Scheduler::State::step() {
     try {
       stepper->step(parts, score);
       break;
+    } catch (const StaleSequence&) {  // something has been revoked: once it is dropped, the step comes again
+      for (const auto& [stream, lane] : stepped) lane->drafts.forget();
+      outcome = {};
+      return;
     } catch (const std::bad_alloc&) {
       for (const auto& [stream, lane] : stepped) lane->drafts.forget();
       if (cache.give_way()) continue;
@@ -221,6 +227,9 @@ Stream Scheduler::submit(Request request) {
     throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
   s.stepper->check_size(prompt.size());
   s.stepper->check_ids(prompt);
+  stream->epoch = s.stepper->revocations().epoch();
+  if (s.stepper->revocations().leave_out(stream->prompt, true) && prompt.empty())
+    throw Error(ErrorKind::kBadInput, "all of the prompt has been revoked");
   {
     const std::lock_guard lock(s.mutex);
     if (static_cast<int>(s.waiting.size()) >= s.options.waiting + s.options.streams - s.stats.running) {
@@ -231,6 +240,12 @@ Stream Scheduler::submit(Request request) {
   }
   s.work.notify_one();
   return Stream(stream);
+}
+
+void Scheduler::revoke(std::span<const std::string> sources) {
+  State& s = *state_;
+  s.stepper->revocations().add(sources);
+  s.cache.drop_revoked();
 }
 
 SchedulerStats Scheduler::stats() const {

@@ -60,6 +60,7 @@ void Scheduler::State::sample(std::vector<Place>& ready) {
   });
   std::erase_if(ready, [this](const Place& place) {
     const auto& [stream, lane] = place;
+    if (stream->epoch != stepper->revocations().epoch() && revoked(*stream)) return true;  // it begins anew, unheard
     if (lane->error) {
       end(stream, *lane, explained(*lane));
       return true;

@@ -11,20 +11,23 @@ constexpr int kReplayAtOnce = 64;  // tokens that pass again before the step; mo
 
 }  // namespace
 
-Stream::State::State(const LoadedModel& model, Request&& r, int clearance)
-    : request(std::move(r)),
+Stream::State::State(const LoadedModel& m, Request&& r, int clearance)
+    : model(m),
+      request(std::move(r)),
       prompt(request.spans.empty() ? VisibleTokens(request.prompt)
                                    : VisibleTokens(request.spans, std::min(request.clearance, clearance))),
       submitted(Clock::now()) {
-  for (int i = 0; i < request.answers; ++i) {
-    SamplingOptions sampling = request.sampling;
-    sampling.seed += static_cast<uint64_t>(i);
-    if (i > 0) sampling.prompt_logprobs = -1;  // they are the first's
-    OnText on_text;
-    if (request.on_text) on_text = [this, i](std::string_view text) { request.on_text(i, text); };
-    lanes.push_back(std::make_unique<Lane>(i, model, sampling, std::move(on_text)));
-  }
+  for (int i = 0; i < request.answers; ++i) lanes.push_back(make_lane(i));
   done.resize(lanes.size());
+}
+
+std::unique_ptr<Lane> Stream::State::make_lane(int number) {
+  SamplingOptions sampling = request.sampling;
+  sampling.seed += static_cast<uint64_t>(number);
+  if (number > 0) sampling.prompt_logprobs = -1;  // they are the first's
+  OnText on_text;
+  if (request.on_text) on_text = [this, number](std::string_view text) { request.on_text(number, text); };
+  return std::make_unique<Lane>(number, model, sampling, std::move(on_text));
 }
 
 size_t Stream::State::common(std::span<const TokenId> tokens, const Spans& labels) const {
@@ -73,7 +76,7 @@ void Scheduler::State::deal_prompts() {
   std::stable_sort(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) { return a->left() < b->left(); });
   for (size_t i = 0; i < prompts.size() && budget > 0; ++i) {
     Stream::State& s = *prompts[i];
-    Lane& lane = *s.lanes.front();
+    Lane& lane = s.lead();
     const int even = std::max(1, budget / static_cast<int>(prompts.size() - i));
     if (lane.sequence.replay > kReplayAtOnce) {
       const int again = std::min(lane.sequence.replay, even);
@@ -99,15 +102,19 @@ void Scheduler::State::deal_prompts() {
 // is about to compute a common beginning: the two then share it.
 bool Scheduler::State::begin(Stream::State& stream, size_t index) {
   if (stream.begun) return true;
-  Lane& lane = *stream.lanes.front();
+  Lane& lane = stream.lead();
   std::shared_ptr<const Sequence> cached;
   const Sequence* from = nullptr;
   int shared = 0;
+  if (lane.sequence.state != nullptr) {  // what a rollback has left
+    from = &lane.sequence;
+    shared = static_cast<int>(lane.sequence.tokens.size());
+  }
   if (!lane.answer.scores_prompt()) {  // these want every row of logits
     if (stream.loading != 0 && cache.loading(stream.loading)) return false;
     const auto most = static_cast<int>(stream.prompt.tokens.size()) - 1;  // the last is computed, for its logits
     const std::string& domain = stream.request.cache_domain;
-    int saved = kMinShared - 1;
+    int saved = std::max(kMinShared - 1, shared - lane.sequence.replay);
     const auto common = [&](std::span<const TokenId> tokens, const Spans& labels) {
       return std::min(most, static_cast<int>(stream.common(tokens, labels)));
     };
@@ -136,10 +143,14 @@ bool Scheduler::State::begin(Stream::State& stream, size_t index) {
       if (same > saved && (!other.begun || static_cast<int>(other.fed()) < same)) return false;
     }
   }
-  lane.sequence = from != nullptr ? stepper->fork(*from, shared) : stepper->begin();
+  if (from != &lane.sequence) lane.sequence = from != nullptr ? stepper->fork(*from, shared) : stepper->begin();
   if (stream.request.influence || from != nullptr) lane.sequence.state->measure_influence(stream.request.influence);
   stream.prompt.label(lane.sequence.state->spans, shared);
   lane.sequence.state->spans.set(static_cast<int>(stream.prompt.tokens.size()), {.kind = SpanKind::kGenerated});
+  if (stepper->check(lane.sequence)) {  // revoked just now; the cache may not have heard of it yet
+    lane.sequence = Sequence();
+    return false;
+  }
   stream.begun = true;
   stream.started = Clock::now();
   RunStats& s = lane.answer.generation.stats;
@@ -162,10 +173,11 @@ void Scheduler::State::prompt_is_done(const StreamPtr& stream) {
   if (!s.request.influence) {
     for (const auto& lane : s.lanes) lane->drafts = DraftedSteps(speculator.draft());
   }
-  const Lane& first = *s.lanes.front();
+  const Lane& first = s.lead();
   const int size = static_cast<int>(s.prompt.tokens.size());
-  for (size_t i = 1; i < s.lanes.size(); ++i) {
+  for (size_t i = 0; i < s.lanes.size(); ++i) {
     Lane& lane = *s.lanes[i];
+    if (i == s.leads || lane.ended) continue;
     RunStats& stats_of = lane.answer.generation.stats;
     stats_of.queue_seconds = first.answer.generation.stats.queue_seconds;
     stats_of.reused_tokens = size;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "engine/answer.h"
@@ -30,7 +31,7 @@ struct Lane {
   Lane(int n, const LoadedModel& model, const SamplingOptions& sampling, OnText on_text)
       : number(n), answer(model, sampling, std::move(on_text)) {}
 
-  const int number;  // in Stream::State::lanes
+  const int number;  // in Stream::State::lanes; a rollback puts another one in its place
   Answer answer;
   Sequence sequence;
   DraftedSteps drafts;
@@ -43,11 +44,16 @@ struct Lane {
 
 struct Stream::State {
   State(const LoadedModel& model, Request&& r, int clearance);
+  std::unique_ptr<Lane> make_lane(int number);  // throws Error kUsage, and what the mask's maker throws
 
+  const LoadedModel& model;
   Request request;
   uint64_t id = 0;
   VisibleTokens prompt;
-  std::vector<std::unique_ptr<Lane>> lanes;  // one an answer. The first computes the prompt, the others fork it.
+  std::vector<std::unique_ptr<Lane>> lanes;  // one an answer. The leading one computes the prompt, the others fork it.
+  size_t leads = 0;
+  uint64_t epoch = 0;  // of the revocations that the prompt holds nothing of
+  int rollbacks = 0;
   Clock::time_point submitted, started, prefilled;
   bool begun = false;        // has had its first step, or a part of it by a fork
   bool prompt_done = false;  // every lane has the prompt and its logits
@@ -58,10 +64,11 @@ struct Stream::State {
   void progress() {
     if (!request.on_progress) return;
     const auto total = static_cast<int>(prompt.tokens.size());
-    const int reused = lanes.front()->answer.generation.stats.reused_tokens;
+    const int reused = lead().answer.generation.stats.reused_tokens;
     request.on_progress(prompt_done ? total : static_cast<int>(fed()), total, reused);
   }
-  size_t fed() const { return lanes.front()->sequence.tokens.size(); }  // before the prompt is done
+  Lane& lead() const { return *lanes[leads]; }
+  size_t fed() const { return lead().sequence.tokens.size(); }  // before the prompt is done
   int left() const { return static_cast<int>(prompt.tokens.size() - fed()); }
   // How much of the prompt `tokens` begin with; a prompt without labels asks for none, unless influence is to be told
   // by them.
@@ -100,6 +107,12 @@ struct Scheduler::State {
   void deal_prompts();
   bool begin(Stream::State& stream, size_t index);
   void prompt_is_done(const StreamPtr& stream);
+
+  // scheduler_revocation.cpp
+  void drop_revoked();
+  std::optional<Revocations::Hit> revoked(Stream::State& stream);
+  void roll_back(const StreamPtr& stream, const Revocations::Hit& hit);
+  Sequence clean_beginning(const Stream::State& stream);
 
   // scheduler_answers.cpp
   void sweep();

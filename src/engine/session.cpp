@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <utility>
 
+#include "engine/anchor.h"
 #include "engine/answer.h"
 #include "engine/finite.h"
 #include "engine/session_file.h"
@@ -18,6 +20,11 @@
 namespace fieldprint {
 namespace {
 
+// The session holds text that is to go before it can go on: State::settle().
+struct Revoked : Error {
+  Revoked() : Error(ErrorKind::kBadInput, "a source of this text has been revoked") {}
+};
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -29,16 +36,20 @@ struct Session::State {
   struct Family {
     std::mutex mutex;
     std::set<State*> members;
-    Sequence anchor;  // its pages are pinned; empty: none
+    std::shared_ptr<const Anchor> anchor;  // null: none
   };
 
   std::shared_ptr<Stepper> stepper;  // shared by the forks: it has their pages
   std::shared_ptr<Family> family;
+  std::shared_ptr<const Anchor> anchor;  // the family's, until this one drops it
   std::shared_ptr<Speculator> speculator;
   int clearance = 0;
   bool influence = false;
   Sequence sequence;
   Answer* scored = nullptr;  // whose prompt's log-probabilities are wanted, while it is fed
+  std::function<void(const Rollback&)> on_rollback;
+  int rollbacks = 0;
+  bool working = false;  // on tokens: members that a callback calls see what is there
 
   State(std::shared_ptr<Stepper> s, std::shared_ptr<Family> f) : stepper(std::move(s)), family(std::move(f)) {
     const std::lock_guard lock(family->mutex);
@@ -47,26 +58,16 @@ struct Session::State {
   ~State() {
     const std::lock_guard lock(family->mutex);
     family->members.erase(this);
-    if (family->members.empty()) drop_anchor();
   }
 
   int size() const { return static_cast<int>(sequence.tokens.size()); }
-  std::span<const TokenId> anchor() const { return family->anchor.tokens; }
+  int anchor_size() const { return anchor != nullptr ? static_cast<int>(anchor->sequence().tokens.size()) : 0; }
   Spans& spans() { return sequence.state->spans; }
 
-  void drop_anchor() {
-    if (family->anchor.state == nullptr) return;
-    {
-      const std::lock_guard lock(stepper->model().step_mutex());
-      family->anchor.state->unpin();
-    }
-    family->anchor = Sequence();
-  }
-
-  // Holds the anchor, where there is one, and nothing else.
+  // Holds the family's anchor, where there is one, and nothing else.
   void clear() {
-    const bool none = family->anchor.state == nullptr;
-    sequence = none ? stepper->begin() : stepper->fork(family->anchor, static_cast<int>(anchor().size()));
+    anchor = family->anchor;
+    sequence = anchor == nullptr ? stepper->begin() : stepper->fork(anchor->sequence(), anchor_size());
     sequence.logits.clear();
     if (influence) sequence.state->measure_influence(true);
     sequence.state->influence.clear();
@@ -81,7 +82,7 @@ struct Session::State {
       if (scored != nullptr) {
         score(added, i, part);
       } else {
-        stepper->step(sequence, part, i + part.size() == added.size() ? LogitRows::kLast : LogitRows::kNone);
+        step(part, i + part.size() == added.size() ? LogitRows::kLast : LogitRows::kNone);
       }
     }
     if (progress && !added.empty()) progress("prompt", added.size(), added.size());
@@ -90,7 +91,7 @@ struct Session::State {
   // A part of the prompt `added` whose log-probabilities are wanted; it begins at added[first].
   void score(std::span<const TokenId> added, size_t first, std::span<const TokenId> part) {
     try {
-      stepper->step(sequence, part, LogitRows::kAll, [&](std::span<const float> rows) {
+      step(part, LogitRows::kAll, [&](std::span<const float> rows) {
         scored->add_prompt(first, rows, added.subspan(first + 1, std::min(part.size(), added.size() - first - 1)));
       });
     } catch (const NotFinite&) {
@@ -100,15 +101,94 @@ struct Session::State {
     }
   }
 
+  // Throws Revoked where the session holds something that is to go first.
+  void step(std::span<const TokenId> added, LogitRows rows,
+            const std::function<void(std::span<const float>)>& use = {}) {
+    for (;;) {
+      if (stepper->recheck(sequence)) throw Revoked();
+      try {
+        return stepper->step(sequence, added, rows, use);
+      } catch (const StaleSequence&) {  // something was revoked in between, perhaps not of this session
+      }
+    }
+  }
+
+  // What was revoked goes, and what was computed while it was visible. With `again` the rest is computed anew, as far
+  // as the model has not written it; else the session holds what comes before, and the caller says what follows.
+  // `answer`: what was being given out. True where something went.
+  bool settle(bool again, const Answer* answer = nullptr) {
+    const auto hit = stepper->recheck(sequence);
+    if (!hit) return false;
+    VisibleTokens rest{std::span<const TokenId>()};
+    for (const Spans::Span& span : spans().all()) {
+      const int begin = std::max(span.begin, hit->position), end = std::min(span.end, size());
+      if (begin >= end) continue;
+      rest.labels.set(static_cast<int>(rest.tokens.size()), span.label);
+      rest.tokens.insert(rest.tokens.end(), sequence.tokens.begin() + begin, sequence.tokens.begin() + end);
+    }
+    Rollback info{.source = hit->source, .count = ++rollbacks, .from = size(), .to = std::min(hit->position, size())};
+    if (answer != nullptr) {
+      info.tokens = static_cast<int>(answer->generation.tokens.size());
+      info.text_bytes = answer->generation.text.size();
+    }
+    std::vector<PageRange> pages;
+    sequence.state->page_ranges(info.to, pages);
+    info.pages = static_cast<int>(pages.size());
+    if (info.to < anchor_size()) leave_anchor();
+    stepper->truncate(sequence, info.to);
+    sequence.state->influence.clear();
+    spans().set(size(), {});
+    if (on_rollback) on_rollback(info);
+    if (again) append(std::move(rest), true, {});
+    return true;
+  }
+
+  // The anchor was revoked: it goes as its forks come to know of it.
+  void leave_anchor() {
+    const std::lock_guard lock(family->mutex);
+    if (family->anchor == anchor) family->anchor = nullptr;
+    anchor = nullptr;
+  }
+
+  // `seen`: what the model has written in `text` had read something that is gone.
+  void append(VisibleTokens text, bool seen, const Progress& progress) {
+    const Working work(*this);
+    for (;;) {
+      seen |= settle(true);
+      stepper->revocations().leave_out(text, false, seen);
+      const int before = size();
+      try {
+        return feed(text, 0, progress);
+      } catch (const Revoked&) {
+        stepper->truncate(sequence, before);
+        spans().set(size(), {});
+      }
+    }
+  }
+
+  // While it lives, members of the session that are called meanwhile leave it alone.
+  struct Working {
+    State& state;
+    const bool before;
+    explicit Working(State& s) : state(s), before(std::exchange(s.working, true)) {}
+    ~Working() { state.working = before; }
+  };
+
   // The tokens from `from` on, with their labels.
   void feed(const VisibleTokens& visible, size_t from, const Progress& progress) {
     visible.label(spans(), static_cast<int>(from), size() - static_cast<int>(from));
     feed(std::span(visible.tokens).subspan(from), progress);
   }
 
+  void truncate(int size) {
+    if (size < 0 || size >= this->size()) return;
+    stepper->truncate(sequence, std::max(size, anchor_size()));
+    sequence.state->influence.clear();
+  }
+
   // Of a prompt whose first `common` tokens are here already, how many are kept: its last one is always computed.
   int keep(size_t common, size_t prompt) const {
-    const size_t room = static_cast<size_t>(stepper->context()) - anchor().size();
+    const size_t room = static_cast<size_t>(stepper->context()) - static_cast<size_t>(anchor_size());
     if (prompt > room) {  // said before anything is dropped
       throw Error(ErrorKind::kLimit, fmt::format("the prompt is {} tokens, the context {}", prompt, room), {},
                   "a shorter prompt or a larger --context");
@@ -143,24 +223,32 @@ Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
+Session::State& Session::settled() const {
+  if (!state_->working) state_->settle(true);
+  return *state_;
+}
+
+void Session::revoke(std::span<const std::string> sources) { state_->stepper->revocations().add(sources); }
+
+void Session::on_rollback(std::function<void(const Rollback&)> callback) { state_->on_rollback = std::move(callback); }
+
 void Session::append(std::span<const TokenId> tokens, const Progress& progress) {
-  state_->spans().set(state_->size(), {});
-  state_->feed(tokens, progress);
+  state_->append(VisibleTokens(tokens), false, progress);
 }
 
 void Session::append(std::span<const LabelledTokens> spans, const Progress& progress) {
-  state_->feed(VisibleTokens(spans, state_->clearance), 0, progress);
+  state_->append(VisibleTokens(spans, state_->clearance), false, progress);
 }
 
 void Session::append(std::span<const TokenId> tokens, const std::function<void(int, std::span<const float>)>& each) {
-  State& s = *state_;
+  State& s = settled();
   s.check(tokens);
   s.spans().set(s.size(), {});
   const auto vocabulary = static_cast<size_t>(model().info().vocabulary);
   const auto chunk = static_cast<size_t>(s.stepper->chunk_of_rows());
   for (size_t i = 0; i < tokens.size(); i += chunk) {
     const auto part = tokens.subspan(i, std::min(chunk, tokens.size() - i));
-    s.stepper->step(s.sequence, part, LogitRows::kAll, [&](std::span<const float> logits) {
+    s.step(part, LogitRows::kAll, [&](std::span<const float> logits) {
       for (size_t t = 0; t < part.size(); ++t)
         each(static_cast<int>(i + t), logits.subspan(t * vocabulary, vocabulary));
     });
@@ -169,45 +257,58 @@ void Session::append(std::span<const TokenId> tokens, const std::function<void(i
 
 int Session::assign(std::span<const TokenId> tokens, const Progress& progress) {
   State& s = *state_;
-  const auto held = std::span(s.sequence.tokens).subspan(s.anchor().size());
-  const auto common = std::mismatch(held.begin(), held.end(), tokens.begin(), tokens.end()).second - tokens.begin();
-  const int kept = s.keep(static_cast<size_t>(common), tokens.size());
-  // What was here and is computed again keeps its label.
-  const SpanLabel label = kept < common ? s.spans().at(anchor_size() + kept).label : SpanLabel{};
-  truncate(anchor_size() + kept);
-  s.spans().set(s.size(), label);
-  s.feed(tokens.subspan(static_cast<size_t>(kept)), progress);
-  return kept;
+  const State::Working work(s);
+  for (;;) {
+    s.settle(false);
+    const int anchor = s.anchor_size();
+    const auto held = std::span(s.sequence.tokens).subspan(static_cast<size_t>(anchor));
+    const auto common = std::mismatch(held.begin(), held.end(), tokens.begin(), tokens.end()).second - tokens.begin();
+    const int kept = s.keep(static_cast<size_t>(common), tokens.size());
+    // What was here and is computed again keeps its label.
+    const SpanLabel label = kept < common ? s.spans().at(anchor + kept).label : SpanLabel{};
+    s.truncate(anchor + kept);
+    s.spans().set(s.size(), label);
+    try {
+      s.feed(tokens.subspan(static_cast<size_t>(kept)), progress);
+      return kept;
+    } catch (const Revoked&) {
+    }
+  }
 }
 
 int Session::assign(std::span<const LabelledTokens> spans, const Progress& progress) {
   State& s = *state_;
-  const VisibleTokens visible(spans, s.clearance);
-  const auto held = std::span(s.sequence.tokens).subspan(s.anchor().size());
-  const int kept = s.keep(visible.common(held, s.spans(), anchor_size()), visible.tokens.size());
-  truncate(anchor_size() + kept);
-  s.feed(visible, static_cast<size_t>(kept), progress);
-  return kept;
+  const State::Working work(s);
+  VisibleTokens visible(spans, s.clearance);
+  for (;;) {
+    s.settle(false);
+    s.stepper->revocations().leave_out(visible, true);
+    const auto held = std::span(s.sequence.tokens).subspan(static_cast<size_t>(s.anchor_size()));
+    const int kept = s.keep(visible.common(held, s.spans(), s.anchor_size()), visible.tokens.size());
+    s.truncate(s.anchor_size() + kept);
+    try {
+      s.feed(visible, static_cast<size_t>(kept), progress);
+      return kept;
+    } catch (const Revoked&) {
+    }
+  }
 }
 
-void Session::truncate(int size) {
-  if (size < 0 || size >= state_->size()) return;
-  state_->stepper->truncate(state_->sequence, std::max(size, anchor_size()));
-  state_->sequence.state->influence.clear();
-}
+void Session::truncate(int size) { settled().truncate(size); }
 
 Session Session::fork() const {
-  const State& s = *state_;
+  const State& s = settled();
   auto copy = std::make_unique<State>(s.stepper, s.family);
   copy->clearance = s.clearance;
   copy->influence = s.influence;
+  copy->anchor = s.anchor;
   copy->speculator = s.speculator;
   copy->sequence = s.stepper->fork(s.sequence, s.size());
   return Session(std::move(copy));
 }
 
 Session Session::branch(int clearance, const Progress& progress) const {
-  const int own = state_->clearance;
+  const int own = settled().clearance;
   if (clearance > own) {
     throw Error(ErrorKind::kUsage, fmt::format("clearance {} is above the session's, which is {}", clearance, own), {},
                 "what it has left out cannot be shown: begin from a session of a higher clearance");
@@ -225,16 +326,16 @@ void Session::set_anchor(std::span<const TokenId> tokens, const std::string& sou
   State& s = *state_;
   s.stepper->check_size(tokens.size());
   s.stepper->check_ids(tokens);
+  const SpanLabel label{SpanKind::kAnchor, source, 0};
+  Spans labels;
+  labels.set(0, label);
+  if (s.stepper->revocations().find(labels)) throw Revoked();
   remove_anchor();
   if (tokens.empty()) return;
-  s.spans().set(0, {SpanKind::kAnchor, source, 0});
+  s.spans().set(0, label);
   s.feed(tokens, progress);
   const std::lock_guard family_lock(s.family->mutex);
-  s.family->anchor = s.stepper->fork(s.sequence, s.size());
-  {
-    const std::lock_guard lock(s.stepper->model().step_mutex());
-    s.family->anchor.state->pin();
-  }
+  s.anchor = s.family->anchor = std::make_shared<const Anchor>(s.stepper->fork(s.sequence, s.size()));
   for (State* member : s.family->members) {
     if (member != &s) member->clear();
   }
@@ -242,14 +343,14 @@ void Session::set_anchor(std::span<const TokenId> tokens, const std::string& sou
 
 void Session::remove_anchor() {
   const std::lock_guard lock(state_->family->mutex);
-  state_->drop_anchor();
+  state_->family->anchor = nullptr;
   for (State* member : state_->family->members) member->clear();
 }
 
-int Session::anchor_size() const { return static_cast<int>(state_->anchor().size()); }
+int Session::anchor_size() const { return settled().anchor_size(); }
 
 std::vector<LabelledTokens> Session::spans() const {
-  const State& s = *state_;
+  const State& s = settled();
   const auto& tokens = s.sequence.tokens;
   std::vector<LabelledTokens> all;
   for (const Spans::Span& span : s.sequence.state->spans.all()) {
@@ -260,20 +361,21 @@ std::vector<LabelledTokens> Session::spans() const {
 }
 
 std::vector<PageInfo> Session::pages() const {
-  const State& s = *state_;
+  const State& s = settled();
   return s.sequence.state->pages(s.stepper->model().fingerprint(), s.sequence.tokens);
 }
 
-std::span<const float> Session::influence() const { return state_->sequence.state->influence; }
+std::span<const float> Session::influence() const { return settled().sequence.state->influence; }
 
 void Session::save(const std::string& path) const {
-  State& s = *state_;
+  State& s = settled();
   if (s.sequence.state->format(s.size()).recurrent_bytes > 0) s.stepper->replay(s.sequence);
   save_session(path, s.stepper->model().fingerprint(), s.sequence.tokens, *s.sequence.state);
 }
 
 void Session::load(const std::string& path) {
   State& s = *state_;
+  s.settle(false);
   s.sequence.state->format(0);  // or says that there is none
   const SavedSession saved(path);
   saved.check(s.stepper->model().fingerprint(), s.sequence.state->format(static_cast<int>(saved.tokens().size())));
@@ -286,7 +388,10 @@ void Session::load(const std::string& path) {
                             span.label.clearance, s.clearance),
                 path, "another file for what is decoded under a clearance");
   }
-  const auto anchor = s.anchor();
+  if (const auto hit = s.stepper->revocations().find(saved.spans()))
+    throw Error(ErrorKind::kBadInput, fmt::format("the session holds text of {}, which was revoked", hit->source),
+                path);
+  const auto anchor = std::span(s.sequence.tokens).first(static_cast<size_t>(s.anchor_size()));
   if (saved.tokens().size() < anchor.size() || !std::equal(anchor.begin(), anchor.end(), saved.tokens().begin()))
     throw Error(ErrorKind::kBadInput, "the session was saved without this anchor", path);
   Sequence sequence = s.stepper->begin();
@@ -296,8 +401,8 @@ void Session::load(const std::string& path) {
   s.sequence = std::move(sequence);
 }
 
-std::span<const float> Session::logits() const { return state_->sequence.logits; }
-std::span<const TokenId> Session::tokens() const { return state_->sequence.tokens; }
+std::span<const float> Session::logits() const { return settled().sequence.logits; }
+std::span<const TokenId> Session::tokens() const { return settled().sequence.tokens; }
 int Session::context() const { return state_->stepper->context(); }
 uint64_t Session::bytes_read() const { return state_->stepper->work().bytes; }
 uint64_t Session::kv_bytes() const { return static_cast<uint64_t>(state_->sequence.state->bytes()); }
@@ -323,9 +428,26 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
                            const SamplingOptions& sampling, const std::function<void(std::string_view)>& on_text,
                            const std::atomic<bool>* cancel, const Progress& progress) {
   State& s = *state_;
+  const State::Working work(s);
   if (prompt_empty)
     throw Error(ErrorKind::kBadInput, "the prompt is empty", {}, "at least one token is needed to begin");
-  Answer answer(s.stepper->model(), sampling, on_text);
+  for (int begun_anew = 0;; ++begun_anew) {
+    Answer answer(s.stepper->model(), sampling, on_text);
+    try {
+      attempt(answer, assign, cancel, progress);
+      return std::move(answer.generation);
+    } catch (const Revoked&) {
+      s.settle(false, &answer);
+      if (begun_anew == kMaxRollbacks)
+        throw Error(ErrorKind::kLimit, "sources were revoked again and again: the answer has begun anew too often");
+    }
+  }
+}
+
+// Throws Revoked where what the answer has read is to go.
+void Session::attempt(Answer& answer, const std::function<int(const Progress&)>& assign,
+                      const std::atomic<bool>* cancel, const Progress& progress) {
+  State& s = *state_;
   RunStats& stats = answer.generation.stats;
   stats.executor = s.stepper->executor().name();
   const auto cancelled = [&] { return cancel != nullptr && cancel->load(std::memory_order_relaxed); };
@@ -344,9 +466,10 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
   } catch (const Error&) {
     if (!cancelled()) throw;
     answer.cancel();
-    return std::move(answer.generation);
+    return;
   }
-  stats.prefill_tokens = s.size() - anchor_size() - stats.reused_tokens;
+  if (s.sequence.logits.empty()) throw Error(ErrorKind::kBadInput, "all of the prompt has been revoked");
+  stats.prefill_tokens = s.size() - s.anchor_size() - stats.reused_tokens;
   stats.prefill_seconds = seconds_since(start);
 
   start = std::chrono::steady_clock::now();
@@ -365,6 +488,7 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
       break;
     }
     if (!answer.wants_token()) break;
+    if (s.stepper->recheck(s.sequence)) throw Revoked();
     const auto history = drafts.history(s.sequence);
     TokenId token = 0;
     try {
@@ -390,8 +514,8 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
     outcome = {
         .answers = 1, .drafted = drafts.drafted(), .replayed = s.sequence.replay > 0, .counts = !drafts.reading()};
     stats.drafted_tokens += outcome.drafted;
-    if (outcome.drafted == 0) s.stepper->step(s.sequence, part, LogitRows::kLast);
-    else s.stepper->step(s.sequence, part, LogitRows::kAll, [&](std::span<const float> rows) { drafts.take(rows); });
+    if (outcome.drafted == 0) s.step(part, LogitRows::kLast);
+    else s.step(part, LogitRows::kAll, [&](std::span<const float> rows) { drafts.take(rows); });
     outcome.seconds = seconds_since(begin);
   }
   stats.accepted_tokens += outcome.accepted;
@@ -400,7 +524,6 @@ Generation Session::answer(bool prompt_empty, const std::function<int(const Prog
   stats.decode_seconds = seconds_since(start);
   answer.widen_influence(spans().size() + 1);
   stats.decode_bytes = bytes_read() - bytes_before;
-  return std::move(answer.generation);
 }
 
 }  // namespace fieldprint

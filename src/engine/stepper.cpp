@@ -34,6 +34,7 @@ Sequence& Sequence::operator=(Sequence&& other) noexcept {
   tokens = std::move(other.tokens);
   replay = other.replay;
   logits = std::move(other.logits);
+  epoch = other.epoch;
   return *this;
 }
 
@@ -44,7 +45,7 @@ Sequence::~Sequence() {
 }
 
 Stepper::Stepper(std::shared_ptr<const LoadedModel> model, const SessionOptions& options, Use use)
-    : model_(std::move(model)), options_(options) {
+    : model_(std::move(model)), options_(options), revocations_(options.revoked) {
   if (model_->architecture().hyperparameters().encoder && use == Use::kSequences) {
     throw Error(ErrorKind::kUnsupported, "the model makes vectors of texts, it writes none", model_->info().path,
                 "`fieldprint embed` uses it");
@@ -68,6 +69,7 @@ Sequence Stepper::begin() {
   Sequence sequence;
   sequence.stepper = shared_from_this();
   sequence.state = executor_->new_sequence();
+  sequence.epoch = revocations_.epoch();
   return sequence;
 }
 
@@ -81,6 +83,7 @@ Sequence Stepper::fork(const Sequence& of, int size) {
   copy.tokens = of.tokens;
   copy.replay = of.replay;
   copy.logits = of.logits;
+  copy.epoch = of.epoch;
   truncate(copy, size);
   return copy;
 }
@@ -93,8 +96,16 @@ void Stepper::truncate(Sequence& sequence, int size) {
   sequence.logits.clear();
 }
 
+std::optional<Revocations::Hit> Stepper::check(Sequence& sequence) {
+  const uint64_t epoch = revocations_.epoch();
+  auto hit = revocations_.find(sequence.tokens, sequence.state->spans, sequence.epoch);
+  sequence.epoch = hit ? std::min(sequence.epoch, epoch - 1) : epoch;
+  return hit;
+}
+
 void Stepper::step(std::span<const StepPart> parts, const std::function<void(std::span<const float>)>& use) {
   const std::lock_guard lock(model_->step_mutex());
+  for (const StepPart& part : parts) refuse_stale(*part.sequence);
   if (Profiler* profiler = executor_->profiler()) {
     profiler->phase(
         std::any_of(parts.begin(), parts.end(), [](const StepPart& part) { return part.added.size() > 1; }));
@@ -143,6 +154,7 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
 
 void Stepper::replay(Sequence& sequence) {
   const std::lock_guard lock(model_->step_mutex());
+  refuse_stale(sequence);
   const StepPart part{&sequence, {}, LogitRows::kNone};
   try {
     replay_due({&part, 1});

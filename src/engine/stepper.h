@@ -6,10 +6,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/loaded_model.h"
+#include "engine/revocations.h"
 #include "fieldprint/session.h"
 #include "ops/executor.h"
 
@@ -24,6 +26,7 @@ struct Sequence {
   std::vector<TokenId> tokens;
   int replay = 0;             // of the last tokens, how many must pass again before the next
   std::vector<float> logits;  // [vocabulary] or none
+  uint64_t epoch = 0;         // of Stepper::revocations(): it depends on nothing that had been revoked by then
 
   Sequence() = default;
   Sequence(Sequence&&) noexcept = default;
@@ -52,10 +55,19 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   Sequence fork(const Sequence& of, int size);  // its first `size` tokens, whose pages the two share
   void truncate(Sequence& sequence, int size);  // drops everything from position `size` on
 
+  // What nobody's context may hold any more. A step refuses a sequence that was not checked since it changed.
+  Revocations& revocations() { return revocations_; }
+  // What of the sequence has been revoked, labels of positions to come among it; none: it may step again.
+  std::optional<Revocations::Hit> check(Sequence& sequence);
+  // The same for whoever checks before each step: mostly a comparison of two numbers.
+  std::optional<Revocations::Hit> recheck(Sequence& sequence) {
+    return sequence.epoch == revocations_.epoch() ? std::nullopt : check(sequence);
+  }
+
   void replay(Sequence& sequence);  // passes again what truncate() or a saved session left to do
 
   // One pass over the weights for all parts. use(the rows' logits, of an encoder their vectors) while nobody else
-  // steps. On an exception (memory) every sequence is as before.
+  // steps. On an exception (memory; StaleSequence before anything was done) every sequence is as before.
   void step(std::span<const StepPart> parts, const std::function<void(std::span<const float>)>& use = {});
   void step(Sequence& sequence, std::span<const TokenId> added, LogitRows rows,
             const std::function<void(std::span<const float>)>& use = {}) {
@@ -85,12 +97,16 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   void observe(OpsObserver* observer) { executor_->observe(observer); }  // who outlives the steps; nullptr: nobody
 
  private:
+  void refuse_stale(const Sequence& sequence) const {
+    if (sequence.epoch != revocations_.epoch()) throw StaleSequence();
+  }
   void replay_due(std::span<const StepPart> parts);
   std::span<const float> forward(std::span<const StepSequence> parts);
 
   std::shared_ptr<const LoadedModel> model_;
   SessionOptions options_;
   int context_ = 0;
+  Revocations revocations_;
   std::unique_ptr<Executor> executor_;
   std::vector<StepSequence> step_;
 };

@@ -129,6 +129,14 @@ std::vector<PageInfo> RunSequence::pages(const std::string& fingerprint, std::sp
   return all;
 }
 
+void RunSequence::page_ranges(int from, std::vector<PageRange>& pages) const {
+  const auto& entries = pages_.entries();
+  for (size_t i = from < 0 || entries.empty() || entries.back().end <= from ? entries.size()
+                                                                            : static_cast<size_t>(pages_.find(from));
+       i < entries.size(); ++i)
+    pages.push_back({entries[i].begin, entries[i].end, spans.index(entries[i].begin)});
+}
+
 // With windows a replay of short convolutions would be one of all tokens.
 bool RunSequence::saves_recurrent() const { return recurrent_.reach() == kNoReplay || !windows_.empty(); }
 

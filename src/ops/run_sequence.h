@@ -30,6 +30,7 @@ class RunSequence final : public SequenceState {
   void slim() override;
   std::unique_ptr<SequenceState> fork() const override { return std::make_unique<RunSequence>(*this); }
   std::vector<PageInfo> pages(const std::string& fingerprint, std::span<const TokenId> tokens) const override;
+  void page_ranges(int from, std::vector<PageRange>& pages) const override;
   void pin() override;
   void unpin() override;
   StateFormat format(int tokens) const override;

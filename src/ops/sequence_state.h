@@ -56,6 +56,8 @@ class SequenceState {
     (void)fingerprint, (void)tokens;
     return {};
   }
+  // Where its pages are that hold positions from `from` on, appended to `pages`.
+  virtual void page_ranges(int from, std::vector<PageRange>& pages) const { (void)from, (void)pages; }
   // What it holds now stays, whoever looks for memory, until unpin(), which comes before any of it is given back.
   virtual void pin() {}
   virtual void unpin() {}
