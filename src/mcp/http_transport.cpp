@@ -1,12 +1,12 @@
 #include "mcp/http_transport.h"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 
 #include "fieldprint/error.h"
 #include "mcp/mirrored_headers.h"
+#include "mcp/random_id.h"
 #include "server/event_stream.h"
 #include "server/guard.h"
 
@@ -49,14 +49,6 @@ void check_origin(const HttpRequest& http) {
   const size_t scheme = origin.find("://");
   if (scheme == origin.npos || !server::is_loopback(server::host_name(origin.substr(scheme + 3))))
     throw Refused{403, fmt::format("pages of {} may not use this server", origin)};
-}
-
-std::string random_id() {
-  unsigned char bytes[16];
-  if (RAND_bytes(bytes, sizeof bytes) != 1) throw Error(ErrorKind::kIo, "the system gives no random numbers");
-  std::string id;
-  for (const unsigned char byte : bytes) id += fmt::format("{:02x}", byte);
-  return id;
 }
 
 // Errors of 2026-07-28 that are a status of their own; 200 where the request was understood and what it asks for

@@ -36,6 +36,7 @@ class HttpTransport {
   ~HttpTransport();  // as stop(0)
 
   int port() const { return http_->port(); }
+  int connections() const { return http_->connections(); }
   std::string url() const;
 
   // Streams end at once, requests under way may take `patience`. Once.
