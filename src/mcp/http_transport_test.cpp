@@ -8,8 +8,8 @@
 #include <atomic>
 #include <thread>
 
+#include "base/descriptor.h"
 #include "fieldprint/error.h"
-#include "mcp/descriptor.h"
 #include "mcp/mirrored_headers.h"
 
 namespace fieldprint::mcp {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "mcp/descriptor.h"
+#include "base/descriptor.h"
 
 namespace fieldprint::mcp {
 

@@ -7,8 +7,8 @@
 
 #include <thread>
 
+#include "base/descriptor.h"
 #include "fieldprint/error.h"
-#include "mcp/descriptor.h"
 #include "mcp/schema_check.h"
 #include "mcp/stream_transport.h"
 

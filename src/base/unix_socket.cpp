@@ -1,4 +1,4 @@
-#include "mcp/unix_socket.h"
+#include "base/unix_socket.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 
 #include "fieldprint/error.h"
 
-namespace fieldprint::mcp {
+namespace fieldprint {
 namespace {
 
 [[noreturn]] void io_error(const std::string& where, const std::string& what) {
@@ -22,14 +22,14 @@ namespace {
 std::string path_in(const std::string& directory, const char* name) { return directory + "/" + name; }
 
 // An address of the socket; `keep` has to stay open while it is used.
-sockaddr_un address_of(const std::string& directory, Descriptor& keep) {
+sockaddr_un address_of(const std::string& directory, const char* name, Descriptor& keep) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  std::string path = path_in(directory, kSocketName);
+  std::string path = path_in(directory, name);
   if (path.size() >= sizeof address.sun_path) {
     keep.reset(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!keep) io_error(directory, "cannot be opened");
-    path = fmt::format("/proc/self/fd/{}/{}", keep.get(), kSocketName);
+    path = fmt::format("/proc/self/fd/{}/{}", keep.get(), name);
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
@@ -37,11 +37,11 @@ sockaddr_un address_of(const std::string& directory, Descriptor& keep) {
 
 }  // namespace
 
-Descriptor listen_in(const std::string& directory) {
-  const std::string path = path_in(directory, kSocketName);
+Descriptor listen_in(const std::string& directory, const char* name) {
+  const std::string path = path_in(directory, name);
   Descriptor keep, socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) io_error(path, "no socket can be had");
-  const sockaddr_un address = address_of(directory, keep);
+  const sockaddr_un address = address_of(directory, name, keep);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) io_error(path, "cannot be removed");
   // Before it has a name: from its first moment nobody else may open it.
   if (::fchmod(socket.get(), 0600) != 0 ||
@@ -51,24 +51,26 @@ Descriptor listen_in(const std::string& directory) {
   return socket;
 }
 
-Descriptor connect_in(const std::string& directory) {
-  const std::string path = path_in(directory, kSocketName);
+Descriptor connect_in(const std::string& directory, const char* name) {
+  const std::string path = path_in(directory, name);
   Descriptor keep, socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) io_error(path, "no socket can be had");
-  const sockaddr_un address = address_of(directory, keep);
+  const sockaddr_un address = address_of(directory, name, keep);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) return {};
     io_error(path, "cannot be connected to");
   }
-  if (!is_own_user(socket.get())) throw Error(ErrorKind::kUnsupported, "the daemon there runs as another user", path);
   return socket;
 }
 
-bool is_own_user(int socket) {
+std::optional<uid_t> peer_user(int socket) {
   ucred peer = {};
   socklen_t size = sizeof peer;
-  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == ::geteuid();
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return {};
+  return peer.uid;
 }
+
+bool is_own_user(int socket) { return peer_user(socket) == ::geteuid(); }
 
 Descriptor lock_in(const std::string& directory, const char* name) {
   const std::string path = path_in(directory, name);
@@ -81,4 +83,4 @@ Descriptor lock_in(const std::string& directory, const char* name) {
   return lock;
 }
 
-}  // namespace fieldprint::mcp
+}  // namespace fieldprint

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace fieldprint::mcp {
+namespace fieldprint {
 
 class Descriptor {
  public:
@@ -45,4 +45,4 @@ class StopSignal {
   Descriptor event_;
 };
 
-}  // namespace fieldprint::mcp
+}  // namespace fieldprint
