@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 60
 
 build: build/release/build.ninja  ## build/release/fieldprint
 	@[ -x $(cli) ] || echo "Building Fieldprint on $(jobs) cores: about $$(( ($(build_seconds) / $(jobs) + 59) / 60 )) minutes, once."
-	@$(call build_preset,release,fieldprint_cli)
+	@$(call build_preset,release,fieldprint_cli fieldprint_verify)
 	@ln -sfn $(cli) fieldprint
 
 run: build model  ## ask the default model a question: make run QUESTION="..."
@@ -63,7 +63,7 @@ format: dev-setup  ## put every source file into form
 	@clang-format -i $(sources)
 
 tidy: dev-setup build/clang/build.ninja  ## clang-tidy over the sources
-	@run-clang-tidy -quiet -j $(jobs) -p build/clang '/(src|apps)/.*\.cpp$$'
+	@run-clang-tidy -quiet -j $(jobs) -p build/clang '/(src|apps|verify)/.*\.cpp$$'
 
 asan: test-setup build/asan/build.ninja  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(call build_preset,asan,all)

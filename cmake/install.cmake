@@ -22,7 +22,7 @@ install(FILES ${PROJECT_BINARY_DIR}/fieldprint.pc DESTINATION ${pc_dir})
 if(NOT FIELDPRINT_CLI)
   return()
 endif()
-install(TARGETS fieldprint_cli)
+install(TARGETS fieldprint_cli fieldprint_verify)
 
 # The program tells its flags itself, so these are made by it, when they are installed.
 set(share ${PROJECT_BINARY_DIR}/share)

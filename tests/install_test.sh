@@ -19,7 +19,7 @@ grep -q 'int main(' "$work/user/main.cpp" || { fault "README.md has no program i
 
 quietly cmake --install "$build" --prefix "$work/prefix" || { fault "cmake --install fails"; exit 1; }
 lib=$(dirname "$(dirname "$(dirname "$(find "$work/prefix" -name fieldprint-config.cmake)")")")
-for file in bin/fieldprint share/bash-completion/completions/fieldprint share/zsh/site-functions/_fieldprint \
+for file in bin/fieldprint bin/fieldprint-verify share/bash-completion/completions/fieldprint share/zsh/site-functions/_fieldprint \
             share/fish/vendor_completions.d/fieldprint.fish share/man/man1/fieldprint.1; do
   [ -s "$work/prefix/$file" ] || fault "$file was not installed"
 done
