@@ -6,10 +6,10 @@
 #include <mutex>
 #include <thread>
 
+#include "base/random_id.h"
 #include "fieldprint/error.h"
 #include "fieldprint/memory_daemon.h"
 #include "mcp/lines.h"
-#include "mcp/random_id.h"
 #include "mcp/start_daemon.h"
 #include "mcp/wire.h"
 

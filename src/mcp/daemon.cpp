@@ -8,11 +8,11 @@
 #include <optional>
 #include <thread>
 
+#include "base/random_id.h"
 #include "fieldprint/error.h"
 #include "fieldprint/memory_daemon.h"
 #include "mcp/http_transport.h"
 #include "mcp/memory_tools.h"
-#include "mcp/random_id.h"
 #include "mcp/stream_transport.h"
 #include "mcp/unix_socket.h"
 #include "mcp/wire.h"

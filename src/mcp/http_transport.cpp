@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "base/random_id.h"
 #include "fieldprint/error.h"
 #include "mcp/mirrored_headers.h"
-#include "mcp/random_id.h"
 #include "server/event_stream.h"
 #include "server/guard.h"
 

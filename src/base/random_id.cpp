@@ -1,11 +1,11 @@
-#include "mcp/random_id.h"
+#include "base/random_id.h"
 
 #include <fmt/format.h>
 #include <openssl/rand.h>
 
 #include "fieldprint/error.h"
 
-namespace fieldprint::mcp {
+namespace fieldprint {
 
 std::string random_id() {
   unsigned char bytes[16];
@@ -15,4 +15,4 @@ std::string random_id() {
   return id;
 }
 
-}  // namespace fieldprint::mcp
+}  // namespace fieldprint

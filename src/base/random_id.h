@@ -1,10 +1,10 @@
-// Names that nobody can guess: of sessions.
+// Names that nobody can guess.
 #pragma once
 
 #include <string>
 
-namespace fieldprint::mcp {
+namespace fieldprint {
 
 std::string random_id();  // 32 hex digits of the system's randomness; throws Error kIo where it has none
 
-}  // namespace fieldprint::mcp
+}  // namespace fieldprint
