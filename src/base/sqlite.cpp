@@ -6,10 +6,11 @@
 
 namespace fieldprint {
 
-Sqlite::Sqlite(const std::filesystem::path& file, std::string what) : name_(file.string()), what_(std::move(what)) {
+Sqlite::Sqlite(const std::filesystem::path& file, std::string what, Access access)
+    : name_(file.string()), what_(std::move(what)) {
   sqlite3* connection = nullptr;
-  const int code = sqlite3_open_v2(name_.c_str(), &connection,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int flags = access == Access::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int code = sqlite3_open_v2(name_.c_str(), &connection, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   connection_.reset(connection);  // there is one to close even where opening failed
   if (code != SQLITE_OK) fail(code);
   sqlite3_extended_result_codes(connection, 1);

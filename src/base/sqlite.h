@@ -17,16 +17,19 @@ namespace fieldprint {
 
 class Sqlite {
  public:
+  enum class Access { kWrite, kRead };
+
   // Opens or makes the file; ":memory:" is gone with the object. `what` names it in errors: "the database of
-  // conversations".
-  Sqlite(const std::filesystem::path& file, std::string what);
+  // conversations". kRead: the file has to be there and is not written to.
+  Sqlite(const std::filesystem::path& file, std::string what, Access access = Access::kWrite);
 
   // One statement or several, without parameters and rows.
   void run(const char* sql);
   int64_t changes() const;  // rows that the last statement touched
 
   const std::string& name() const { return name_; }
-  [[noreturn]] void fail(int code) const;  // as an Error
+  sqlite3* handle() const { return connection_.get(); }  // for what has no word here
+  [[noreturn]] void fail(int code) const;                // as an Error
 
  private:
   friend class Statement;
