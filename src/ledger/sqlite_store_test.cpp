@@ -3,7 +3,7 @@
 #include "base/rng.h"
 #include "base/sqlite.h"
 #include "ledger/hash.h"
-#include "ledger/store_conformance.h"
+#include "support/store_conformance.h"
 #include "support/trials.h"
 
 namespace fieldprint::ledger {

@@ -1,5 +1,5 @@
 // Where a ledger keeps its leaves and the rows that belong to them. An interface, so that another database can take
-// SQLite's place (src/ledger/sqlite_store.h); src/ledger/store_conformance.h holds each to what is written here.
+// SQLite's place (src/ledger/sqlite_store.h); tests/support/store_conformance.h holds each to what is written here.
 //
 // A store is a list of leaves that only grows, and an index: ordered rows of a key and a value in numbered spaces.
 // Leaves and rows that are appended together are there together or not at all, and durable when append() returns: that

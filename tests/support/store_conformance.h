@@ -1,6 +1,5 @@
 // What every LedgerStore has to do, as tests over a function that opens the store of a directory:
 //   INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformance, testing::Values(open_sqlite));
-// For tests only: includes gtest.
 #pragma once
 
 #include <gtest/gtest.h>
