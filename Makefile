@@ -6,6 +6,7 @@ SHELL := /bin/bash
 jobs := $(shell nproc 2>/dev/null || echo 2)
 cli := build/release/fieldprint
 models := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/fieldprint/models
+mcp_clients := tests/mcp/clients
 sources = $$(git ls-files '*.h' '*.cpp')
 # $(call build_preset,PRESET,TARGET): silent where nothing is to do.
 build_preset = cmake --build build/$(1) -j $(jobs) --target $(2) | sed -u '/no work to do/d; /Re-checking globbed/d'
@@ -43,6 +44,7 @@ serve: build model  ## serve the default model at http://127.0.0.1:8080, with a 
 test: all-release  ## build everything, run every test
 	@$(MAKE) --no-print-directory model || echo "The default model cannot be fetched: tests that need it are skipped."
 	@$(MAKE) --no-print-directory web/node_modules || echo "The page's libraries cannot be fetched: its tests in a browser are skipped."
+	@$(MAKE) --no-print-directory $(mcp_clients)/node_modules $(mcp_clients)/python || echo "MCP's clients cannot be fetched: the tests with them are skipped."
 	@$(call run_ctest,release)
 
 page: web/node_modules  ## build the page's file anew, after a change in web/
@@ -106,6 +108,15 @@ model:
 # For the page's tests, and for whoever changes it.
 web/node_modules: web/package-lock.json
 	@npm --prefix web ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+# MCP's own clients, for the tests that speak with them.
+$(mcp_clients)/node_modules: $(mcp_clients)/package-lock.json
+	@npm --prefix $(mcp_clients) ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+$(mcp_clients)/python: $(mcp_clients)/requirements.txt
+	@python3 -m pip install -qqq --disable-pip-version-check --root-user-action ignore --upgrade --target $@ -r $<
 	@touch $@
 
 help:  ## this list

@@ -6,11 +6,12 @@
 #include <mutex>
 #include <thread>
 
+#include "base/json.h"
 #include "base/random_id.h"
 #include "fieldprint/error.h"
 #include "fieldprint/memory_daemon.h"
+#include "mcp/daemon_link.h"
 #include "mcp/lines.h"
-#include "mcp/start_daemon.h"
 #include "mcp/wire.h"
 
 namespace fieldprint {
@@ -23,13 +24,26 @@ constexpr const char* kAgainId = "fieldprint-again";  // of an initialize that t
 
 // One connection to the daemon, and what was asked over it.
 struct Link {
-  explicit Link(Descriptor given) : socket(std::move(given)) {}
-  Descriptor socket;
-  LineWriter writer{socket.get()};
-  std::map<std::string, Json> pending;  // ids by their JSON; under the bridge's mutex
-  std::string refusal = {};             // why the daemon would not speak MCP
+  explicit Link(std::unique_ptr<DaemonLink> given) : daemon(std::move(given)) {}
+  std::unique_ptr<DaemonLink> daemon;
+  std::map<std::string, Json> pending = {};  // ids by their JSON; under the bridge's mutex
   std::thread answers = {};
 };
+
+// The messages of one line; null where it is no JSON.
+Json messages_of(const std::string& text, size_t most) {
+  try {
+    Json json = parse_ordered_json(text, "message", {.max_bytes = most});
+    return json.is_array() ? json : Json::array({std::move(json)});
+  } catch (const Error&) {
+    return Json::array();
+  }
+}
+
+bool is_method(const Json& message, const char* method) {
+  const auto found = message.find("method");
+  return found != message.end() && *found == method;
+}
 
 class Bridge {
  public:
@@ -49,7 +63,7 @@ class Bridge {
       pass(line.text);
     }
     if (link_) {
-      ::shutdown(link_->socket.get(), SHUT_WR);  // the daemon finishes what is under way
+      ::shutdown(link_->daemon->socket.get(), SHUT_WR);  // the daemon finishes what is under way
       link_->answers.join();
     }
   }
@@ -57,20 +71,17 @@ class Bridge {
  private:
   void answer(const Json& message) { writer_.write(to_text(message)); }
 
-  // From the client to the daemon.
+  // From the client to the daemon, which says what is wrong with it where something is.
   void pass(const std::string& text) {
-    Json message;
-    try {
-      message = parse_text(text);
-    } catch (const RpcError&) {  // the daemon says what is wrong with it
-    }
+    const Json messages = messages_of(text, kMaxMessageBytes);
     std::vector<Json> ids;
-    for (const Json& each : message.is_array() ? message : Json::array({message}))
+    for (const Json& each : messages)
       if (each.is_object() && each.contains("method") && !id_of(each).is_null()) ids.push_back(id_of(each));
     try {
-      Link& link = connected_for(message, ids);
-      link.writer.write(text);  // where it fails, the end of its answers says so
-      if (message.is_object() && message.value("method", Json()) == "initialize") initialize_ = message;
+      Link& link = connected_for(messages, ids);
+      link.daemon->writer.write(text);  // where it fails, the end of its answers says so
+      for (const Json& each : messages)
+        if (is_method(each, "initialize")) initialize_ = each;
     } catch (const Error& error) {
       const std::string what =
           error.hint().empty() ? std::string(error.what()) : fmt::format("{} ({})", error.what(), error.hint());
@@ -79,15 +90,16 @@ class Bridge {
   }
 
   // The connection, or a new one, with `ids` put down as asked over it. Throws Error where no daemon is to be had.
-  Link& connected_for(const Json& message, const std::vector<Json>& ids) {
+  Link& connected_for(const Json& messages, const std::vector<Json>& ids) {
     for (;;) {
       if (!link_) connect();
       {
         const std::lock_guard lock(mutex_);
         if (!ended_) {
           for (const Json& id : ids) link_->pending[to_text(id)] = id;
-          if (message.is_object() && message.value("method", Json()) == "notifications/cancelled")
-            link_->pending.erase(to_text(message.value("params", Json::object()).value("requestId", Json())));
+          for (const Json& each : messages)  // what is cancelled is not answered
+            if (is_method(each, "notifications/cancelled") && each.contains("params") && each["params"].is_object())
+              link_->pending.erase(to_text(each["params"].value("requestId", Json())));
           return *link_;
         }
       }
@@ -97,54 +109,45 @@ class Bridge {
   }
 
   void connect() {
-    link_ = std::make_unique<Link>(find_daemon(options_.directory, options_.daemon, options_.patience));
+    const Hello hello{.role = "mcp",
+                      .caller = {.principal = options_.principal, .session = session_, .adapter = "mcp"}};
+    link_ = std::make_unique<Link>(find_daemon(options_.directory, hello, options_.daemon, options_.patience));
     ended_ = false;
-    link_->writer.write(hello_text(
-        {.role = "mcp", .caller = {.principal = options_.principal, .session = session_, .adapter = "mcp"}}));
     if (initialize_.is_object()) {  // the daemon before knew this client
       Json again = initialize_;
       again["id"] = kAgainId;
-      link_->writer.write(to_text(again));
-      link_->writer.write(to_text({{"jsonrpc", "2.0"}, {"method", "notifications/initialized"}}));
+      link_->daemon->writer.write(to_text(again));
+      link_->daemon->writer.write(to_text({{"jsonrpc", "2.0"}, {"method", "notifications/initialized"}}));
     }
     link_->answers = std::thread([this, link = link_.get()] { pass_back(*link); });
   }
 
   // From the daemon to the client, until it ends; then what it owes.
   void pass_back(Link& link) {
-    LineReader reader(link.socket.get(), -1, 64 << 20);
+    LineReader& reader = link.daemon->reader;
     for (Line line = reader.next(); line.kind != Line::Kind::kEnd; line = reader.next()) {
       if (line.kind != Line::Kind::kLine || !note_answer(link, line.text)) continue;
       if (!writer_.write(line.text)) break;  // nobody reads: the end of its input tells run()
     }
-    ::shutdown(link.socket.get(), SHUT_RDWR);
+    ::shutdown(link.daemon->socket.get(), SHUT_RDWR);
     std::map<std::string, Json> owed;
     {
       const std::lock_guard lock(mutex_);
       ended_ = true;
       owed.swap(link.pending);
     }
-    const std::string what =
-        link.refusal.empty() ? "the memory's daemon ended before it answered: whether this was done is not known, and "
-                               "asking again does no harm"
-                             : "the memory's daemon refused the connection: " + link.refusal;
-    for (const auto& [key, id] : owed) answer(error_reply(id, RpcError(kInternalError, what)));
+    for (const auto& [key, id] : owed)
+      answer(
+          error_reply(id, RpcError(kInternalError,
+                                   "the memory's daemon ended before it answered: whether this was done is not known, "
+                                   "and asking again does no harm")));
   }
 
   // False: not the client's concern.
   bool note_answer(Link& link, const std::string& text) {
-    Json message;
-    try {
-      message = parse_text(text);
-    } catch (const RpcError&) {
-      return true;  // larger than a message may be from a client
-    }
-    if (message.is_object() && !message.contains("jsonrpc")) {  // no MCP: the answer to the hello
-      link.refusal = message.value("error", Json::object()).value("message", "");
-      return false;
-    }
+    const Json messages = messages_of(text, kMaxAnswerBytes);
     const std::lock_guard lock(mutex_);
-    for (const Json& each : message.is_array() ? message : Json::array({message})) {
+    for (const Json& each : messages) {
       if (!each.is_object() || each.contains("method")) continue;
       const Json id = id_of(each);
       if (id == kAgainId) return false;

@@ -98,6 +98,7 @@ struct MemoryDaemon::State {
       const Line line = reader.next(kHelloTime);
       if (line.kind != Line::Kind::kLine) return;
       Hello hello = hello_from(line.text);
+      if (!writer.write(greeting_text(hello))) return;
       if (hello.role == "mcp") {
         if (hello.caller.session.empty()) hello.caller.session = "mcp-" + random_id();
         Peer peer(hello.caller.principal, hello.caller.session);

@@ -77,12 +77,15 @@ class Daemon : public testing::Test {
     options.directory = directory_;
     daemon_ = std::make_unique<MemoryDaemon>(memory_, options);
   }
-  // One line of the socket for each that is sent.
+  // The last line that is said to these; a greeting comes before it where there are several.
   std::string said(const std::vector<std::string>& lines) {
     const Descriptor socket = connect_in(directory_);
     LineWriter writer(socket.get());
     LineReader reader(socket.get(), -1, kMaxMessageBytes);
     for (const std::string& line : lines) writer.write(line);
+    if (lines.size() > 1) {
+      EXPECT_EQ(reader.next(10s).text, R"({"role":"call","version":1})");
+    }
     return reader.next(10s).text;
   }
 
@@ -231,6 +234,8 @@ TEST_F(Daemon, BridgesMcp) {
   EXPECT_EQ(memory_.callers.back().adapter, "mcp:a-client-");
   EXPECT_THAT(memory_.callers.back().session, testing::StartsWith("mcp-"));
   EXPECT_EQ(client.ask("{")["error"]["code"], kParseError);
+  client.send(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":7})");
+  client.send(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{}}})");
   EXPECT_EQ(client.ask(std::string(kMaxMessageBytes + 1, 'x'))["error"]["code"], kInvalidRequest);
 }
 
@@ -272,7 +277,9 @@ TEST_F(Daemon, WhatADaemonOwesIsAnsweredWithAnError) {
   Descriptor socket;
   while (!socket) socket.reset(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   LineReader reader(socket.get(), -1, kMaxMessageBytes);
-  for (int i = 0; i < 5; ++i) ASSERT_EQ(reader.next(10s).kind, Line::Kind::kLine);
+  ASSERT_EQ(reader.next(10s).kind, Line::Kind::kLine);
+  LineWriter(socket.get()).write(R"({"role":"mcp","version":1})");
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(reader.next(10s).kind, Line::Kind::kLine);
   socket.reset();
   std::set<std::string> ids;
   for (int i = 0; i < 2; ++i) {

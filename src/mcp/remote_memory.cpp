@@ -1,11 +1,10 @@
 // The memory as the daemon's clients have it.
 #include <fmt/format.h>
-#include <sys/socket.h>
 
 #include <mutex>
 
 #include "fieldprint/memory_daemon.h"
-#include "mcp/lines.h"
+#include "mcp/daemon_link.h"
 #include "mcp/unix_socket.h"
 #include "mcp/wire.h"
 
@@ -15,13 +14,11 @@ using namespace mcp;
 
 namespace {
 
-constexpr size_t kMaxReplyBytes = 64 << 20;
-
 // One connection for each caller that calls: a caller is said once, at its beginning.
 class RemoteMemory final : public MemoryCalls {
  public:
-  RemoteMemory(std::string directory, std::chrono::milliseconds patience, Descriptor socket)
-      : directory_(std::move(directory)), patience_(patience), spare_(std::move(socket)) {}
+  RemoteMemory(std::string directory, std::chrono::milliseconds patience)
+      : directory_(std::move(directory)), patience_(patience) {}
 
   std::string call(const MemoryCaller& caller, std::string_view method, std::string_view params) override {
     const std::lock_guard lock(mutex_);
@@ -47,31 +44,21 @@ class RemoteMemory final : public MemoryCalls {
   }
 
  private:
-  struct Talk {
-    explicit Talk(Descriptor given) : socket(std::move(given)) {}
-    Descriptor socket;
-    LineReader reader{socket.get(), -1, kMaxReplyBytes};
-    LineWriter writer{socket.get()};
-  };
-
   bool same(const MemoryCaller& caller) const {
     return caller.principal == caller_.principal && caller.session == caller_.session &&
            caller.adapter == caller_.adapter;
   }
 
   void connect(const MemoryCaller& caller) {
-    Descriptor socket = spare_ ? std::move(spare_) : connect_in(directory_);
-    if (!socket) throw Error(ErrorKind::kIo, "the memory's daemon has ended", directory_);
-    line_ = std::make_unique<Talk>(std::move(socket));
+    line_ = link_to_daemon(directory_, {.role = "call", .caller = caller});
+    if (!line_) throw Error(ErrorKind::kIo, "the memory's daemon has ended", directory_);
     caller_ = caller;
-    line_->writer.write(hello_text({.role = "call", .caller = caller}));
   }
 
   const std::string directory_;
   const std::chrono::milliseconds patience_;
   std::mutex mutex_;
-  Descriptor spare_;  // connected, nothing said yet
-  std::unique_ptr<Talk> line_;
+  std::unique_ptr<DaemonLink> line_;
   MemoryCaller caller_;
   int64_t calls_ = 0;
 };
@@ -79,9 +66,8 @@ class RemoteMemory final : public MemoryCalls {
 }  // namespace
 
 std::unique_ptr<MemoryCalls> connect_memory(const std::string& directory, std::chrono::milliseconds patience) {
-  Descriptor socket = connect_in(directory);
-  if (!socket) return nullptr;
-  return std::make_unique<RemoteMemory>(directory, patience, std::move(socket));
+  if (!connect_in(directory)) return nullptr;
+  return std::make_unique<RemoteMemory>(directory, patience);
 }
 
 }  // namespace fieldprint

@@ -56,6 +56,8 @@ Hello hello_from(std::string_view text) {
   return hello;
 }
 
+std::string greeting_text(const Hello& hello) { return to_text({{"role", hello.role}, {"version", kWireVersion}}); }
+
 Json json_from(std::string_view text) {
   try {
     return parse_text(text);

@@ -1,4 +1,4 @@
-#include "mcp/start_daemon.h"
+#include "mcp/daemon_link.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,7 +11,6 @@
 #include <thread>
 
 #include "fieldprint/error.h"
-#include "mcp/lines.h"
 #include "mcp/unix_socket.h"
 
 namespace fieldprint::mcp {
@@ -20,6 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
+constexpr auto kGreeting = 10s;  // for a daemon to answer the hello
 constexpr auto kTryAgain = 3s;
 constexpr const char* kLogName = "daemon.log";
 constexpr size_t kMaxLineBytes = 64 << 10;
@@ -91,19 +91,32 @@ void start(const std::string& directory, const std::vector<std::string>& command
 
 }  // namespace
 
-Descriptor find_daemon(const std::string& directory, const std::vector<std::string>& command,
-                       std::chrono::milliseconds patience) {
-  if (Descriptor socket = connect_in(directory)) return socket;
+std::unique_ptr<DaemonLink> link_to_daemon(const std::string& directory, const Hello& hello) {
+  Descriptor socket = connect_in(directory);
+  if (!socket) return nullptr;
+  auto link = std::make_unique<DaemonLink>(std::move(socket));
+  if (!link->writer.write(hello_text(hello))) return nullptr;
+  const Line line = link->reader.next(kGreeting);
+  if (line.kind == Line::Kind::kLate) throw Error(ErrorKind::kIo, "the memory's daemon does not answer", directory);
+  if (line.kind != Line::Kind::kLine) return nullptr;  // it was about to end
+  const Json greeting = json_from(line.text);
+  if (const auto error = greeting.find("error"); error != greeting.end()) throw error_from(*error);
+  return link;
+}
+
+std::unique_ptr<DaemonLink> find_daemon(const std::string& directory, const Hello& hello,
+                                        const std::vector<std::string>& command, std::chrono::milliseconds patience) {
+  if (auto link = link_to_daemon(directory, hello)) return link;
   if (command.empty()) throw Error(ErrorKind::kIo, "no daemon serves this memory", directory);
   const Clock::time_point begin = Clock::now(), deadline = begin + patience;
   for (;;) {  // whoever has the lock starts it; the others find it afterwards
     const Descriptor lock = lock_in(directory, "daemon.start");
-    if (Descriptor socket = connect_in(directory)) return socket;
+    if (auto link = link_to_daemon(directory, hello)) return link;
     if (lock) {
       // A process that has just ended may still hold the memory: what fails is tried again for a while.
       try {
         start(directory, command, deadline);
-        if (Descriptor socket = connect_in(directory)) return socket;
+        if (auto link = link_to_daemon(directory, hello)) return link;
       } catch (const Error&) {
         if (Clock::now() - begin > kTryAgain || left_until(deadline) < 500ms) throw;
         std::this_thread::sleep_for(200ms);
