@@ -1,5 +1,5 @@
-// Commands of the override as the ledger keeps them (docs/formats/memory.md, "Override commands"): their form, as far
-// as somebody without the override's own keys can tell.
+// Commands of the override as the ledger keeps them (docs/formats/memory.md, "Commands of the override"): their form,
+// as far as somebody without the override's own keys can tell.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,9 @@
 namespace fieldprint::verify {
 
 struct OverrideCommand {
-  std::string_view text;     // the note's
-  std::string_view command;  // "REVOKE"
-  std::string_view target;
-  std::string_view agent;
+  std::string_view command;   // "REVOKE"
+  std::string_view agent;     // that it is for; empty where it is not for one by name
+  std::string_view argument;  // the first, such as the record of REVOKE; empty where there is none
   uint64_t counter = 0;
 };
 

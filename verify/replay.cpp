@@ -299,7 +299,7 @@ void Replay::revoke(const Event& event) {
     const std::optional<OverrideCommand> command = parse_override(event.text(kCommand), error);
     if (!override_commands_.contains(sha256({event.text(kCommand)})))
       fault("override.unknown", "No OVERRIDE event has brought this command.", record);
-    else if (command && (command->command != "REVOKE" || command->target != hex(event.text(kRecord))))
+    else if (command && (command->command != "REVOKE" || command->argument != hex(event.text(kRecord))))
       fault("override.target", "The command is not to revoke this record.", record);
   }
   const Status status = registry_[record].status;
@@ -401,7 +401,7 @@ void Replay::override_command(const Event& event) {
   std::string error;
   const std::optional<OverrideCommand> command = parse_override(event.text(kCommand), error);
   if (!command) return fault("override.form", "This is no command of the override. " + error);
-  if (command->agent != agent_)
+  if (!command->agent.empty() && command->agent != agent_)
     fault("override.agent", fmt::format("The command is for {}.", printable(command->agent)));
   if (override_counter_ && command->counter <= *override_counter_)
     fault("override.counter",

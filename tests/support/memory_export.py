@@ -328,11 +328,11 @@ class Writer:
         self.policy_event = self.event("POLICY", {10: text, 13: policy}, step, actor="key:root1")
         self.policy = policy
 
-    def command(self, cmd, target, counter, step=None, **more):
-        values = {"cmd": cmd, "target": target, "agent": self.agent, "instance": bytes(range(16)).hex(), "counter": counter,
-                  "prev": sha(b"prev").hex(), "nonce": bytes(16).hex(), "not-before": 1_700_000_000_000,
-                  "not-after": 1_700_000_600_000, "reason": sha(b"reason").hex(), **more}
-        text = ["fieldprint/override/v1"] + [f"{name}={value}" for name, value in values.items()]
+    def command(self, cmd, counter, step=None, arguments=None, **more):
+        values = {"cmd": cmd, "target": "*", "counter": counter, "prev": sha(b"prev").hex(), "nonce": bytes(16).hex(),
+                  "not_before": 1_700_000_000, "not_after": 1_700_000_600, "reason": sha(b"reason").hex(), **more}
+        text = ["fieldprint/override/v1"] + [f"{name.replace('_', '-')}={value}" for name, value in values.items()]
+        text += [f"{name}={value}" for name, value in (arguments or {}).items()]
         command = self.signed(text, ["op1"], step or f"command {counter}")
         self.event("OVERRIDE", {31: command}, step or f"OVERRIDE {counter}", actor="override")
         return command
@@ -457,8 +457,8 @@ def story(tweaks=None):
     w.quarantine("late", INF, "Written too late.", EXTERNAL, rule="descends", lineage=["child"])
     w.admit("evil", OBS, "Planted too.", EXTERNAL)
     w.admit("evil child", INF, "Derived too.", EXTERNAL, lineage=["evil"])
-    w.revoke("evil", command=w.command("REVOKE", w.id("evil").hex(), 1))
-    w.command("HALT", "*", 2)
+    w.revoke("evil", command=w.command("REVOKE", 1, arguments={"record": w.id("evil").hex()}))
+    w.command("HALT", 2)
     w.admit("plain", OBS, "A page.", EXTERNAL)
     w.revoke("plain", ["ap1", "ap2"])
     w.suspend("note", "operator")

@@ -19,11 +19,11 @@
 #include <string>
 #include <vector>
 
-#include "verify/checkpoint.h"
-#include "verify/files.h"
-#include "verify/tiles.h"
-#include "verify/tree.h"
-#include "verify/verify.h"
+#include "../../verify/checkpoint.h"
+#include "../../verify/files.h"
+#include "../../verify/tiles.h"
+#include "../../verify/tree.h"
+#include "../../verify/verify.h"
 
 namespace {
 
