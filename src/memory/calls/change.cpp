@@ -1,0 +1,49 @@
+// Calls that change what a record may do: statement, submit, suspend.
+#include "fieldprint/error.h"
+#include "memory/params.h"
+
+namespace fieldprint::memory {
+
+Json call_statement(Memory& memory, const MemoryCaller& caller, const Params& params) {
+  const std::string action = params.text("action");
+  std::vector<std::pair<std::string, std::string>> given;
+  for (const char* name : {"id", "successor"}) {
+    if (!params.has(name)) continue;
+    const RecordId id = params.id(memory, name);
+    own_record(memory, caller, id);
+    given.emplace_back(std::string_view(name) == "id" ? "record" : name, hex(id));
+  }
+  for (const char* name : {"reason", "role", "vkey", "change"}) {
+    if (params.has(name)) given.emplace_back(name, params.text(name));
+  }
+  if (params.has("policy")) given.emplace_back("policy", params.text("policy"));
+  if (const auto valid = params.valid_until()) given.emplace_back("valid-until", std::to_string(*valid));
+  params.done();
+  return {{"text", statement_text(memory.statement(action, given))}};
+}
+
+Json call_submit(Memory& memory, const MemoryCaller&, const Params& params) {
+  const std::string note = params.text("note");
+  params.done();
+  const Submitted submitted = memory.submit(ledger::parse_note(note));
+  Json json{{"event", event_name(submitted.event)}, {"index", submitted.index}};
+  if (submitted.event != EventKind::kKey && submitted.event != EventKind::kPolicy) json["id"] = hex(submitted.id);
+  if (submitted.anchor) json["anchor"] = hex(*submitted.anchor);
+  Json fallen = Json::array();
+  for (const RecordId& id : submitted.fallen) fallen.push_back(hex(id));
+  if (!fallen.empty()) json["fallen"] = std::move(fallen);
+  return json;
+}
+
+Json call_suspend(Memory& memory, const MemoryCaller& caller, const Params& params) {
+  const RecordId id = params.id(memory);
+  const std::string reason = params.text("reason");
+  params.done();
+  own_record(memory, caller, id);
+  if (reason.size() > 256) throw Error(ErrorKind::kLimit, "a reason has at most 256 bytes");
+  Json fallen = Json::array();
+  for (const RecordId& one : memory.suspend("principal:" + caller.principal, id, reason)) fallen.push_back(hex(one));
+  return {{"id", hex(id)}, {"status", status_name(memory.row(id).status)}, {"fallen", std::move(fallen)}};
+}
+
+}  // namespace fieldprint::memory
