@@ -18,6 +18,7 @@ run_ctest = code=0; ctest --test-dir build/$(1) -j $(jobs) --output-on-failure -
 build_seconds := 780
 
 export QUESTION ?= In one sentence, what is a black hole?
+TRIALS ?= 1
 FUZZ_SECONDS ?= 60
 
 .PHONY: build page run chat serve test check bench format tidy asan tsan fuzz clean setup test-setup dev-setup all-release model help
@@ -74,6 +75,12 @@ asan: test-setup build/asan/build.ninja  ## the tests under AddressSanitizer and
 tsan: test-setup build/tsan/build.ninja  ## the tests under ThreadSanitizer
 	@$(call build_preset,tsan,all)
 	@$(call run_ctest,tsan)
+
+memory-trials: all-release  ## the long trials of the memory: attacks, kills, bit flips, revocations (TRIALS=1: all of them)
+	@FIELDPRINT_TRIALS=$(TRIALS) build/release/fieldprint_tests --gtest_filter='*Trial*'
+	@for trial in tests/*_trial.sh tests/*_trial.py; do \
+	  [ ! -x "$$trial" ] || { echo "== $$trial"; FIELDPRINT_TRIALS=$(TRIALS) FIELDPRINT_CLI=$(CURDIR)/$(cli) "$$trial" || exit 1; }; \
+	done
 
 fuzz: dev-setup build/fuzz/build.ninja  ## every fuzzer for FUZZ_SECONDS (60)
 	@$(call build_preset,fuzz,all)
