@@ -48,6 +48,12 @@ Exported export_memory(Memory& memory, const MemoryCaller& caller, const std::st
 
   fs::create_directories(directory);
   memory.ledger().export_to(directory);
+  AtomicFile key((fs::path(directory) / "log.vkey").string());
+  key.write(memory.with_registry([](const Registry& registry) {
+    const auto log = std::ranges::find(registry.keys(), KeyRole::kLog, &Key::role);
+    return log->verifier.vkey() + "\n";  // GENESIS has it
+  }));
+  key.commit();
   Exported exported;
   exported.size = memory.ledger().signed_size();
   std::vector<RecordId> ids;
