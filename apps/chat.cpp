@@ -1,7 +1,10 @@
 // `fieldprint chat`: a conversation. What was said stays in the session's cache, so a turn computes only what is new.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "answer_printer.h"
 #include "command.h"
@@ -13,6 +16,7 @@
 #include "line_editor.h"
 #include "options.h"
 #include "output.h"
+#include "remembering.h"
 #include "sampling_flags.h"
 #include "settings.h"
 #include "signals.h"
@@ -30,6 +34,7 @@ struct ChatOptions {
   SamplingDefaults sampling_defaults;
   std::string system, template_file, tools_file;
   Anchor anchor;
+  MemoryChoice memory;
   bool quiet = false, show_prompt = false, content_specials = false;
 };
 
@@ -40,16 +45,26 @@ class Chat {
         editor_(editor),
         model_(std::move(model)),
         maker_(*model_, options.template_file, options.tools_file, options.content_specials),
-        session_(model_, options.model.session) {
+        session_(model_, session_options(options)) {
     add_sampling(settings_, options_.sampling);
     check_sampling(options_.sampling, model_->tokenizer());
     if (!options.system.empty()) set_system(options.system);
-    if (!options.anchor.file.empty() || !options.anchor.text.empty()) pin(options.anchor);
+    const bool anchored = !options.anchor.file.empty() || !options.anchor.text.empty();
+    if (!options.memory.directory.empty()) {
+      if (anchored) throw Error(ErrorKind::kUsage, "--memory brings its own anchors, and --anchor excludes it");
+      remembering_.emplace(options.memory, session_, options.content_specials);
+    }
+    if (anchored) pin(options.anchor);
   }
 
   void loop();
 
  private:
+  static SessionOptions session_options(const ChatOptions& options) {
+    SessionOptions session = options.model.session;
+    session.influence = session.influence || !options.memory.directory.empty();
+    return session;
+  }
   struct Command {
     const char* name;
     const char* argument;
@@ -76,11 +91,13 @@ class Chat {
   void undo(const std::string&);
   void clear(const std::string&);
   void tool(const std::string& argument);
+  void memory(const std::string& argument);
   void save(const std::string& argument);
   void load(const std::string& argument);
   void quit(const std::string&) { done_ = true; }
 
   void set_system(const std::string& text);
+  void forget_fallen();
   void tell(const std::string& text) const { write_err(text + "\n"); }
   void remark(const std::string& text) const { write_err(text + "\n", Style::kDim); }
 
@@ -89,7 +106,8 @@ class Chat {
   std::shared_ptr<const Model> model_;
   PromptMaker maker_;
   Session session_;
-  CLI::App settings_;  // the sampling flags again, for /set
+  std::optional<Remembering> remembering_;  // behind the session
+  CLI::App settings_;                       // the sampling flags again, for /set
   std::vector<Message> messages_;
   std::string saved_as_;
   uint64_t regenerated_ = 0;
@@ -108,6 +126,7 @@ const std::vector<Chat::Command>& Chat::commands() {
       {"/undo", "", "forget the last message and its answer", &Chat::undo},
       {"/clear", "", "forget all but the system message", &Chat::clear},
       {"/tool", "RESULT", "the result of a tool that the model called", &Chat::tool},
+      {"/memory", "[TEXT]", "remember this; alone: what was recalled so far, and what it is", &Chat::memory},
       {"/save", "FILE", "write the conversation as JSON", &Chat::save},
       {"/load", "FILE", "continue a saved conversation", &Chat::load},
       {"/quit", "", "leave, as Ctrl-D does", &Chat::quit},
@@ -204,15 +223,55 @@ void Chat::command(const std::string& entry) {
 void Chat::say(const std::string& text, const char* role) {
   std::string content = text;
   if (repair_utf8(content)) note("the message is not valid UTF-8; broken bytes became U+FFFD");
+  const size_t before = messages_.size();
+  if (remembering_) {
+    ProgressBar bar(ProgressBar::Unit::kCount, options_.quiet);
+    remembering_->pin(bar.callback());
+    forget_fallen();
+    if (role == std::string_view("user")) {
+      for (Message& recalled : remembering_->recall(content)) messages_.push_back(std::move(recalled));
+    }
+  }
   messages_.push_back({role, content});
   regenerated_ = 0;
   try {
     if (answer()) return;
   } catch (...) {
-    messages_.pop_back();  // what could not be answered was not said
+    messages_.resize(before);  // what could not be answered was not said
     throw;
   }
-  messages_.pop_back();
+  messages_.resize(before);
+}
+
+// What the memory has lowered since, and what the model wrote after it, is not said to it again.
+void Chat::forget_fallen() {
+  const std::vector<std::string> fallen = remembering_->context().fallen();
+  const auto first = std::ranges::find_if(messages_, [&](const Message& message) {
+    return message.label && std::ranges::find(fallen, message.label->source) != fallen.end();
+  });
+  if (first == messages_.end()) return;
+  const auto tainted = [&](const Message& message) {
+    const bool gone = message.label && std::ranges::find(fallen, message.label->source) != fallen.end();
+    return gone || message.role == "assistant";
+  };
+  messages_.erase(std::remove_if(first, messages_.end(), tainted), messages_.end());
+  remark("(a record was taken back: it and the answers after it are forgotten)");
+}
+
+void Chat::memory(const std::string& argument) {
+  if (!remembering_) throw Error(ErrorKind::kUsage, "there is no memory", {}, "--memory FOLDER at the start gives one");
+  MemoryContext& context = remembering_->context();
+  if (!argument.empty()) {
+    const nlohmann::json params = {{"text", argument}, {"channel", "user"}};
+    const auto added = nlohmann::json::parse(context.calls().call(context.caller(), "add", params.dump()));
+    return remark(fmt::format("({} {}{})", added.at("id").get<std::string>().substr(0, 12),
+                              added.at("status").get<std::string>(),
+                              added.at("duplicate").get<bool>() ? ", it was there already" : ""));
+  }
+  if (context.given().empty()) return remark("(nothing was recalled so far)");
+  for (const MemoryContext::Record& record : context.given())
+    tell(fmt::format("  {} {:<9} {}  {}", record.id.substr(0, 12), record.integrity,
+                     printable_line(record.text.substr(0, 60)), printable_line(record.uri)));
 }
 
 // Answers messages_, whose last is the user's, and appends the answer; false where it was stopped before the first
@@ -269,6 +328,10 @@ bool Chat::answer() {
   if (reply.reason == FinishReason::kLoop)
     note("the answer repeats itself; stopped (/set no-loop-check true lets it go on)");
   if (reply.reason == FinishReason::kLength) remark("(stopped at --max-tokens)");
+  if (remembering_ && !options_.quiet) {
+    if (const std::string used = remembering_->used(reply); !used.empty())
+      write_err("memory: what the answer looked at\n" + used, Style::kDim);
+  }
   if (!options_.quiet) {
     tell_run_line(run_line(reply.stats) +
                   fmt::format(" | context {}/{}", session_.tokens().size(), session_.context()));
@@ -399,6 +462,7 @@ Action add_chat(CLI::App& app) {
       ->group("Prompt");
   add_content_specials(app, options->content_specials);
   add_anchor(app, options->anchor);
+  add_memory_choice(app, options->memory);
   options->sampling_defaults = add_sampling(app, options->sampling);
   add_quiet(app, options->quiet);
   add_threads(app, options->model.load);

@@ -19,6 +19,7 @@
 #include "options.h"
 #include "output.h"
 #include "profile.h"
+#include "remembering.h"
 #include "sampling_flags.h"
 #include "signals.h"
 
@@ -34,6 +35,7 @@ struct Run {
   ProfileOptions profile;
   std::string prompt, input, system, template_file, tools_file, session_file, influence = "none";
   Anchor anchor;
+  MemoryChoice memory;
   std::vector<std::string> documents;
   bool raw = false, json = false, quiet = false, show_prompt = false, pages = false, content_specials = false;
   const CLI::Option* prompt_given = nullptr;
@@ -153,6 +155,22 @@ int Run::operator()() const {
   sampling_defaults(*loaded, -1);
   check_sampling(sampling, loaded->tokenizer());
 
+  ModelOptions with_draft = model;
+  load_draft(with_draft);
+  SessionOptions session_options = with_draft.session;
+  session_options.profile = profile.create();
+  session_options.influence = influence != "none" || !memory.directory.empty();
+  Session session(loaded, session_options);
+  ProgressBar bar(ProgressBar::Unit::kCount, quiet);
+  std::optional<Remembering> remembering;
+  if (!memory.directory.empty()) {
+    if (raw) throw Error(ErrorKind::kUsage, "--memory needs a chat template, and --raw takes none");
+    if (!anchor.file.empty() || !anchor.text.empty())
+      throw Error(ErrorKind::kUsage, "--memory brings its own anchors, and --anchor excludes it");
+    remembering.emplace(memory, session, content_specials);
+    remembering->pin(bar.callback());
+  }
+
   std::optional<PromptMaker> maker;
   std::vector<LabelledTokens> prompt_spans;
   if (raw) {
@@ -160,6 +178,9 @@ int Run::operator()() const {
   } else {
     std::vector<Message> messages = read_documents(documents, model.session.clearance);
     if (!system.empty()) messages.insert(messages.begin(), {"system", system});
+    if (remembering) {
+      for (Message& recalled : remembering->recall(question)) messages.push_back(std::move(recalled));
+    }
     messages.push_back({"user", question});
     prompt_spans = maker.emplace(*loaded, template_file, tools_file, content_specials).spans(messages);
   }
@@ -170,19 +191,12 @@ int Run::operator()() const {
                           fmt::join(tokens, " ")));
   }
 
-  ModelOptions with_draft = model;
-  load_draft(with_draft);
-  SessionOptions session_options = with_draft.session;
-  session_options.profile = profile.create();
-  session_options.influence = influence != "none";
-  Session session(loaded, session_options);
   SamplingOptions options = sampling;
   options.special = options.special || (maker && maker->shows_control());
   if (wanted) {
     if (maker && maker->thinks()) wanted = Grammar::after_thought(wanted, maker->opens_thought());
     options.mask = grammar_mask(wanted, std::make_shared<const GrammarVocabulary>(loaded->tokenizer()));
   }
-  ProgressBar bar(ProgressBar::Unit::kCount, quiet);
   if (!anchor.file.empty() || !anchor.text.empty()) set_anchor(session, anchor, content_specials, bar.callback());
   if (!session_file.empty() && std::filesystem::exists(session_file)) session.load(session_file);
   const bool as_text = !json && influence != "json" && influence != "html";
@@ -218,6 +232,10 @@ int Run::operator()() const {
   if (wanted && (answer.reason == FinishReason::kLength || answer.reason == FinishReason::kContext))
     note("the answer is cut off before the grammar's end");
   for (const std::string& why : message.refusals) note("a tool call could not be read: " + why);
+  if (remembering && as_text && !quiet) {
+    const std::string used = remembering->used(answer);
+    write_err(used.empty() ? "memory: nothing was recalled\n" : "memory: what the answer looked at\n" + used);
+  }
   if (!quiet && as_text) {
     std::string line = run_line(answer.stats);
     if (sampling.temperature > 0) line += fmt::format(" | seed {}", sampling.seed);
@@ -253,6 +271,7 @@ Action add_run(CLI::App& app) {
       ->group("Prompt");
   add_clearance(app, run->model.session);
   add_anchor(app, run->anchor);
+  add_memory_choice(app, run->memory);
   add_text(app, "--session", run->session_file, "FILE",
            "Keep keys and values in FILE: where the next prompt begins like this one, that part is not computed again")
       ->group("Prompt");
