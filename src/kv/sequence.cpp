@@ -1,6 +1,7 @@
 #include "kv/sequence.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 
@@ -246,6 +247,56 @@ void KvSequence::copy_in(int position, std::span<const std::byte> bytes) {
     std::copy(in, in + count, to);
     in += count;
   });
+}
+
+int KvSequence::pieces() const {
+  int layers = 0;
+  for (int layer = 0; layer < layout_->layers(); ++layer) layers += layout_->layer(layer).kv_heads > 0;
+  return static_cast<int>(pages_held_) * layers;
+}
+
+void KvSequence::read_piece(int piece, std::vector<std::byte>& bytes) const {
+  for (const KvEntry& entry : entries_) {
+    if (entry.page == nullptr) continue;
+    for (int layer = 0; layer < layout_->layers(); ++layer) {
+      if (layout_->layer(layer).kv_heads > 0 && piece-- == 0) return read_layer(entry, layer, bytes);
+    }
+  }
+  assert(false);
+}
+
+// In the order of addresses, and long runs at once.
+void KvSequence::read_layer(const KvEntry& entry, int layer, std::vector<std::byte>& bytes) const {
+  const int64_t size = layout_->page_size(), slot = entry.begin % size, count = entry.end - entry.begin;
+  const KvLayerShape& shape = layout_->layer(layer);
+  const int64_t d = shape.head_dim;
+  const bool scaled = layout_->type() == KvType::kQ8_0;
+  bytes.resize(static_cast<size_t>(count * shape.kv_heads * layout_->pair_bytes(layer)));
+  std::byte* out = bytes.data();
+  const auto take = [&](const std::byte* from, int64_t n) { out = std::copy(from, from + n, out); };
+  // `rows` of [page_size] elements each.
+  const auto take_rows = [&](const std::byte* block, int64_t rows, int64_t element) {
+    for (int64_t row = 0; row < rows; ++row) take(block + (row * size + slot) * element, count * element);
+  };
+  for (int head = 0; head < shape.kv_heads; ++head) {
+    const std::byte* keys = entry.page->data() + layout_->keys(layer, head);
+    const std::byte* values = entry.page->data() + layout_->values(layer, head);
+    if (scaled) {
+      take_rows(keys, d / 4, 4);
+      take_rows(keys + layout_->scales(layer), d / kKvBlock, 2);
+    } else {
+      take_rows(keys, d, 2);
+    }
+    if (shape.key_squares) take_rows(entry.page->data() + layout_->squares(layer, head), 1, sizeof(float));
+    if (!scaled) {
+      take(values + slot * d * 2, count * d * 2);
+      continue;
+    }
+    for (int64_t p = slot; p < slot + count; ++p)
+      for (int64_t i = 0; i < d; ++i) take(values + q8_value(p, i, size, d), 1);
+    take_rows(values + layout_->scales(layer), d / kKvBlock, 2);
+  }
+  assert(out == bytes.data() + bytes.size());
 }
 
 }  // namespace fieldprint

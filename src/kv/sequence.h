@@ -46,6 +46,11 @@ class KvSequence {
   void copy_out(int position, std::span<std::byte> bytes) const;
   void copy_in(int position, std::span<const std::byte> bytes);  // the position is reserved
 
+  // The same bytes cut otherwise, for digests: of each page that is held, of each layer with K/V the positions that are
+  // there, as they lie.
+  int pieces() const;
+  void read_piece(int piece, std::vector<std::byte>& bytes) const;
+
   const KvLayout& layout() const { return *layout_; }
   std::span<const KvEntry> entries() const { return entries_; }  // by position, without a hole
   // The entry of a reserved position, as an index.
@@ -64,6 +69,7 @@ class KvSequence {
   std::byte* data(int position) const { return entries_[static_cast<size_t>(find(position))].page->data(); }
   template <class Visit>
   void visit(int position, Visit&& visit) const;
+  void read_layer(const KvEntry& entry, int layer, std::vector<std::byte>& bytes) const;
 
   const KvLayout* layout_;
   PagePool* pool_;

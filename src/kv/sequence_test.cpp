@@ -147,6 +147,54 @@ TEST(KvSequence, APositionsBytesAreTheSameForEveryPageSizeAndComeBack) {
   }
 }
 
+TEST(KvSequence, PiecesAreAllThatItsPositionsHaveAndNothingElse) {
+  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+    for (const int page_size : {6, 16}) {  // one that is no multiple of four, too
+      const KvLayout layout({{2, 32}, {0, 0}, {1, 64, true}}, page_size, type);
+      PagePool pool(layout.page_bytes());
+      std::vector<std::vector<std::byte>> expected;
+      for (const int garbage : {0, 1}) {
+        KvSequence kv(layout, pool);
+        if (garbage != 0) {  // pages that somebody else has had
+          fill(kv, 0, 2 * page_size, 3);
+          kv.truncate(0);
+        }
+        fill(kv, 0, 5, 1);
+        kv.reserve(5, 13, 5);  // of another span: a page of its own, beside the first one's rest
+        fill(kv, 5, 13, 1);
+        size_t bytes = 0;
+        std::vector<std::vector<std::byte>> pieces(static_cast<size_t>(kv.pieces()));
+        for (size_t i = 0; i < pieces.size(); ++i) {
+          kv.read_piece(static_cast<int>(i), pieces[i]);
+          bytes += pieces[i].size();
+        }
+        EXPECT_EQ(pieces.size(), kv.entries().size() * 2);
+        EXPECT_EQ(bytes, static_cast<size_t>(13 * layout.bytes_per_token()));
+        if (garbage == 0) expected = pieces;
+        EXPECT_EQ(pieces, expected);
+        // Whatever byte of a position changes, one piece does.
+        std::vector<std::byte> held(static_cast<size_t>(layout.bytes_per_token()));
+        for (const int p : {0, 4, 5, 12}) {
+          for (size_t at = 0; at < held.size(); at += 7) {
+            kv.copy_out(p, held);
+            held[at] ^= std::byte{4};
+            kv.copy_in(p, held);
+            int differ = 0;
+            std::vector<std::byte> now;
+            for (size_t i = 0; i < pieces.size(); ++i) {
+              kv.read_piece(static_cast<int>(i), now);
+              differ += now != pieces[i];
+            }
+            ASSERT_EQ(differ, 1) << p << " " << at;
+            held[at] ^= std::byte{4};
+            kv.copy_in(p, held);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(KvSequence, AForkSharesPagesUntilOneWrites) {
   const KvLayout layout({{1, 8}}, 4);
   PagePool pool(layout.page_bytes());

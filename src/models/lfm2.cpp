@@ -116,7 +116,7 @@ class Lfm2 final : public Architecture {
       if (&b == &blocks_.back()) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
       ops.add(x, b.ffn.forward(ops, b.ffn_norm.forward(ops, x)));
     }
-    return ops.linear(output_norm_.forward(ops, x), output_);
+    return ops.output_head(output_norm_.forward(ops, x), output_);
   }
 
  private:

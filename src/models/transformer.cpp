@@ -63,7 +63,7 @@ Tensor Transformer::forward(Ops& ops) const {
     if (&b == &blocks_.back()) x = ops.output_rows(std::move(x));  // the rest is done only for rows that want logits
     add(b.ffn.forward(ops, b.ffn_norm.forward(ops, x)), b.ffn_post_norm);
   }
-  Tensor logits = ops.linear(output_norm_.forward(ops, x), output_);
+  Tensor logits = ops.output_head(output_norm_.forward(ops, x), output_);
   if (hp.logit_scale != 1) ops.scale(logits, 1 / hp.logit_scale);
   if (hp.logit_softcap != 0) ops.softcap(logits, hp.logit_softcap);
   return logits;

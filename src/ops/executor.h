@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "ops/profiler.h"
@@ -36,6 +37,9 @@ class Executor {
   virtual void begin(std::span<const StepSequence> sequences) = 0;
   // Ends it: its result as float32, [rows, x.cols], valid until the next begin().
   virtual std::span<const float> finish(Tensor x) = 0;
+  // What the result was made from, Ops::output_head()'s x: [rows, width], valid until the next begin(). Nothing where
+  // the model has no such head.
+  virtual std::span<const float> hidden() = 0;
 
   void observe(OpsObserver* observer) { observer_ = observer; }  // nullptr: nobody
   void profile(Profiler* profiler) { profiler_ = profiler; }     // measures every op from now on; nullptr: nobody
@@ -52,6 +56,7 @@ class Executor {
   OpsObserver* observer() const { return observer_; }
   Profiler* profiler() const { return profiler_; }
   void count(const Work& work) { work_ += work; }
+  void keep_hidden(Tensor x) { hidden_ = std::move(x); }
   TensorArena& arena() { return arena_; }
 
  protected:
@@ -59,9 +64,14 @@ class Executor {
   Step step_;
 
  private:
+  TensorArena arena_;  // before whatever lives in it
+
+ protected:
+  Tensor hidden_;  // held back until the next step
+
+ private:
   const AnyExecutor self_;
   const std::string_view name_;
-  TensorArena arena_;
   OpsObserver* observer_ = nullptr;
   Profiler* profiler_ = nullptr;
   Work work_;

@@ -187,6 +187,8 @@ class Ops {
   Tensor moe(const Tensor& x, const Moe& moe);
 
   Tensor output_rows(Tensor x);  // the rows that want logits
+  // linear(), for the logits: x, which is behind the last norm, is what Executor::hidden() gives after the step.
+  Tensor output_head(Tensor x, const Weight& weight);
 
  private:
   Executor& executor_;

@@ -339,6 +339,12 @@ std::vector<OpCase> op_cases() {
       all.push_back(moe_case(type, moe, false, false, false, false, true));
     }
   }
+  all.push_back({"output_head",
+                 "Q4_K 96 x 256",
+                 {256},
+                 {{"Q4_K", 96, 256}},
+                 [](Ops& ops, auto& x, auto& w) { return ops.output_head(std::move(x[0]), w[0]); },
+                 kQuantized});
   // Of three sequences one keeps all rows, one the last, one none.
   all.push_back(
       {"output_rows", "50", {50}, {}, [](Ops& ops, auto& x, auto&) { return ops.output_rows(std::move(x[0])); }});

@@ -23,11 +23,12 @@ int64_t ReferenceSequence::bytes() const {
   return static_cast<int64_t>(total);
 }
 
-std::span<const float> ReferenceExecutor::finish(Tensor x) {
+std::span<const float> ReferenceExecutor::rounded(const Tensor& x, std::vector<float>& to) {
+  to.resize(static_cast<size_t>(x.rows() * x.cols()));
+  if (to.empty()) return {};
   const double* values = data(x);
-  result_.resize(static_cast<size_t>(x.rows() * x.cols()));
-  for (size_t i = 0; i < result_.size(); ++i) result_[i] = static_cast<float>(values[i]);
-  return result_;
+  for (size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(values[i]);
+  return to;
 }
 
 const float* ReferenceExecutor::decoded_row(const Weight& w, int64_t row) {

@@ -41,8 +41,12 @@ class ReferenceExecutor final : public Executor {
   explicit ReferenceExecutor(size_t layers) : Executor(this, ReferenceSequence::kExecutor), layers_(layers) {}
 
   std::unique_ptr<SequenceState> new_sequence() override { return std::make_unique<ReferenceSequence>(layers_); }
-  void begin(std::span<const StepSequence> sequences) override { step_.begin(sequences); }
-  std::span<const float> finish(Tensor x) override;
+  void begin(std::span<const StepSequence> sequences) override {
+    step_.begin(sequences);
+    hidden_ = Tensor();
+  }
+  std::span<const float> finish(Tensor x) override { return rounded(x, result_); }
+  std::span<const float> hidden() override { return rounded(hidden_, rounded_hidden_); }
 
   // ---- For the ops.
 
@@ -52,8 +56,10 @@ class ReferenceExecutor final : public Executor {
   const float* decoded_row(const Weight& w, int64_t row);  // [w.cols], valid until the next call
 
  private:
+  std::span<const float> rounded(const Tensor& x, std::vector<float>& to);
+
   const size_t layers_;
-  std::vector<float> row_, result_;
+  std::vector<float> row_, result_, rounded_hidden_;
 };
 
 }  // namespace fieldprint

@@ -15,6 +15,7 @@ RunExecutor::RunExecutor(const KernelTable& kernels, ThreadPool& pool, const KvL
 void RunExecutor::begin(std::span<const StepSequence> sequences) {
   step_.begin(sequences);
   result_ = Tensor();
+  hidden_ = Tensor();
   for (const StepSequence& s : sequences) sequence(s).begin(s.first_position, s.end(), s.replay);
 }
 

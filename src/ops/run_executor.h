@@ -28,6 +28,10 @@ class RunExecutor final : public Executor {
   }
   void begin(std::span<const StepSequence> sequences) override;
   std::span<const float> finish(Tensor x) override;
+  std::span<const float> hidden() override {
+    if (hidden_.rows() == 0) return {};
+    return {data(hidden_), static_cast<size_t>(hidden_.rows() * hidden_.cols())};
+  }
 
   // ---- For the ops.
 

@@ -115,6 +115,23 @@ void RunSequence::unpin() {
   for (WindowedKv& one : windows_) one.pages().unpin();
 }
 
+int RunSequence::pieces() const {
+  int count = pages_.pieces() + (recurrent_.values().empty() ? 0 : 1);
+  for (const WindowedKv& one : windows_) count += one.pages().pieces();
+  return count;
+}
+
+void RunSequence::read_piece(int piece, std::vector<std::byte>& bytes) const {
+  if (piece < pages_.pieces()) return pages_.read_piece(piece, bytes);
+  piece -= pages_.pieces();
+  for (const WindowedKv& one : windows_) {
+    if (piece < one.pages().pieces()) return one.pages().read_piece(piece, bytes);
+    piece -= one.pages().pieces();
+  }
+  const auto values = std::as_bytes(recurrent_.values());
+  bytes.assign(values.begin(), values.end());
+}
+
 std::vector<PageInfo> RunSequence::pages(const std::string& fingerprint, std::span<const TokenId> tokens) const {
   const auto hashes = page_hashes(fingerprint, pages_, spans, tokens);
   std::vector<PageInfo> all;

@@ -33,6 +33,8 @@ class RunSequence final : public SequenceState {
   void page_ranges(int from, std::vector<PageRange>& pages) const override;
   void pin() override;
   void unpin() override;
+  int pieces() const override;
+  void read_piece(int piece, std::vector<std::byte>& bytes) const override;
   StateFormat format(int tokens) const override;
   void export_tokens(int begin, int end, std::span<std::byte> bytes) const override;
   void import_tokens(int begin, int end, std::span<const std::byte> bytes) override;

@@ -61,6 +61,10 @@ class SequenceState {
   // What it holds now stays, whoever looks for memory, until unpin(), which comes before any of it is given back.
   virtual void pin() {}
   virtual void unpin() {}
+  // What pin() keeps, in pieces: of each page the keys and values of one layer, page by page, then the recurrent state.
+  // Bytes of a page that hold no position are not among them. What is pinned may be read while others step.
+  virtual int pieces() const { return 0; }
+  virtual void read_piece(int piece, std::vector<std::byte>& bytes) const { (void)piece, bytes.clear(); }
 
   // ---- Saved sessions, of so many tokens.
   virtual StateFormat format(int tokens) const {
