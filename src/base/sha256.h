@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,5 +27,8 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::span<const std::byte> bytes);
+
+// How often the calling thread has called update() or asked for a digest: for tests of threads that must not hash.
+uint64_t sha256_calls();
 
 }  // namespace fieldprint
