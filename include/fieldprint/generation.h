@@ -53,6 +53,8 @@ struct Generation {
   // Where the session measures it, for each of `tokens`: influence() of the step whose logits it was sampled from, in
   // the columns of the session's spans() at the end.
   std::vector<std::vector<float>> influence;
+  // Where a request wants boundaries (boundaries.h): the number of the one that all of this will be in.
+  uint64_t boundary = 0;
 };
 
 }  // namespace fieldprint

@@ -9,21 +9,27 @@
 #include <string_view>
 #include <vector>
 
+#include "fieldprint/anchors.h"
+#include "fieldprint/boundaries.h"
 #include "fieldprint/session.h"
 
 namespace fieldprint {
 
 struct SchedulerOptions {
-  SessionOptions session;     // of every stream; chunk: prefill tokens a step, of all streams together
-  int streams = 16;           // answers at most in a step; the others wait, first come first served
-  int waiting = 256;          // requests at most that wait; more are refused
-  int chunk_with_decode = 0;  // prefill tokens of a step that others' decode tokens wait for; 0: by what steps take
+  SessionOptions session = {};  // of every stream; chunk: prefill tokens a step, of all streams together
+  int streams = 16;             // answers at most in a step; the others wait, first come first served
+  int waiting = 256;            // requests at most that wait; more are refused
+  int chunk_with_decode = 0;    // prefill tokens of a step that others' decode tokens wait for; 0: by what steps take
 
   // Ended sequences stay for prompts that begin like one of them, those used last, within so many bytes of memory:
   // pages that several of them share count once. Memory that streams need is taken from them. 0: none stays.
   uint64_t cache_bytes = uint64_t{1} << 30;
   std::string cache_directory = {};  // where they outlive a restart, within cache_disk_bytes; empty: they do not
   uint64_t cache_disk_bytes = uint64_t{8} << 30;
+
+  std::shared_ptr<BoundaryRing> boundaries = nullptr;  // of this scheduler alone; for requests that want them
+  // On a thread of its own, which it may keep: of pinned anchors.
+  std::function<void(const AnchorFault&)> on_anchor_fault = {};
 };
 
 // Callbacks run on the scheduler's thread, which all streams wait for.
@@ -59,6 +65,8 @@ struct Request {
   // the prompt without that source. Called before its next step; what it throws ends that answer alone. A source that
   // was revoked before the first step is left out without a word.
   std::function<void(int answer, const Rollback& rollback)> on_rollback = {};
+  bool boundaries = false;   // into SchedulerOptions::boundaries
+  std::string session = {};  // whose they are: goes along with them
 };
 
 // A request under way; copies are the same one. It may outlive the scheduler.
@@ -68,6 +76,9 @@ class Stream {
   void cancel();        // all answers, before the next step; what they have so far stands
   bool done() const;    // all answers
   int answers() const;
+  // Asks for a boundary behind what an answer has given by now, if it wants any; at its next token. From any thread,
+  // its on_token too, after which the boundary comes at once.
+  void commit(int answer = 0) const;
   // Waits until an answer is done. Throws what ended it, where that was an exception.
   Generation wait(int answer = 0) const;
 
@@ -130,17 +141,28 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) = delete;
 
   // From any thread. Throws Error kBadInput (nothing to see in the prompt, id outside the vocabulary), kUsage
-  // (sampling, fewer than 1 or more than SchedulerOptions::streams answers), kLimit (prompt longer than the context,
-  // too many waiting); the other streams do not notice.
+  // (sampling, fewer than 1 or more than SchedulerOptions::streams answers, boundaries where there is no ring), kLimit
+  // (prompt longer than the context, too many waiting); the other streams do not notice.
   Stream submit(Request request);
   SchedulerStats stats() const;
   std::vector<StreamInfo> streams() const;  // those that have begun, as after the last step
 
-  // From any thread. When it returns, no cached sequence and no file of the cache holds these sources, pinned or not,
-  // and no step begins any more that does: answers that had read them begin anew (Request::on_rollback). One whose
-  // prompt was nothing else, or that has begun anew kMaxRollbacks times, ends with an Error. Throws Error kUsage for a
-  // source without a name.
+  // From any thread. When it returns, no cached sequence and no file of the cache holds these sources, pinned or not (a
+  // file that is being written goes once it is), and no step begins any more that does: answers that had read them
+  // begin anew (Request::on_rollback). One whose prompt was nothing else, or that has begun anew kMaxRollbacks times,
+  // ends with an Error. Throws Error kUsage for a source without a name.
   void revoke(std::span<const std::string> sources);
+
+  // ---- Anchors (anchors.h), from any thread. A revoked one is dropped.
+
+  // Computes them, in steps between those of the streams. Throws Error kBadInput (no token, one outside the vocabulary,
+  // a revoked source), kLimit.
+  AnchorInfo compile_anchor(std::span<const LabelledTokens> spans, const std::string& domain = {});
+  // From now on requests share it whose prompt begins with it, labels too. Throws Error kNotFound for an unknown id,
+  // kBadInput where its pages do not have this digest.
+  void pin_anchor(uint64_t id, const std::string& kv_digest);
+  bool drop_anchor(uint64_t id);  // answers that share it go on; false for an unknown id
+  std::vector<AnchorInfo> anchors() const;
 
   // ---- Ended sequences, from any thread. A file is a saved session (Session::save).
 
@@ -157,6 +179,7 @@ class Scheduler {
 
  private:
   friend class Stream;
+  friend struct SchedulerPeer;  // of tests
   struct State;
   std::unique_ptr<State> state_;
 };

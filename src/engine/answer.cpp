@@ -100,7 +100,12 @@ void Answer::finish(std::span<const float> logits) {
     emit(stops_.push(decoder_.finish()));
     if (!stops_.met()) emit(stops_.rest());
   }
-  generation.stats.logits_hash = sha256_hex(std::as_bytes(logits)).substr(0, 16);
+  last_logits_.assign(logits.begin(), logits.end());
+}
+
+std::string Answer::logits_hash() const {
+  if (last_logits_.empty()) return {};
+  return sha256_hex(std::as_bytes(std::span(last_logits_))).substr(0, 16);
 }
 
 void Answer::emit(std::string_view text) {

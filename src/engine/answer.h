@@ -40,8 +40,9 @@ class Answer {
     return max_tokens_ < 0 ? std::numeric_limits<int>::max() : max_tokens_ - static_cast<int>(generation.tokens.size());
   }
   void cancel() { generation.reason = FinishReason::kCancelled; }
-  // Gives out the text that was held back; `logits`: the last ones.
+  // Gives out the text that was held back; `logits`: the last ones, whose hash is made when somebody asks for it.
   void finish(std::span<const float> logits);
+  std::string logits_hash() const;  // RunStats::logits_hash; after finish()
 
   Generation generation;
 
@@ -62,6 +63,7 @@ class Answer {
   StreamDecoder decoder_;
   StopStrings stops_;
   OnText on_text_;
+  std::vector<float> last_logits_;
 };
 
 }  // namespace fieldprint

@@ -46,7 +46,7 @@ Sequence read_sequence(Stepper& stepper, const std::string& path) {
   const SavedSession saved(path);
   saved.check(stepper.model().fingerprint(), sequence.state->format(static_cast<int>(saved.tokens().size())));
   if (const auto hit = stepper.revocations().find(saved.spans()))
-    throw Error(ErrorKind::kBadInput, fmt::format("the session holds text of {}, which was revoked", hit->source),
+    throw Error(ErrorKind::kBadInput, fmt::format("the session holds text of {}, which was revoked", hit->label.source),
                 path);
   stepper.check_size(saved.tokens().size());
   stepper.check_ids(saved.tokens());

@@ -148,6 +148,8 @@ bool PrefixCache::loading(uint64_t id) const {
 uint64_t PrefixCache::add(const std::string& domain, Sequence sequence, bool pinned) {
   if (sequence.tokens.size() < kMinTokens) return 0;
   sequence.logits = {};
+  sequence.hidden = {};
+  sequence.keeps_hidden = false;
   sequence.state->measure_influence(false);
   sequence.state->influence = {};
   sequence.state->slim();

@@ -370,7 +370,7 @@ TEST(Revocation, ASavedSessionThatHoldsItIsRefused) {
   std::filesystem::remove(path);
 }
 
-// ---- Trials: FIELDPRINT_TRIALS=full
+// ---- Trials
 
 // Revoked at a random moment by another thread, amid others: at most the token that was being handed over then comes
 // after it.

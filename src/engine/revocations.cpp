@@ -24,7 +24,7 @@ void Revocations::add_damaged(const VisibleTokens& anchor) {
 std::optional<Revocations::Hit> Revocations::find_locked(const Spans& labels) const {
   if (sources_.empty()) return {};
   for (const Spans::Span& span : labels.all()) {
-    if (sources_.contains(span.label.source)) return Hit{span.begin, span.label.source};
+    if (sources_.contains(span.label.source)) return Hit{span.begin, span.label};
   }
   return {};
 }
@@ -40,7 +40,7 @@ std::optional<Revocations::Hit> Revocations::find(std::span<const TokenId> token
   for (const Damage& damage : damages_) {
     const size_t size = damage.anchor.tokens.size();
     if (damage.epoch > epoch && tokens.size() >= size && damage.anchor.common(tokens, labels) == size)
-      return Hit{0, damage.anchor.labels.at(0).label.source, true};
+      return Hit{0, damage.anchor.labels.at(0).label, true};
   }
   return find_locked(labels);
 }

@@ -34,7 +34,7 @@ class Revocations {
   // What a context depends on and may not: the first position of it.
   struct Hit {
     int position = 0;
-    std::string source;
+    SpanLabel label;
     bool damaged = false;
   };
   // In labels, those of positions to come among them.

@@ -31,7 +31,9 @@ Generation Stream::wait(int answer) const {
   std::unique_lock lock(state_->mutex);
   state_->changed.wait(lock, [&] { return state_->done[i]; });
   if (state_->lanes[i]->error) std::rethrow_exception(state_->lanes[i]->error);
-  return state_->lanes[i]->answer.generation;
+  Generation generation = state_->lanes[i]->answer.generation;
+  generation.stats.logits_hash = state_->lanes[i]->answer.logits_hash();  // not on the thread that all streams wait for
+  return generation;
 }
 
 void Scheduler::State::run() {
@@ -40,14 +42,17 @@ void Scheduler::State::run() {
       std::unique_lock lock(mutex);
       busy = !waiting.empty() || !running.empty();
       cache.idle(!busy);
-      work.wait(lock, [this] { return stopping || !waiting.empty() || !running.empty(); });
+      bank.busy(busy);
+      work.wait(lock, [this] { return stopping || !waiting.empty() || !running.empty() || !unsent.empty(); });
       if (stopping) break;
       busy = true;
       cache.idle(false);
+      bank.busy(true);
       came_around = Clock::now();
     }
-    sweep();
+    send_boundaries();
     drop_revoked();
+    sweep();
     sample();
     admit();
     drop_revoked();
@@ -57,13 +62,14 @@ void Scheduler::State::run() {
     deal_prompts();
     if (!parts.empty()) {
       step();
-    } else if (!running.empty()) {  // they wait for files, or for callbacks to end them
+    } else if (!running.empty() || !unsent.empty()) {  // for files, for callbacks to end them, for places in the ring
       std::unique_lock lock(mutex);
       work.wait_for(lock, std::chrono::milliseconds(5), [this] { return stopping || loaded; });
       loaded = false;
     }
     publish();
   }
+  drop_revoked();
   std::vector<StreamPtr> left = running;
   {
     const std::lock_guard lock(mutex);
@@ -71,6 +77,7 @@ void Scheduler::State::run() {
     waiting.clear();
   }
   for (const auto& stream : left) end_all(stream, nullptr);
+  close_boundaries();
 }
 
 void Scheduler::State::step() {
@@ -82,7 +89,10 @@ void Scheduler::State::step() {
     for (size_t i = 0; i < parts.size(); ++i) {
       const size_t count = parts[i].added.size();
       if (parts[i].rows == LogitRows::kAll && stepped[i].stream->prompt_done) {
-        stepped[i].lane->drafts.take(rows.subspan(row * vocabulary, count * vocabulary));
+        const auto hidden = stepped[i].lane->sequence.keeps_hidden ? stepper->hidden_rows() : std::span<const float>();
+        const size_t width = hidden.size() / (rows.size() / vocabulary);
+        stepped[i].lane->drafts.take(rows.subspan(row * vocabulary, count * vocabulary),
+                                     hidden.subspan(row * width, count * width));
         row += count;
       } else if (parts[i].rows == LogitRows::kAll) {
         const auto& prompt = stepped[i].stream->prompt.tokens;
@@ -219,6 +229,8 @@ Stream Scheduler::submit(Request request) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("a cache domain of {} bytes, {} at most", request.cache_domain.size(), kMaxDomain));
   }
+  if (request.boundaries && s.options.boundaries == nullptr)
+    throw Error(ErrorKind::kUsage, "boundaries are wanted, but nobody takes them: SchedulerOptions::boundaries");
   request.influence |= s.options.session.influence;
   const auto stream =
       std::make_shared<Stream::State>(s.stepper->model(), std::move(request), s.options.session.clearance);
@@ -246,7 +258,15 @@ void Scheduler::revoke(std::span<const std::string> sources) {
   State& s = *state_;
   s.stepper->revocations().add(sources);
   s.cache.drop_revoked();
+  s.bank.drop_revoked();
 }
+
+AnchorInfo Scheduler::compile_anchor(std::span<const LabelledTokens> spans, const std::string& domain) {
+  return state_->bank.compile(spans, domain);
+}
+void Scheduler::pin_anchor(uint64_t id, const std::string& kv_digest) { state_->bank.pin(id, kv_digest); }
+bool Scheduler::drop_anchor(uint64_t id) { return state_->bank.drop(id); }
+std::vector<AnchorInfo> Scheduler::anchors() const { return state_->bank.list(); }
 
 SchedulerStats Scheduler::stats() const {
   const std::lock_guard lock(state_->mutex);

@@ -72,6 +72,7 @@ void Scheduler::State::sample(std::vector<Place>& ready) {
       if (stream->request.influence) lane->answer.add_influence(lane->sequence.state->influence);
       if (stream->request.on_token && lane->sampled != kNoToken)
         stream->request.on_token(lane->number, lane->answer.generation);
+      if (lane->has_next) token_told(stream, *lane);
       if (!lane->has_next) {
         end(stream, *lane, nullptr);
         return true;
@@ -96,7 +97,7 @@ void Scheduler::State::feed_answers() {
   step_began = Clock::now();
   for (const auto& stream : running) {
     for (const auto& lane : stream->lanes) {
-      if (lane->has_next) stepped.push_back({stream, lane.get()});
+      if (lane->has_next && !stalled(*stream, *lane)) stepped.push_back({stream, lane.get()});
     }
   }
   // Where a prompt waits, the step has rows enough.
@@ -149,6 +150,8 @@ void Scheduler::State::end(const StreamPtr& stream, Lane& lane, std::exception_p
   } catch (...) {  // from on_text
     error = std::current_exception();
   }
+  const bool ended_itself = !error && lane.answer.generation.reason != FinishReason::kCancelled;
+  boundary(stream, lane, ended_itself ? BoundaryCause::kTurn : BoundaryCause::kEnd);
   const auto now = Clock::now();
   if (s.prompt_done) {
     times.prefill_seconds = seconds_between(s.started, s.prefilled);

@@ -19,6 +19,7 @@ Stream::State::State(const LoadedModel& m, Request&& r, int clearance)
       submitted(Clock::now()) {
   for (int i = 0; i < request.answers; ++i) lanes.push_back(make_lane(i));
   done.resize(lanes.size());
+  commits = std::vector<Commits>(lanes.size());
 }
 
 std::unique_ptr<Lane> Stream::State::make_lane(int number) {
@@ -49,9 +50,13 @@ int Scheduler::State::places() const {
 
 void Scheduler::State::admit() {
   const std::lock_guard lock(mutex);
-  while (!waiting.empty() && places() + waiting.front()->live() <= options.streams) {
-    running.push_back(std::move(waiting.front()));
-    waiting.pop_front();
+  for (auto next = waiting.begin(); next != waiting.end() && places() + (*next)->live() <= options.streams;) {
+    if ((*next)->request.boundaries && !unsent.empty()) {  // those that are there find no place as it is
+      ++next;
+      continue;
+    }
+    running.push_back(std::move(*next));
+    next = waiting.erase(next);
   }
   stats.running = places();
 }
@@ -104,6 +109,7 @@ bool Scheduler::State::begin(Stream::State& stream, size_t index) {
   if (stream.begun) return true;
   Lane& lane = stream.lead();
   std::shared_ptr<const Sequence> cached;
+  std::shared_ptr<const Anchor> anchor;
   const Sequence* from = nullptr;
   int shared = 0;
   if (lane.sequence.state != nullptr) {  // what a rollback has left
@@ -114,10 +120,17 @@ bool Scheduler::State::begin(Stream::State& stream, size_t index) {
     if (stream.loading != 0 && cache.loading(stream.loading)) return false;
     const auto most = static_cast<int>(stream.prompt.tokens.size()) - 1;  // the last is computed, for its logits
     const std::string& domain = stream.request.cache_domain;
-    int saved = std::max(kMinShared - 1, shared - lane.sequence.replay);
     const auto common = [&](std::span<const TokenId> tokens, const Spans& labels) {
       return std::min(most, static_cast<int>(stream.common(tokens, labels)));
     };
+    anchor = bank.find(domain, [&](std::span<const TokenId> tokens, const Spans& labels) {
+      return static_cast<int>(tokens.size()) > shared && common(tokens, labels) == static_cast<int>(tokens.size());
+    });
+    if (anchor != nullptr) {
+      from = &anchor->sequence();
+      shared = static_cast<int>(from->tokens.size());
+    }
+    int saved = std::max(kMinShared - 1, shared - (from != nullptr ? from->replay : 0));
     for (size_t i = 0; i < running.size(); ++i) {
       if (!running[i]->begun || i == index || running[i]->request.cache_domain != domain) continue;
       for (const auto& other : running[i]->lanes) {
@@ -151,10 +164,14 @@ bool Scheduler::State::begin(Stream::State& stream, size_t index) {
     lane.sequence = Sequence();
     return false;
   }
+  lane.sequence.keeps_hidden = stream.request.boundaries;
+  begin_boundaries(stream);
   stream.begun = true;
   stream.started = Clock::now();
   RunStats& s = lane.answer.generation.stats;
-  s.queue_seconds = std::chrono::duration<double>(stream.started - stream.submitted).count();
+  if (stream.rollbacks == 0)
+    stream.queue_seconds = std::chrono::duration<double>(stream.started - stream.submitted).count();
+  s.queue_seconds = stream.queue_seconds;
   s.reused_tokens = shared;
   s.prefill_tokens = static_cast<int>(stream.prompt.tokens.size()) - shared;
   if (shared > 0) {

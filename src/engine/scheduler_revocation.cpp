@@ -39,24 +39,25 @@ std::optional<Revocations::Hit> Scheduler::State::revoked(Stream::State& stream)
 void Scheduler::State::roll_back(const StreamPtr& stream, const Revocations::Hit& hit) {
   Stream::State& s = *stream;
   stepper->revocations().leave_out(s.prompt, true);
-  const auto error = [&](ErrorKind kind, const char* why) {
-    return std::make_exception_ptr(Error(kind, fmt::format("{} was revoked: {}", hit.source, why)));
+  if (s.begun) withdraw(stream, hit);
+  else s.lead().sequence = clean_beginning(s);  // nothing was given out; a rollback before may have left something
+  const auto fail = [&](ErrorKind kind, const char* why) {
+    end_all(stream, std::make_exception_ptr(Error(kind, fmt::format("{} was revoked: {}", hit.label.source, why))));
   };
-  if (s.prompt.tokens.empty()) return end_all(stream, error(ErrorKind::kBadInput, "nothing is left of the prompt"));
-  if (!s.begun) {  // nothing was given out; a beginning may have been left by a rollback before
-    s.lead().sequence = clean_beginning(s);
-    return;
-  }
-  if (++s.rollbacks > kMaxRollbacks)
-    return end_all(stream, error(ErrorKind::kLimit, "the answer has begun anew too often"));
+  if (s.prompt.tokens.empty()) fail(ErrorKind::kBadInput, "nothing is left of the prompt");
+  else if (s.rollbacks > kMaxRollbacks) fail(ErrorKind::kLimit, "the answer has begun anew too often");
+}
 
-  std::vector<Rollback> infos(s.lanes.size());
+void Scheduler::State::withdraw(const StreamPtr& stream, const Revocations::Hit& hit) {
+  Stream::State& s = *stream;
+  ++s.rollbacks;
+  std::vector<Rollback> told(s.lanes.size());
   Sequence kept = clean_beginning(s);
   const auto stands = static_cast<int>(kept.tokens.size());
   for (const auto& lane : s.lanes) {
     if (lane->ended) continue;
-    Rollback& info = infos[static_cast<size_t>(lane->number)];
-    info = {.source = hit.source, .damaged = hit.damaged, .count = s.rollbacks, .to = stands};
+    Rollback& info = told[static_cast<size_t>(lane->number)];
+    info = {.source = hit.label.source, .damaged = hit.damaged, .count = s.rollbacks, .to = stands};
     const Generation& given = lane->answer.generation;
     info.tokens = static_cast<int>(given.tokens.size());
     info.text_bytes = given.text.size();
@@ -76,7 +77,9 @@ void Scheduler::State::roll_back(const StreamPtr& stream, const Revocations::Hit
     try {
       s.lanes[i] = s.make_lane(static_cast<int>(i));  // sampler, drafts and text from the start; the pages are gone
       ++rolled_back;
-      if (s.request.on_rollback) s.request.on_rollback(static_cast<int>(i), infos[i]);
+      const bool anchor = hit.label.kind == SpanKind::kAnchor;
+      boundary(stream, *s.lanes[i], anchor ? BoundaryCause::kAnchorChange : BoundaryCause::kRollback, &told[i]);
+      if (s.request.on_rollback) s.request.on_rollback(static_cast<int>(i), told[i]);
     } catch (...) {
       failed.emplace_back(s.lanes[i].get(), std::current_exception());
     }

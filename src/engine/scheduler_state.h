@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "engine/anchor_bank.h"
 #include "engine/answer.h"
 #include "engine/prefix_cache.h"
 #include "engine/prompt_share.h"
@@ -42,6 +43,17 @@ struct Lane {
   std::exception_ptr error;  // of sampling, then what ended it
 };
 
+// What one answer has committed to, from its first token to its last, whatever is rolled back in between.
+struct Commits {
+  uint64_t number = 0;        // boundaries so far
+  int position = 0;           // up to which the context is in one of them
+  int64_t tokens = 0;         // that it has given, those withdrawn too
+  int64_t tokens_before = 0;  // when its last boundary came
+  int unsent = 0;             // boundaries that wait for a place
+  int64_t tokens_unsent = 0;  // when the oldest of these came
+  std::atomic<bool> asked{false};
+};
+
 struct Stream::State {
   State(const LoadedModel& model, Request&& r, int clearance);
   std::unique_ptr<Lane> make_lane(int number);  // throws Error kUsage, and what the mask's maker throws
@@ -54,7 +66,10 @@ struct Stream::State {
   size_t leads = 0;
   uint64_t epoch = 0;  // of the revocations that the prompt holds nothing of
   int rollbacks = 0;
+  std::vector<Commits> commits;                    // of each lane
+  std::shared_ptr<const BoundaryContext> context;  // null: no boundary yet, or none wanted
   Clock::time_point submitted, started, prefilled;
+  double queue_seconds = 0;
   bool begun = false;        // has had its first step, or a part of it by a fork
   bool prompt_done = false;  // every lane has the prompt and its logits
   uint64_t loading = 0;      // the cached sequence whose file it waited for; 0: none so far
@@ -94,7 +109,8 @@ struct Scheduler::State {
         stepper(std::make_shared<Stepper>(std::move(model), o.session)),
         prompt_share(o.chunk_with_decode),
         speculator(*stepper),
-        cache(stepper, o, [this] { wake(); }) {}
+        cache(stepper, o, [this] { wake(); }),
+        bank(stepper, cache, o.on_anchor_fault) {}
 
   void run();
   void step();
@@ -112,7 +128,17 @@ struct Scheduler::State {
   void drop_revoked();
   std::optional<Revocations::Hit> revoked(Stream::State& stream);
   void roll_back(const StreamPtr& stream, const Revocations::Hit& hit);
+  void withdraw(const StreamPtr& stream, const Revocations::Hit& hit);
   Sequence clean_beginning(const Stream::State& stream);
+
+  // scheduler_boundaries.cpp
+  void begin_boundaries(Stream::State& stream);
+  void token_told(const StreamPtr& stream, Lane& lane);
+  void boundary(const StreamPtr& stream, Lane& lane, BoundaryCause cause, const Rollback* rollback = nullptr);
+  void send_boundaries();
+  void nobody_takes_boundaries();
+  bool stalled(const Stream::State& stream, const Lane& lane) const;
+  void close_boundaries();
 
   // scheduler_answers.cpp
   void sweep();
@@ -130,6 +156,13 @@ struct Scheduler::State {
   std::vector<StreamPtr> running;  // in order of admission
   std::vector<StepPart> parts;     // of the next step
   std::vector<Place> stepped;      // whose parts these are
+  struct Unsent {
+    Boundary boundary;
+    StreamPtr stream;
+    int answer;
+    int64_t tokens;  // Commits::tokens when it came
+  };
+  std::deque<Unsent> unsent;  // boundaries that wait for a place in the ring, oldest first
   PromptShare prompt_share;
   Speculator speculator;
   StepOutcome outcome;           // of the last step, for the speculator
@@ -147,7 +180,8 @@ struct Scheduler::State {
   bool busy = false, loaded = false;
 
   std::thread thread;
-  PrefixCache cache;  // last: its thread tells this one
+  PrefixCache cache;  // its thread tells this one
+  AnchorBank bank;    // its thread tells the cache
 };
 
 }  // namespace fieldprint

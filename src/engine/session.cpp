@@ -126,7 +126,8 @@ struct Session::State {
       rest.labels.set(static_cast<int>(rest.tokens.size()), span.label);
       rest.tokens.insert(rest.tokens.end(), sequence.tokens.begin() + begin, sequence.tokens.begin() + end);
     }
-    Rollback info{.source = hit->source, .count = ++rollbacks, .from = size(), .to = std::min(hit->position, size())};
+    Rollback info{
+        .source = hit->label.source, .count = ++rollbacks, .from = size(), .to = std::min(hit->position, size())};
     if (answer != nullptr) {
       info.tokens = static_cast<int>(answer->generation.tokens.size());
       info.text_bytes = answer->generation.text.size();
@@ -152,13 +153,22 @@ struct Session::State {
 
   // `seen`: what the model has written in `text` had read something that is gone.
   void append(VisibleTokens text, bool seen, const Progress& progress) {
+    append([&](bool settled) {
+      seen |= settled;
+      stepper->revocations().leave_out(text, false, seen);
+      feed(text, 0, progress);
+    });
+  }
+
+  // feed(whether something was revoked just before), again where something is revoked meanwhile.
+  template <class Feed>
+  void append(Feed&& feed) {
     const Working work(*this);
     for (;;) {
-      seen |= settle(true);
-      stepper->revocations().leave_out(text, false, seen);
+      const bool settled = settle(true);
       const int before = size();
       try {
-        return feed(text, 0, progress);
+        return feed(settled);
       } catch (const Revoked&) {
         stepper->truncate(sequence, before);
         spans().set(size(), {});
@@ -233,7 +243,11 @@ void Session::revoke(std::span<const std::string> sources) { state_->stepper->re
 void Session::on_rollback(std::function<void(const Rollback&)> callback) { state_->on_rollback = std::move(callback); }
 
 void Session::append(std::span<const TokenId> tokens, const Progress& progress) {
-  state_->append(VisibleTokens(tokens), false, progress);
+  State& s = *state_;
+  s.append([&](bool) {
+    s.spans().set(s.size(), {});
+    s.feed(tokens, progress);
+  });
 }
 
 void Session::append(std::span<const LabelledTokens> spans, const Progress& progress) {
@@ -389,7 +403,7 @@ void Session::load(const std::string& path) {
                 path, "another file for what is decoded under a clearance");
   }
   if (const auto hit = s.stepper->revocations().find(saved.spans()))
-    throw Error(ErrorKind::kBadInput, fmt::format("the session holds text of {}, which was revoked", hit->source),
+    throw Error(ErrorKind::kBadInput, fmt::format("the session holds text of {}, which was revoked", hit->label.source),
                 path);
   const auto anchor = std::span(s.sequence.tokens).first(static_cast<size_t>(s.anchor_size()));
   if (saved.tokens().size() < anchor.size() || !std::equal(anchor.begin(), anchor.end(), saved.tokens().begin()))
@@ -521,6 +535,7 @@ void Session::attempt(Answer& answer, const std::function<int(const Progress&)>&
   stats.accepted_tokens += outcome.accepted;
   drafts.settle(s.sequence);
   answer.finish(s.sequence.logits);
+  stats.logits_hash = answer.logits_hash();
   stats.decode_seconds = seconds_since(start);
   answer.widen_influence(spans().size() + 1);
   stats.decode_bytes = bytes_read() - bytes_before;

@@ -106,6 +106,12 @@ std::span<const float> DraftedSteps::logits(const Sequence& sequence) const {
   return std::span(rows_).subspan(static_cast<size_t>(confirmed_) * width, width);
 }
 
+std::span<const float> DraftedSteps::hidden(const Sequence& sequence) const {
+  if (rows_.empty()) return sequence.hidden;
+  const size_t width = hidden_.size() / fed_.size();
+  return std::span(hidden_).subspan(static_cast<size_t>(confirmed_) * width, width);
+}
+
 bool DraftedSteps::confirm(TokenId token) {
   if (rows_.empty() || confirmed_ == drafted() || fed_[static_cast<size_t>(confirmed_) + 1] != token) return false;
   ++confirmed_;
@@ -115,10 +121,11 @@ bool DraftedSteps::confirm(TokenId token) {
 void DraftedSteps::settle(Sequence& sequence) {
   if (rows_.empty()) return;
   length_ = confirmed_ == drafted() ? std::max(length_, 2 * drafted()) : confirmed_ + 1;
-  const auto last = logits(sequence);
+  const auto last = logits(sequence), behind = hidden(sequence);
   const size_t stands = history(sequence).size();
   sequence.stepper->truncate(sequence, static_cast<int>(stands));
   sequence.logits.assign(last.begin(), last.end());
+  sequence.hidden.assign(behind.begin(), behind.end());
   rows_.clear();
   fed_.clear();
 }
@@ -136,6 +143,9 @@ std::span<const TokenId> DraftedSteps::propose(const Sequence& sequence, TokenId
   return fed_;
 }
 
-void DraftedSteps::take(std::span<const float> rows) { rows_.assign(rows.begin(), rows.end()); }
+void DraftedSteps::take(std::span<const float> rows, std::span<const float> hidden) {
+  rows_.assign(rows.begin(), rows.end());
+  hidden_.assign(hidden.begin(), hidden.end());
+}
 
 }  // namespace fieldprint

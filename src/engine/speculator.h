@@ -63,6 +63,7 @@ class DraftedSteps {
   // The tokens that stand, and the logits of the last of them.
   std::span<const TokenId> history(const Sequence& sequence) const;
   std::span<const float> logits(const Sequence& sequence) const;
+  std::span<const float> hidden(const Sequence& sequence) const;  // what these logits are made from, where it is kept
 
   // Of a sampled token that is to be fed: whether it is the one that was drafted here.
   bool confirm(TokenId token);
@@ -70,9 +71,9 @@ class DraftedSteps {
   void settle(Sequence& sequence);
 
   // What to feed: `next`, and at most `most` drafted tokens. Valid until settle(). More than one: all rows are wanted,
-  // for take().
+  // for take(), with what they are made from where that is kept.
   std::span<const TokenId> propose(const Sequence& sequence, TokenId next, int most);
-  void take(std::span<const float> rows);
+  void take(std::span<const float> rows, std::span<const float> hidden = {});
   void forget() { rows_.clear(); }  // the step has failed: nothing was fed
 
   int drafted() const { return static_cast<int>(fed_.size()) - 1; }  // after propose()
@@ -80,9 +81,10 @@ class DraftedSteps {
 
  private:
   std::unique_ptr<Draft> draft_;
-  std::vector<TokenId> fed_;  // by the last step, where some of it was drafted
-  std::vector<float> rows_;   // its logits [fed, vocabulary]; empty: all is settled
-  int confirmed_ = 0;         // of the drafted tokens
+  std::vector<TokenId> fed_;   // by the last step, where some of it was drafted
+  std::vector<float> rows_;    // its logits [fed, vocabulary]; empty: all is settled
+  std::vector<float> hidden_;  // [fed, width] or none
+  int confirmed_ = 0;          // of the drafted tokens
   bool reading_ = false;
   int length_ = 4;  // to draft: grows where all was right, shrinks to what was
 };

@@ -34,6 +34,8 @@ Sequence& Sequence::operator=(Sequence&& other) noexcept {
   tokens = std::move(other.tokens);
   replay = other.replay;
   logits = std::move(other.logits);
+  keeps_hidden = other.keeps_hidden;
+  hidden = std::move(other.hidden);
   epoch = other.epoch;
   return *this;
 }
@@ -83,6 +85,8 @@ Sequence Stepper::fork(const Sequence& of, int size) {
   copy.tokens = of.tokens;
   copy.replay = of.replay;
   copy.logits = of.logits;
+  copy.hidden = of.hidden;
+  copy.keeps_hidden = of.keeps_hidden;
   copy.epoch = of.epoch;
   truncate(copy, size);
   return copy;
@@ -94,6 +98,7 @@ void Stepper::truncate(Sequence& sequence, int size) {
   sequence.tokens.resize(static_cast<size_t>(size));
   sequence.replay = sequence.state->truncate(size);
   sequence.logits.clear();
+  sequence.hidden.clear();
 }
 
 std::optional<Revocations::Hit> Stepper::check(Sequence& sequence) {
@@ -112,7 +117,10 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
     profiler->forget_layer();
   }
   const OpScope scope(*executor_, "step");
-  for (const StepPart& part : parts) part.sequence->logits.clear();
+  for (const StepPart& part : parts) {
+    part.sequence->logits.clear();
+    part.sequence->hidden.clear();
+  }
   try {
     replay_due(parts);
     step_.clear();
@@ -131,6 +139,10 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
     }
     const auto result = forward(step_);
     const auto width = static_cast<size_t>(model_->architecture().hyperparameters().outputs());
+    const bool hidden =
+        std::any_of(parts.begin(), parts.end(), [](const StepPart& p) { return p.sequence->keeps_hidden; });
+    const auto behind = hidden ? executor_->hidden() : std::span<const float>();
+    const size_t rows = result.size() / width, hidden_width = rows > 0 ? behind.size() / rows : 0;
     size_t end = 0;
     for (const StepPart& part : parts) {
       part.sequence->replay = part.replay > 0 ? part.sequence->replay - part.replay : 0;
@@ -138,6 +150,9 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
       end += part.rows == LogitRows::kLast ? width : part.added.size() * width;
       part.sequence->logits.assign(result.begin() + static_cast<std::ptrdiff_t>(end - width),
                                    result.begin() + static_cast<std::ptrdiff_t>(end));
+      if (!part.sequence->keeps_hidden) continue;
+      const auto row = behind.subspan((end / width - 1) * hidden_width, hidden_width);
+      part.sequence->hidden.assign(row.begin(), row.end());
     }
     if (use) use(result);
   } catch (...) {
@@ -147,6 +162,7 @@ void Stepper::step(std::span<const StepPart> parts, const std::function<void(std
         sequence.tokens.resize(static_cast<size_t>(step_[i].first_position));
       sequence.replay = sequence.state->truncate(static_cast<int>(sequence.tokens.size()));
       sequence.logits.clear();
+      sequence.hidden.clear();
     }
     throw;
   }

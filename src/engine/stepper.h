@@ -26,7 +26,10 @@ struct Sequence {
   std::vector<TokenId> tokens;
   int replay = 0;             // of the last tokens, how many must pass again before the next
   std::vector<float> logits;  // [vocabulary] or none
-  uint64_t epoch = 0;         // of Stepper::revocations(): it depends on nothing that had been revoked by then
+  bool keeps_hidden = false;
+  std::vector<float>
+      hidden;          // where it is kept: what these logits are made from, behind the last norm; [width] or none
+  uint64_t epoch = 0;  // of Stepper::revocations(): it depends on nothing that had been revoked by then
 
   Sequence() = default;
   Sequence(Sequence&&) noexcept = default;
@@ -93,6 +96,8 @@ class Stepper : public std::enable_shared_from_this<Stepper> {
   int chunk() const { return model_->prefill_chunk(options_.chunk); }
   int chunk_of_rows() const;  // the same where each token's logits are wanted: these take memory
   const Executor& executor() const { return *executor_; }
+  // Within use(): what its rows are made from, [rows, width].
+  std::span<const float> hidden_rows() { return executor_->hidden(); }
   const Work& work() const { return executor_->work(); }
   void observe(OpsObserver* observer) { executor_->observe(observer); }  // who outlives the steps; nullptr: nobody
 
