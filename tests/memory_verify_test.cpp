@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
@@ -285,6 +286,32 @@ TEST(MemoryVerifyTrial, WhatAMemoryExportsIsSound) {
   std::cout << done << " operations done, " << refused << " refused\n";
   if (trials(1000) >= 50) {  // some are rare
     EXPECT_EQ(kinds.size(), static_cast<size_t>(kEventKinds));
+  }
+}
+
+TEST(MemoryVerify, AProofIsCheckedByItsFileAlone) {
+  MemoryFixture fixture;
+  const RecordId anchor = fixture.anchor("Answer in short sentences.");
+  fixture.close();
+  const auto memory = open_memory({.directory = fixture.directory()});
+  const auto call = [&](std::string_view method, const std::string& params) {
+    return nlohmann::json::parse(memory->call(fixture.user, method, params));
+  };
+  const std::string text = call("proof", R"({"id": ")" + hex(anchor) + R"("})").at("text");
+  const std::string out = (fixture.root() / "export").string();
+  call("export", nlohmann::json{{"directory", out}}.dump());
+  std::string vkey;
+  std::getline(std::ifstream(out + "/log.vkey"), vkey);
+
+  verify::Options options;
+  options.log = verify::parse_vkey(vkey);
+  options.proof = verify::Given{"proof", text};
+  EXPECT_TRUE(verify::check(nullptr, options).sound());
+  EXPECT_TRUE(verify::check(verify::open_directory(out).get(), options).sound());
+  for (size_t at = 0; at < text.size(); at += 7) {
+    options.proof->bytes = text;
+    options.proof->bytes[at] ^= 1;
+    EXPECT_FALSE(verify::check(nullptr, options).sound()) << at;
   }
 }
 

@@ -1,5 +1,6 @@
 // Calls that prove: proof, checkpoint, verify, export.
 #include "fieldprint/error.h"
+#include "ledger/proof_file.h"
 #include "memory/export.h"
 #include "memory/params.h"
 
@@ -18,7 +19,10 @@ Json call_proof(Memory& memory, const MemoryCaller& caller, const Params& params
   if (index >= memory.ledger().durable_size())
     throw Error(ErrorKind::kNotFound, "there is no event " + std::to_string(index));
   memory.ledger().wait_signed(index + 1);
-  return {{"index", index}, {"text", memory.ledger().proof(index)}};
+  // With the event itself, so that the file is all that it takes to check it.
+  ledger::ProofFile proof = ledger::parse_proof(memory.ledger().proof(index));
+  proof.extra = memory.ledger().leaf(index);
+  return {{"index", index}, {"text", ledger::format_proof(proof)}};
 }
 
 Json call_checkpoint(Memory& memory, const MemoryCaller&, const Params& params) {
