@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
+#include <iterator>
 #include <utility>
 
 #include "fieldprint/error.h"
@@ -11,8 +13,16 @@
 namespace fieldprint {
 namespace {
 
-constexpr int kRest = 250;  // times as long as it has hashed the thread rests: 0.4 % of one core
-constexpr auto kShortestRest = std::chrono::milliseconds(1);
+// The thread hashes for so long at least, and rests so many times as long as it has hashed: 0.5 % of one core. Counted
+// in its own time, so that it is not slower yet where others take the core.
+constexpr auto kWorks = std::chrono::microseconds(50);
+constexpr int kRests = 200;
+
+std::chrono::nanoseconds own_time() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+}
 
 std::string hex(const Anchor::Digest& digest) {
   std::string out;
@@ -150,8 +160,8 @@ void AnchorBank::busy(bool something_runs) {
 
 // One piece after the other, of one anchor after the other.
 void AnchorBank::run() {
-  using Clock = std::chrono::steady_clock;
   std::vector<std::byte> bytes;
+  std::chrono::nanoseconds worked{0};
   uint64_t id = 0;
   int piece = 0;
   std::unique_lock lock(mutex_);
@@ -167,24 +177,35 @@ void AnchorBank::run() {
       id = now->info.id;
       piece = 0;
     }
-    auto rest = Clock::duration(kShortestRest);
     if (piece < now->info.pieces) {
-      const One looked_at = {now->info, now->spans, now->digests, now->anchor};
+      const std::shared_ptr<const Anchor> anchor = now->anchor;
+      const Anchor::Digest expected = now->digests[static_cast<size_t>(piece)];
       lock.unlock();
-      const auto begin = Clock::now();
-      const Anchor::Digest found = looked_at.anchor->digest(piece, bytes);
-      rest = std::max<Clock::duration>(kShortestRest, (Clock::now() - begin) * kRest);
-      if (found != looked_at.digests[static_cast<size_t>(piece)]) damaged(looked_at, piece, found);
+      const auto begin = own_time();
+      const Anchor::Digest found = anchor->digest(piece, bytes);
+      worked += own_time() - begin;
+      if (found != expected) damaged(id, anchor, piece, found);
       lock.lock();
       ++piece;
+    } else {
+      worked += kWorks;  // the executor keeps nothing that could be looked at
     }
-    work_.wait_for(lock, rest, [this] { return stopping_; });
+    if (worked < kWorks) continue;
+    work_.wait_for(lock, std::exchange(worked, std::chrono::nanoseconds(0)) * kRests, [this] { return stopping_; });
   }
 }
 
-void AnchorBank::damaged(const One& was, int piece, const Anchor::Digest& found) {
-  if (!drop(was.info.id)) return;  // by somebody else, meanwhile
-  const Sequence& sequence = was.anchor->sequence();
+void AnchorBank::damaged(uint64_t id, const std::shared_ptr<const Anchor>& anchor, int piece,
+                         const Anchor::Digest& found) {
+  One was;
+  {
+    const std::lock_guard lock(mutex_);
+    const One* held = one(id);
+    if (held == nullptr || held->anchor != anchor) return;  // dropped meanwhile
+    was = *held;
+  }
+  drop(id);
+  const Sequence& sequence = anchor->sequence();
   VisibleTokens text(std::span<const TokenId>(sequence.tokens));
   text.labels = sequence.state->spans;
   stepper_->revocations().add_damaged(text);

@@ -50,7 +50,7 @@ class AnchorBank {
   std::shared_ptr<const Anchor> compute(std::span<const LabelledTokens> spans);
   One* one(uint64_t id);
   void run();
-  void damaged(const One& was, int piece, const Anchor::Digest& found);
+  void damaged(uint64_t id, const std::shared_ptr<const Anchor>& anchor, int piece, const Anchor::Digest& found);
 
   const std::shared_ptr<Stepper> stepper_;
   PrefixCache& cache_;

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "fieldprint/scheduler.h"
 #include "fieldprint/synth.h"
 #include "support/scheduled.h"
+#include "support/trials.h"
 
 namespace fieldprint {
 
@@ -102,12 +102,6 @@ inline std::vector<std::string> page_hashes_of(const Scheduler& scheduler, uint6
 
 inline bool holds(const std::vector<LabelledTokens>& spans, const std::string& source) {
   return std::any_of(spans.begin(), spans.end(), [&](const auto& span) { return span.label.source == source; });
-}
-
-// How often a trial of `full` times is done: a hundredth, or FIELDPRINT_TRIALS (1: all) of that.
-inline int trials(int full) {
-  const char* share = std::getenv("FIELDPRINT_TRIALS");
-  return std::max(1, static_cast<int>(full * (share != nullptr ? std::atof(share) : 0.01)));
 }
 
 }  // namespace fieldprint
