@@ -22,6 +22,7 @@ std::string to_base64(ByteView bytes) {
 }
 
 Bytes from_hex(std::string_view text) {
+  if (text.empty()) return {};
   Bytes out(text.size() / 2);
   size_t length = 0;
   const int code = sodium_hex2bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(),
@@ -31,6 +32,7 @@ Bytes from_hex(std::string_view text) {
 }
 
 Bytes from_base64(std::string_view text) {
+  if (text.empty()) return {};
   Bytes out(text.size() / 4 * 3);
   size_t length = 0;
   const int code = sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(),

@@ -32,6 +32,14 @@ const T& get(const Variant& value, size_t index) {
 
 }  // namespace
 
+// Here, since an entry is complete only behind Value, which holds maps.
+Map::Map() = default;
+Map::Map(const Map&) = default;
+Map::Map(Map&&) noexcept = default;
+Map& Map::operator=(const Map&) = default;
+Map& Map::operator=(Map&&) noexcept = default;
+Map::~Map() = default;
+
 Map::Map(std::initializer_list<Entry> entries) {
   for (const Entry& entry : entries) set(entry.key, entry.value);
 }
@@ -59,7 +67,11 @@ const Value& Map::at(int64_t key) const {
 }
 
 size_t Map::size() const { return entries_.size(); }
-bool Map::operator==(const Map&) const = default;
+
+// Written out: clang 14 does not survive defaults that need each other.
+bool Map::operator==(const Map& other) const { return entries_ == other.entries_; }
+bool Entry::operator==(const Entry& other) const { return key == other.key && value == other.value; }
+bool Value::operator==(const Value& other) const { return value_ == other.value_; }
 
 int64_t Value::checked(int64_t number, bool positive) {
   if (positive && number < 0) throw Error(ErrorKind::kLimit, "CBOR: integers end at 2^63 - 1");

@@ -29,7 +29,12 @@ using Array = std::vector<Value>;
 // In the order of the encoded keys: 0, 1, 2, ..., then -1, -2, ...
 class Map {
  public:
-  Map() = default;
+  Map();
+  Map(const Map&);
+  Map(Map&&) noexcept;
+  Map& operator=(const Map&);
+  Map& operator=(Map&&) noexcept;
+  ~Map();
   Map(std::initializer_list<Entry> entries);  // as set() one after the other
 
   Map& set(int64_t key, Value value);  // new, or instead of what the key had
@@ -72,7 +77,7 @@ class Value {
     return std::visit(std::forward<Visitor>(visitor), value_);
   }
 
-  bool operator==(const Value&) const = default;
+  bool operator==(const Value& other) const;
 
  private:
   friend class CborWriter;
@@ -83,7 +88,7 @@ class Value {
 struct Entry {
   int64_t key;
   Value value;
-  bool operator==(const Entry&) const = default;
+  bool operator==(const Entry& other) const;
 };
 
 // Arrays and maps within each other; a value that is none has depth 0.
