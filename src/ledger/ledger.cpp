@@ -1,6 +1,7 @@
 #include "ledger/ledger.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <cassert>
@@ -21,6 +22,9 @@ Ledger::Ledger(const std::filesystem::path& directory, const LedgerOptions& opti
   if (!read_only_.empty()) return;
   committer_ = std::thread([this] { commit_loop(); });
   signer_ = std::thread([this] { sign_loop(); });
+  // Names that tools and trials find them by.
+  ::pthread_setname_np(committer_.native_handle(), "ledger-commit");
+  ::pthread_setname_np(signer_.native_handle(), "ledger-sign");
 }
 
 Ledger::~Ledger() {
