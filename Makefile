@@ -46,6 +46,7 @@ test: all-release  ## build everything, run every test
 	@$(MAKE) --no-print-directory model || echo "The default model cannot be fetched: tests that need it are skipped."
 	@$(MAKE) --no-print-directory web/node_modules || echo "The page's libraries cannot be fetched: its tests in a browser are skipped."
 	@$(MAKE) --no-print-directory $(mcp_clients)/node_modules $(mcp_clients)/python || echo "MCP's clients cannot be fetched: the tests with them are skipped."
+	@(cd tests/sumdb && go mod download) 2> /dev/null || echo "Go or its module golang.org/x/mod is missing: the ledger's test against it is skipped."
 	@$(call run_ctest,release)
 
 page: web/node_modules  ## build the page's file anew, after a change in web/
