@@ -4,6 +4,8 @@
 #include <deque>
 #include <mutex>
 
+#include "fieldprint/error.h"
+
 namespace fieldprint::server {
 
 // Filled by the scheduler's thread, which all streams wait for: it copies what is new and goes on.
@@ -26,6 +28,20 @@ struct Answers::Mailbox {
     size_t text = 0, tokens = 0;
   };
   std::vector<Seen> seen;
+  std::vector<bool> taken;  // of each answer, whether a part of it was
+
+  void withdraw(int answer, const Rollback& rollback) {
+    const std::lock_guard lock(mutex);
+    const auto i = static_cast<size_t>(answer);
+    if (taken[i]) {
+      throw Error(ErrorKind::kBadInput,
+                  "what this answer has said is withdrawn: " + rollback.source + ", which it had read, was revoked", {},
+                  "ask again: the next answer will not have read it");
+    }
+    std::erase_if(
+        parts, [&](const AnswerPart& part) { return part.kind == AnswerPart::Kind::kText && part.answer == answer; });
+    seen[i] = {};
+  }
 };
 
 Answers::Answers(Scheduler& scheduler, Request request, HttpReply& reply, Watch watch)
@@ -34,6 +50,8 @@ Answers::Answers(Scheduler& scheduler, Request request, HttpReply& reply, Watch 
       given_(results_.size()),
       given_tokens_(results_.size()) {
   mailbox_->seen.resize(results_.size());
+  mailbox_->taken.resize(results_.size());
+  request.on_rollback = [box = mailbox_](int answer, const Rollback& rollback) { box->withdraw(answer, rollback); };
   if (watch != Watch::kEnd) {
     request.on_token = [box = mailbox_](int answer, const Generation& so_far) {
       auto& seen = box->seen[static_cast<size_t>(answer)];
@@ -81,6 +99,7 @@ std::optional<AnswerPart> Answers::next() {
     if (!mailbox_->parts.empty()) {
       AnswerPart part = std::move(mailbox_->parts.front());
       mailbox_->parts.pop_front();
+      if (part.kind == AnswerPart::Kind::kText) mailbox_->taken[static_cast<size_t>(part.answer)] = true;
       given_[static_cast<size_t>(part.answer)] += part.text.size();
       given_tokens_[static_cast<size_t>(part.answer)] += part.tokens.size();
       return part;

@@ -39,7 +39,8 @@ class Answers {
   Answers& operator=(const Answers&) = delete;
 
   // Waits for the next part. kEnd comes once for each answer; nothing after the last of them. Throws what ended an
-  // answer, and Disconnected.
+  // answer, and Disconnected. An answer that a source was revoked from begins anew as long as no part of it was taken;
+  // else it ends with an Error, since what the client has got cannot be taken back.
   std::optional<AnswerPart> next();
 
   // All of an answer that has ended.
