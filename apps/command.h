@@ -1,9 +1,11 @@
 // A subcommand: a function that puts its flags on an app and returns what it does once they are set.
-// To add one: one file that defines add_NAME, one row in the table of main.cpp.
+// To add one: one file that defines add_NAME, one row in the table of main.cpp. A command of many actions, such as
+// `fieldprint memory add`, has a table of its own in place of a function (memory/actions.h).
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <span>
 
 namespace fieldprint::cli {
 
@@ -13,6 +15,14 @@ inline constexpr int kOurFault = 1;
 inline constexpr int kUserFault = 2;
 
 using Action = std::function<int()>;  // returns an exit code; throws Error for what the user can mend
+
+struct Command {
+  const char* name;
+  const char* group;
+  const char* about;
+  Action (*add)(CLI::App&);  // nullptr where there are actions
+  std::span<const Command> (*actions)() = nullptr;
+};
 
 Action add_run(CLI::App& app);
 Action add_chat(CLI::App& app);

@@ -15,11 +15,11 @@ namespace {
 
 enum class Kind { kNothing, kFile, kModel, kName, kChoice };
 
-// What completes a value stands in its type name: MODEL, FILE, NAME, or "a|b|c".
+// What completes a value stands in its type name: MODEL, FILE, DIR, NAME (of a model), or "a|b|c".
 Kind kind_of(const CLI::Option& option) {
   if (is_flag(option)) return Kind::kNothing;
   const std::string type = option.get_type_name();
-  if (type == "FILE") return Kind::kFile;
+  if (type == "FILE" || type == "DIR") return Kind::kFile;
   if (type == "MODEL") return Kind::kModel;
   if (type == "NAME") return Kind::kName;
   return type.find('|') != std::string::npos ? Kind::kChoice : Kind::kNothing;
@@ -84,10 +84,19 @@ std::string bash_action(const CLI::Option& option) {
   return ":";
 }
 
+std::string words_of(const CLI::App& app) {  // names of its commands or actions
+  std::string names;
+  for (const auto* command : app.get_subcommands({})) names += (names.empty() ? "" : " ") + command->get_name();
+  return names;
+}
+
 std::string bash_script(const CLI::App& root) {
-  const auto commands = root.get_subcommands({});
-  std::vector<std::string> names;
-  for (const auto* command : commands) names.push_back(command->get_name());
+  const auto commands = all_commands(root);
+  std::string steps;  // from one command to its actions: "memory add"
+  for (const auto* command : commands) {
+    const std::string name = command_name(*command), before = name.substr(0, name.size() - command->get_name().size());
+    steps += fmt::format("      {}) command='{}' ;;\n", quoted(before.empty() ? " " + name : name), name);
+  }
   std::string out = fmt::format(
       R"(# bash completion of fieldprint: source <(fieldprint completion bash)
 _fieldprint_words() {{ mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }}
@@ -100,13 +109,12 @@ _fieldprint() {{
   local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD - 1]}} command= i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
-    case ${{COMP_WORDS[i]}} in
-      {}) command=${{COMP_WORDS[i]}}; break ;;
-    esac
+    case "$command ${{COMP_WORDS[i]}}" in
+{}    esac
   done
   case $command in
 )",
-      quoted(model_names()), fmt::join(names, " | "));
+      quoted(model_names()), steps);
   const auto clause = [&](const CLI::App& app, const std::string& pattern, const std::string& otherwise) {
     std::vector<std::string> all;
     out += fmt::format("    {})\n      case $prev in\n", pattern);
@@ -121,9 +129,12 @@ _fieldprint() {{
   };
   for (const auto* command : commands) {
     const auto* positional = positional_of(*command);
-    clause(*command, command->get_name(), positional == nullptr ? ":" : bash_action(*positional));
+    clause(*command, quoted(command_name(*command)),
+           has_actions(*command)   ? "_fieldprint_words " + quoted(words_of(*command))
+           : positional == nullptr ? ":"
+                                   : bash_action(*positional));
   }
-  clause(root, "*", fmt::format("_fieldprint_words {}", quoted(fmt::format("{}", fmt::join(names, " ")))));
+  clause(root, "*", "_fieldprint_words " + quoted(words_of(root)));
   return out + "  esac\n}\ncomplete -F _fieldprint fieldprint\n";
 }
 
@@ -154,11 +165,17 @@ std::string zsh_flag(const CLI::Option& option) {
   return fmt::format("{}{{{}}}{}", quoted(apart), fmt::join(names, ","), quoted(about + value));
 }
 
-std::string zsh_script(const CLI::App& root) {
-  std::string list, cases;
-  for (const auto* command : root.get_subcommands({})) {
-    list +=
-        "        " + quoted(escaped(command->get_name() + ":", "") + escaped(command->get_description(), ":")) + "\n";
+// A function that completes the flags of `app`, then its commands or actions.
+std::string zsh_function(const CLI::App& app, const std::string& name) {
+  std::string list, cases, inner, flags;
+  for (const auto* command : app.get_subcommands({})) {
+    list += "        " + quoted(command->get_name() + ":" + escaped(command->get_description(), ":")) + "\n";
+    if (has_actions(*command)) {
+      const std::string below = name + "_" + command->get_name();
+      inner += zsh_function(*command, below);
+      cases += fmt::format("        {}) {} ;;\n", command->get_name(), below);
+      continue;
+    }
     cases += fmt::format("        {}) _arguments", command->get_name());
     for (const auto* option : flags_of(*command)) cases += " \\\n            " + zsh_flag(*option);
     if (const auto* positional = positional_of(*command))
@@ -166,15 +183,8 @@ std::string zsh_script(const CLI::App& root) {
                                                         positional->get_name(true), zsh_action(*positional)));
     cases += " ;;\n";
   }
-  std::string root_flags;
-  for (const auto* option : flags_of(root)) root_flags += " \\\n    " + zsh_flag(*option);
-  return fmt::format(R"(#compdef fieldprint
-# zsh completion of fieldprint: put this into a folder of $fpath as _fieldprint, or: source <(fieldprint completion zsh)
-_fieldprint_models() {{
-  local -a names=({})
-  _alternative 'models:model:compadd -a names' 'files:file:_files -g "*.gguf"'
-}}
-_fieldprint() {{
+  for (const auto* option : flags_of(app)) flags += " \\\n    " + zsh_flag(*option);
+  return inner + fmt::format(R"({}() {{
   local state line
   typeset -A opt_args
   _arguments -C{} \
@@ -189,9 +199,20 @@ _fieldprint() {{
 {}      esac ;;
   esac
 }}
-if [[ $funcstack[1] == _fieldprint ]]; then _fieldprint "$@"; else compdef _fieldprint fieldprint; fi
 )",
-                     model_names(), root_flags, list, cases);
+                             name, flags, list, cases);
+}
+
+std::string zsh_script(const CLI::App& root) {
+  return fmt::format(R"(#compdef fieldprint
+# zsh completion of fieldprint: put this into a folder of $fpath as _fieldprint, or: source <(fieldprint completion zsh)
+_fieldprint_models() {{
+  local -a names=({})
+  _alternative 'models:model:compadd -a names' 'files:file:_files -g "*.gguf"'
+}}
+{}if [[ $funcstack[1] == _fieldprint ]]; then _fieldprint "$@"; else compdef _fieldprint fieldprint; fi
+)",
+                     model_names(), zsh_function(root, "_fieldprint"));
 }
 
 std::string fish_values(const CLI::Option& option) {
@@ -222,10 +243,14 @@ std::string fish_script(const CLI::App& root) {
     out += fish_values(option) + about(option.get_description()) + "\n";
   };
   for (const auto* option : flags_of(root)) flag("__fish_use_subcommand", *option);
-  for (const auto* command : root.get_subcommands({})) {
-    const std::string when = "__fish_seen_subcommand_from " + command->get_name();
-    out += fmt::format("complete -c fieldprint -n '__fish_use_subcommand' -a {}{}\n", command->get_name(),
-                       about(command->get_description()));
+  for (const auto* command : all_commands(root)) {
+    const CLI::App& around = *command->get_parent();
+    const std::string seen = "__fish_seen_subcommand_from ";
+    const std::string before = around.get_parent() == nullptr ? "" : seen + around.get_name() + "; and ";
+    const std::string when = before + seen + command->get_name();
+    out += fmt::format("complete -c fieldprint -n '{}' -a {}{}\n",
+                       before.empty() ? "__fish_use_subcommand" : before + "not " + seen + words_of(around),
+                       command->get_name(), about(command->get_description()));
     for (const auto* option : flags_of(*command)) flag(when, *option);
     const auto* positional = positional_of(*command);
     if (positional != nullptr && kind_of(*positional) != Kind::kNothing)

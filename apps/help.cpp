@@ -62,7 +62,8 @@ void print_usage(const std::string& usage) {
 void print_flag(const CLI::Option& option) {
   std::string left = option.get_snames().empty() ? "    " : "-" + option.get_snames().front() + ", ";
   left += "--" + long_name(option);
-  if (!is_flag(option)) left += " " + option.get_type_name();
+  if (is_optional(option)) left += " [" + option.get_type_name() + "]";
+  else if (!is_flag(option)) left += " " + option.get_type_name();
   const std::string shown = is_flag(option) ? "" : option.get_default_str();
   write_out(row(left, option.get_description() + (shown.empty() ? "" : " [" + shown + "]")));
 }
@@ -118,7 +119,7 @@ void print_full_help(const CLI::App& root) {
 
 void print_command_help(const CLI::App& command) {
   const auto positionals = command.get_options([](const CLI::Option* o) { return o->get_positional(); });
-  std::string usage = "fieldprint " + command.get_name() + " [FLAGS]";
+  std::string usage = "fieldprint " + command_name(command) + (has_actions(command) ? " ACTION" : "") + " [FLAGS]";
   for (const auto* option : positionals) {
     const std::string name = option->get_name(true) + (is_repeatable(*option) ? "..." : "");
     usage += option->get_required() || option->get_type_name() == "REQUIRED" ? " " + name : " [" + name + "]";
@@ -127,6 +128,7 @@ void print_command_help(const CLI::App& command) {
   print_usage(usage);
   if (!positionals.empty()) write_out("\n");
   for (const auto* option : positionals) write_out(row(option->get_name(true), option->get_description()));
+  if (has_actions(command)) print_commands(command);
 
   for (const auto& group : command.get_groups()) {
     const auto options =
@@ -139,6 +141,8 @@ void print_command_help(const CLI::App& command) {
     print_heading("Examples");
     write_out(command.get_footer() + "\n");
   }
+  if (has_actions(command))
+    write_out("\n" + wrapped("`fieldprint " + command_name(command) + " ACTION --help` shows its flags.", 0, 0));
   write_out("\n" + wrapped("Flags can be set in the environment too, as $FIELDPRINT_ and their name in capitals, or in "
                            "a config file: `fieldprint --help` says how.",
                            0, 0));

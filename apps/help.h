@@ -8,6 +8,6 @@ namespace fieldprint::cli {
 // On standard output.
 void print_short_help(const CLI::App& root);  // for `fieldprint` alone
 void print_full_help(const CLI::App& root);
-void print_command_help(const CLI::App& command);
+void print_command_help(const CLI::App& command);  // its actions, where it has some
 
 }  // namespace fieldprint::cli

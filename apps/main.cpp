@@ -10,6 +10,7 @@
 #include <clocale>
 #include <map>
 #include <new>
+#include <span>
 
 #include "command.h"
 #include "fieldprint/error.h"
@@ -24,14 +25,7 @@ namespace fieldprint::cli {
 
 namespace {
 
-struct Row {
-  const char* name;
-  const char* group;
-  const char* about;
-  Action (*add)(CLI::App&);
-};
-
-constexpr Row kCommands[] = {
+constexpr Command kCommands[] = {
     {"run", "Talk", "Answer one prompt: the text on stdout, the speed on stderr", add_run},
     {"chat", "Talk", "Hold a conversation, with history and line editing", add_chat},
     {"serve", "Talk", "Serve a model over HTTP: the OpenAI API, and a page to talk with it", add_serve},
@@ -64,11 +58,20 @@ struct Program {
     root.allow_extras()->require_subcommand(0, 1);
     add_common(root);
     root.add_flag("-V,--version")->description("Print the version");
-    for (const auto& entry : kCommands) {
-      auto* command = root.add_subcommand(entry.name, entry.about)->group(entry.group);
+    add_commands(root, kCommands);
+  }
+
+  void add_commands(CLI::App& parent, std::span<const Command> commands) {
+    for (const Command& entry : commands) {
+      auto* command = parent.add_subcommand(entry.name, entry.about)->group(entry.group);
       command->set_help_flag();
       command->allow_extras();
-      actions[command] = entry.add(*command);
+      if (entry.actions == nullptr) {
+        actions[command] = entry.add(*command);
+      } else {
+        command->require_subcommand(0, 1);
+        add_commands(*command, entry.actions());
+      }
       add_common(*command);
     }
   }
@@ -96,15 +99,18 @@ std::vector<std::string> arguments(int argc, char** argv) {
   return all;
 }
 
-std::string help_hint(const CLI::App* command) {
-  return command == nullptr ? "`fieldprint --help` lists the commands"
-                            : fmt::format("`fieldprint {} --help` lists the flags", command->get_name());
+std::string help_hint(const CLI::App& command) {
+  const std::string name = command_name(command);
+  return fmt::format("`fieldprint {}--help` lists the {}", name.empty() ? name : name + " ",
+                     name.empty()           ? "commands"
+                     : has_actions(command) ? "actions"
+                                            : "flags");
 }
 
 // "-temp" would be read as -t with the value "emp", and "-ngl" as -n with "gl".
 void refuse_one_dash(const CLI::App& root, const std::vector<std::string>& all) {
   std::vector<std::string> known;
-  for (const auto* command : root.get_subcommands({}))
+  for (const auto* command : all_commands(root))
     for (const auto& name : flag_names(*command)) known.push_back(name);
   for (const auto& argument : all) {
     if (argument == "--") return;
@@ -117,7 +123,8 @@ void refuse_one_dash(const CLI::App& root, const std::vector<std::string>& all) 
   }
 }
 
-void refuse_extras(const CLI::App& root, const CLI::App* command) {
+// `command` is the root where none was named.
+void refuse_extras(const CLI::App& root, const CLI::App& command) {
   bool flags = true;
   for (const auto& extra : root.remaining(true)) {
     if (extra == "--" && flags) {
@@ -128,14 +135,22 @@ void refuse_extras(const CLI::App& root, const CLI::App* command) {
       const std::string name = extra.substr(0, extra.find('='));
       if (const std::string habit = flag_habit(name); !habit.empty())
         throw Error(ErrorKind::kUsage, fmt::format("unknown flag {}", name), {}, habit);
-      const auto known = flag_names(command == nullptr ? root : *command);
+      const auto known = flag_names(command);
+      if (std::find(known.begin(), known.end(), name) != known.end())  // `fieldprint --json models`
+        throw Error(ErrorKind::kUsage, fmt::format("{} comes too early", name), {},
+                    fmt::format("`fieldprint {} {}`: flags follow the command", command_name(command), name));
       throw Error(ErrorKind::kUsage, fmt::format("unknown flag {}", name), {},
                   name.size() == 2 ? help_hint(command) : did_you_mean(name, known, help_hint(command)));
     }
-    if (command != nullptr) {
-      const bool model = is_model_name(extra) && command->get_option_no_throw("--model") != nullptr;
+    std::vector<std::string> names;
+    for (const auto* each : command.get_subcommands({})) names.push_back(each->get_name());
+    if (&command != &root && has_actions(command))
+      throw Error(ErrorKind::kUsage, fmt::format("fieldprint {} has no action '{}'", command_name(command), extra), {},
+                  did_you_mean(extra, names, help_hint(command)));
+    if (&command != &root) {
+      const bool model = is_model_name(extra) && command.get_option_no_throw("--model") != nullptr;
       throw Error(ErrorKind::kUsage, fmt::format("unexpected argument '{}'", extra), {},
-                  model ? fmt::format("`fieldprint {} -m {}` names a model", command->get_name(), extra)
+                  model ? fmt::format("`fieldprint {} -m {}` names a model", command_name(command), extra)
                         : "put text of several words in quotes");
     }
     if (const std::string habit = command_habit(extra); !habit.empty())
@@ -143,10 +158,8 @@ void refuse_extras(const CLI::App& root, const CLI::App* command) {
     if (is_model_name(extra))
       throw Error(ErrorKind::kUsage, fmt::format("unknown command '{}'", extra), {},
                   fmt::format("`fieldprint run -m {} \"Hello\"` asks that model", extra));
-    std::vector<std::string> names;
-    for (const auto* each : root.get_subcommands({})) names.push_back(each->get_name());
     throw Error(ErrorKind::kUsage, fmt::format("unknown command '{}'", extra), {},
-                did_you_mean(extra, names, help_hint(nullptr)));
+                did_you_mean(extra, names, help_hint(root)));
   }
 }
 
@@ -174,22 +187,29 @@ int run(int argc, char** argv) {
   refuse_one_dash(root, all);
   parse(root, std::move(all));
 
-  const auto chosen = root.get_subcommands();
-  CLI::App* command = chosen.empty() ? nullptr : chosen.front();
+  CLI::App* command = &root;
+  bool help = root.get_option("--help")->count() > 0;
+  for (auto chosen = root.get_subcommands(); !chosen.empty(); chosen = command->get_subcommands()) {
+    command = chosen.front();
+    help = help || command->get_option("--help")->count() > 0;
+  }
   if (root.get_option("--version")->count() > 0) {
     write_out("fieldprint " FIELDPRINT_VERSION "\n");
     return kDone;
   }
-  if (command != nullptr && (command->get_option("--help")->count() > 0 || root.get_option("--help")->count() > 0)) {
+  if (command != &root && help) {
     print_command_help(*command);
     return kDone;
   }
-  refuse_extras(root, command);
-  if (command == nullptr) {
-    const bool full = root.get_option("--help")->count() > 0;
-    if (!nothing && !full) throw Error(ErrorKind::kUsage, "no command given", {}, help_hint(nullptr));
-    if (full) print_full_help(root);
+  refuse_extras(root, *command);
+  if (command == &root) {
+    if (!nothing && !help) throw Error(ErrorKind::kUsage, "no command given", {}, help_hint(root));
+    if (help) print_full_help(root);
     else print_short_help(root);
+    return kDone;
+  }
+  if (has_actions(*command)) {  // `fieldprint memory` alone
+    print_command_help(*command);
     return kDone;
   }
   apply_settings(root, *command, program.config);

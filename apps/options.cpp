@@ -45,6 +45,24 @@ std::string between(const std::string& noun, float least, float most) {
 
 }  // namespace
 
+std::string command_name(const CLI::App& app) {
+  const CLI::App* parent = app.get_parent();
+  if (parent == nullptr) return {};
+  const std::string before = command_name(*parent);
+  return before.empty() ? app.get_name() : before + " " + app.get_name();
+}
+
+bool has_actions(const CLI::App& app) { return !app.get_subcommands({}).empty(); }
+
+std::vector<const CLI::App*> all_commands(const CLI::App& app) {
+  std::vector<const CLI::App*> all;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    all.push_back(command);
+    for (const CLI::App* action : all_commands(*command)) all.push_back(action);
+  }
+  return all;
+}
+
 int64_t parse_integer(std::string_view text, int64_t least, int64_t most, std::string_view what) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -63,8 +81,12 @@ float parse_number(std::string_view text, float least, float most, std::string_v
   throw wrong_value(what, between("a number", least, most), text);
 }
 
+bool is_optional(const CLI::Option& option) {
+  return option.get_expected_min() == 0 && option.get_expected_max() > 0 && !option.get_type_name().empty();
+}
+
 bool is_flag(const CLI::Option& option) {
-  return option.get_items_expected_max() == 0 || option.get_expected_min() == 0;
+  return option.get_items_expected_max() == 0 || (option.get_expected_min() == 0 && !is_optional(option));
 }
 
 bool is_repeatable(const CLI::Option& option) {
@@ -118,6 +140,13 @@ CLI::Option* add_texts(CLI::App& app, const std::string& names, std::vector<std:
   return add_list(
       app, names, type, about, [&target] { target.clear(); },
       [&target](const std::string& value) { target.push_back(value); });
+}
+
+CLI::Option* add_optional(CLI::App& app, const std::string& names, std::string& target, const std::string& otherwise,
+                          const std::string& type, const std::string& about) {
+  return add_value(app, names, type, about,
+                   [&target, otherwise](const std::string& value) { target = value.empty() ? otherwise : value; })
+      ->expected(0, 1);
 }
 
 CLI::Option* add_choice(CLI::App& app, const std::string& names, std::string& target,

@@ -27,6 +27,9 @@ CLI::Option* add_choice(CLI::App& app, const std::string& names, std::string& ta
 CLI::Option* add_integer(CLI::App& app, const std::string& names, int& target, int least, const std::string& about);
 CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, float least, float most,
                         const std::string& about);
+// A flag that may have a value: `target` is that, or `otherwise` where the flag stands alone.
+CLI::Option* add_optional(CLI::App& app, const std::string& names, std::string& target, const std::string& otherwise,
+                          const std::string& type, const std::string& about);
 // Any value that `set` understands; it throws Error for what it does not.
 CLI::Option* add_value(CLI::App& app, const std::string& names, const std::string& type, const std::string& about,
                        std::function<void(const std::string&)> set);
@@ -34,9 +37,15 @@ CLI::Option* add_value(CLI::App& app, const std::string& names, const std::strin
 CLI::Option* add_list(CLI::App& app, const std::string& names, const std::string& type, const std::string& about,
                       std::function<void()> reset, std::function<void(const std::string&)> push);
 
-bool is_flag(const CLI::Option& option);  // takes no value
+bool is_flag(const CLI::Option& option);      // takes no value
+bool is_optional(const CLI::Option& option);  // a value may follow or not: add_optional()
 bool is_repeatable(const CLI::Option& option);
 std::string long_name(const CLI::Option& option);  // "max-tokens"; "" where there is only a short one
+
+// "memory add" of an action, "run" of a command, "" of the root; all below an app, those with actions before these.
+std::string command_name(const CLI::App& app);
+bool has_actions(const CLI::App& app);
+std::vector<const CLI::App*> all_commands(const CLI::App& app);
 
 // Whole numbers, checked; `what` begins the Error's sentence.
 int64_t parse_integer(std::string_view text, int64_t least, int64_t most, std::string_view what);

@@ -58,13 +58,14 @@ class Config {
     check_names(root);
   }
 
-  // The node for a flag of `command`, or nullptr.
+  // The node for a flag of `command`, or nullptr: of its own table, of that around it, of the file.
   const toml::node* find(const CLI::App& command, const std::string& flag) const {
-    const toml::table* own = table_[command.get_name()].as_table();
-    if (own != nullptr)
-      if (const toml::node* node = find_in(*own, flag)) return node;
-    const toml::node* node = find_in(table_, flag);
-    return node != nullptr && !node->is_table() ? node : nullptr;
+    for (const CLI::App* app = &command; app != nullptr; app = app->get_parent()) {
+      const toml::table* table = table_of(*app);
+      const toml::node* node = table == nullptr ? nullptr : find_in(*table, flag);
+      if (node != nullptr && !node->is_table()) return node;
+    }
+    return nullptr;
   }
 
   std::string where(const toml::node& node) const { return fmt::format("{}:{}", path_, node.source().begin.line); }
@@ -82,28 +83,37 @@ class Config {
     return nullptr;
   }
 
+  const toml::table* table_of(const CLI::App& app) const {
+    if (app.get_parent() == nullptr) return &table_;
+    const toml::table* around = table_of(*app.get_parent());
+    return around == nullptr ? nullptr : (*around)[app.get_name()].as_table();
+  }
+
   static void add_known(const CLI::App& app, std::vector<std::string>& known) {
     for (const auto* option : app.get_options())
       if (configurable(*option)) known.push_back(long_name(*option));
   }
 
   // A setting that no subcommand has is a slip of the pen, and would otherwise be passed over in silence.
-  void check_names(const CLI::App& root) const {
-    std::vector<std::string> all;
-    for (const auto* command : root.get_subcommands({})) add_known(*command, all);
-    for (const auto& [key, node] : table_) {
-      if (!node.is_table()) {
-        check_name(key.str(), node, all, "");
+  void check_names(const CLI::App& app) const {
+    std::vector<std::string> known;
+    if (app.get_parent() != nullptr) add_known(app, known);
+    for (const auto* command : all_commands(app)) add_known(*command, known);
+    for (const auto& [key, node] : *table_of(app)) {
+      if (!node.is_table() || !has_actions(app)) {
+        check_name(key.str(), node, known, command_name(app));
         continue;
       }
       const CLI::App* command = nullptr;
-      for (const auto* each : root.get_subcommands({}))
+      for (const auto* each : app.get_subcommands({}))
         if (each->get_name() == key.str()) command = each;
-      if (command == nullptr)
-        throw Error(ErrorKind::kUsage, fmt::format("[{}] is not a command", key.str()), where(node));
-      std::vector<std::string> known;
-      add_known(*command, known);
-      for (const auto& [inner, value] : *node.as_table()) check_name(inner.str(), value, known, command->get_name());
+      if (command == nullptr) {
+        const std::string around = command_name(app);
+        throw Error(ErrorKind::kUsage,
+                    fmt::format("[{}{}{}] is not a command", around, around.empty() ? "" : ".", key.str()),
+                    where(node));
+      }
+      check_names(*command);
     }
   }
 

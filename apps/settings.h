@@ -1,5 +1,6 @@
 // Flags from elsewhere: every flag --max-tokens is also $FIELDPRINT_MAX_TOKENS and `max-tokens` in config.toml, there
-// at the top for all subcommands or in a table [run] for one. What the command line says wins, then the environment.
+// at the top for all subcommands or in a table [run], or [memory.add], for one. What the command line says wins, then
+// the environment.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 namespace fieldprint::cli {
 
@@ -67,6 +69,14 @@ void clear_interrupt() {
 }
 
 int interrupt_exit_code() { return 128 + last_signal; }
+
+void until_interrupted(const std::function<void()>& work, const std::function<void()>& stop) {
+  const std::jthread watcher([&stop](const std::stop_token& done) {
+    while (!done.stop_requested() && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    stop();
+  });
+  work();
+}
 
 int signal_fd() { return wake[0]; }
 

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 
 namespace fieldprint::cli {
 
@@ -30,6 +31,9 @@ const std::atomic<bool>* interrupt_flag();
 bool interrupted();
 void clear_interrupt();
 int interrupt_exit_code();  // 130 after SIGINT
+
+// work() on this thread; once a signal came, stop() on another, which is to make it return. Under a SignalGuard.
+void until_interrupted(const std::function<void()>& work, const std::function<void()>& stop);
 
 // For a loop that waits on the keyboard: readable once a signal came (whichever thread took it) or the window changed
 // size.
