@@ -68,11 +68,13 @@ std::vector<std::string> Params::texts(const char* name) const {
   return all;
 }
 
-std::vector<std::pair<std::string, std::string>> Params::all_texts() const {
-  std::vector<std::pair<std::string, std::string>> all;
-  for (const auto& [name, value] : object_.items()) {
-    asked_.insert(name);
-    if (value.is_string()) all.emplace_back(name, value.get<std::string>());
+std::vector<std::pair<std::string, int64_t>> Params::numbers(const char* name) const {
+  const nlohmann::json* value = find(name);
+  if (!value || !value->is_object()) refuse(name, "is not an object of numbers");
+  std::vector<std::pair<std::string, int64_t>> all;
+  for (const auto& [key, number] : value->items()) {
+    if (!number.is_number_integer()) refuse(name, "is not an object of numbers");
+    all.emplace_back(key, number.get<int64_t>());
   }
   return all;
 }

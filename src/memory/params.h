@@ -24,9 +24,9 @@ class Params {
   std::optional<int64_t> number(const char* name, int64_t least, int64_t most) const;
   bool flag(const char* name) const;  // false where it is left out
   bool has(const char* name) const;
-  std::vector<std::string> texts(const char* name) const;              // none where it is left out
-  std::vector<std::pair<std::string, std::string>> all_texts() const;  // whatever is text
-  RecordId id(const Memory& memory, const char* name = "id") const;    // by its beginning
+  std::vector<std::string> texts(const char* name) const;                        // none where it is left out
+  std::vector<std::pair<std::string, int64_t>> numbers(const char* name) const;  // an object of whole numbers
+  RecordId id(const Memory& memory, const char* name = "id") const;              // by its beginning
   // valid_days as a time.
   std::optional<int64_t> valid_until() const;
   // At the end of reading: refuses what nobody asked for.

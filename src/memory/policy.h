@@ -2,10 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "ledger/cbor.h"
 
 namespace fieldprint::memory {
+
+struct Policy;
+
+// A rule by its name, and what it may be.
+struct PolicyRule {
+  const char* name;
+  int64_t Policy::*field;
+  int64_t least, most;
+};
 
 struct Policy {
   int64_t approvals = 1;           // signatures of approvers that an endorsement needs
@@ -18,6 +28,8 @@ struct Policy {
   int64_t anchor_tokens = 128;       // of all anchors at most
   int64_t drift = 1200;              // thousandths of a radian that anchors may part from the first ones, in all
   bool operator==(const Policy&) const = default;
+
+  static std::span<const PolicyRule> rules();  // in the order of their keys in the map, from 1 on
 
   ledger::Value cbor() const;
   static Policy from_cbor(const ledger::Value& value);  // Error kBadInput

@@ -1,8 +1,33 @@
 // Calls that change what a record may do: statement, submit, suspend.
+#include <algorithm>
+
 #include "fieldprint/error.h"
 #include "memory/params.h"
 
 namespace fieldprint::memory {
+
+namespace {
+
+// The rules in force, with those that are named changed.
+std::string policy_hex(const Memory& memory, const std::vector<std::pair<std::string, int64_t>>& changes) {
+  Policy policy = memory.with_registry([](const Registry& registry) { return registry.policy(); });
+  for (const auto& [name, value] : changes) {
+    const auto rules = Policy::rules();
+    const auto rule =
+        std::ranges::find_if(rules, [&name](const PolicyRule& one) { return one.name == std::string_view(name); });
+    if (rule == rules.end()) {
+      throw Error(ErrorKind::kUsage, "there is no rule " + name, {}, "the status has them all");
+    }
+    if (value < rule->least || value > rule->most) {
+      throw Error(ErrorKind::kUsage,
+                  name + " is from " + std::to_string(rule->least) + " to " + std::to_string(rule->most));
+    }
+    policy.*rule->field = value;
+  }
+  return ledger::to_hex(ledger::encode(policy.cbor()));
+}
+
+}  // namespace
 
 Json call_statement(Memory& memory, const MemoryCaller& caller, const Params& params) {
   const std::string action = params.text("action");
@@ -16,7 +41,7 @@ Json call_statement(Memory& memory, const MemoryCaller& caller, const Params& pa
   for (const char* name : {"reason", "role", "vkey", "change"}) {
     if (params.has(name)) given.emplace_back(name, params.text(name));
   }
-  if (params.has("policy")) given.emplace_back("policy", params.text("policy"));
+  if (params.has("policy")) given.emplace_back("policy", policy_hex(memory, params.numbers("policy")));
   if (const auto valid = params.valid_until()) given.emplace_back("valid-until", std::to_string(*valid));
   params.done();
   return {{"text", statement_text(memory.statement(action, given))}};

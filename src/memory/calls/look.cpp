@@ -124,28 +124,14 @@ Json call_status(Memory& memory, const MemoryCaller& caller, const Params& param
     for (const Key& key : registry.keys()) {
       keys.push_back({{"role", role_name(key.role)}, {"vkey", key.verifier.vkey()}, {"retired", key.retired}});
     }
-    const Policy& policy = registry.policy();
-    return Json{{"directory", memory.directory()},
-                {"origin", registry.origin()},
-                {"agent", registry.agent()},
-                {"principal", caller.principal},
-                {"size", registry.size()},
-                {"signed_size", memory.ledger().signed_size()},
-                {"records", std::move(counts)},
-                {"frozen", memory.frozen()},
-                {"no_anchors", memory.no_anchors()},
-                {"encoder", memory.encoder_name()},
-                {"policy",
-                 {{"approvals", policy.approvals},
-                  {"approvals_external", policy.approvals_external},
-                  {"root_signatures", policy.root_signatures},
-                  {"source_a_day", policy.source_a_day},
-                  {"principal_a_day", policy.principal_a_day},
-                  {"all_a_day", policy.all_a_day},
-                  {"payload_bytes", policy.payload_bytes},
-                  {"anchor_tokens", policy.anchor_tokens},
-                  {"drift", policy.drift}}},
-                {"keys", std::move(keys)}};
+    Json rules = Json::object();
+    for (const PolicyRule& rule : Policy::rules()) rules[rule.name] = registry.policy().*rule.field;
+    return Json{{"directory", memory.directory()},   {"origin", registry.origin()},
+                {"agent", registry.agent()},         {"principal", caller.principal},
+                {"size", registry.size()},           {"signed_size", memory.ledger().signed_size()},
+                {"records", std::move(counts)},      {"frozen", memory.frozen()},
+                {"no_anchors", memory.no_anchors()}, {"encoder", memory.encoder_name()},
+                {"policy", std::move(rules)},        {"keys", std::move(keys)}};
   });
 }
 
