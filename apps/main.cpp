@@ -15,6 +15,7 @@
 #include "command.h"
 #include "fieldprint/error.h"
 #include "help.h"
+#include "memory/actions.h"
 #include "options.h"
 #include "output.h"
 #include "settings.h"
@@ -29,6 +30,7 @@ constexpr Command kCommands[] = {
     {"run", "Talk", "Answer one prompt: the text on stdout, the speed on stderr", add_run},
     {"chat", "Talk", "Hold a conversation, with history and line editing", add_chat},
     {"serve", "Talk", "Serve a model over HTTP: the OpenAI API, and a page to talk with it", add_serve},
+    {"memory", "Memory", "What agents remember: kept with its origin, promoted by signatures", nullptr, memory_actions},
     {"pull", "Models", "Download models and check them", add_pull},
     {"models", "Models", "List the models known by name and those on this machine", add_models},
     {"rm", "Models", "Remove models that were pulled", add_rm},

@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "serve", "pull", "models", "rm", "info", "quantize", "synth", "imatrix", "embed", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "replay", "completion"]
+COMMANDS = ["run", "chat", "serve", "memory", "pull", "models", "rm", "info", "quantize", "synth", "imatrix", "embed", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "replay", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
