@@ -225,6 +225,13 @@ void occupy_standard_descriptors() {
       const int taken = ::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+// To an agent whose hook this is, 2 means that what it is about to do is forbidden. A mistake in a hook's flags forbids
+// nothing.
+int user_fault(int argc, char** argv) {
+  const bool hook = argc > 2 && std::string_view(argv[1]) == "memory" && std::string_view(argv[2]) == "hook";
+  return hook ? kOurFault : kUserFault;
+}
+
 int guarded(int argc, char** argv) {
   try {
     const int code = run(argc, argv);
@@ -239,7 +246,7 @@ int guarded(int argc, char** argv) {
   } catch (const Error& error) {
     if (interrupted()) return interrupt_exit_code();  // how a Progress that said "stop" surfaces
     tell_error(error);
-    return kUserFault;
+    return user_fault(argc, argv);
   } catch (const std::bad_alloc&) {
     note("out of memory");
     write_err("hint: a smaller --context or fewer --threads need less\n");

@@ -8,6 +8,7 @@ constexpr Command kActions[] = {
     {"init", "Begin", "Make a memory, and with --generate-keys the keys of those above it", add_memory_init},
     {"keygen", "Begin", "Make a key, or show the public half of one", add_memory_keygen},
     {"status", "Begin", "Show how a memory stands: records, keys, policy", add_memory_status},
+    {"install", "Begin", "Tell Claude Code and Codex of this memory: MCP server and hooks", add_memory_install},
     {"add", "Records", "Remember a text, stamped with where it comes from", add_memory_add},
     {"search", "Records", "Recall what is like a question", add_memory_search},
     {"list", "Records", "List records, the newest last", add_memory_list},
@@ -31,6 +32,7 @@ constexpr Command kActions[] = {
     {"export", "Proof", "Write what fieldprint-verify checks", add_memory_export},
     {"serve", "For programs", "Keep a memory open for many clients, and speak MCP over HTTP", add_memory_serve},
     {"mcp", "For programs", "An MCP server on standard input and output", add_memory_mcp},
+    {"hook", "For programs", "Answer a hook of Claude Code or Codex: JSON in, JSON out", add_memory_hook},
 };
 
 }  // namespace

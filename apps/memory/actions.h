@@ -40,5 +40,7 @@ Action add_memory_export(CLI::App& app);
 
 Action add_memory_serve(CLI::App& app);
 Action add_memory_mcp(CLI::App& app);
+Action add_memory_hook(CLI::App& app);
+Action add_memory_install(CLI::App& app);
 
 }  // namespace fieldprint::cli
