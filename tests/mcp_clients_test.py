@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import mcp_clients
 
+CLI = os.environ.get("FIELDPRINT_CLI", "")
 FIXTURE = os.path.join(os.environ.get("FIELDPRINT_BUILD", ""), "mcp_fixture")
 TOKEN = "a-token"
 TOOLS = ["remember", "recall", "explain", "forget", "propose", "status"]
@@ -26,18 +28,21 @@ INSPECTOR = mcp_clients.MODULES / "@modelcontextprotocol/inspector/clients/launc
 folder = servers = None
 
 
-def start(*words):
-    """A fixture that says where it listens."""
-    process = subprocess.Popen([FIXTURE, *words], stdout=subprocess.PIPE, text=True)
-    return process, process.stdout.readline().strip()
+def start(*command):
+    """A server that says where it listens."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    line = process.stdout.readline()
+    return process, re.search(r"http://\S+", line).group()
 
 
 def setUpModule():
     global folder, servers
     folder = tempfile.TemporaryDirectory(prefix="fieldprint-mcp-")
     for name in ("http", "stdio"):
-        os.mkdir(os.path.join(folder.name, name))
-    servers = {"memory": start("daemon", os.path.join(folder.name, "http"), "0", TOKEN), "others": start("http", "0")}
+        subprocess.run([CLI, "memory", "init", "--memory", os.path.join(folder.name, name), "--generate-keys", os.path.join(folder.name, "keys-" + name)],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    servers = {"memory": start(CLI, "memory", "serve", "--memory", os.path.join(folder.name, "http"), "--port", "0", "--token", TOKEN),
+               "others": start(FIXTURE, "http", "0")}
 
 
 def tearDownModule():
@@ -46,7 +51,7 @@ def tearDownModule():
         process.send_signal(signal.SIGTERM)
         ends.append(process.wait(30))
         process.stdout.close()
-    mcp_clients.end_daemons(os.path.join(folder.name, "stdio"))  # the one that the bridges started
+    mcp_clients.end_daemons(os.path.join(folder.name, "stdio"))  # the one that the first client started
     folder.cleanup()
     assert ends == [0, 0], ends
 
@@ -54,7 +59,7 @@ def tearDownModule():
 def targets(tools):
     """The same server over stdio and over HTTP."""
     if tools == "memory":
-        return [{"command": FIXTURE, "args": ["bridge", os.path.join(folder.name, "stdio")]},
+        return [{"command": CLI, "args": ["memory", "mcp", "--memory", os.path.join(folder.name, "stdio")]},
                 {"url": servers["memory"][1], "headers": {"Authorization": "Bearer " + TOKEN}}]
     return [{"command": FIXTURE, "args": ["stdio"]}, {"url": servers["others"][1], "headers": {}}]
 
@@ -97,8 +102,10 @@ class Clients(unittest.TestCase):
         for era, report in self.each("memory"):
             self.check_version(era, report)
             self.assertEqual(report["tools"], TOOLS)
-            self.assertEqual(report["remembered"]["status"], "ADMITTED")
-            self.assertEqual(report["recalled"]["items"][0]["text"], 'a "text"')
+            self.assertEqual((report["remembered"]["status"], report["remembered"]["kind"]), ("ADMITTED", "INF"))
+            found = [item for item in report["recalled"]["items"] if item["id"] == report["remembered"]["id"]]
+            self.assertEqual(found[0]["text"], report["text"])
+            self.assertTrue(report["explained"]["record"]["adapter"].startswith("mcp:"))
             self.assertTrue(report["wrong"]["isError"])
             self.assertEqual(report["wrong"]["content"][0]["text"], "arguments.text: should be of type string")
 
@@ -131,6 +138,6 @@ class Clients(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if not os.path.exists(FIXTURE):
-        sys.exit("set FIELDPRINT_BUILD to a folder with mcp_fixture")
+    if not os.path.exists(FIXTURE) or not CLI:
+        sys.exit("set FIELDPRINT_BUILD to a folder with mcp_fixture, FIELDPRINT_CLI to the program")
     unittest.main()

@@ -18,6 +18,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support.mcp_clients import daemons, end_daemons
 
+CLI = os.environ.get("FIELDPRINT_CLI", "")
 FIXTURE = os.path.join(os.environ.get("FIELDPRINT_BUILD", ""), "mcp_fixture")
 TRIALS = float(os.environ.get("FIELDPRINT_TRIALS", "0.01"))  # 1: the whole count
 CLIENTS, RECORDS = 8, max(20, int(1000 * TRIALS))
@@ -26,8 +27,8 @@ CLIENTS, RECORDS = 8, max(20, int(1000 * TRIALS))
 class Client:
     """An MCP client of the initialize era on a bridge's stdin and stdout."""
 
-    def __init__(self, directory, name="client"):
-        self.process = subprocess.Popen([FIXTURE, "bridge", directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, directory, name="client", command=(FIXTURE, "bridge")):
+        self.process = subprocess.Popen([*command, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.next_id, self.name, self.buffer = 0, name, b""
 
     def send(self, message):
@@ -192,7 +193,85 @@ class Processes(unittest.TestCase):
         client.close()
 
 
+class Memory(unittest.TestCase):
+    """The product itself: `fieldprint memory mcp`, eight times at once."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="fieldprint-mcp-")
+        self.directory = os.path.join(self.folder.name, "memory")
+        subprocess.run([CLI, "memory", "init", "--memory", self.directory, "--generate-keys", os.path.join(self.folder.name, "keys")],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def tearDown(self):
+        end_daemons(self.directory)
+        self.folder.cleanup()
+
+    def client(self, name):
+        client = Client(self.directory, name, (CLI, "memory", "mcp", "--memory"))
+        client.initialize()
+        return client
+
+    def test_eight_clients_write_at_once(self):
+        def run(number):
+            client, ids = self.client(f"client{number}"), []
+            for record in range(RECORDS):
+                answer = client.call("remember", text=f"Client {number} noted its fact no. {record}: {random.random()}")
+                assert "locked" not in json.dumps(answer), answer
+                ids.append(answer["result"]["structuredContent"]["id"])
+            self.assertEqual(client.close(), (0, b""))
+            return ids
+
+        begin = time.time()
+        with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+            ids = [each for ids in pool.map(run, range(CLIENTS)) for each in ids]
+        print(f"{len(ids)} records by {CLIENTS} clients: {len(ids) / (time.time() - begin):.0f} a second", file=sys.stderr)
+        self.assertEqual(len(set(ids)), CLIENTS * RECORDS)
+        self.assertEqual(len(daemons(self.directory)), 1)
+        end_daemons(self.directory)  # with SIGKILL: what was answered is durable
+        client = self.client("reader")
+        for each in ids:
+            self.assertEqual(client.call("explain", id=each)["result"]["structuredContent"]["record"]["id"], each)
+        self.assertEqual(sum(client.call("status")["result"]["structuredContent"]["records"].values()), CLIENTS * RECORDS)
+        client.close()
+        subprocess.run([CLI, "memory", "verify", "--memory", self.directory], check=True, stdout=subprocess.DEVNULL)
+
+    def test_killing_the_daemon_loses_nothing_that_was_acknowledged(self):
+        seconds = 3 + 57 * TRIALS
+        stop = time.time() + seconds
+
+        def run(number):
+            client, ids, asked = self.client(f"client{number}"), [], 0
+            while time.time() < stop:
+                asked += 1
+                time.sleep(seconds / 900)  # a source may write 1,000 a day
+                answer = client.call("remember", text=f"Client {number} noted its fact no. {asked}: {random.random()}")
+                if "error" in answer:
+                    assert "daemon" in answer["error"]["message"], answer
+                else:
+                    assert not answer["result"]["isError"], answer
+                    ids.append(answer["result"]["structuredContent"]["id"])
+            self.assertEqual(client.close(), (0, b""))
+            return ids
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            runs, kills = [pool.submit(run, number) for number in range(4)], 0
+            while time.time() < stop - 1:
+                time.sleep(random.uniform(0.1, 0.6))
+                for process in daemons(self.directory):
+                    os.kill(process, signal.SIGKILL)
+                    kills += 1
+            ids = [each for run in runs for each in run.result()]
+        print(f"{kills} kills, {len(ids)} records acknowledged", file=sys.stderr)
+        self.assertGreater(kills, 2)
+        self.assertGreater(len(ids), 2 * kills)
+        client = self.client("reader")
+        for each in ids:
+            self.assertEqual(client.call("explain", id=each)["result"]["structuredContent"]["record"]["id"], each)
+        client.close()
+        subprocess.run([CLI, "memory", "verify", "--memory", self.directory], check=True, stdout=subprocess.DEVNULL)
+
+
 if __name__ == "__main__":
-    if not os.path.exists(FIXTURE):
-        sys.exit("set FIELDPRINT_BUILD to a folder with mcp_fixture")
+    if not os.path.exists(FIXTURE) or not CLI:
+        sys.exit("set FIELDPRINT_BUILD to a folder with mcp_fixture, FIELDPRINT_CLI to the program")
     unittest.main()

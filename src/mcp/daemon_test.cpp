@@ -329,6 +329,8 @@ TEST_F(Daemon, RecalledTextStaysInItsQuotes) {
   const std::string text = quoted_records(
       {{"items", {{{"id", "00ff"}, {"text", hostile}, {"kind", "OBS"}, {"label", {{"integrity", "EXTERNAL"}}}}}}});
   EXPECT_THAT(text, HasSubstr("integrity EXTERNAL"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("signed")));
+  EXPECT_THAT(quoted_records(Json::parse(memory_.call({}, "recall", "{}"))), HasSubstr("event 3 of 9 that are signed"));
   EXPECT_THAT(text, testing::Not(HasSubstr("\n[2]")));
 }
 

@@ -212,10 +212,12 @@ std::string quoted_records(const Json& recalled) {
   for (const Json& item : items) {
     const Json& label = item.value("label", Json::object());
     const Json& proof = item.value("proof", Json::object());
-    text += fmt::format("\n[{}] id {}, kind {}, status {}, integrity {}, score {}, proof: event {} of {}", ++number,
+    text += fmt::format("\n[{}] id {}, kind {}, status {}, integrity {}, score {}, event {}", ++number,
                         item.value("id", ""), item.value("kind", ""), item.value("status", ""),
                         label.value("integrity", ""), to_text(item.value("score", Json())),
-                        to_text(proof.value("index", Json())), to_text(proof.value("size", Json())));
+                        to_text(proof.value("index", Json())));
+    if (proof.value("index", Json()) < proof.value("size", Json()))
+      text += fmt::format(" of {} that are signed", to_text(proof["size"]));
     if (const std::string uri = item.value("uri", ""); !uri.empty()) text += ", from " + json_string(uri);
     text += "\n" + json_string(item.value("text", "")) + "\n";
   }

@@ -48,7 +48,7 @@ def daemons(directory):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"daemon" in words and directory.encode() in words:
+            if directory.encode() in words and (b"daemon" in words or b"serve" in words):
                 found.append(int(entry.name))
     return found
 

@@ -33,8 +33,10 @@ if (sdk === "v2") report.version = client.getNegotiatedProtocolVersion();
 const { tools } = await client.listTools();
 report.tools = tools.map((tool) => tool.name);
 if (report.tools.includes("remember")) {
-  report.remembered = (await call("remember", { text: `by ${sdk} ${era}` })).structuredContent;
-  report.recalled = (await call("recall", { query: "text" })).structuredContent;
+  report.text = `${sdk}-${era}: ${Array.from({ length: 6 }, () => Math.random().toString(36).slice(2)).join(" ")}`;  // like no other
+  report.remembered = (await call("remember", { text: report.text })).structuredContent;
+  report.recalled = (await call("recall", { query: report.text })).structuredContent;
+  report.explained = (await call("explain", { id: report.remembered.id })).structuredContent;
   report.wrong = await call("remember", { text: 7 });
 } else {
   report.progress = [];

@@ -2,6 +2,7 @@
 import asyncio
 import json
 import sys
+import uuid
 
 import anyio
 import httpx2
@@ -25,8 +26,10 @@ async def talk(server):
                   "instructions": client.instructions}
         report["tools"] = [tool.name for tool in (await client.list_tools()).tools]
         if "remember" in report["tools"]:
-            report["remembered"] = (await client.call_tool("remember", {"text": f"by python {era}"})).structured_content
-            report["recalled"] = (await client.call_tool("recall", {"query": "text"})).structured_content
+            report["text"] = f"python-{era}: {uuid.uuid4()} {uuid.uuid4()}"  # like no other
+            report["remembered"] = (await client.call_tool("remember", {"text": report["text"]})).structured_content
+            report["recalled"] = (await client.call_tool("recall", {"query": report["text"]})).structured_content
+            report["explained"] = (await client.call_tool("explain", {"id": report["remembered"]["id"]})).structured_content
             wrong = await client.call_tool("remember", {"text": 7})
             report["wrong"] = {"isError": wrong.is_error, "content": [{"text": wrong.content[0].text}]}
         else:
