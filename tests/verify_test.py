@@ -732,6 +732,28 @@ def check_files():
         expect(f"a payload with {name}", report(v.files()), "payload.form")
 
 
+def check_commits():
+    tokens = struct.pack("<3I", 1, 2, 300)
+    w = story({"COMMIT": put(39, digest("tokens", tokens))})
+    index = w.kinds.index("COMMIT")
+
+    def commits(*entries):
+        return {**w.files(), "commits": b"".join(struct.pack("<QI", at, len(data)) + data for at, data in entries)}
+    good = cbor({1: tokens, 2: [[1, "source", 0]], 10: 1})
+    result = report(commits((index, good)))
+    if not result["sound"] or result["counts"]["commits"] != 1:
+        faults.append(f"commits that are right are refused: {result['faults'][:3]}")
+    expect("other token ids", report(commits((index, cbor({1: tokens[4:]})))), "commit.tokens", event=index)
+    for name, data in {"three bytes": cbor({1: b"123"}), "no token ids": cbor({2: tokens}), "an empty map": cbor({}), "an array": cbor([1, tokens]),
+                       "a byte behind": good + b"\0", "no bytes": b""}.items():
+        expect(f"a commit of {name}", report(commits((index, data))), "commit.form")
+    expect("a commit of another event", report(commits((index + 1, good))), "commit.unknown", event=index + 1)
+    expect("a commit of no event", report(commits((1 << 40, good))), "commit.unknown")
+    expect("a commit twice", report(commits((index, good), (index, good))), "commits.order")
+    for name, data in {"half a head": bytes(11), "a length too large": struct.pack("<QI", index, 1 << 30), "a length beyond": struct.pack("<QI", index, 1)}.items():
+        expect(f"commits with {name}", report({**w.files(), "commits": data}), "commits.form")
+
+
 def check_options():
     w = story()
     files = w.files()
@@ -850,7 +872,7 @@ def check_damage():
 
 def check_rules():
     """docs/verify.md names every rule that the program knows, and no other; each has been broken above."""
-    prefixes = "anchor|bundle|cbor|checkpoint|event|export|key|label|lineage|note|override|payloads?|policy|proof|receipt|records?|state|statement|status|tile|tree"
+    prefixes = "anchor|bundle|cbor|checkpoint|commits?|event|export|key|label|lineage|note|override|payloads?|policy|proof|receipt|records?|state|statement|status|tile|tree"
     known = set()
     for path in sorted((REPOSITORY / "verify").glob("*.cpp")):
         known |= set(re.findall(rf'"((?:{prefixes})\.(?!h")[a-z-]+)"', path.read_text()))
@@ -863,7 +885,7 @@ def check_rules():
 
 
 for check in (check_sound, check_forms, check_cbor, check_ledger, check_statements, check_records, check_anchors, check_status, check_others,
-              check_files, check_options, check_damage, check_rules):
+              check_files, check_commits, check_options, check_damage, check_rules):
     check()
 print("\n".join(faults) if faults else f"verify: {refused} wrong exports refused, each by its rule")
 sys.exit(1 if faults else 0)

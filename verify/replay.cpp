@@ -387,7 +387,10 @@ void Replay::range(const Event& event) {
   const bool back = event.kind() == EventKind::kRollback;
   if (back ? event.number(kTo) > event.number(kFrom) : event.number(kFrom) > event.number(kTo))
     fault("event.range", back ? "It goes back to a later token." : "It ends before its first token.");
-  if (!back) return;
+  if (!back) {
+    commits_.emplace(index_, event.hash(kTokenIds));
+    return;
+  }
   const cbor::Item* id = event.item(kIds).first();
   for (uint64_t i = 0; i < event.item(kIds).number; ++i, id = id->next()) {
     const uint32_t record = records_.find(to_hash(id->text));

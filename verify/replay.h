@@ -40,6 +40,7 @@ class Replay {
   uint64_t signatures() const { return signatures_; }                 // of statements, checked and right
   uint64_t states_compared() const { return states_compared_; }
   uint64_t states_skipped() const { return states_skipped_; }
+  const std::map<uint64_t, Hash>& commits() const { return commits_; }  // digests of token ids, by the COMMIT's index
   bool lineage_exhausted() const { return lineage_.exhausted(); }
 
  private:
@@ -122,6 +123,7 @@ class Replay {
   std::unordered_set<uint32_t> activated_once_;
   std::optional<Hash> anchor_set_;
 
+  std::map<uint64_t, Hash> commits_;
   std::optional<uint64_t> override_counter_;
   std::set<Hash> override_commands_;  // digests of their texts
 };

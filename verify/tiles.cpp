@@ -196,7 +196,9 @@ TreeWalk walk_tree(const Files& files, uint64_t size, const std::vector<uint64_t
 void check_strays(const Files& files, uint64_t size, Report& report) {
   const bool listed = files.each([&](const std::string& path, bool plain) {
     if (!plain) report.fault("export.link", "This is a link, or not a plain file.", {.file = path});
-    if (!plain || path == "checkpoint" || path == "records" || path == "log.vkey" || path == "payloads") return;
+    if (!plain || path == "checkpoint" || path == "records" || path == "log.vkey" || path == "payloads" ||
+        path == "commits")
+      return;
     const std::optional<TilePath> tile = parse_tile_path(path);
     const uint64_t hashes = tile ? hashes_of_level(size, tile->level.value_or(0)) : 0;
     const uint64_t full = hashes / kWidth;
