@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -287,6 +288,32 @@ TEST(MemoryVerifyTrial, WhatAMemoryExportsIsSound) {
   if (trials(1000) >= 50) {  // some are rare
     EXPECT_EQ(kinds.size(), static_cast<size_t>(kEventKinds));
   }
+}
+
+TEST(MemoryVerify, AnExportIsSoundWhileOthersWrite) {
+  MemoryFixture fixture;
+  std::atomic<bool> done{false};
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 3; ++writer) {
+    writers.emplace_back([&, writer] {
+      const MemoryCaller caller{"alice", "s" + std::to_string(writer), "chat"};
+      for (int i = 0; !done; ++i) {
+        Offer offer;
+        offer.text = "Number " + std::to_string(i) + " of writer " + std::to_string(writer);
+        offer.channel = i % 3 == 0 ? "web" : "model";
+        const RecordId id = fixture->admit(caller, offer).id;
+        if (i % 4 == 1) fixture->suspend("gateway", id, "rule");
+        if (i % 4 == 2) fixture->erase(caller, id);
+      }
+    });
+  }
+  for (int i = 0; i < 5; ++i) {
+    const std::string out = (fixture.root() / ("export" + std::to_string(i))).string();
+    export_memory(*fixture, fixture.user, out, true);
+    EXPECT_EQ(faults_of(out), "");
+  }
+  done = true;
+  for (std::thread& writer : writers) writer.join();
 }
 
 TEST(MemoryVerify, AProofIsCheckedByItsFileAlone) {

@@ -89,8 +89,9 @@ class Ledger {
   std::string proof(int64_t index) const;
   bool included(int64_t index) const;  // whether proof() gives one
 
-  // The checkpoint and all that it stands for, as files below a directory that is there.
-  void export_to(const std::filesystem::path& directory) const;
+  // The checkpoint and all that it stands for, as files below a directory that is there. Returns the checkpoint's size:
+  // signed_size() may be larger by then.
+  int64_t export_to(const std::filesystem::path& directory) const;
 
   // Reads and hashes everything again: leaves, rows, tiles, bundles, the checkpoint. What is wrong, in words; empty
   // where nothing is. `spaces`: of the rows to look at.

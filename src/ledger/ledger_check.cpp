@@ -102,7 +102,7 @@ std::vector<std::string> Ledger::check(const std::vector<int>& spaces) const {
   return faults;
 }
 
-void Ledger::export_to(const fs::path& directory) const {
+int64_t Ledger::export_to(const fs::path& directory) const {
   const Head head = published();
   TileReader tiles(directory_, head.checkpoint.size);
   for_each_tile(tiles, [&](int level, int64_t index) {
@@ -111,6 +111,7 @@ void Ledger::export_to(const fs::path& directory) const {
     write_file(path, std::as_bytes(std::span(tiles.tile(level, index))));
   });
   write_file(directory / "checkpoint", view_of(head.note));
+  return head.checkpoint.size;
 }
 
 }  // namespace fieldprint::ledger

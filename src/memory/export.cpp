@@ -47,15 +47,14 @@ Exported export_memory(Memory& memory, const MemoryCaller& caller, const std::st
   memory.ledger().wait_signed(at + 1);
 
   fs::create_directories(directory);
-  memory.ledger().export_to(directory);
+  Exported exported;
+  exported.size = memory.ledger().export_to(directory);
   AtomicFile key((fs::path(directory) / "log.vkey").string());
   key.write(memory.with_registry([](const Registry& registry) {
     const auto log = std::ranges::find(registry.keys(), KeyRole::kLog, &Key::role);
     return log->verifier.vkey() + "\n";  // GENESIS has it
   }));
   key.commit();
-  Exported exported;
-  exported.size = memory.ledger().signed_size();
   std::vector<RecordId> ids;
   memory.with_registry([&](const Registry& registry) {
     for (const RecordId& id : registry.sorted_ids()) {
