@@ -433,9 +433,11 @@ TEST(RevocationTrial, EveryRollbackHasTheBitsOfTheRunThatNeverHadIt) {
   for (const char* preset : kEveryKindOfState) {
     SCOPED_TRACE(preset);
     const auto model = synthetic(preset, {.threads = 1});
-    Scheduler scheduler(model, {.session = {.chunk = 24}, .streams = 4});
+    Scheduler plain(model, {.session = {.chunk = 24}, .streams = 4});
+    Scheduler drafting(model, {.session = {.chunk = 24, .speculation = {.drafts = "ngram"}}, .streams = 4});
     int differ = 0, rollbacks = 0;
     for (int i = 0; i < count; ++i) {
+      Scheduler& scheduler = i % 2 == 0 ? plain : drafting;
       const std::string source = "memory:" + std::to_string(1000 + i);
       auto spans = conversation(i);
       const size_t which = rng.below(2) == 0 ? 1 : 3;
@@ -445,6 +447,8 @@ TEST(RevocationTrial, EveryRollbackHasTheBitsOfTheRunThatNeverHadIt) {
       bool revoked = false;
       Request request = labelled(*model, spans, 12, static_cast<uint64_t>(i));
       request.cache_domain = "trial " + std::to_string(i);
+      request.answers = i % 4 == 0 ? 2 : 1;
+      request.influence = i % 5 == 0;
       request.on_token = [&](int, const Generation& so_far) {
         if (so_far.tokens.size() == at && !std::exchange(revoked, true))
           scheduler.revoke(std::vector<std::string>{source});
@@ -452,21 +456,105 @@ TEST(RevocationTrial, EveryRollbackHasTheBitsOfTheRunThatNeverHadIt) {
       request.on_rollback = [&](int, const Rollback&) { ++rollbacks; };
       std::vector<Stream> beside;
       for (int b = 0; b < i % 3; ++b) beside.push_back(scheduler.submit(labelled(*model, conversation(b), 14, 1)));
-      const Generation got = scheduler.submit(request).wait();
+      const Stream stream = scheduler.submit(request);
+      bool same = true;
+      std::vector<std::vector<std::string>> pages;
+      for (int answer = 0; answer < request.answers; ++answer) {
+        SamplingOptions sampling = request.sampling;
+        sampling.seed += static_cast<uint64_t>(answer);
+        const auto expected = expected_of(model, without(spans, source), sampling, {.influence = request.influence});
+        const Generation got = stream.wait(answer);
+        same &= got.tokens == expected.generation.tokens && got.text == expected.generation.text &&
+                got.stats.logits_hash == expected.generation.stats.logits_hash &&
+                got.influence == expected.generation.influence;
+        pages.push_back(expected.pages);
+      }
       for (const Stream& one : beside) (void)one.wait();
-      const auto expected = expected_of(model, without(spans, source), request.sampling);
-      bool same = got.tokens == expected.generation.tokens && got.text == expected.generation.text &&
-                  got.stats.logits_hash == expected.generation.stats.logits_hash;
       for (const auto& one : scheduler.cached()) {
-        if (one.domain == request.cache_domain) same &= page_hashes_of(scheduler, one.id, model) == expected.pages;
         same &= !holds(scheduler.cached_spans(one.id), source);
-        if (one.domain == request.cache_domain) scheduler.erase_cached(one.id);
+        if (one.domain != request.cache_domain) continue;
+        const auto hashes = page_hashes_of(scheduler, one.id, model);
+        same &= std::find(pages.begin(), pages.end(), hashes) != pages.end();
+        scheduler.erase_cached(one.id);
       }
       differ += !same;
     }
     EXPECT_EQ(differ, 0) << "of " << count;
     EXPECT_GT(rollbacks, count / 2);
   }
+}
+
+// Whatever a session has been through: after a revocation it holds what a fresh one makes of what is left.
+TEST(RevocationTrial, ASessionIsAlwaysOneThatNeverHadWhatIsGone) {
+  const int count = trials(1000);
+  Rng rng(5);
+  int64_t steps = 0, revocations = 0;
+  for (const char* preset : {"tiny-llama", "tiny-lfm2moe", "tiny-granitehybrid", "tiny-gemma3"}) {
+    SCOPED_TRACE(preset);
+    const auto model = synthetic(preset, {.threads = 1});
+    for (int i = 0; i < count; ++i) {
+      Session session(model, {.chunk = static_cast<int>(rng.below(40)), .page_size = 16});
+      std::vector<LabelledTokens> held;  // what there should be
+      std::vector<std::string> gone;
+      const auto size = [&] {
+        int total = 0;
+        for (const auto& span : held) total += static_cast<int>(span.tokens.size());
+        return total;
+      };
+      for (int step = 0; step < 8; ++step, ++steps) {
+        switch (rng.below(5)) {
+          case 0: {  // a source goes, whether it is here or not
+            const std::string source = "memory:" + std::to_string(rng.below(4));
+            const std::vector<std::string> sources = {source};
+            session.revoke(sources);
+            gone.push_back(source);
+            ++revocations;
+            const auto first =
+                std::find_if(held.begin(), held.end(), [&](const auto& span) { return span.label.source == source; });
+            held.erase(std::remove_if(first, held.end(),
+                                      [&](const auto& span) {
+                                        return span.label.source == source || span.label.kind == SpanKind::kGenerated;
+                                      }),
+                       held.end());
+            break;
+          }
+          case 1: {
+            const int keep = static_cast<int>(rng.below(size() + 1));
+            session.truncate(keep);
+            int left = keep;
+            for (auto& span : held) {
+              const int n = std::min(left, static_cast<int>(span.tokens.size()));
+              span.tokens.resize(static_cast<size_t>(n));
+              left -= n;
+            }
+            std::erase_if(held, [](const auto& span) { return span.tokens.empty(); });
+            break;
+          }
+          case 2:
+            session = session.fork();
+            break;
+          default: {
+            LabelledTokens span{{rng.below(3) == 0 ? SpanKind::kGenerated : SpanKind::kRetrieved, "", 0},
+                                some_tokens(1 + static_cast<int>(rng.below(40)), static_cast<int>(rng.below(1000)))};
+            if (span.label.kind == SpanKind::kRetrieved) span.label.source = "memory:" + std::to_string(rng.below(4));
+            session.append(std::vector<LabelledTokens>{span});
+            if (std::find(gone.begin(), gone.end(), span.label.source) == gone.end()) held.push_back(span);
+          }
+        }
+      }
+      session.append(std::vector<LabelledTokens>{{{SpanKind::kUser, "", 0}, some_tokens(3, i)}});
+      held.push_back({{SpanKind::kUser, "", 0}, some_tokens(3, i)});
+      Session fresh(model, {.page_size = 16});
+      fresh.append(held);
+      ASSERT_EQ(session.tokens().size(), fresh.tokens().size()) << i;
+      ASSERT_TRUE(std::equal(fresh.logits().begin(), fresh.logits().end(), session.logits().begin())) << i;
+      const auto expected = fresh.pages(), got = session.pages();
+      ASSERT_EQ(got.size(), expected.size()) << i;
+      for (size_t page = 0; page < got.size(); ++page) ASSERT_EQ(got[page].hash, expected[page].hash) << i;
+    }
+  }
+  RecordProperty("steps", static_cast<int>(steps));
+  RecordProperty("revocations", static_cast<int>(revocations));
 }
 
 }  // namespace

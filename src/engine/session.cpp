@@ -153,22 +153,22 @@ struct Session::State {
 
   // `seen`: what the model has written in `text` had read something that is gone.
   void append(VisibleTokens text, bool seen, const Progress& progress) {
-    append([&](bool settled) {
-      seen |= settled;
+    append([&](bool lost) {
+      seen |= lost;
       stepper->revocations().leave_out(text, false, seen);
       feed(text, 0, progress);
     });
   }
 
-  // feed(whether something was revoked just before), again where something is revoked meanwhile.
+  // feed(whether the session has lost something meanwhile), again where something is revoked.
   template <class Feed>
   void append(Feed&& feed) {
     const Working work(*this);
-    for (;;) {
-      const bool settled = settle(true);
+    settle(true);
+    for (bool lost = false;; lost |= settle(true)) {
       const int before = size();
       try {
-        return feed(settled);
+        return feed(lost);
       } catch (const Revoked&) {
         stepper->truncate(sequence, before);
         spans().set(size(), {});
