@@ -1,5 +1,6 @@
 """Exports of a memory (docs/formats/memory.md) written in Python from that page alone: what tests hold fieldprint-verify
 against. A Writer makes what an honest program would, and whatever else it is told to: it signs all of it."""
+
 import base64
 import hashlib
 import os
@@ -12,9 +13,22 @@ OBS, USR, INF, EPI, ANC = 1, 2, 3, 4, 5
 HOSTILE, EXTERNAL, USER, WITNESSED, ENDORSED = range(5)
 ROOT, OPERATOR, APPROVER, LOG, WITNESS = 1, 2, 3, 4, 5
 ROLES = {ROOT: "root", OPERATOR: "operator", APPROVER: "approver", LOG: "log", WITNESS: "witness"}
-EVENTS = ("GENESIS KEY POLICY ADMIT QUARANTINE PROPOSE ENDORSE COMPILE ACTIVATE SUSPEND RELEASE SUPERSEDE REVOKE EXPIRE "
-          "ERASE RECEIPT COMMIT ROLLBACK ALARM OVERRIDE STATE").split()
-STATUSES = ["", "ADMITTED", "PROPOSED", "ENDORSED", "COMPILED", "ACTIVE", "SUSPENDED", "SUPERSEDED", "REVOKED", "EXPIRED"]
+EVENTS = (
+    "GENESIS KEY POLICY ADMIT QUARANTINE PROPOSE ENDORSE COMPILE ACTIVATE SUSPEND RELEASE SUPERSEDE REVOKE EXPIRE "
+    "ERASE RECEIPT COMMIT ROLLBACK ALARM OVERRIDE STATE"
+).split()
+STATUSES = [
+    "",
+    "ADMITTED",
+    "PROPOSED",
+    "ENDORSED",
+    "COMPILED",
+    "ACTIVE",
+    "SUSPENDED",
+    "SUPERSEDED",
+    "REVOKED",
+    "EXPIRED",
+]
 LIVE = STATUSES[1:6]
 ORIGIN, AGENT = "example.org/memory", "assistant"
 POLICY = {1: 1, 2: 2, 3: 2, 4: 1000, 5: 1000, 6: 10000, 7: 65536, 8: 64, 9: 300}
@@ -29,7 +43,8 @@ def cbor(value):
         for info, size in ((None, 24), (24, 1 << 8), (25, 1 << 16), (26, 1 << 32), (27, 1 << 64)):
             if number < size:
                 return bytes([major << 5 | (number if info is None else info)]) + (
-                    b"" if info is None else number.to_bytes(1 << (info - 24), "big"))
+                    b"" if info is None else number.to_bytes(1 << (info - 24), "big")
+                )
         raise ValueError(number)
 
     if isinstance(value, Raw):
@@ -65,7 +80,9 @@ def root_of(hashes):
     if not hashes:
         return sha()
     while len(hashes) > 1:
-        hashes = [sha(b"\1", hashes[i], hashes[i + 1]) if i + 1 < len(hashes) else hashes[i] for i in range(0, len(hashes), 2)]
+        hashes = [
+            sha(b"\1", hashes[i], hashes[i + 1]) if i + 1 < len(hashes) else hashes[i] for i in range(0, len(hashes), 2)
+        ]
     return hashes[0]
 
 
@@ -75,7 +92,9 @@ def inclusion(hashes, index):
     while len(hashes) > 1:
         if index ^ 1 < len(hashes):
             proof.append(hashes[index ^ 1])
-        hashes = [sha(b"\1", hashes[i], hashes[i + 1]) if i + 1 < len(hashes) else hashes[i] for i in range(0, len(hashes), 2)]
+        hashes = [
+            sha(b"\1", hashes[i], hashes[i + 1]) if i + 1 < len(hashes) else hashes[i] for i in range(0, len(hashes), 2)
+        ]
         index //= 2
     return proof
 
@@ -91,7 +110,9 @@ class Key:
     def line(self, text, time=1_700_000_000):
         if self.kind == 1:
             return self.spelled(self.private.sign(text.encode()))
-        return self.spelled(struct.pack(">Q", time) + self.private.sign(f"cosignature/v1\ntime {time}\n{text}".encode()))
+        return self.spelled(
+            struct.pack(">Q", time) + self.private.sign(f"cosignature/v1\ntime {time}\n{text}".encode())
+        )
 
     def spelled(self, signature):
         return f"\u2014 {self.name} {base64.b64encode(self.id + signature).decode()}\n"
@@ -107,7 +128,9 @@ class Writer:
     def __init__(self, tweaks=None, origin=ORIGIN):
         self.tweaks = dict(tweaks or {})
         self.origin, self.agent = origin, AGENT
-        self.keys = {name: Key(name) for name in ("root1", "root2", "root3", "op1", "ap1", "ap2", "ap3", "ap4", "stranger")}
+        self.keys = {
+            name: Key(name) for name in ("root1", "root2", "root3", "op1", "ap1", "ap2", "ap3", "ap4", "stranger")
+        }
         self.log, self.witness = Key(origin), Key("witness.example/w1", 4)
         self.leaves, self.records, self.payloads = [], {}, {}
         self.ids, self.rows = {}, {}
@@ -148,7 +171,9 @@ class Writer:
         what = {"lines": lines, "signers": list(signers), "extra": ""}
         self.tweak("note " + step, what)
         body = "".join(line + "\n" for line in what["lines"])
-        return self.tweak("raw note " + step, [note(body, [self.keys[name] for name in what["signers"]]) + what["extra"]])[0]
+        return self.tweak(
+            "raw note " + step, [note(body, [self.keys[name] for name in what["signers"]]) + what["extra"]]
+        )[0]
 
     def statement(self, action, fields, signers, step):
         lines = [f"fieldprint/{action}/v1", f"log {self.origin}", f"agent {self.agent}"]
@@ -157,7 +182,9 @@ class Writer:
 
     # --- records
 
-    def record(self, name, kind, text, integrity, principal="user", lineage=(), sources=None, readers=None, step=None, **more):
+    def record(
+        self, name, kind, text, integrity, principal="user", lineage=(), sources=None, readers=None, step=None, **more
+    ):
         payload = cbor({1: text, 2: "cli", 3: "", 4: ""})
         salt = more.pop("salt", None) or sha(b"salt", name.encode())
         if sources is None:
@@ -169,8 +196,19 @@ class Writer:
         label = {1: integrity, 2: sources if sources == 0 else sorted(sources)}
         if readers is not None:
             label[3] = sorted(readers)
-        fields = {1: 1, 2: kind, 3: self.agent, 4: principal, 5: label, 6: len(self.leaves), 7: sorted(lineage),
-                  8: digest("payload", salt + payload), 10: 7 if kind == ANC else 3, 11: 100, 14: self.time}
+        fields = {
+            1: 1,
+            2: kind,
+            3: self.agent,
+            4: principal,
+            5: label,
+            6: len(self.leaves),
+            7: sorted(lineage),
+            8: digest("payload", salt + payload),
+            10: 7 if kind == ANC else 3,
+            11: 100,
+            14: self.time,
+        }
         fields[9] = {1: "ngram-1", 2: 8, 3: digest("embedding", bytes(8))}
         fields.update(more.pop("fields", {}))
         self.tweak("record " + (step or name), fields)
@@ -194,16 +232,36 @@ class Writer:
     # --- events
 
     def genesis(self):
-        keys = [[ROOT, "root1"], [ROOT, "root2"], [ROOT, "root3"], [OPERATOR, "op1"], *([APPROVER, name] for name in self.approvers)]
-        listed = [[role, self.keys[name].vkey] for role, name in keys] + [[LOG, self.log.vkey], [WITNESS, self.witness.vkey]]
-        self.event("GENESIS", {10: self.origin, 11: self.agent, 12: listed, 13: dict(self.policy), 15: bytes(range(16))}, actor="init")
+        keys = [
+            [ROOT, "root1"],
+            [ROOT, "root2"],
+            [ROOT, "root3"],
+            [OPERATOR, "op1"],
+            *([APPROVER, name] for name in self.approvers),
+        ]
+        listed = [[role, self.keys[name].vkey] for role, name in keys] + [
+            [LOG, self.log.vkey],
+            [WITNESS, self.witness.vkey],
+        ]
+        self.event(
+            "GENESIS",
+            {10: self.origin, 11: self.agent, 12: listed, 13: dict(self.policy), 15: bytes(range(16))},
+            actor="init",
+        )
 
     def bring(self, event, name, kind, text, integrity, **more):
-        rule, status = more.pop("rule", None), {"ADMIT": "ADMITTED", "PROPOSE": "PROPOSED", "QUARANTINE": "SUSPENDED"}[event]
+        rule, status = (
+            more.pop("rule", None),
+            {"ADMIT": "ADMITTED", "PROPOSE": "PROPOSED", "QUARANTINE": "SUSPENDED"}[event],
+        )
         lineage = [self.id(parent) for parent in more.pop("lineage", ())]
         identity = self.record(name, kind, text, integrity, lineage=lineage, **more)
         fields = self.fields(identity)
-        event_fields = {20: identity, 21: fields.get(2, kind), 22: fields[5][1] if isinstance(fields.get(5), dict) else integrity}
+        event_fields = {
+            20: identity,
+            21: fields.get(2, kind),
+            22: fields[5][1] if isinstance(fields.get(5), dict) else integrity,
+        }
         if 12 in fields:
             event_fields[23] = fields[12]
         if rule:
@@ -225,9 +283,16 @@ class Writer:
         step = step or anchor
         old = self.id(candidate)
         fields = self.fields(old)
-        statement = [("record", old), ("payload", fields[8]), ("sources", digest("sources", cbor(fields[5][2]))),
-                     ("lineage", digest("lineage", cbor(fields[7]))), ("policy", self.policy_event), ("size", len(self.leaves)),
-                     ("valid-until", valid_until), ("influence", influence)]
+        statement = [
+            ("record", old),
+            ("payload", fields[8]),
+            ("sources", digest("sources", cbor(fields[5][2]))),
+            ("lineage", digest("lineage", cbor(fields[7]))),
+            ("policy", self.policy_event),
+            ("size", len(self.leaves)),
+            ("valid-until", valid_until),
+            ("influence", influence),
+        ]
         text = self.statement("endorse", statement, signers, step)
         sources = sorted(source("key", name, self.keys[name].vkey) for name in set(signers) & set(self.approvers))
         new = {key: value for key, value in fields.items() if key != 12}
@@ -246,8 +311,12 @@ class Writer:
         self.row(identity, "ENDORSED")
 
     def compile(self, anchor, tokens=16, step=None):
-        self.event("COMPILE", {20: self.id(anchor), 26: sha(b"kv"), 27: sha(b"model"), 28: "q8_0/16", 29: tokens},
-                   step or "compile " + str(anchor), actor="engine")
+        self.event(
+            "COMPILE",
+            {20: self.id(anchor), 26: sha(b"kv"), 27: sha(b"model"), 28: "q8_0/16", 29: tokens},
+            step or "compile " + str(anchor),
+            actor="engine",
+        )
         if self.rows[self.id(anchor)]["status"] == "ENDORSED":
             self.row(self.id(anchor), "COMPILED")
 
@@ -261,20 +330,37 @@ class Writer:
 
     def suspend(self, name, cause="operator", step=None, actor="gateway"):
         identity = self.id(name)
-        self.event("SUSPEND", {20: identity, 24: cause if isinstance(cause, str) else cause.hex()}, step or f"suspend {name}", actor)
+        self.event(
+            "SUSPEND",
+            {20: identity, 24: cause if isinstance(cause, str) else cause.hex()},
+            step or f"suspend {name}",
+            actor,
+        )
         self.row(identity, "SUSPENDED", self.rows[identity]["status"])
 
     def release(self, name, signers, step=None, size=None):
         identity, step = self.id(name), step or f"release {name}"
-        text = self.statement("release", [("record", identity), ("size", len(self.leaves) if size is None else size),
-                                          ("reason", "looked at it")], signers, step)
+        text = self.statement(
+            "release",
+            [("record", identity), ("size", len(self.leaves) if size is None else size), ("reason", "looked at it")],
+            signers,
+            step,
+        )
         self.event("RELEASE", {20: identity, 10: text}, step)
         self.row(identity, self.rows[identity]["before"] or "ADMITTED")
 
     def supersede(self, old, successor, signers, step=None, size=None):
         step = step or f"supersede {old}"
-        text = self.statement("supersede", [("record", self.id(old)), ("successor", self.id(successor)),
-                                            ("size", len(self.leaves) if size is None else size)], signers, step)
+        text = self.statement(
+            "supersede",
+            [
+                ("record", self.id(old)),
+                ("successor", self.id(successor)),
+                ("size", len(self.leaves) if size is None else size),
+            ],
+            signers,
+            step,
+        )
         self.event("SUPERSEDE", {20: self.id(old), 25: self.id(successor), 10: text}, step)
         self.row(self.id(old), "SUPERSEDED")
 
@@ -292,8 +378,16 @@ class Writer:
         if command:
             fields[31] = command
         else:
-            fields[10] = self.statement("revoke", [("record", identity), ("size", len(self.leaves) if size is None else size),
-                                                   ("reason", "it was planted")], signers, step)
+            fields[10] = self.statement(
+                "revoke",
+                [
+                    ("record", identity),
+                    ("size", len(self.leaves) if size is None else size),
+                    ("reason", "it was planted"),
+                ],
+                signers,
+                step,
+            )
         self.event("REVOKE", fields, step, actor="override" if command else "key:op1")
         self.row(identity, "REVOKED")
         if cascade:
@@ -313,24 +407,50 @@ class Writer:
         self.payloads.pop(identity, None)
 
     def receipt(self, names, scores, principal="user", step=None):
-        self.event("RECEIPT", {32: sha(b"query"), 33: "ngram-1", 34: [self.id(name) for name in names], 35: list(scores),
-                               36: "s1", 37: principal}, step, actor=f"principal:{principal}")
+        self.event(
+            "RECEIPT",
+            {
+                32: sha(b"query"),
+                33: "ngram-1",
+                34: [self.id(name) for name in names],
+                35: list(scores),
+                36: "s1",
+                37: principal,
+            },
+            step,
+            actor=f"principal:{principal}",
+        )
 
     def key(self, name, role, action="add", signers=("root1", "root2"), step=None):
         step = step or f"key {action} {name}"
         key = self.keys[name].vkey if name in self.keys else name
-        text = self.statement("key", [("role", ROLES.get(role, role)), ("vkey", key), ("action", action), ("size", len(self.leaves))],
-                              signers, step)
+        text = self.statement(
+            "key",
+            [("role", ROLES.get(role, role)), ("vkey", key), ("action", action), ("size", len(self.leaves))],
+            signers,
+            step,
+        )
         self.event("KEY", {10: text}, step, actor="key:root1")
 
     def set_policy(self, policy, signers=("root1", "root2"), step="POLICY", size=None):
-        text = self.statement("policy", [("policy", cbor(policy)), ("size", len(self.leaves) if size is None else size)], signers, step)
+        text = self.statement(
+            "policy", [("policy", cbor(policy)), ("size", len(self.leaves) if size is None else size)], signers, step
+        )
         self.policy_event = self.event("POLICY", {10: text, 13: policy}, step, actor="key:root1")
         self.policy = policy
 
     def command(self, cmd, counter, step=None, arguments=None, **more):
-        values = {"cmd": cmd, "target": "*", "counter": counter, "prev": sha(b"prev").hex(), "nonce": bytes(16).hex(),
-                  "not_before": 1_700_000_000, "not_after": 1_700_000_600, "reason": sha(b"reason").hex(), **more}
+        values = {
+            "cmd": cmd,
+            "target": "*",
+            "counter": counter,
+            "prev": sha(b"prev").hex(),
+            "nonce": bytes(16).hex(),
+            "not_before": 1_700_000_000,
+            "not_after": 1_700_000_600,
+            "reason": sha(b"reason").hex(),
+            **more,
+        }
         text = ["fieldprint/override/v1"] + [f"{name.replace('_', '-')}={value}" for name, value in values.items()]
         text += [f"{name}={value}" for name, value in (arguments or {}).items()]
         command = self.signed(text, ["op1"], step or f"command {counter}")
@@ -338,12 +458,26 @@ class Writer:
         return command
 
     def state(self, step="STATE"):
-        self.event("STATE", {48: root_of([leaf_hash(self.encoded_row(identity)) for identity in sorted(self.rows)]), 49: len(self.rows)}, step)
+        self.event(
+            "STATE",
+            {
+                48: root_of([leaf_hash(self.encoded_row(identity)) for identity in sorted(self.rows)]),
+                49: len(self.rows),
+            },
+            step,
+        )
 
     def encoded_row(self, identity):
         row, fields = self.rows[identity], self.fields(identity)
         label = fields.get(5)  # what a tweak may have made of it has no row
-        encoded = {1: identity, 2: fields.get(2, 0), 3: label.get(1, 0) if isinstance(label, dict) else 0, 4: STATUSES.index(row["status"]), 6: row["brought"], 7: row["changed"]}
+        encoded = {
+            1: identity,
+            2: fields.get(2, 0),
+            3: label.get(1, 0) if isinstance(label, dict) else 0,
+            4: STATUSES.index(row["status"]),
+            6: row["brought"],
+            7: row["changed"],
+        }
         if row["before"]:
             encoded[5] = STATUSES.index(row["before"])
         if 12 in fields:
@@ -371,11 +505,17 @@ class Writer:
 
     def files(self, payloads=True):
         """Everything by its path."""
-        files = {"checkpoint": self.checkpoint().encode(), "log.vkey": (self.log.vkey + "\n").encode(), **tiles(self.leaves)}
+        files = {
+            "checkpoint": self.checkpoint().encode(),
+            "log.vkey": (self.log.vkey + "\n").encode(),
+            **tiles(self.leaves),
+        }
         files["records"] = b"".join(struct.pack("<I", len(raw)) + raw for _, raw in sorted(self.records.items()))
         if payloads:
-            files["payloads"] = b"".join(identity + salt + struct.pack("<I", len(data)) + data
-                                         for identity, (salt, data) in sorted(self.payloads.items()))
+            files["payloads"] = b"".join(
+                identity + salt + struct.pack("<I", len(data)) + data
+                for identity, (salt, data) in sorted(self.payloads.items())
+            )
         return files
 
 
@@ -389,14 +529,16 @@ def tile_path(level, index, width):
 def tiles(leaves):
     files = {}
     for first in range(0, len(leaves), 256):
-        bundle = leaves[first:first + 256]
-        files[tile_path("entries", first // 256, len(bundle))] = b"".join(struct.pack(">H", len(leaf)) + leaf for leaf in bundle)
+        bundle = leaves[first : first + 256]
+        files[tile_path("entries", first // 256, len(bundle))] = b"".join(
+            struct.pack(">H", len(leaf)) + leaf for leaf in bundle
+        )
     hashes, level = [leaf_hash(leaf) for leaf in leaves], 0
     while hashes:
         for first in range(0, len(hashes), 256):
-            part = hashes[first:first + 256]
+            part = hashes[first : first + 256]
             files[tile_path(level, first // 256, len(part))] = b"".join(part)
-        hashes = [root_of(hashes[first:first + 256]) for first in range(0, len(hashes) // 256 * 256, 256)]
+        hashes = [root_of(hashes[first : first + 256]) for first in range(0, len(hashes) // 256 * 256, 256)]
         level += 1
     return files
 
@@ -428,8 +570,24 @@ def story(tweaks=None):
     w.state("STATE 1")
     w.receipt(["a1", "user"], [120, 7])
     w.receipt(["note", "web", "user"], [9, 9, -3] if w.id("note") < w.id("web") else [9, 8, -3], step="RECEIPT 2")
-    w.event("COMMIT", {36: "s1", 38: 1, 39: sha(b"ids"), 30: sha(b"set"), 22: EXTERNAL, 40: sha(b"sources"), 41: sha(b"hidden"),
-                       42: sha(b"chain"), 43: 0, 44: 32, 27: sha(b"model"), 45: "turn"}, actor="engine")
+    w.event(
+        "COMMIT",
+        {
+            36: "s1",
+            38: 1,
+            39: sha(b"ids"),
+            30: sha(b"set"),
+            22: EXTERNAL,
+            40: sha(b"sources"),
+            41: sha(b"hidden"),
+            42: sha(b"chain"),
+            43: 0,
+            44: 32,
+            27: sha(b"model"),
+            45: "turn",
+        },
+        actor="engine",
+    )
     w.admit("tmp", USR, "Buy milk.", USER)
     w.suspend("tmp")
     w.release("tmp", ["ap3"])
