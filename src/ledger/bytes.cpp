@@ -21,8 +21,11 @@ std::string to_base64(ByteView bytes) {
   return out;
 }
 
+// Below, libsodium must not be given the null pointer of an empty vector.
+
 Bytes from_hex(std::string_view text) {
   if (text.empty()) return {};
+  if (text.size() % 2 != 0) throw Error(ErrorKind::kBadInput, "not lower-case hex");
   Bytes out(text.size() / 2);
   size_t length = 0;
   const int code = sodium_hex2bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(),
@@ -33,6 +36,7 @@ Bytes from_hex(std::string_view text) {
 
 Bytes from_base64(std::string_view text) {
   if (text.empty()) return {};
+  if (text.size() % 4 != 0) throw Error(ErrorKind::kBadInput, "not base64 as RFC 4648 writes it");
   Bytes out(text.size() / 4 * 3);
   size_t length = 0;
   const int code = sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(),

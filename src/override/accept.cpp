@@ -5,18 +5,6 @@
 #include "fieldprint/error.h"
 
 namespace fieldprint::overrides {
-namespace {
-
-// Numbers that somebody has written into the page are not believed if no use of it can have led there: nothing would be
-// above them.
-constexpr uint64_t kLeap = 1 << 24;
-
-struct Known {  // by the page
-  uint64_t epoch = 0, counter = 0;
-};
-
-}  // namespace
-
 OverrideEntry tell(const Command& command, const Entry& entry, uint64_t epoch, bool in_force) {
   return {.epoch = epoch,
           .counter = command.counter,
@@ -28,37 +16,43 @@ OverrideEntry tell(const Command& command, const Entry& entry, uint64_t epoch, b
 }
 
 Acceptor::Acceptor(Files files, std::string instance, int64_t now)
-    : files_(std::move(files)), instance_(std::move(instance)), state_(read_root(files_.root())) {
-  std::optional<Known> known;
-  try {
-    page_.emplace(files_.flags(), true);
-    const auto word = unguarded(page_->flags_word()), counter = unguarded(page_->counter_word());
-    if (page_->is_page() && word && counter) known = Known{*word >> 8, *counter};
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kIo) throw;
-  }
-  if (!page_ || !page_->is_page()) {
-    page_.reset();
-    FlagsPage::create(files_.flags());
-    page_.emplace(files_.flags(), true);
-  }
-
+    : files_(std::move(files)), instance_(std::move(instance)), state_(Root{}) {
+  std::optional<Error> damage;
   try {
     journal_.emplace(files_.journal());
-    state_ = fold(state_.root, journal_->entries(), files_.journal());
+    state_ = fold(read_root(files_.root()), journal_->entries(), files_.journal());
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kIo) throw;
+    if (error.kind() == ErrorKind::kIo) throw;  // another process has it, too
+    damage = error;
+  }
+  const std::optional<Known> known = open_page();
+  if (damage) {
     page_->set(known ? known->epoch + 1 : 1, kEverything, known ? known->counter : 0);
-    throw;
+    throw *damage;
   }
   if (!known || known->epoch > state_.epoch || known->counter > state_.counter) {
     Known floor{state_.epoch, state_.counter};
-    if (known && known->epoch <= floor.epoch + kLeap) floor.epoch = std::max(floor.epoch, known->epoch);
-    if (known && known->counter <= floor.counter + kLeap) floor.counter = std::max(floor.counter, known->counter);
+    if (known && known->epoch <= floor.epoch + kLeapMax) floor.epoch = std::max(floor.epoch, known->epoch);
+    if (known && known->counter <= floor.counter + kLeapMax) floor.counter = std::max(floor.counter, known->counter);
     append({EntryKind::kClosed, now, fmt::format("{} {}", floor.epoch, floor.counter)});
   }
   page_->set_instance(instance_);
   publish();
+}
+
+// What the page says, if it is one that can be believed; it is made anew where it is not.
+std::optional<Acceptor::Known> Acceptor::open_page() {
+  try {
+    page_.emplace(files_.flags(), true);
+    const auto word = unguarded(page_->flags_word()), counter = unguarded(page_->counter_word());
+    if (page_->is_page() && word && counter) return Known{*word >> 8, *counter};
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kIo) throw;
+  }
+  page_.reset();
+  FlagsPage::create(files_.flags());
+  page_.emplace(files_.flags(), true);
+  return {};
 }
 
 void Acceptor::publish() {

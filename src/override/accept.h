@@ -30,6 +30,10 @@ class Acceptor {
   void logged(uint64_t counter, int64_t now);
 
  private:
+  struct Known {  // by the page of flags
+    uint64_t epoch = 0, counter = 0;
+  };
+  std::optional<Known> open_page();
   void append(const Entry& entry);
   void publish();
 

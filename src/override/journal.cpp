@@ -62,7 +62,8 @@ Slot slot_of(const Entry& entry, uint64_t number, const ledger::Digest& before) 
 }
 
 bool is_free(const Slot& slot) {
-  return std::ranges::all_of(slot, [](std::byte b) { return b == std::byte{0}; });
+  static constexpr Slot kZeros = {};
+  return std::memcmp(slot.data(), kZeros.data(), kSlotBytes) == 0;
 }
 
 // True for a slot that is what it should be at this place.

@@ -28,7 +28,8 @@ namespace {
 using overrides::kNoteBytesMax;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kPeersMax = 32;  // at once; with one more the oldest has to go
+constexpr size_t kPeersMax = 256;  // at once; with one more the oldest has to go
+constexpr int kWelcomed = 4;       // before those that are there are listened to again
 constexpr auto kPatience = std::chrono::seconds(2);
 constexpr std::string_view kLogged = "logged ";
 
@@ -65,7 +66,7 @@ struct OverrideProcess::State {
   }
 
   void welcome() {
-    for (;;) {
+    for (int i = 0; i < kWelcomed; ++i) {
       Descriptor socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!socket) return;
       if (!may_connect(socket.get())) continue;
@@ -118,6 +119,7 @@ struct OverrideProcess::State {
   }
 
   void run() {
+    ::setpriority(PRIO_PROCESS, 0, -20);  // this thread's, where it may: others must not keep it waiting
     while (true) {
       std::vector<pollfd> polled{{stop.fd(), POLLIN, 0}, {listener.get(), POLLIN, 0}};
       auto first = Clock::time_point::max();

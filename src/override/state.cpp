@@ -24,6 +24,12 @@ uint64_t number(std::string_view& text) {
   return number;
 }
 
+uint64_t number_near(std::string_view& text, uint64_t here) {
+  const uint64_t read = number(text);
+  if (read > here + kLeapMax) damaged("leaps too far");
+  return read;
+}
+
 }  // namespace
 
 Entry begin_entry(const std::string& agent, std::string_view id, int64_t time) {
@@ -35,6 +41,8 @@ Command State::signed_command(std::string_view signed_note) const {
   Command command = parse_command(note.text);
   const CommandKind& kind = command_kind(command.kind);
   const auto& [needed, keys] = root.of(kind.role);
+  for (const ledger::NoteSignature& signature : note.signatures)
+    if (std::ranges::count(note.signatures, signature) > 1) refuse("a signature that stands twice");
   const size_t signers = ledger::verify_note(note, keys).size();
   if (signers < static_cast<size_t>(needed))
     refuse(fmt::format("{} takes {} signatures, and there {} {}", kind.name, needed, signers == 1 ? "is" : "are",
@@ -115,15 +123,15 @@ void State::apply(const Entry& entry) {
       break;
     }
     case EntryKind::kClosed:
-      epoch = std::max(epoch, number(text));
-      counter = std::max(counter, number(text));
+      epoch = std::max(epoch, number_near(text, epoch));
+      counter = std::max(counter, number_near(text, counter));
       flags |= kEverything;
       waiting.clear();
       break;
     default:
       damaged("has an entry of a kind that is not known");
   }
-  ++epoch;
+  if (++epoch > kEpochMax || counter > kCounterMax) damaged("is at its end");
 }
 
 }  // namespace fieldprint::overrides

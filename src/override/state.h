@@ -28,6 +28,11 @@ struct Entry {
   bool operator==(const Entry&) const = default;
 };
 
+// How far numbers may be ahead of the journal's where it was put back: what is farther ahead was made up, and nothing
+// would be above it.
+inline constexpr uint64_t kLeapMax = 1 << 24;
+inline constexpr uint64_t kEpochMax = (uint64_t{1} << 32) - 1;
+
 struct State {
   explicit State(Root keys) : root(std::move(keys)) {}
 

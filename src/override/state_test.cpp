@@ -124,6 +124,7 @@ TEST_F(OverrideState, EachRoleHasItsCommands) {
   for (const auto& names :
        std::vector<std::vector<std::string>>{{"root1"}, {"root2", "root2"}, {"ap1", "ap2"}, {"op1", "op2"}})
     EXPECT_NE(refusal(people.sign(rotate, names)), "");
+  EXPECT_EQ(refusal(people.sign(halt, {"op1", "op1"})), "a signature that stands twice");
   EXPECT_EQ(refusal(people.sign(halt, {"op2"})), "");
   EXPECT_EQ(refusal(people.sign(restore, {"ap2", "stranger", "ap3"})), "");
   EXPECT_EQ(refusal(people.sign(rotate, {"root2", "root1"})), "");
