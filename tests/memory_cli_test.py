@@ -365,8 +365,9 @@ class Words(Case):
         pages = {"": self.call("--help")[0]}
         for action in self.actions():
             pages[action] = self.call(action, "--help")[0]
-        for action in self.actions("override"):
-            pages["override " + action] = self.call("override", action, "--help")[0]
+        for group in ("override", "witness"):
+            for action in self.actions(group):
+                pages[f"{group} {action}"] = self.call(group, action, "--help")[0]
         self.assertGreater(len(pages), 35)
         for name, page in pages.items():
             self.assertIn(f"Usage: fieldprint memory{' ' + name if name else ''}", page)
@@ -647,6 +648,45 @@ class Install(Case):
         self.call("install", "--claude", "--codex", "--project")
         for name in (".mcp.json", ".claude/settings.json", ".codex/config.toml", ".codex/hooks.json"):
             self.assertIn("fieldprint", self.text(name))
+
+
+class Witness(Case):
+    def test_it_cosigns_while_the_ledger_only_grows(self):
+        vkey = self.call("keygen", "w.key", "--name", "example.org/w", "--for-witness")[0].strip()
+        self.refused("init", "--generate-keys", self.keys, "--witness", "w.key", says="--witness-socket")
+        made = self.init("--witness", "w.key", "--witness-socket", "w.sock")
+        log = next(key["vkey"] for key in self.json("status")["keys"] if key["role"] == "log")
+        flags = ("--key", "w.key", "--state", "w.seen", "--log", log)
+        self.refused("witness", "serve", "w.sock", says="with which key?", hint="--for-witness")
+        self.refused("witness", "cosign", *flags, says="which ledger?")
+        self.refused("checkpoint", says="example.org/w")  # it does not answer, so nothing is published
+        process = subprocess.Popen([CLI, "memory", "witness", "serve", "w.sock", *flags], stdout=subprocess.PIPE, env=environment(self.home), cwd=self.home)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(lambda: (process.kill(), process.wait()))
+        self.assertIn(b"witness at w.sock", process.stdout.readline())
+        for _ in range(100):
+            if (self.home / "w.sock").exists(): break
+            time.sleep(0.05)
+        self.add("The office closes at six.")
+        self.call("checkpoint")
+        shutil.copytree(self.memory, self.home / "old")
+        self.add("Tea is at four.")
+        self.assertIn("— example.org/w ", self.call("checkpoint")[0])
+        self.assertIn("2 ADMITTED", self.call("status")[0])
+        self.call("export", "exported")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=20), 0)
+        again, _ = self.call("witness", "cosign", "exported", *flags)
+        self.assertEqual(again.count("— "), 2)  # the log's, and its own anew
+        self.assertEqual(again.split("\n\n")[0], (self.home / "exported/checkpoint").read_text().split("\n\n")[0])
+        self.refused("witness", "cosign", "old/ledger", *flags, says="older head")  # what was put back finds nobody who cosigns
+        other = self.call("keygen", "o.key", "--name", "example.org/other")[0].strip()
+        self.refused("witness", "cosign", "exported", "--key", "w.key", "--state", "new.seen", "--log", other, says="not known here")
+        config = self.memory / "memory.json"
+        forged = json.loads(config.read_text())
+        forged["witnesses"][0]["key"] = self.json("keygen", "f.key", "--name", "example.org/w", "--for-witness")["vkey"]
+        config.write_text(json.dumps(forged))
+        self.refused("status", says="no key of this ledger")
 
 
 class Override(Case):

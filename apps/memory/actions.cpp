@@ -30,6 +30,7 @@ constexpr Command kActions[] = {
     {"checkpoint", "Proof", "Write the signed head of the ledger", add_memory_checkpoint},
     {"verify", "Proof", "Check everything again: hashes, signatures, rules, texts", add_memory_verify},
     {"export", "Proof", "Write what fieldprint-verify checks", add_memory_export},
+    {"witness", "Proof", "Cosign checkpoints, apart from the memory", nullptr, witness_actions},
     {"serve", "For programs", "Keep a memory open for many clients, and speak MCP over HTTP", add_memory_serve},
     {"mcp", "For programs", "An MCP server on standard input and output", add_memory_mcp},
     {"hook", "For programs", "Answer a hook of Claude Code or Codex: JSON in, JSON out", add_memory_hook},

@@ -10,6 +10,7 @@ namespace fieldprint::cli {
 
 std::span<const Command> memory_actions();
 std::span<const Command> override_actions();  // of `fieldprint memory override`
+std::span<const Command> witness_actions();   // of `fieldprint memory witness`
 
 Action add_memory_init(CLI::App& app);
 Action add_memory_keygen(CLI::App& app);

@@ -42,7 +42,7 @@ struct Init {
   MemoryFlags memory;
   MemorySetup setup;
   std::string generate;
-  std::vector<std::string> root, operators, approvers, witnesses;
+  std::vector<std::string> root, operators, approvers, witnesses, sockets;
   int approvals = 1, approvals_external = 2, anchor_tokens = 128;
 };
 
@@ -131,7 +131,11 @@ int make(Init init) {
   add_given(setup, "root", init.root);
   add_given(setup, "operator", init.operators);
   add_given(setup, "approver", init.approvers);
-  add_given(setup, "witness", init.witnesses);
+  if (init.witnesses.size() != init.sockets.size())
+    throw Error(ErrorKind::kUsage, "each --witness needs its --witness-socket, in the same order");
+  for (size_t i = 0; i < init.sockets.size(); ++i) {
+    setup.witnesses.push_back({vkey_of(init.witnesses[i]), init.sockets[i]});
+  }
   if (init.generate.empty() && setup.keys.empty()) {
     throw Error(
         ErrorKind::kUsage, "who stands above this memory?", {},
@@ -188,7 +192,9 @@ Action add_memory_init(CLI::App& app) {
       ->group(kKeysGroup);
   add_texts(app, "--operator", init->operators, "FILE", "An operator's key, likewise")->group(kKeysGroup);
   add_texts(app, "--approver", init->approvers, "FILE", "An approver's key, likewise")->group(kKeysGroup);
-  add_texts(app, "--witness", init->witnesses, "FILE", "A witness's key, likewise")->group(kKeysGroup);
+  add_texts(app, "--witness", init->witnesses, "FILE", "The key of a witness that has to cosign, likewise")
+      ->group(kKeysGroup);
+  add_texts(app, "--witness-socket", init->sockets, "FILE", "Where that witness answers")->group(kKeysGroup);
   add_integer(app, "--approvals", init->approvals, 1, "Signatures that an endorsement needs")->group("Rules");
   add_integer(app, "--approvals-external", init->approvals_external, 2, "And where something from outside is in it")
       ->group("Rules");

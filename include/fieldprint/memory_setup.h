@@ -14,15 +14,22 @@ struct MemoryKey {
   std::string vkey;  // C2SP: NAME+ID+BASE64
 };
 
+// Who has to cosign each checkpoint before it is published (fieldprint/memory_witness.h).
+struct MemoryWitness {
+  std::string vkey;
+  std::string socket;  // where it answers
+};
+
 struct MemorySetup {
   std::string directory = {};  // must not be there, or be empty
   std::string origin = {};     // the ledger's name, such as example.org/assistant
   std::string agent = "assistant";
   std::string encoder = "ngram";
-  std::vector<MemoryKey> keys = {};  // at least one each of root, operator and approver
-  int64_t approvals = 1;             // signatures of approvers that an endorsement needs,
-  int64_t approvals_external = 2;    // and where something EXTERNAL is in it: 2 or more
-  int64_t anchor_tokens = 128;       // of all anchors at most
+  std::vector<MemoryKey> keys = {};           // at least one each of root, operator and approver
+  std::vector<MemoryWitness> witnesses = {};  // their keys are not in `keys`
+  int64_t approvals = 1;                      // signatures of approvers that an endorsement needs,
+  int64_t approvals_external = 2;             // and where something EXTERNAL is in it: 2 or more
+  int64_t anchor_tokens = 128;                // of all anchors at most
 };
 
 // Writes the directory with its first event. On an error nothing is left of it. Throws Error kUsage, kIo.

@@ -35,14 +35,25 @@ Memory::Memory(const MemoryOptions& options)
   encoder_ = make_encoder(options.encoder.empty() ? config.encoder : options.encoder, model);
   const auto signer = ledger::SignerKey::parse(read_secret(directory.log_key()));
   text_secret_ = ledger::digest_of(ledger::from_hex(read_secret(directory.text_key())));
-  ledger_ = std::make_unique<ledger::Ledger>(directory.ledger(),
-                                             ledger::LedgerOptions{.origin = config.origin, .signer = signer});
+  ledger::LedgerOptions log{.origin = config.origin, .signer = signer};
+  for (const MemoryWitness& witness : config.witnesses) {
+    log.witnesses.push_back(ledger::witness_at(witness.socket, ledger::VerifierKey::parse(witness.vkey)));
+  }
+  ledger_ = std::make_unique<ledger::Ledger>(directory.ledger(), log);
   shelf_ = std::make_unique<Shelf>(*ledger_);
   keys_ = std::make_unique<KeyFile>(directory.payload_keys());
   start();
   if (registry_.origin() != config.origin || registry_.agent() != config.agent) {
     throw Error(ErrorKind::kBadFile, "memory.json names another memory than its ledger's first event",
                 options.directory);
+  }
+  for (const MemoryWitness& witness : config.witnesses) {
+    const bool known = std::ranges::any_of(registry_.keys(), [&witness](const Key& key) {
+      return key.role == KeyRole::kWitness && !key.retired && key.verifier.vkey() == witness.vkey;
+    });
+    if (!known) {
+      throw Error(ErrorKind::kBadFile, "memory.json names a witness that is no key of this ledger", options.directory);
+    }
   }
   follow_override();  // what was commanded while nobody was here comes before anything else
   follower_ = std::thread([this] { follow_loop(); });

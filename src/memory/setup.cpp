@@ -82,7 +82,18 @@ Config read_config(const Directory& directory) {
     }
     return found->get<std::string>();
   };
-  return {field("origin"), field("agent"), field("encoder")};
+  Config config{field("origin"), field("agent"), field("encoder"), {}};
+  const auto witnesses = json.find("witnesses");
+  if (witnesses == json.end()) return config;
+  try {
+    for (const nlohmann::json& witness : *witnesses) {
+      config.witnesses.push_back({witness.at("key").get<std::string>(), witness.at("socket").get<std::string>()});
+    }
+  } catch (const nlohmann::json::exception&) {
+    throw Error(ErrorKind::kBadFile, "witnesses are a list of objects with key and socket",
+                directory.config().string());
+  }
+  return config;
 }
 
 }  // namespace fieldprint::memory
@@ -131,6 +142,10 @@ void make_memory(const MemorySetup& setup) {
     keys.emplace_back(
         ledger::Array{static_cast<int64_t>(role_named(key.role)), ledger::VerifierKey::parse(key.vkey).vkey()});
   }
+  for (const MemoryWitness& witness : setup.witnesses) {
+    keys.emplace_back(
+        ledger::Array{static_cast<int64_t>(KeyRole::kWitness), ledger::VerifierKey::parse(witness.vkey).vkey()});
+  }
   const auto signer = ledger::SignerKey::generate(setup.origin, ledger::KeyType::kEd25519);
   keys.emplace_back(ledger::Array{static_cast<int64_t>(KeyRole::kLog), signer.verifier().vkey()});
   Policy policy;
@@ -166,8 +181,11 @@ void make_memory(const MemorySetup& setup) {
       log.append({encode_event(genesis)}, {});
       log.sign();
     }
-    const nlohmann::ordered_json config = {
-        {"origin", setup.origin}, {"agent", setup.agent}, {"encoder", setup.encoder}};
+    nlohmann::ordered_json config = {{"origin", setup.origin}, {"agent", setup.agent}, {"encoder", setup.encoder}};
+    for (const MemoryWitness& witness : setup.witnesses) {
+      config["witnesses"].push_back(
+          {{"key", witness.vkey}, {"socket", fs::absolute(witness.socket).lexically_normal().string()}});
+    }
     AtomicFile file(directory.config().string());  // last: a directory without it is no memory
     file.write(config.dump(2) + "\n");
     file.commit();

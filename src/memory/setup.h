@@ -1,6 +1,7 @@
 // A memory's directory, made once: its keys, its first event, what it is opened with.
 //
-//   memory.json        origin, agent, encoder: what MemoryOptions leaves out; not trusted, GENESIS is compared
+//   memory.json        origin, agent, encoder, witnesses and their sockets: what MemoryOptions leaves out; not trusted,
+//                      the ledger's keys are compared
 //   ledger/            the ledger (docs/formats/ledger.md)
 //   secret/            0700: log.skey signs checkpoints, payload.keys, text.key
 //   override/          what the override keeps (docs/override.md)
@@ -29,6 +30,7 @@ struct Directory {
 
 struct Config {
   std::string origin, agent, encoder;
+  std::vector<MemoryWitness> witnesses;
 };
 Config read_config(const Directory& directory);  // Error kNotFound, kBadFile
 
