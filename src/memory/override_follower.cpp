@@ -1,6 +1,7 @@
 // The memory below its override (src/override/): flags are read before each operation; what is about records, REVOKE
 // and SUSPEND_SOURCE, is applied here, and every command is logged. The override has acted already when we hear of it:
 // what the ledger does not have yet is applied at the next start.
+#include <algorithm>
 #include <chrono>
 
 #include "fieldprint/error.h"
@@ -12,6 +13,7 @@ namespace fieldprint::memory {
 namespace {
 
 constexpr std::chrono::milliseconds kLook{20};
+constexpr int kLooksBetweenTries = 50;
 
 std::string argument(const OverrideEntry& entry, std::string_view name) {
   for (const auto& [key, value] : entry.arguments) {
@@ -20,15 +22,37 @@ std::string argument(const OverrideEntry& entry, std::string_view name) {
   return {};
 }
 
+// How far the ledger has what was accepted: an epoch of the override.
+uint64_t applied_epoch(const Shelf& shelf) {
+  const auto kept = shelf.get(kCounters, ledger::view_of("override"));
+  return kept ? static_cast<uint64_t>(ledger::decode(*kept).integer(0, INT64_MAX)) : 0;
+}
+
+// Tells the override's process of commands that wait for the ledger and are in it. True where it has to be told again,
+// since it does not listen now; what it refuses has waited in vain: its time is over, or a later command undid it.
+bool confirm_logged(const std::string& directory, uint64_t applied) {
+  const std::vector<uint64_t> waiting = override_status(directory).waiting;
+  if (waiting.empty()) return false;
+  bool again = false;
+  for (const OverrideEntry& entry : override_entries(directory)) {
+    if (entry.epoch > applied || std::ranges::find(waiting, entry.counter) == waiting.end()) continue;
+    try {
+      confirm_override(directory, entry.counter);
+    } catch (const Error& error) {
+      again |= error.kind() != ErrorKind::kBadInput;
+    }
+  }
+  return again;
+}
+
 }  // namespace
 
 void Memory::follow_override() {
   if (!override_.fault().empty() || !ledger_->read_only().empty()) return;
   const std::string directory = directory_ + "/override";
-  uint64_t applied = 0;
-  if (const auto kept = shelf_->get(kCounters, ledger::view_of("override"))) {
-    applied = static_cast<uint64_t>(ledger::decode(*kept).integer(0, INT64_MAX));
-  }
+  const uint64_t applied = applied_epoch(*shelf_);
+  if (override_.now().epoch < applied)
+    throw Error(ErrorKind::kBadFile, "the override's files are older than what the ledger has of them", directory);
   for (const OverrideEntry& entry : override_entries(directory, applied)) {
     std::unique_lock lock(mutex_);
     std::vector<Event> events{event(EventKind::kOverride, "override")};
@@ -51,22 +75,25 @@ void Memory::follow_override() {
     const int64_t size = registry_.size();
     lock.unlock();
     shelf_->wait(size);
-    if (!entry.in_force) confirm_override(directory, entry.counter);  // what raises waits for the ledger
   }
 }
 
 void Memory::follow_loop() {
-  uint64_t seen = override_.now().epoch;
+  const std::string directory = directory_ + "/override";
+  uint64_t seen = 0;  // so that what waits since before the start is confirmed, too
+  bool waits = false;
+  int looks = 0;
   std::unique_lock lock(follow_mutex_);
   while (!follow_wake_.wait_for(lock, kLook, [&] { return stopping_; })) {
     const uint64_t now = override_.now().epoch;
-    if (now == seen) continue;
-    seen = now;
+    const bool again = waits && ++looks % kLooksBetweenTries == 0;
+    if (now == seen && !again) continue;
     lock.unlock();
     try {
       follow_override();
-    } catch (const std::exception&) {
-      seen = now - 1;  // a full disk, perhaps: again at the next look
+      waits = confirm_logged(directory, applied_epoch(*shelf_));
+      seen = now;
+    } catch (const std::exception&) {  // a full disk, perhaps: again at the next look
     }
     lock.lock();
   }
