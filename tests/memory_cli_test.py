@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`fieldprint memory` as people and agents use it: every action by hand, signing on another machine, refusals, the daemon,
 hooks and their latency, and the settings of agents. Run with FIELDPRINT_CLI=path/to/fieldprint."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -432,6 +433,12 @@ class Daemon(Case):
         daemon.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(timeout=20), 0)
         self.assertEqual(self.json("show", record)["id"], record)  # and in this process once it is gone
+
+    def test_without_a_daemon_each_waits_for_its_turn(self):
+        self.init()
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda i: self.add(f"Fact number {i}."), range(6)))
+        self.assertEqual(len(self.json("list")["records"]), 6)
 
     def test_mcp_over_stdio_starts_a_daemon_of_its_own(self):
         self.init()

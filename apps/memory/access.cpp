@@ -1,8 +1,14 @@
 #include "memory/access.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "command.h"
 #include "fieldprint/error.h"
@@ -10,12 +16,24 @@
 #include "options.h"
 #include "output.h"
 #include "settings.h"
+#include "signals.h"
 
 namespace fieldprint::cli {
 
 namespace {
 constexpr const char* kGroup = "Memory";
+
+constexpr std::chrono::milliseconds kTurnStep{20}, kTurnQuiet{1000}, kTurnMost{20'000};
+
+// Whether a process works on the memory's ledger now (docs/formats/ledger.md: its file `lock`).
+bool is_busy(const std::string& path) {
+  const int lock = ::open((path + "/ledger/lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return false;
+  const bool taken = ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(lock);
+  return taken;
 }
+}  // namespace
 
 std::string default_memory() {
   const std::string folder = user_folder("XDG_DATA_HOME", ".local/share");
@@ -49,10 +67,29 @@ void need(const std::string& value, const char* question, const char* hint) {
   if (value.empty()) throw Error(ErrorKind::kUsage, question, {}, hint);
 }
 
+std::unique_ptr<MemoryCalls> open_in_turn(const std::string& path,
+                                          const std::function<std::unique_ptr<MemoryCalls>()>& otherwise) {
+  const auto begin = std::chrono::steady_clock::now();
+  bool told = false;
+  for (int idle = 0;;) {
+    if (auto calls = otherwise()) return calls;
+    try {
+      return open_memory({.directory = path});
+    } catch (const Error& error) {
+      const auto waited = std::chrono::steady_clock::now() - begin;
+      idle = is_busy(path) ? 0 : idle + 1;  // it may have been left between the two
+      if (error.kind() != ErrorKind::kIo || idle == 3 || waited > kTurnMost) throw;
+      if (!told && waited > kTurnQuiet) note("another process has the memory open; waiting for it");
+      told = told || waited > kTurnQuiet;
+    }
+    std::this_thread::sleep_for(kTurnStep);
+    if (interrupted()) throw Interrupted{};
+  }
+}
+
 Access::Access(const MemoryFlags& flags) : caller_{flags.principal, flags.session, "cli"} {
   const std::string path = flags.path();
-  calls_ = connect_memory(path);
-  if (calls_ == nullptr) calls_ = open_memory({.directory = path});
+  calls_ = open_in_turn(path, [&path] { return connect_memory(path); });
 }
 
 std::optional<Access> Access::of_daemon(const MemoryFlags& flags, std::string adapter, std::string session) {

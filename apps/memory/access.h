@@ -35,6 +35,11 @@ void need(const std::string& value, const char* question, const char* hint);
 inline constexpr const char* kWhichRecord = "which record?";
 inline constexpr const char* kListsRecords = "`fieldprint memory list` shows their ids";
 
+// Opens the memory in this process once no other has it open; before each attempt what `otherwise` returns, unless it
+// is null. A command of a script does not fail because the one before it is about to end. Throws as open_memory().
+std::unique_ptr<MemoryCalls> open_in_turn(const std::string& path,
+                                          const std::function<std::unique_ptr<MemoryCalls>()>& otherwise);
+
 // A memory at work. One thread.
 class Access {
  public:

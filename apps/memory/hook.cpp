@@ -111,9 +111,10 @@ HookAnswer Answering::answer(const HookEvent& event) {
   if (!access_) {
     // Told once a conversation, and where somebody believes that something is kept.
     if (starts) {
-      answer.message =
-          fmt::format("no daemon runs for {}, so nothing is recalled or stored; `fieldprint memory serve` starts it",
-                      hook_.memory.path());
+      answer.message = fmt::format(
+          "no daemon runs for {}: nothing is recalled or stored until the MCP server or "
+          "`fieldprint memory serve` starts it",
+          hook_.memory.path());
     } else if (prompts && !asked_to_remember(event.prompt).empty()) {
       answer.message = "not remembered: no daemon runs; `fieldprint memory serve` starts it";
     }

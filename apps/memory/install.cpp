@@ -166,7 +166,7 @@ int carry_out(const Install& install) {
   }
   if (install.dry_run || install.remove) return kDone;
   if (install.codex && !install.no_hooks) write_out("Codex asks you once to trust the hooks: /hooks in its prompt\n");
-  write_out("the hooks answer while `fieldprint memory serve` runs\n");
+  write_out("the hooks answer while the daemon runs: an agent's MCP server starts it, or `fieldprint memory serve`\n");
   return kDone;
 }
 

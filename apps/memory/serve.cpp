@@ -31,7 +31,11 @@ int serve(const Serve& serve) {
   options.http_principal = serve.memory.principal;
   options.idle = std::chrono::seconds(serve.idle);
   const SignalGuard guard;
-  const std::unique_ptr<MemoryCalls> calls = open_memory({.directory = directory});
+  const std::unique_ptr<MemoryCalls> calls = open_in_turn(directory, [&directory]() -> std::unique_ptr<MemoryCalls> {
+    if (connect_memory(directory) != nullptr)
+      throw Error(ErrorKind::kIo, "another daemon serves this memory", directory);
+    return nullptr;
+  });
   MemoryDaemon daemon(*calls, options);
   std::string line = fmt::format("serving {}", printable_line(directory));
   if (!daemon.url().empty()) line += ", MCP at " + daemon.url();
