@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Faults of the system at every place where a ledger asks it for something.
 
-A fixed workload (LedgerFaults.Workload of src/ledger/ledger_crash_test.cpp) runs under strace, which makes the n-th call
-of one kind in one thread fail with EIO or ENOSPC, or kills the process there. Then LedgerFaults.Kept looks whether all
+A fixed workload (LedgerFaults.DISABLED_Workload of src/ledger/ledger_crash_test.cpp) runs under strace, which makes the n-th call
+of one kind in one thread fail with EIO or ENOSPC, or kills the process there. Then LedgerFaults.DISABLED_Kept looks whether all
 that the workload was promised is there, whether there was a fork, and whether the ledger goes on.
 
     tests/ledger_faults_trial.py [--tests PROGRAM]
@@ -28,6 +28,7 @@ parser = argparse.ArgumentParser()
 build = os.environ.get("FIELDPRINT_BUILD", "build/release")
 parser.add_argument("--tests", default=f"{build}/fieldprint_tests")
 tests = os.path.abspath(parser.parse_args().tests)
+program = [tests, "--gtest_also_run_disabled_tests"]
 share = float(os.environ.get("FIELDPRINT_TRIALS", "1"))
 
 
@@ -44,7 +45,7 @@ def workload(folder, thread, strace):
         a, b = os.dup(out_write), os.dup(go_read)
         os.dup2(a, 3), os.dup2(b, 4)
 
-    command = [tests, "--gtest_filter=LedgerFaults.Workload"]
+    command = [*program, "--gtest_filter=LedgerFaults.DISABLED_Workload"]
     if thread == "main":
         command = ["strace", *strace, *command]
     env = environment(folder, **({} if thread == "main" else {"LEDGER_WAIT": "1"}))
@@ -87,7 +88,7 @@ def count(folder, thread):
 def kept(folder, report):
     promises = folder / "promises"
     promises.write_text(report)
-    done = subprocess.run([tests, "--gtest_filter=LedgerFaults.Kept"], capture_output=True, text=True,
+    done = subprocess.run([*program, "--gtest_filter=LedgerFaults.DISABLED_Kept"], capture_output=True, text=True,
                           env=environment(folder, LEDGER_PROMISES=str(promises)))
     return "" if done.returncode == 0 else done.stdout + done.stderr
 

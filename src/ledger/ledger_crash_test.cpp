@@ -177,9 +177,9 @@ TEST(LedgerCrashTrial, KillsLoseNothingThatWasAcknowledged) {
 // The workload of tests/ledger_faults_trial.py: in $LEDGER_DIR, reporting to descriptor 3. With $LEDGER_WAIT it says
 // which threads the ledger has and waits for a byte on descriptor 4, so that a tracer can take one of them. A second
 // run of it finds what the first has left; the test passes unless a promise was broken.
-TEST(LedgerFaults, Workload) {
+TEST(LedgerFaults, DISABLED_Workload) {
   const char* dir = std::getenv("LEDGER_DIR");
-  if (!dir) GTEST_SKIP() << "tests/ledger_faults_trial.py runs it";
+  ASSERT_TRUE(dir) << "tests/ledger_faults_trial.py runs it";
   for (int part = 0; part < 2; ++part) {
     try {
       Ledger ledger(dir, options());
@@ -203,9 +203,9 @@ TEST(LedgerFaults, Workload) {
 }
 
 // What is left after the workload, against the lines that it reported, in the file $LEDGER_PROMISES.
-TEST(LedgerFaults, Kept) {
+TEST(LedgerFaults, DISABLED_Kept) {
   const char *dir = std::getenv("LEDGER_DIR"), *lines = std::getenv("LEDGER_PROMISES");
-  if (!dir || !lines) GTEST_SKIP() << "tests/ledger_faults_trial.py runs it";
+  ASSERT_TRUE(dir && lines) << "tests/ledger_faults_trial.py runs it";
   Promises promises;
   promises.read(slurp(lines));
   promises.expect_kept(dir);

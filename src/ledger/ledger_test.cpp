@@ -1,9 +1,11 @@
 #include "ledger/ledger.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <csignal>
 #include <thread>
 
 #include "base/rng.h"
@@ -466,6 +468,32 @@ TEST_F(Ledgers, ExportsWhatTheCheckpointStandsFor) {
   for (int64_t i = 0; i < 301; ++i) {
     EXPECT_EQ(text_of(reader.bundle(i / 256)[static_cast<size_t>(i % 256)]), std::to_string(i));
   }
+}
+
+// A limit on the size of files stands for a disk that is full: the write is refused in the midst of a commit.
+TEST_F(Ledgers, AfterAFullDiskEverythingIsRefusedUntilTheNextStart) {
+  {
+    const auto ledger = open();
+    grow(*ledger, 5);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit full{16 << 10, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    const std::string first = refusal([&] { ledger->append({Bytes(60'000)}, {}); });
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    ::signal(SIGXFSZ, handler);
+    EXPECT_NE(first.find("the ledger has stopped"), std::string::npos) << first;
+    // There is room again; but nobody knows what reached the disk.
+    EXPECT_EQ(refusal([&] { ledger->append({bytes_of("x")}, {}); }), first);
+    EXPECT_EQ(refusal([&] { ledger->wait_signed(5 + 1); }), first);
+    EXPECT_NE(refusal([&] { ledger->leaf(0); }).find("has stopped for good"), std::string::npos);
+    EXPECT_NE(refusal([&] { ledger->get(1, view_of("0")); }).find("has stopped for good"), std::string::npos);
+  }
+  const auto ledger = open();
+  EXPECT_GE(ledger->durable_size(), 5);
+  if (ledger->durable_size() == 5) grow(*ledger, 5);
+  EXPECT_EQ(ledger->check({1}), std::vector<std::string>());
 }
 
 TEST_F(Ledgers, ALeafThatChangedOnDiskIsNotSigned) {

@@ -84,16 +84,16 @@ void check_log(const fs::path& dir, int& proofs) {
   }
 }
 
-TEST(LedgerSumdb, Writes) {
+TEST(LedgerSumdb, DISABLED_Writes) {
   const char *dir = std::getenv("LEDGER_SUMDB_WRITE"), *count = std::getenv("LEDGER_SUMDB_COUNT");
-  if (!dir || !count) GTEST_SKIP() << "tests/ledger_sumdb_test.py runs it";
+  ASSERT_TRUE(dir && count) << "tests/ledger_sumdb_test.py runs it";
   Rng rng(19);
   for (int i = 0; i < std::atoi(count); ++i) make_log(fs::path(dir) / std::to_string(i), rng);
 }
 
-TEST(LedgerSumdb, Reads) {
+TEST(LedgerSumdb, DISABLED_Reads) {
   const char *dir = std::getenv("LEDGER_SUMDB_READ"), *count = std::getenv("LEDGER_SUMDB_COUNT");
-  if (!dir || !count) GTEST_SKIP() << "tests/ledger_sumdb_test.py runs it";
+  ASSERT_TRUE(dir && count) << "tests/ledger_sumdb_test.py runs it";
   int proofs = 0;
   for (int i = 0; i < std::atoi(count); ++i) check_log(fs::path(dir) / std::to_string(i), proofs);
   EXPECT_GE(proofs, 2 * std::atoi(count));
