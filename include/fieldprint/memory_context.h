@@ -40,6 +40,9 @@ class MemoryContext {
   };
   Anchors anchors();
 
+  std::vector<Record> anchor_records();  // the same, each by itself
+
+  std::vector<std::string> all_fallen();  // sources of all records that are fallen now
   // Sources of records that have fallen since the last call, or since the beginning. Waits up to wait_ms for one.
   std::vector<std::string> fallen(int wait_ms = 0);
 

@@ -48,15 +48,31 @@ std::vector<Message> MemoryContext::recall(std::string_view question, int limit,
   return messages;
 }
 
-MemoryContext::Anchors MemoryContext::anchors() {
+std::vector<MemoryContext::Record> MemoryContext::anchor_records() {
   const auto result = nlohmann::json::parse(memory_->call(caller_, "anchors", "{}"));
-  Anchors anchors;
+  std::vector<Record> records;
   for (const auto& item : result.at("items")) {
     if (!item.at("can_pin").get<bool>()) continue;
-    anchors.text += item.at("text").get<std::string>() + "\n";
-    anchors.ids.push_back(item.at("id"));
+    records.push_back({item.at("id"), item.at("text"), item.at("label").at("integrity"), "ANC", "", 0});
+  }
+  return records;
+}
+
+MemoryContext::Anchors MemoryContext::anchors() {
+  Anchors anchors;
+  for (const Record& record : anchor_records()) {
+    anchors.text += record.text + "\n";
+    anchors.ids.push_back(record.id);
   }
   return anchors;
+}
+
+std::vector<std::string> MemoryContext::all_fallen() {
+  const auto result = nlohmann::json::parse(memory_->call(caller_, "watch", R"({"after":-1})"));
+  next_ = result.at("next").get<long long>();
+  std::vector<std::string> sources;
+  for (const auto& id : result.at("ids")) sources.push_back(memory_source(id.get<std::string>()));
+  return sources;
 }
 
 std::vector<std::string> MemoryContext::fallen(int wait_ms) {

@@ -22,6 +22,17 @@ void Memory::compiled(const RecordId& id, const Digest& kv, const Digest& model,
   shelf_->wait(size);
 }
 
+ledger::Bytes Memory::index_key(int64_t index) {
+  ledger::Bytes key(8);
+  for (size_t i = 0; i < 8; ++i) key[i] = static_cast<std::byte>(index >> (8 * (7 - i)));
+  return key;
+}
+
+namespace {
+// What seals a commit's replay is bound to the event.
+RecordId commit_key_id(int64_t index) { return ledger::tagged_digest("commit", ledger::encode(index)); }
+}  // namespace
+
 ledger::Bytes Memory::anchor_tokens_key(const RecordId& id) {
   ledger::Bytes key(1 + id.size(), std::byte{'t'});
   std::ranges::copy(id, key.begin() + 1);
@@ -86,13 +97,52 @@ int64_t Memory::commit(const Commit& commit) {
       .set(Field::kBoundaryCause, commit.cause);
   std::vector<ledger::IndexWrite> writes;
   const int64_t index = registry_.size();
-  ledger::Bytes key(8);
-  for (size_t i = 0; i < 8; ++i) key[i] = static_cast<std::byte>(index >> (8 * (7 - i)));
-  if (!commit.replay.empty()) writes.push_back(put_row(kCommits, key, commit.replay));
+  if (!commit.replay.empty()) {
+    const ledger::Bytes key = index_key(index);
+    const ledger::Bytes sealed = seal(keys_->key(next_place_), commit_key_id(index), commit.replay);
+    writes.push_back(put_row(kCommits, key, ledger::encode(ledger::Array{commit.principal, next_place_, sealed})));
+    ++next_place_;
+    writes.push_back(put_row(kCounters, ledger::view_of("place"), ledger::encode(next_place_)));
+    for (const auto* ids : {&commit.seen, &commit.anchors}) {
+      for (const RecordId& id : *ids) {
+        ledger::Bytes of(id.begin(), id.end());
+        of.insert(of.end(), key.begin(), key.end());
+        writes.push_back(put_row(kCommitsOf, of, {}));
+      }
+    }
+  }
   put_locked({event}, std::move(writes));
   lock.unlock();
   shelf_->wait(index + 1);
   return index;
+}
+
+void Memory::commits_of(const std::string& principal,
+                        const std::function<void(int64_t, const ledger::Bytes&)>& each) const {
+  shelf_->scan(kCommits, {}, [&](ledger::ByteView key, ledger::ByteView row) {
+    int64_t index = 0;
+    for (const std::byte b : key) index = index << 8 | static_cast<int64_t>(b);
+    const ledger::Value value = ledger::decode(row);
+    const ledger::Array& parts = value.array();
+    if (parts.size() != 3 || parts[0].text() != principal) return;
+    try {
+      each(index, open_sealed(keys_->key(parts[1].integer(0, INT64_MAX)), commit_key_id(index), parts[2].bytes()));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kNotFound) throw;  // erased
+    }
+  });
+}
+
+void Memory::forget_commits(const RecordId& id, std::vector<ledger::IndexWrite>& writes) {
+  shelf_->scan(kCommitsOf, id, [&](ledger::ByteView of, ledger::ByteView) {
+    const ledger::ByteView key = of.subspan(id.size());
+    const auto row = shelf_->get(kCommits, key);
+    writes.push_back(erase_row(kCommitsOf, of));
+    if (!row) return;
+    const ledger::Value value = ledger::decode(*row);
+    writes.push_back(put_row(kShreds, key, ledger::encode(value.array().at(1).integer(0, INT64_MAX))));
+    writes.push_back(erase_row(kCommits, key));
+  });
 }
 
 int64_t Memory::rolled_back(const std::string& session, const std::string& cause, int64_t from, int64_t to,

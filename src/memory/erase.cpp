@@ -18,6 +18,7 @@ void Memory::erase(const MemoryCaller& caller, const RecordId& id) {
     writes.push_back(erase_row(kTexts, text_key(erased.principal, payload(id, erased).text)));
   } catch (const Error&) {  // damaged: there is no text to find it by
   }
+  forget_commits(id, writes);  // runs that saw it hold its text too
   Event event = this->event(EventKind::kErase, "principal:" + caller.principal);
   event.set(Field::kId, ledger::ByteView(id));
   put_locked({event}, std::move(writes));
@@ -30,14 +31,14 @@ void Memory::erase(const MemoryCaller& caller, const RecordId& id) {
 }
 
 void Memory::resume_shreds() {
-  std::vector<std::pair<RecordId, int64_t>> due;
+  std::vector<std::pair<ledger::Bytes, int64_t>> due;
   shelf_->scan(kShreds, {}, [&](ledger::ByteView key, ledger::ByteView value) {
-    due.emplace_back(ledger::digest_of(key), ledger::decode(value).integer(0, INT64_MAX));
+    due.emplace_back(ledger::Bytes(key.begin(), key.end()), ledger::decode(value).integer(0, INT64_MAX));
   });
-  for (const auto& [id, place] : due) keys_->shred(place);
+  for (const auto& [key, place] : due) keys_->shred(place);
   if (due.empty()) return;
   std::vector<ledger::IndexWrite> writes;
-  for (const auto& [id, place] : due) writes.push_back(erase_row(kShreds, id));
+  for (const auto& [key, place] : due) writes.push_back(erase_row(kShreds, key));
   const std::lock_guard lock(mutex_);
   shelf_->put({}, std::move(writes));
 }

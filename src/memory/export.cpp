@@ -83,6 +83,16 @@ Exported export_memory(Memory& memory, const MemoryCaller& caller, const std::st
       ++exported.payloads;
     }
     file.commit();
+    AtomicFile commits((fs::path(directory) / "commits").string());
+    memory.commits_of(caller.principal, [&](int64_t index, const ledger::Bytes& replay) {
+      if (index >= exported.size) return;
+      std::byte number[8];
+      for (size_t i = 0; i < 8; ++i) number[i] = static_cast<std::byte>(index >> (8 * i));
+      commits.write(number);
+      write_length(commits, replay.size());
+      commits.write(replay);
+    });
+    commits.commit();
   }
   return exported;
 }

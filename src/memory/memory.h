@@ -89,6 +89,7 @@ struct Commit {
   Digest token_ids = {}, hidden = {}, pages = {}, model = {};
   std::vector<RecordId> anchors, seen;     // records that were visible
   Integrity integrity = Integrity::kUser;  // of what else was
+  std::string principal = {};              // whose run it is
   ledger::Bytes replay = {};               // what an audit needs to compute it again
 };
 Digest anchor_set_digest(const std::vector<RecordId>& ids);
@@ -113,6 +114,10 @@ class Memory {
   void compiled(const RecordId& id, const Digest& kv, const Digest& model, const std::string& layout, int64_t tokens);
   void activated(const std::vector<RecordId>& ids);
   int64_t commit(const Commit& commit);  // index of the event
+  // What was kept of the commits of a principal, in their order: index and Commit::replay. Those that saw a record
+  // which has been erased since are gone.
+  void commits_of(const std::string& principal,
+                  const std::function<void(int64_t index, const ledger::Bytes& replay)>& each) const;
   // A run went back to where it had seen nothing bad; what it had written since falls.
   int64_t rolled_back(const std::string& session, const std::string& cause, int64_t from, int64_t to, int64_t dropped,
                       const std::vector<RecordId>& written);
@@ -204,6 +209,8 @@ class Memory {
   // Effect, then log: whoever waits for it hears of it before the events are on disk.
   void tell_lowered(const std::vector<RecordId>& fallen);
   static ledger::Bytes anchor_tokens_key(const RecordId& id);
+  static ledger::Bytes index_key(int64_t index);  // big-endian: rows come in their order
+  void forget_commits(const RecordId& id, std::vector<ledger::IndexWrite>& writes);
   std::optional<std::string> drifts(const Codes& candidate) const;
   Submitted endorse(const ledger::Note& note, const Statement& statement);
   VectorIndex& index_of(const std::string& principal);

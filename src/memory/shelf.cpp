@@ -14,7 +14,8 @@ int64_t Shelf::put(const std::vector<Event>& events, std::vector<ledger::IndexWr
   const int64_t first = ledger_.enqueue(std::move(leaves), std::move(writes));
   // Rows without an event of their own are durable with the next one at the latest.
   const int64_t size = first + std::max<int64_t>(count, 1);
-  for (const ledger::IndexWrite& write : kept) pending_[{write.space, write.key}] = {write.value, size};
+  for (const ledger::IndexWrite& write : kept)
+    pending_[{write.space, std::string(ledger::text_of(write.key))}] = {write.value, size};
   return first;
 }
 
@@ -27,7 +28,7 @@ void Shelf::prune(int64_t durable) {
 std::optional<ledger::Bytes> Shelf::get(Space space, ledger::ByteView key) const {
   {
     const std::lock_guard lock(mutex_);
-    const auto found = pending_.find({space, ledger::Bytes(key.begin(), key.end())});
+    const auto found = pending_.find({space, std::string(ledger::text_of(key))});
     if (found != pending_.end()) return found->second.value;
   }
   return ledger_.get(space, key);
@@ -35,25 +36,23 @@ std::optional<ledger::Bytes> Shelf::get(Space space, ledger::ByteView key) const
 
 void Shelf::scan(Space space, ledger::ByteView prefix,
                  const std::function<void(ledger::ByteView, ledger::ByteView)>& each) const {
-  const auto begins = [&](const ledger::Bytes& key) {
-    return key.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), key.begin());
-  };
-  std::map<ledger::Bytes, std::optional<ledger::Bytes>> over;
+  const std::string begin(ledger::text_of(prefix));
+  std::map<std::string, std::optional<ledger::Bytes>> over;
   {
     const std::lock_guard lock(mutex_);
-    for (auto at = pending_.lower_bound({space, ledger::Bytes(prefix.begin(), prefix.end())});
-         at != pending_.end() && at->first.first == space && begins(at->first.second); ++at) {
+    for (auto at = pending_.lower_bound({space, begin});
+         at != pending_.end() && at->first.first == space && at->first.second.starts_with(begin); ++at) {
       over.emplace(at->first.second, at->second.value);
     }
   }
   auto next = over.begin();
-  const auto give_before = [&](const ledger::Bytes* key) {
-    for (; next != over.end() && (!key || std::ranges::lexicographical_compare(next->first, *key)); ++next) {
-      if (next->second) each(next->first, *next->second);
+  const auto give_before = [&](const std::string_view* key) {
+    for (; next != over.end() && (!key || next->first < *key); ++next) {
+      if (next->second) each(ledger::view_of(next->first), *next->second);
     }
   };
   ledger_.scan(space, prefix, [&](ledger::ByteView key, ledger::ByteView value) {
-    const ledger::Bytes own(key.begin(), key.end());
+    const std::string_view own = ledger::text_of(key);
     give_before(&own);
     if (next != over.end() && next->first == own) return;  // given by the next turn, if it is still there
     each(key, value);

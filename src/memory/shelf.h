@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -37,7 +38,7 @@ class Shelf {
     std::optional<ledger::Bytes> value;  // none: erased
     int64_t size;                        // of the ledger, once it is durable
   };
-  using Key = std::pair<int, ledger::Bytes>;
+  using Key = std::pair<int, std::string>;
 
   void prune(int64_t durable);
 

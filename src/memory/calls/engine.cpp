@@ -45,6 +45,7 @@ Json call_watch(Memory& memory, const MemoryCaller&, const Params& params) {
 Json call_commit(Memory& memory, const MemoryCaller& caller, const Params& params) {
   Commit commit;
   commit.session = caller.session;
+  commit.principal = caller.principal;
   commit.boundary = params.number("boundary", 0, 0, INT64_MAX);
   commit.cause = params.text("cause");
   commit.from = params.number("from", 0, 0, INT64_MAX);
