@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fieldprint/memory_calls.h"
 #include "fieldprint/model.h"
 #include "fieldprint/sampling.h"
 #include "fieldprint/scheduler.h"
@@ -39,7 +40,11 @@ struct ServerOptions {
   SchedulerOptions scheduler = {};                 // context, streams, cache
   std::shared_ptr<const Model> encoder = nullptr;  // answers /v1/embeddings; an encoder as the model does it itself
   std::string data_directory = {};                 // conversations of the page, saved sessions; "" = none are kept
-  bool page = true;                                // GET / is the page
+  // What answers may recall and hold to (memory_calls.h); null: nothing. Records are those of the API key that a
+  // request brings, "key:" and the first 12 hex digits of its SHA-256, or of memory_principal where it brings none.
+  std::shared_ptr<MemoryCalls> memory = nullptr;
+  std::string memory_principal = "user";
+  bool page = true;                                     // GET / is the page
   std::function<void(std::string_view line)> log = {};  // a line for each request, from any thread
 };
 

@@ -46,6 +46,7 @@ class Answers {
   // All of an answer that has ended.
   const Generation& result(int answer) const { return results_[static_cast<size_t>(answer)]; }
   int count() const { return static_cast<int>(results_.size()); }
+  uint64_t stream() const { return stream_->id(); }
 
  private:
   struct Mailbox;

@@ -105,21 +105,27 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
   request_.sampling.special = request_.sampling.special || format_->shows_control();
   if (constraint_.any()) request_.sampling.mask = request_mask(service, constraint_);
 
-  prompt_ = format_->spans(request_.messages);
-  while (request_.truncate && count_tokens(prompt_) >= service.context() && drop_oldest(request_.messages, dropped_))
+  Request submitted;
+  if (service.memory() != nullptr) enter_memory(http, submitted);
+  const auto render = [&] {
     prompt_ = format_->spans(request_.messages);
+    prompt_.insert(prompt_.begin(), anchor_.begin(), anchor_.end());
+  };
+  render();
+  while (request_.truncate && count_tokens(prompt_) >= service.context() && drop_oldest(request_.messages, dropped_))
+    render();
   prompt_tokens_ = check_prompt(service, prompt_);
 
   for (int i = 0; i < request_.answers; ++i) streams_.emplace_back(*format_, request_.sampling.special);
   answers_.resize(static_cast<size_t>(request_.answers));
   behind_calls_.resize(answers_.size());
   unnamed_tokens_.resize(answers_.size());
-  Request submitted;
+  held_.resize(answers_.size());
   submitted.spans = prompt_;
   submitted.sampling = request_.sampling;
   submitted.clearance = request_.clearance;
   submitted.answers = request_.answers;
-  submitted.influence = request_.influence;
+  submitted.influence = submitted.influence || request_.influence;
   submitted.cache_domain = service.cache_domain(http);
   // The tokens of a thought are counted where it ends.
   if (watch == Watch::kEnd && format_->thinks()) watch = Watch::kTokens;
@@ -128,6 +134,44 @@ ChatRun::ChatRun(Service& service, const HttpRequest& http, ChatRequest request,
   } catch (const Error& error) {
     throw submit_error(error);
   }
+}
+
+// What the memory recalls of the last message of the user comes before it, what it holds to before everything.
+void ChatRun::enter_memory(const HttpRequest& http, Request& submitted) {
+  auto& messages = request_.messages;
+  const auto last = std::find_if(messages.rbegin(), messages.rend(), [](const Message& m) { return m.role == "user"; });
+  ServiceMemory::Given given;
+  try {
+    given = service_.memory()->give(service_.memory_principal(http), service_.cache_domain(http),
+                                    last == messages.rend() ? std::string_view() : std::string_view(last->content));
+  } catch (const Error& error) {
+    throw ApiError(503, fmt::format("the memory does not answer: {}", error.what()), "", "memory");
+  }
+  if (last != messages.rend()) messages.insert(last.base() - 1, given.messages.begin(), given.messages.end());
+  anchor_ = std::move(given.anchor);
+  submitted.influence = true;
+  submitted.boundaries = true;
+  submitted.session = session_ = std::move(given.session);
+}
+
+// The outbox: calls wait until the boundary that they are in is signed.
+void ChatRun::hold_calls(ChatEvent& event) {
+  const auto i = static_cast<size_t>(event.part.answer);
+  const auto is_call = [](const ReplyPiece& piece) {
+    return piece.kind == ReplyPiece::Kind::kCall || piece.kind == ReplyPiece::Kind::kArguments;
+  };
+  for (ReplyPiece& piece : event.pieces) {
+    if (is_call(piece)) held_[i].push_back(piece);
+  }
+  std::erase_if(event.pieces, is_call);
+  if (event.kind != ChatEvent::Kind::kEnd || held_[i].empty()) return;
+  try {
+    service_.memory()->wait_signed(run_->stream(), event.part.answer, answers_[i].generation->boundary);
+  } catch (const Error& error) {
+    throw ApiError(503, error.what(), "", "memory");
+  }
+  for (ReplyPiece& piece : held_[i]) event.pieces.push_back(std::move(piece));
+  held_[i].clear();
 }
 
 std::optional<ChatEvent> ChatRun::next() {
@@ -152,6 +196,7 @@ std::optional<ChatEvent> ChatRun::next() {
     answer.refusals = stream.refusals();
     answer.generation = &run_->result(event.part.answer);
   }
+  if (service_.memory() != nullptr) hold_calls(event);
   using Kind = ReplyPiece::Kind;
   unnamed_tokens_[i] += static_cast<int>(event.part.tokens.size());
   if (!event.pieces.empty()) {
@@ -217,8 +262,26 @@ Json ChatRun::own(int index) const {
               {"finish_reason", finish_name(answer.generation->reason)}};
   if (!answer.refusals.empty()) own["tool_call_errors"] = answer.refusals;
   if (request_.influence) own["sources"] = sources();
+  if (service_.memory() != nullptr) own["memory"] = memory_used(index);
   if (request_.exchange) own["exchange"] = exchange(index);
   return own;
+}
+
+// The records that were in the prompt, each with the share of attention that the answer's tokens gave it.
+Json ChatRun::memory_used(int index) const {
+  const auto& influence = answer(index).generation->influence;
+  const Json columns = sources();
+  Json used = Json::array();
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const auto source = columns[i]["source"].get<std::string>();
+    const std::string_view id = memory_id(source);
+    if (id.empty()) continue;
+    double share = 0;
+    for (const auto& row : influence) share += i < row.size() ? static_cast<double>(row[i]) : 0;
+    if (!influence.empty()) share /= static_cast<double>(influence.size());
+    used.push_back({{"id", id}, {"kind", columns[i]["kind"]}, {"influence", share}});
+  }
+  return {{"session", session_}, {"used", std::move(used)}};
 }
 
 Json ChatRun::exchange(int index) const {
@@ -231,6 +294,7 @@ Json ChatRun::sources() const {
   Json all = Json::array();
   for (const auto& [label, tokens] : prompt_) {
     if (label.clearance > request_.clearance) continue;
+    if (service_.memory() != nullptr && service_.memory()->fallen(label.source)) continue;  // taken back meanwhile
     Json source = {{"kind", span_kind_name(label.kind)}, {"source", label.source}, {"clearance", label.clearance}};
     if (!all.empty() && all.back()["kind"] == source["kind"] && all.back()["source"] == source["source"] &&
         all.back()["clearance"] == source["clearance"]) {  // neighbours of equal labels are one

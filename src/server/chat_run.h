@@ -56,6 +56,7 @@ class ChatRun {
 
  private:
   Json exchange(int index) const;
+  Json memory_used(int index) const;
   Json sources() const;
   void count();
   Service& service_;
@@ -70,6 +71,13 @@ class ChatRun {
   std::vector<int> unnamed_tokens_;        // of each answer, since its last piece
   bool counted_ = false;
   std::unique_ptr<Answers> run_;
+
+  // With a memory (service_memory.h).
+  void enter_memory(const HttpRequest& http, Request& submitted);
+  void hold_calls(ChatEvent& event);
+  std::vector<LabelledTokens> anchor_;
+  std::string session_;
+  std::vector<std::vector<ReplyPiece>> held_;  // of each answer: calls, until their boundary is signed
 };
 
 // Service::mask() for a request: what is wrong with the constraint names its field.

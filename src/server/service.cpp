@@ -28,7 +28,13 @@ Service::Service(std::shared_ptr<const Model> served, const ServerOptions& given
                         ? std::filesystem::path()
                         : std::filesystem::path(options.data_directory) / "conversations.db") {
   if (options.log && !conversations.notice().empty()) options.log(conversations.notice());
-  if (!is_encoder(*model)) scheduler_.emplace(model, options.scheduler);
+  if (!is_encoder(*model)) {
+    SchedulerOptions scheduler = options.scheduler;
+    if (options.memory) scheduler.boundaries = std::make_shared<BoundaryRing>();
+    scheduler_.emplace(model, scheduler);
+    if (options.memory)
+      memory_.emplace(options.memory, options.memory_principal, *scheduler_, scheduler.boundaries, model);
+  }
   const auto encoder = is_encoder(*model) ? model : options.encoder;
   if (encoder) embedder_.emplace(encoder);
 }
@@ -51,6 +57,11 @@ int Service::context() const {
 }
 
 const std::string& Service::model_hash() { return model->fingerprint(); }
+
+std::string Service::memory_principal(const HttpRequest& request) const {
+  if (request.key.empty()) return options.memory_principal;
+  return "key:" + sha256_hex(std::as_bytes(std::span(request.key))).substr(0, 12);
+}
 
 std::string Service::cache_domain(const HttpRequest& request) const {
   return options.isolate_keys ? sha256_hex(std::as_bytes(std::span(request.key))) : std::string();

@@ -19,6 +19,7 @@
 #include "server/http.h"
 #include "server/metrics.h"
 #include "server/response_store.h"
+#include "server/service_memory.h"
 
 namespace fieldprint::server {
 
@@ -46,6 +47,9 @@ class Service {
   // What pages are shared with: everything, or what was computed for the same key.
   std::string cache_domain(const HttpRequest& request) const;
 
+  ServiceMemory* memory() { return memory_ ? &*memory_ : nullptr; }
+  std::string memory_principal(const HttpRequest& request) const;
+
   // For SamplingOptions::mask. Throws Error for a constraint that cannot be held to.
   std::function<std::unique_ptr<TokenMask>()> mask(const Constraint& constraint);
 
@@ -61,6 +65,7 @@ class Service {
 
  private:
   std::optional<Scheduler> scheduler_;
+  std::optional<ServiceMemory> memory_;  // behind the scheduler, which it speaks to
   std::optional<Embedder> embedder_;
   std::mutex embedder_mutex_;
   std::mutex grammar_mutex_;  // held while one is made
