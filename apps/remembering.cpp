@@ -37,9 +37,17 @@ void add_memory_choice(CLI::App& app, MemoryChoice& choice) {
 
 std::shared_ptr<MemoryCalls> reach_memory(const std::string& directory) {
   if (auto daemon = connect_memory(directory)) return daemon;
+  // In this process, which is then the one that others reach it through.
+  struct Own {
+    std::unique_ptr<MemoryCalls> calls;
+    std::unique_ptr<MemoryDaemon> door;
+  };
+  const auto own = std::make_shared<Own>();
   MemoryOptions options;
   options.directory = directory;
-  return open_memory(options);
+  own->calls = open_memory(options);
+  own->door = std::make_unique<MemoryDaemon>(*own->calls, MemoryDaemonOptions{.directory = directory});
+  return {own, own->calls.get()};
 }
 
 Remembering::Remembering(const MemoryChoice& choice, Session& session, bool content_specials)

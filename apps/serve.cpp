@@ -11,6 +11,7 @@
 #include "files.h"
 #include "options.h"
 #include "output.h"
+#include "remembering.h"
 #include "sampling_flags.h"
 #include "settings.h"
 #include "signals.h"
@@ -25,6 +26,7 @@ struct Serve {
   SamplingOptions sampling;
   SamplingDefaults sampling_defaults;
   ServerOptions options;
+  MemoryChoice memory;
   int drain = 30, body_megabytes = 64;
   bool no_page = false, no_data = false, quiet = false;
 
@@ -73,6 +75,8 @@ int Serve::operator()() {
   options.sampling = sampling;
   load_draft(model);
   options.scheduler.session = model.session;
+  if (!memory.directory.empty()) options.memory = reach_memory(memory.directory);
+  options.memory_principal = memory.principal;
   options.body_bytes = static_cast<size_t>(body_megabytes) << 20;
   options.page = !no_page;
   if (const auto* entry = find_catalog_entry(path); entry != nullptr && options.model_name.empty())
@@ -145,6 +149,7 @@ Action add_serve(CLI::App& app) {
   in(kServing, add_text(app, "--data-dir", serve->data, "FOLDER", "Keep conversations and saved sessions here"));
   in(kServing, add_flag(app, "--no-data", serve->no_data, "Keep nothing on disk"));
   in(kServing, add_flag(app, "--no-page", serve->no_page, "Leave the page out"));
+  add_memory_choice(app, serve->memory);
   add_context(app, serve->model.session);
   add_experts(app, serve->model.load);
   serve->sampling_defaults = add_sampling(app, serve->sampling);
