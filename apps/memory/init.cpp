@@ -125,6 +125,7 @@ int make(Init init) {
   if (setup.origin.find_first_of(" \t\n+") != std::string::npos) {  // before keys are called after it
     throw Error(ErrorKind::kUsage, "the origin is a name without spaces and '+', such as example.org/assistant");
   }
+  if (!setup.model.empty()) setup.model = model_path(setup.model);
   setup.approvals = init.approvals;
   setup.approvals_external = init.approvals_external;
   setup.anchor_tokens = init.anchor_tokens;
@@ -184,7 +185,11 @@ Action add_memory_init(CLI::App& app) {
       ->default_str("HOST/AGENT")
       ->group("Memory");
   add_text(app, "--agent", setup.agent, "TEXT", "The agent whose memory it is")->group("Memory");
-  add_text(app, "--encoder", setup.encoder, "TEXT", "What makes texts comparable")->group("Memory");
+  add_text(app, "--encoder", setup.encoder, "TEXT",
+           "What makes texts comparable: ngram, which needs no model, or model")
+      ->group("Memory");
+  add_text(app, "--encoder-model", setup.model, "MODEL", "The model of the encoder `model`: a name or a GGUF file")
+      ->group("Memory");
   add_optional(app, "--generate-keys", init->generate, kOwnKeys, "DIR",
                "Make a root, an operator and two approver keys, in ~/.config/fieldprint/keys if not in DIR")
       ->group(kKeysGroup);

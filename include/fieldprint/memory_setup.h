@@ -24,7 +24,8 @@ struct MemorySetup {
   std::string directory = {};  // must not be there, or be empty
   std::string origin = {};     // the ledger's name, such as example.org/assistant
   std::string agent = "assistant";
-  std::string encoder = "ngram";
+  std::string encoder = "ngram";  // "model": that of `model`, a GGUF file which must stay
+  std::string model = {};
   std::vector<MemoryKey> keys = {};           // at least one each of root, operator and approver
   std::vector<MemoryWitness> witnesses = {};  // their keys are not in `keys`
   int64_t approvals = 1;                      // signatures of approvers that an endorsement needs,

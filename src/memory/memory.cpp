@@ -31,7 +31,8 @@ Memory::Memory(const MemoryOptions& options)
   const Directory directory(options.directory);
   const Config config = read_config(directory);
   std::shared_ptr<const Model> model;
-  if (!options.model.empty()) model = Model::load(options.model);
+  const std::string file = options.model.empty() ? config.model : options.model;
+  if (!file.empty()) model = Model::load(file);
   encoder_ = make_encoder(options.encoder.empty() ? config.encoder : options.encoder, model);
   const auto signer = ledger::SignerKey::parse(read_secret(directory.log_key()));
   text_secret_ = ledger::digest_of(ledger::from_hex(read_secret(directory.text_key())));

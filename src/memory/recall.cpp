@@ -39,7 +39,8 @@ Recall Memory::recall(const MemoryCaller& caller, const Query& query) {
       item.row = registry_.row(hit.id);
       item.record = record(hit.id);
       const bool same_scope = item.record.principal == caller.principal && item.record.agent == registry_.agent();
-      if (!same_scope || (item.record.influence & kRetrieve) == 0 || bad_ancestor(hit.id)) continue;
+      const bool comparable = item.record.embedding && item.record.embedding->encoder == encoder_->name();
+      if (!comparable || !same_scope || (item.record.influence & kRetrieve) == 0 || bad_ancestor(hit.id)) continue;
       item.payload = payload(hit.id, item.record);
       const Codes own = this->codes(hit.id, item.record);
       if (!item.record.embedding || codes_digest(own) != item.record.embedding->digest) {

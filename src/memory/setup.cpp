@@ -82,7 +82,8 @@ Config read_config(const Directory& directory) {
     }
     return found->get<std::string>();
   };
-  Config config{field("origin"), field("agent"), field("encoder"), {}};
+  Config config{field("origin"), field("agent"), field("encoder"), {}, {}};
+  if (json.contains("model")) config.model = field("model");
   const auto witnesses = json.find("witnesses");
   if (witnesses == json.end()) return config;
   try {
@@ -131,6 +132,7 @@ void make_memory(const MemorySetup& setup) {
   if (const auto names = encoder_names(); std::ranges::find(names, setup.encoder) == names.end()) {
     make_encoder(setup.encoder, nullptr);  // says which there are
   }
+  make_encoder(setup.encoder, setup.model.empty() ? nullptr : Model::load(setup.model));  // it works, before all else
   ledger::Array keys;
   for (const char* role : {"root", "operator", "approver"}) {
     if (std::ranges::find(setup.keys, role, &MemoryKey::role) == setup.keys.end()) {
@@ -182,6 +184,7 @@ void make_memory(const MemorySetup& setup) {
       log.sign();
     }
     nlohmann::ordered_json config = {{"origin", setup.origin}, {"agent", setup.agent}, {"encoder", setup.encoder}};
+    if (!setup.model.empty()) config["model"] = std::filesystem::absolute(setup.model).string();
     for (const MemoryWitness& witness : setup.witnesses) {
       config["witnesses"].push_back(
           {{"key", witness.vkey}, {"socket", fs::absolute(witness.socket).lexically_normal().string()}});

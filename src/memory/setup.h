@@ -29,7 +29,7 @@ struct Directory {
 };
 
 struct Config {
-  std::string origin, agent, encoder;
+  std::string origin, agent, encoder, model;
   std::vector<MemoryWitness> witnesses;
 };
 Config read_config(const Directory& directory);  // Error kNotFound, kBadFile
