@@ -194,6 +194,33 @@ TEST(MemoryTrial, WhatRecallShowedNeverComesBackAsNew) {
   EXPECT_EQ(records(), before);
 }
 
+// Figure 21: questions and notes of many principals that are all but alike.
+TEST(MemoryTrial, NobodyIsGivenAnothersRecord) {
+  MemoryFixture memory;
+  Policy policy;
+  policy.source_a_day = policy.principal_a_day = policy.all_a_day = 1 << 29;
+  memory.submit("policy", {{"policy", ledger::to_hex(ledger::encode(policy.cbor()))}}, {"root"});
+  constexpr int kPrincipals = 20, kNotes = 10;
+  const auto principal = [](uint64_t i) { return "p" + std::to_string(i % kPrincipals); };
+  for (int p = 0; p < kPrincipals; ++p) {
+    for (int n = 0; n < kNotes; ++n) {
+      const std::string text = "The safe number " + std::to_string(n) + " of the office opens with 4711.";
+      memory->admit({principal(p), "", "cli"}, {.text = text, .channel = "user"});
+    }
+  }
+  std::mt19937_64 random(11);
+  int given = 0;
+  for (int i = 0; i < trials(1000000); ++i) {
+    const MemoryCaller asking{principal(random()), "", "cli"};
+    const std::string text = "the safe number " + std::to_string(random() % kNotes) + " of the office opens with?";
+    for (const Recalled& item : memory->recall(asking, {.text = text, .limit = 3}).items) {
+      ++given;
+      ASSERT_EQ(item.record.principal, asking.principal);
+    }
+  }
+  EXPECT_GT(given, 0);
+}
+
 // Figure 23: whatever is done without a key in force, no status goes up.
 TEST(MemoryTrial, NoOperationWithoutAKeyRaisesAStatus) {
   MemoryFixture memory;
