@@ -32,6 +32,7 @@ constexpr Command kActions[] = {
     {"export", "Proof", "Write what fieldprint-verify checks", add_memory_export},
     {"witness", "Proof", "Cosign checkpoints, apart from the memory", nullptr, witness_actions},
     {"audit", "Proof", "Compute a session's commits again from an export, and compare every bit", add_memory_audit},
+    {"monitor", "Proof", "See whether a run drifts away from its anchors, from an export", add_memory_monitor},
     {"serve", "For programs", "Keep a memory open for many clients, and speak MCP over HTTP", add_memory_serve},
     {"mcp", "For programs", "An MCP server on standard input and output", add_memory_mcp},
     {"hook", "For programs", "Answer a hook of Claude Code or Codex: JSON in, JSON out", add_memory_hook},

@@ -39,6 +39,7 @@ Action add_memory_checkpoint(CLI::App& app);
 Action add_memory_verify(CLI::App& app);
 Action add_memory_export(CLI::App& app);
 Action add_memory_audit(CLI::App& app);
+Action add_memory_monitor(CLI::App& app);
 
 Action add_memory_serve(CLI::App& app);
 Action add_memory_mcp(CLI::App& app);

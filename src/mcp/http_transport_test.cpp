@@ -83,9 +83,9 @@ std::string request_text(const std::string& method, const Headers& more, const s
   return text + "\r\n" + body;
 }
 
-class Http : public testing::Test {
+class McpHttp : public testing::Test {
  protected:
-  Http() : server_(options()) {}
+  McpHttp() : server_(options()) {}
 
   ServerOptions options() {
     ServerOptions options{.name = "tester", .title = "", .version = "1.0", .instructions = "", .tools = {}};
@@ -160,7 +160,7 @@ class Http : public testing::Test {
   std::optional<HttpTransport> transport_;
 };
 
-TEST_F(Http, StatelessRequestsNeedNoSession) {
+TEST_F(McpHttp, StatelessRequestsNeedNoSession) {
   start({.principal = "ann"});
   Got got = ask(stateless("server/discover"));
   EXPECT_EQ(got.status, 200);
@@ -183,7 +183,7 @@ TEST_F(Http, StatelessRequestsNeedNoSession) {
     EXPECT_EQ(raw(request_text(method, {{"MCP-Protocol-Version", std::string(kStatelessVersion)}})).status, 405);
 }
 
-TEST_F(Http, HeadersHaveToSayWhatTheBodySays) {
+TEST_F(McpHttp, HeadersHaveToSayWhatTheBodySays) {
   start();
   const Json call = stateless("tools/call", {{"name", "who"}}), list = stateless("tools/list");
   const auto mismatch = [&](const Json& message, const Headers& more) {
@@ -214,7 +214,7 @@ TEST_F(Http, HeadersHaveToSayWhatTheBodySays) {
   EXPECT_EQ(mismatch(incapable, {}), kInvalidParams);
 }
 
-TEST_F(Http, MirroredParametersHaveToBeTheSame) {
+TEST_F(McpHttp, MirroredParametersHaveToBeTheSame) {
   start();
   const auto status = [&](const Json& arguments, const Headers& headers) {
     return ask(stateless("tools/call", {{"name", "who"}, {"arguments", arguments}}), headers).status;
@@ -233,7 +233,7 @@ TEST_F(Http, MirroredParametersHaveToBeTheSame) {
   EXPECT_EQ(status(Json::object(), {}), 200);
 }
 
-TEST_F(Http, ProgressMakesAStreamOfAReply) {
+TEST_F(McpHttp, ProgressMakesAStreamOfAReply) {
   start();
   Json call = stateless("tools/call", {{"name", "work"}});
   call["params"]["_meta"]["progressToken"] = 7;
@@ -245,7 +245,7 @@ TEST_F(Http, ProgressMakesAStreamOfAReply) {
   EXPECT_EQ(ask(call, {{"Accept", "text/html"}}).status, 406);
 }
 
-TEST_F(Http, AClientThatLeavesCancels) {
+TEST_F(McpHttp, AClientThatLeavesCancels) {
   start();
   Json call = stateless("tools/call", {{"name", "work"}, {"arguments", {{"long", true}}}});
   call["params"]["_meta"]["progressToken"] = "t";
@@ -257,7 +257,7 @@ TEST_F(Http, AClientThatLeavesCancels) {
   EXPECT_EQ(cancelled_, 1);
 }
 
-TEST_F(Http, SubscriptionsAreAcknowledgedAndEndWithTheServer) {
+TEST_F(McpHttp, SubscriptionsAreAcknowledgedAndEndWithTheServer) {
   start();
   const Json listen = stateless("subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}}, "s");
   Connection connection(transport_->port());
@@ -268,7 +268,7 @@ TEST_F(Http, SubscriptionsAreAcknowledgedAndEndWithTheServer) {
   transport_.reset();
 }
 
-TEST_F(Http, SessionsOfTheInitializeEra) {
+TEST_F(McpHttp, SessionsOfTheInitializeEra) {
   start({.principal = "ann"});
   const std::string id = initialize();
   EXPECT_EQ(id.size(), 32u);
@@ -297,7 +297,7 @@ TEST_F(Http, SessionsOfTheInitializeEra) {
   EXPECT_EQ(raw(request_text("GET", {})).status, 400);
 }
 
-TEST_F(Http, CancellingInASession) {
+TEST_F(McpHttp, CancellingInASession) {
   start();
   const Headers session = {{"Mcp-Session-Id", initialize()}};
   Json call = plain("tools/call", {{"name", "work"}, {"arguments", {{"long", true}}}}, "c");
@@ -311,7 +311,7 @@ TEST_F(Http, CancellingInASession) {
   EXPECT_EQ(cancelled_, 1);
 }
 
-TEST_F(Http, SessionsMakeRoomForNewOnes) {
+TEST_F(McpHttp, SessionsMakeRoomForNewOnes) {
   start({.sessions = 2});
   const std::string first = initialize(), second = initialize();
   post(plain("ping"), {{"Mcp-Session-Id", first}});
@@ -321,7 +321,7 @@ TEST_F(Http, SessionsMakeRoomForNewOnes) {
   EXPECT_EQ(post(plain("ping"), {{"Mcp-Session-Id", third}}).status, 200);
 }
 
-TEST_F(Http, PagesOfOtherPlacesAreRefused) {
+TEST_F(McpHttp, PagesOfOtherPlacesAreRefused) {
   start();
   const Json list = stateless("tools/list");
   EXPECT_EQ(ask(list, {{"Host", "evil.example"}}).status, 403);
@@ -337,7 +337,7 @@ TEST_F(Http, PagesOfOtherPlacesAreRefused) {
   EXPECT_THROW(HttpTransport(server_, {.host = "0.0.0.0"}), Error);
 }
 
-TEST_F(Http, ATokenIsAskedForWhereThereIsOne) {
+TEST_F(McpHttp, ATokenIsAskedForWhereThereIsOne) {
   start({.token = "secret"});
   const Json list = stateless("tools/list");
   Got got = ask(list);
@@ -347,7 +347,7 @@ TEST_F(Http, ATokenIsAskedForWhereThereIsOne) {
   EXPECT_EQ(ask(list, {{"Authorization", "Bearer secret"}}).status, 200);
 }
 
-TEST_F(Http, WhatIsNoMessageIsAnsweredWithAnError) {
+TEST_F(McpHttp, WhatIsNoMessageIsAnsweredWithAnError) {
   start();
   for (const char* body : {"", "{", "\xff", "7", "{}", "[]"}) EXPECT_EQ(post(Json(body)).status, 400) << body;
   EXPECT_EQ(post(Json("{")).code(), kParseError);

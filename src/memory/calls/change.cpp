@@ -1,4 +1,4 @@
-// Calls that change what a record may do: statement, submit, suspend.
+// Calls that change what a record may do: statement, submit, suspend; and alarm, which changes nothing.
 #include <algorithm>
 
 #include "fieldprint/error.h"
@@ -58,6 +58,14 @@ Json call_submit(Memory& memory, const MemoryCaller&, const Params& params) {
   for (const RecordId& id : submitted.fallen) fallen.push_back(hex(id));
   if (!fallen.empty()) json["fallen"] = std::move(fallen);
   return json;
+}
+
+Json call_alarm(Memory& memory, const MemoryCaller&, const Params& params) {
+  const std::string what = params.text("what"), detail = params.text("detail");
+  params.done();
+  if (what.size() > 64) throw Error(ErrorKind::kLimit, "what an alarm is about has at most 64 bytes");
+  memory.alarm(what, detail);
+  return {{"size", memory.ledger().durable_size()}};
 }
 
 Json call_suspend(Memory& memory, const MemoryCaller& caller, const Params& params) {
