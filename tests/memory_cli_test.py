@@ -523,7 +523,7 @@ class Hooks(Case):
         self.assertIn("unknown flag", self.call("hook", "Stop", "--nonsense", code=1)[1])
         for bad in ("", "nonsense", "[]", "{\"prompt\":", "{\"prompt\": 7}"):
             code = 0 if bad == "{\"prompt\": 7}" else 1
-            self.call("hook", "UserPromptSubmit", stdin=bad, code=code)
+            self.call("hook", "UserPromptSubmit", "--deadline", "10000", stdin=bad, code=code)
 
     def test_it_ends_in_time_and_starts_no_child(self):
         self.serve()

@@ -27,7 +27,8 @@ def python_environment():
     own = CLIENTS / "python"
     if (own / "mcp").exists():
         return {**os.environ, "PYTHONPATH": str(own)}
-    return dict(os.environ) if importlib.util.find_spec("mcp") else None
+    found = importlib.util.find_spec("mcp")
+    return dict(os.environ) if found and found.origin else None  # tests/mcp, a folder, is found too
 
 
 def package(name):
