@@ -173,7 +173,7 @@ class Records(Case):
         self.assertIn("\n> [2] ffff", self.call("show", record)[0])
 
     def test_refusals_say_the_rule(self):
-        self.refused("show", "abcdef", says="there is no record")
+        self.refused("show", "abcdef", says="there is no such record")
         self.refused("show", "abc", says="6")
         self.refused("show", says="which record?", hint="fieldprint memory list")
         self.refused("add", "x", "--channel", "event", says="--channel must be one of user, web, tool, model, not 'event'")
@@ -185,7 +185,7 @@ class Records(Case):
     def test_others_see_nothing(self):
         record = self.add("The safe's number is 4711.")
         self.assertEqual(self.json("search", "safe number", "--principal", "eve")["items"], [])
-        self.refused("show", record, "--principal", "eve", says="there is no record")
+        self.refused("show", record, "--principal", "eve", says="there is no such record")
         self.assertEqual(self.json("list", "--principal", "eve")["records"], [])
 
     def test_a_session_carries_what_it_has_seen(self):
@@ -426,7 +426,7 @@ class Daemon(Case):
         for thread in threads: thread.start()
         for thread in threads: thread.join()
         self.assertEqual(len(self.json("list")["records"]), 5)
-        self.refused("show", "ffffff", says="there is no record")  # errors come through as they are
+        self.refused("show", "ffffff", says="there is no such record")  # errors come through as they are
         self.refused("show", "abc", says="6")
         second = subprocess.run([CLI, "memory", "serve"], capture_output=True, env=environment(self.home), timeout=60)
         self.assertEqual(second.returncode, 2)

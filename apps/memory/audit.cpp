@@ -46,7 +46,9 @@ int AuditChoice::operator()() const {
     } else {
       write_out(fmt::format("{}  {}, {} tokens computed again: {}\n", printable_line(one),
                             counted(audit.commits, "commit"), audit.tokens,
-                            audit.same ? "the same bits" : audit.difference));
+                            !audit.same        ? audit.difference
+                            : audit.tokens > 0 ? "the same bits"
+                                               : "no state to compare"));
     }
   }
   if (json) write_json(all, 2);

@@ -30,6 +30,19 @@ void check_name(std::string_view what, std::string_view name, size_t most) {
 
 }  // namespace
 
+void check_caller(const MemoryCaller& caller) {
+  if (caller.principal.empty()) throw Error(ErrorKind::kUsage, "a record needs a principal: whose it is");
+  for (const auto& [what, name] :
+       {std::pair("the principal", &caller.principal), std::pair("the session", &caller.session),
+        std::pair("the adapter", &caller.adapter)}) {
+    check_name(what, *name, 256);
+    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    if (std::ranges::any_of(*name, is_control)) {
+      throw Error(ErrorKind::kBadInput, std::string(what) + " has line breaks or other control characters");
+    }
+  }
+}
+
 Codes Memory::encode(std::string_view text) {
   const std::lock_guard lock(encoder_mutex_);
   return quantize_embedding(encoder_->encode(text));
@@ -37,12 +50,9 @@ Codes Memory::encode(std::string_view text) {
 
 Memory::Prepared Memory::prepare(const MemoryCaller& caller, const Offer& offer, int64_t payload_bytes) {
   check_open();
-  check_name("the principal", caller.principal, 256);
-  check_name("the session", caller.session, 256);
-  check_name("the adapter", caller.adapter, 256);
+  check_caller(caller);
   check_name("the address", offer.uri, 4096);
   check_name("the title", offer.title, 1024);
-  if (caller.principal.empty()) throw Error(ErrorKind::kUsage, "a record needs a principal: whose it is");
   if (offer.text.empty()) throw Error(ErrorKind::kBadInput, "there is no text to remember");
   if (static_cast<int64_t>(offer.text.size()) > payload_bytes) {
     throw Error(ErrorKind::kLimit, "the text has " + std::to_string(offer.text.size()) + " bytes, at most " +
@@ -120,8 +130,9 @@ std::optional<std::string> Memory::over_quota(const MemoryCaller& caller, const 
   return over;
 }
 
-ledger::Bytes Memory::text_key(const std::string& principal, std::string_view text) const {
-  const ledger::Bytes bytes = ledger::encode(ledger::Array{ledger::ByteView(text_secret_), principal, text});
+ledger::Bytes Memory::text_key(const std::string& principal, RecordKind kind, std::string_view text) const {
+  const ledger::Bytes bytes =
+      ledger::encode(ledger::Array{ledger::ByteView(text_secret_), principal, static_cast<int64_t>(kind), text});
   const Digest digest = ledger::tagged_digest("text", bytes);
   return {digest.begin(), digest.end()};
 }
@@ -150,8 +161,9 @@ Admitted Memory::bring(const MemoryCaller& caller, Prepared prepared, EventKind 
   const bool candidate = kind == EventKind::kPropose;
   std::vector<ledger::IndexWrite> writes;
 
-  // The same text of the same principal is there once; a candidate is a record of its own.
-  const ledger::Bytes key = text_key(caller.principal, prepared.payload.text);
+  // The same text of the same principal and kind is there once: a page cannot stand in for what a person says. A
+  // candidate is a record of its own.
+  const ledger::Bytes key = text_key(caller.principal, prepared.channel->kind, prepared.payload.text);
   if (!candidate) {
     if (const auto kept = shelf_->get(kTexts, key)) {
       const RecordId id = ledger::digest_of(*kept);
@@ -164,7 +176,7 @@ Admitted Memory::bring(const MemoryCaller& caller, Prepared prepared, EventKind 
     }
   }
   SessionContext* context = caller.session.empty() ? nullptr : &session(caller);
-  if (context && prepared.channel->name != "user" && !candidate && context->echo.echoes(prepared.payload.text)) {
+  if (context && !candidate && context->echo.echoes(prepared.payload.text)) {
     throw Error(ErrorKind::kUnsupported,
                 "this is what recall has shown in this session; it is remembered already "
                 "(a recall's echo is no new record)");
@@ -177,10 +189,15 @@ Admitted Memory::bring(const MemoryCaller& caller, Prepared prepared, EventKind 
   record.principal = caller.principal;
   record.base_size = registry_.size();
   record.label = {prepared.channel->integrity, Sources({prepared.source})};
-  if (prepared.channel->derived || !prepared.seen.empty()) {
+  // A candidate descends from what its session was shown too, whoever types it, and from records of the same text.
+  const bool shown = context && (prepared.channel->derived || candidate);
+  if (prepared.channel->derived || candidate || !prepared.seen.empty()) {
     record.lineage = prepared.seen;
-    if (context && prepared.channel->derived) {
-      record.lineage.insert(record.lineage.end(), context->seen.begin(), context->seen.end());
+    if (shown) record.lineage.insert(record.lineage.end(), context->seen.begin(), context->seen.end());
+    for (int other = 1; candidate && other <= static_cast<int>(RecordKind::kEvent); ++other) {
+      const auto same =
+          shelf_->get(kTexts, text_key(caller.principal, static_cast<RecordKind>(other), prepared.payload.text));
+      if (same) record.lineage.push_back(ledger::digest_of(*same));
     }
     std::ranges::sort(record.lineage);
     record.lineage.erase(std::ranges::unique(record.lineage).begin(), record.lineage.end());
@@ -191,7 +208,9 @@ Admitted Memory::bring(const MemoryCaller& caller, Prepared prepared, EventKind 
                     "(labels of different scopes never meet)");
       }
     }
-    record.label = join(record.label, context_label(caller, context, record.lineage));
+    if (prepared.channel->derived || !record.lineage.empty()) {
+      record.label = join(record.label, context_label(caller, context, record.lineage));
+    }
     record.label.integrity = std::min(record.label.integrity, kind_integrity(record.kind));
   }
   if (prepared.rule) {
@@ -240,9 +259,6 @@ Admitted Memory::bring(const MemoryCaller& caller, Prepared prepared, EventKind 
   if (event.kind == EventKind::kQuarantine) event.set(Field::kCause, *rule);
 
   add_record(id, record, prepared.payload, prepared.salt, prepared.codes, writes);
-  ledger::Bytes stamped(prepared.source.begin(), prepared.source.end());
-  stamped.insert(stamped.end(), id.begin(), id.end());
-  writes.push_back(put_row(kStamped, stamped, {}));
   if (!candidate) writes.push_back(put_row(kTexts, key, ledger::Bytes(id.begin(), id.end())));
   put_locked({event}, std::move(writes));
   index_of(caller.principal).add(id, prepared.codes);

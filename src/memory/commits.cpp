@@ -65,6 +65,12 @@ void MemoryCommits::State::commit(const Boundary& boundary) {
   MemoryCaller own = caller;
   own.session = boundary.context->session;
   const auto result = nlohmann::json::parse(memory->call(own, "commit", params.dump()));
+  const bool anew = boundary.cause == BoundaryCause::kRollback || boundary.cause == BoundaryCause::kAnchorChange;
+  if (anew) {
+    const Rollback& back = boundary.rollback;
+    const nlohmann::json told = {{"cause", back.source}, {"from", back.from}, {"to", back.to}, {"dropped", back.pages}};
+    memory->call(own, "rolled_back", told.dump());
+  }
   const bool last = boundary.cause == BoundaryCause::kTurn || boundary.cause == BoundaryCause::kEnd;
   if (last) links.erase(answer);
   const std::lock_guard lock(mutex);

@@ -5,29 +5,47 @@
 
 namespace fieldprint::memory {
 
-void Memory::erase(const MemoryCaller& caller, const RecordId& id) {
+// Candidates and anchors that were made of the record hold the same text: they lose it too.
+std::vector<RecordId> Memory::erase(const MemoryCaller& caller, const RecordId& id) {
   std::unique_lock lock(mutex_);
   const Record erased = record(id);
-  if (!visible(caller, erased)) throw Error(ErrorKind::kNotFound, "there is no record " + hex(id));
-  const auto kept = shelf_->get(kPayloads, id);
-  if (!kept) throw Error(ErrorKind::kNotFound, "the payload has been erased");
-  const SealedPayload sealed = decode_sealed(*kept);
-  std::vector<ledger::IndexWrite> writes{put_row(kShreds, id, ledger::encode(sealed.place)), erase_row(kPayloads, id),
-                                         erase_row(kCodes, codes_key(erased.principal, id))};
+  if (!visible(caller, erased)) no_record();
+  if (registry_.row(id).erased) throw Error(ErrorKind::kNotFound, "the text has been erased already");
+  std::vector<RecordId> all{id};
+  std::string text;
   try {
-    writes.push_back(erase_row(kTexts, text_key(erased.principal, payload(id, erased).text)));
-  } catch (const Error&) {  // damaged: there is no text to find it by
+    text = payload(id, erased).text;
+    for (const RecordId& child : descendants(id)) {
+      if (!registry_.row(child).erased && payload(child, record(child)).text == text) all.push_back(child);
+    }
+  } catch (const Error&) {  // damaged: there is no text to find others by
   }
-  forget_commits(id, writes);  // runs that saw it hold its text too
-  Event event = this->event(EventKind::kErase, "principal:" + caller.principal);
-  event.set(Field::kId, ledger::ByteView(id));
-  put_locked({event}, std::move(writes));
-  index_of(erased.principal).remove(id);
-  tell_lowered({id});
+  std::vector<Event> events;
+  std::vector<ledger::IndexWrite> writes;
+  for (const RecordId& one : all) {
+    if (registry_.row(one).status == Status::kActive) {
+      throw Error(ErrorKind::kUnsupported,
+                  "the anchor " + hex(one) + " holds this text and is ACTIVE; revoke it first (T12)");
+    }
+    const Record own = record(one);
+    if (const auto kept = shelf_->get(kPayloads, one)) {
+      writes.push_back(put_row(kShreds, one, ledger::encode(decode_sealed(*kept).place)));
+    }
+    writes.push_back(erase_row(kPayloads, one));
+    writes.push_back(erase_row(kCodes, codes_key(own.principal, one)));
+    if (!text.empty()) writes.push_back(erase_row(kTexts, text_key(own.principal, own.kind, text)));
+    forget_commits(one, writes);  // runs that saw it hold its text too
+    events.push_back(event(EventKind::kErase, "principal:" + caller.principal));
+    events.back().set(Field::kId, ledger::ByteView(one));
+  }
+  put_locked(events, std::move(writes));
+  for (const RecordId& one : all) index_of(erased.principal).remove(one);
+  tell_lowered(all);
   const int64_t size = registry_.size();
   lock.unlock();
   shelf_->wait(size);
   resume_shreds();
+  return all;
 }
 
 void Memory::resume_shreds() {

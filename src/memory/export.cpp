@@ -102,6 +102,7 @@ Verified verify_memory(Memory& memory) {
   const auto fault = [&](const std::string& what) {
     if (verified.faults.size() < 100) verified.faults.push_back(what);
   };
+  if (const std::string why = memory.ledger().read_only(); !why.empty()) fault(why);
   // As far as is signed and durable; what comes in meanwhile is for the next time.
   memory.ledger().wait_signed(memory.ledger().durable_size());
   const int64_t size = memory.ledger().signed_size();

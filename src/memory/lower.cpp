@@ -60,13 +60,16 @@ std::vector<RecordId> Memory::suspend(const std::string& actor, const RecordId& 
   return fallen;
 }
 
-// Those that were stamped with it; whoever else has it among its sources descends from one of them.
+// Whoever has the source in its label, as the records themselves say, and what descends from them: anchors, whose own
+// sources are their approvers. "Any source" names none.
 void Memory::lower_source(std::vector<Event>& events, ledger::ByteView source, std::vector<RecordId>& fallen) {
-  std::vector<RecordId> stamped;
-  shelf_->scan(kStamped, source, [&](ledger::ByteView key, ledger::ByteView) {
-    stamped.push_back(ledger::digest_of(key.subspan(source.size())));
-  });
-  for (const RecordId& id : stamped) {
+  SourceId wanted;
+  if (source.size() != wanted.size()) return;
+  std::ranges::copy(source, wanted.begin());
+  for (const auto& [id, row] : registry_.rows()) {
+    if (!is_live(row.status) && row.status != Status::kSuperseded) continue;
+    const Sources& sources = record(id).label.sources;
+    if (sources.is_any() || !sources.holds(wanted)) continue;
     std::vector<RecordId> all = descendants(id);
     all.insert(all.begin(), id);
     for (const RecordId& one : all) {

@@ -167,7 +167,7 @@ Record Memory::record(const RecordId& id) const {
 
 Payload Memory::payload(const RecordId& id, const Record& record) const {
   const auto kept = shelf_->get(kPayloads, id);
-  if (!kept) throw Error(ErrorKind::kNotFound, "the payload has been erased");
+  if (!kept) throw Error(ErrorKind::kNotFound, "the payload is not there");
   const SealedPayload sealed = decode_sealed(*kept);
   const ledger::Bytes plain = open_sealed(keys_->key(sealed.place), id, sealed.ciphertext);
   if (payload_digest(sealed.salt, plain) != record.payload) {
@@ -190,6 +190,11 @@ Salt Memory::salt(const RecordId& id) const {
   return decode_sealed(*kept).salt;
 }
 
+void no_record() {
+  throw Error(ErrorKind::kNotFound, "there is no such record", {},
+              "`fieldprint memory list` shows those that are yours");
+}
+
 RecordId Memory::find(std::string_view prefix) const {
   constexpr size_t kLeast = 6, kMost = 2 * sizeof(RecordId);
   if (prefix.size() < kLeast || prefix.size() > kMost ||
@@ -202,7 +207,7 @@ RecordId Memory::find(std::string_view prefix) const {
     const RecordId id = ledger::digest_of(key);
     if (found.size() < 2 && hex(id).starts_with(prefix)) found.push_back(id);
   });
-  if (found.empty()) throw Error(ErrorKind::kNotFound, "there is no record " + std::string(prefix));
+  if (found.empty()) no_record();
   if (found.size() > 1) throw Error(ErrorKind::kBadInput, "several records begin with " + std::string(prefix));
   return found.front();
 }

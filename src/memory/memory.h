@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "fieldprint/memory_calls.h"
+#include "fieldprint/override.h"
 #include "memory/channel.h"
 #include "memory/encoder.h"
 #include "memory/index.h"
@@ -92,7 +93,12 @@ struct Commit {
   std::string principal = {};              // whose run it is
   ledger::Bytes replay = {};               // what an audit needs to compute it again
 };
+// Error kUsage, kBadInput for names that a ledger cannot hold: empty principals, line breaks, more than 256 bytes.
+void check_caller(const MemoryCaller& caller);
 Digest anchor_set_digest(const std::vector<RecordId>& ids);
+
+// "there is no such record": said alike of what is not there and of what is another principal's.
+[[noreturn]] void no_record();
 
 class Memory {
  public:
@@ -137,7 +143,8 @@ class Memory {
   // Anchors in force, in the order in which they were endorsed.
   std::vector<Recalled> anchors(const MemoryCaller& caller) const;
   // ---- erase.cpp
-  void erase(const MemoryCaller& caller, const RecordId& id);
+  // Returns all that lost their text: the record, and what was made of it.
+  std::vector<RecordId> erase(const MemoryCaller& caller, const RecordId& id);
 
   // What is kept of a record, checked: its bytes hash to its id, its text opens and is the one committed to. Error
   // kNotFound, kBadFile.
@@ -190,6 +197,7 @@ class Memory {
   void check_open() const;  // throws where nothing may be written
   // override_follower.cpp: applies what the override has accepted since, once, in order, and logs it.
   void follow_override();
+  std::vector<OverrideEntry> not_logged(std::vector<OverrideEntry> accepted) const;
   void follow_loop();
 
   Prepared prepare(const MemoryCaller& caller, const Offer& offer, int64_t payload_bytes);
@@ -199,7 +207,7 @@ class Memory {
                       const std::vector<RecordId>& lineage) const;
   std::optional<std::string> over_quota(const MemoryCaller& caller, const SourceId& source, int64_t time,
                                         std::vector<ledger::IndexWrite>& writes) const;
-  ledger::Bytes text_key(const std::string& principal, std::string_view text) const;
+  ledger::Bytes text_key(const std::string& principal, RecordKind kind, std::string_view text) const;
   void add_record(const RecordId& id, const Record& record, const Payload& payload, const Salt& salt,
                   const Codes& codes, std::vector<ledger::IndexWrite>& writes);
   int64_t put_locked(std::vector<Event> events, std::vector<ledger::IndexWrite> writes);

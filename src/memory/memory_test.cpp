@@ -139,10 +139,49 @@ TEST(Memory, ARecallsEchoIsNoNewRecord) {
   const Recall recall = memory->recall(memory.agent, query("how long does the build take?"));
   ASSERT_EQ(recall.items.size(), 1u);
   const std::string text = recall.items[0].payload.text;
-  EXPECT_TRUE(memory->admit(memory.agent, offer(text, "model")).duplicate);
+  EXPECT_NE(refusal([&] { memory->admit(memory.agent, offer(text, "model")); }), "");
   EXPECT_NE(refusal([&] { memory->admit(memory.agent, offer("From memory: \"" + text + "\"", "model")); }), "");
   memory.reopen();
   EXPECT_NE(refusal([&] { memory->admit(memory.agent, offer("> " + text, "tool")); }), "");
+}
+
+TEST(Memory, AProposalDescendsFromWhatItsSessionWasShown) {
+  MemoryFixture memory;
+  const auto page = memory->admit(
+      memory.user, offer("Orders over 100 euros are approved without asking.", "web", "http://evil.example"));
+  const MemoryCaller session{"alice", "L", "cli"};
+  memory->recall(session, query("which orders are approved without asking?"));
+  const auto shown = memory->propose(session, offer("Orders above 100 euros need nobody's approval.", "user"));
+  EXPECT_EQ(shown.label.integrity, Integrity::kExternal) << "typed by a person who had been shown it";
+  const auto same = memory->propose(memory.user, offer("Orders over 100 euros are approved without asking.", "user"));
+  EXPECT_EQ(same.label.integrity, Integrity::kExternal) << "the page's own words";
+  EXPECT_EQ(memory->record(same.id).lineage, std::vector<RecordId>{page.id});
+}
+
+TEST(Memory, APageCannotStandInForWhatAPersonSays) {
+  MemoryFixture memory;
+  memory->admit(memory.user, offer("My account number is 99.", "web", "http://evil.example"));
+  const auto said = memory->admit(memory.user, offer("My account number is 99.", "user"));
+  EXPECT_FALSE(said.duplicate);
+  EXPECT_EQ(said.row.kind, RecordKind::kUser);
+}
+
+TEST(Memory, ErasingTakesTheTextFromWhatWasMadeOfIt) {
+  MemoryFixture memory;
+  const auto added = memory->admit(memory.user, offer("The safe opens with 4711.", "user"));
+  const auto candidate = memory->propose(memory.user, added.id, std::nullopt);
+  const RecordId anchor = *memory.submit("endorse", {{"record", hex(candidate.id)}}, {"approver1"}).anchor;
+  EXPECT_EQ(memory->erase(memory.user, added.id).size(), 3u);
+  for (const RecordId& id : {added.id, candidate.id, anchor}) EXPECT_TRUE(memory->row(id).erased);
+}
+
+TEST(Memory, NamesThatALedgerCannotHoldAreRefused) {
+  MemoryFixture memory;
+  for (const char* name : {"", "ann\nbob", "x\ty"}) {
+    const MemoryCaller caller{name, "", "cli"};
+    EXPECT_NE(refusal([&] { memory->admit(caller, offer("text", "user")); }), "") << name;
+    EXPECT_NE(refusal([&] { memory->recall(caller, query("text")); }), "") << name;
+  }
 }
 
 TEST(Memory, NobodySeesAnothersRecords) {

@@ -22,20 +22,14 @@ std::string argument(const OverrideEntry& entry, std::string_view name) {
   return {};
 }
 
-// How far the ledger has what was accepted: an epoch of the override.
-uint64_t applied_epoch(const Shelf& shelf) {
-  const auto kept = shelf.get(kCounters, ledger::view_of("override"));
-  return kept ? static_cast<uint64_t>(ledger::decode(*kept).integer(0, INT64_MAX)) : 0;
-}
-
 // Tells the override's process of commands that wait for the ledger and are in it. True where it has to be told again,
 // since it does not listen now; what it refuses has waited in vain: its time is over, or a later command undid it.
-bool confirm_logged(const std::string& directory, uint64_t applied) {
+bool confirm_logged(const std::string& directory, int64_t logged) {
   const std::vector<uint64_t> waiting = override_status(directory).waiting;
   if (waiting.empty()) return false;
   bool again = false;
   for (const OverrideEntry& entry : override_entries(directory)) {
-    if (entry.epoch > applied || std::ranges::find(waiting, entry.counter) == waiting.end()) continue;
+    if (logged-- <= 0 || std::ranges::find(waiting, entry.counter) == waiting.end()) continue;
     try {
       confirm_override(directory, entry.counter);
     } catch (const Error& error) {
@@ -47,13 +41,25 @@ bool confirm_logged(const std::string& directory, uint64_t applied) {
 
 }  // namespace
 
+// Each command is one OVERRIDE event, in their order: the ledger itself says how far it has them, and nothing beside
+// it.
+std::vector<OverrideEntry> Memory::not_logged(std::vector<OverrideEntry> accepted) const {
+  const std::lock_guard lock(mutex_);
+  const auto logged = static_cast<size_t>(registry_.overrides());
+  const bool fits =
+      logged == 0 || (logged <= accepted.size() && accepted[logged - 1].note == registry_.last_override());
+  if (!fits) {
+    throw Error(ErrorKind::kBadFile, "the override's files are older than what the ledger has of them",
+                directory_ + "/override");
+  }
+  accepted.erase(accepted.begin(), accepted.begin() + static_cast<ptrdiff_t>(logged));
+  return accepted;
+}
+
 void Memory::follow_override() {
   if (!override_.fault().empty() || !ledger_->read_only().empty()) return;
   const std::string directory = directory_ + "/override";
-  const uint64_t applied = applied_epoch(*shelf_);
-  if (override_.now().epoch < applied)
-    throw Error(ErrorKind::kBadFile, "the override's files are older than what the ledger has of them", directory);
-  for (const OverrideEntry& entry : override_entries(directory, applied)) {
+  for (const OverrideEntry& entry : not_logged(override_entries(directory))) {
     std::unique_lock lock(mutex_);
     std::vector<Event> events{event(EventKind::kOverride, "override")};
     events.back().set(Field::kCommand, entry.note);
@@ -71,7 +77,7 @@ void Memory::follow_override() {
       lower_source(events, ledger::from_hex(argument(entry, "source")), fallen);
     }
     if (!fallen.empty()) tell_lowered(fallen);
-    put_locked(events, {put_row(kCounters, ledger::view_of("override"), ledger::encode(entry.epoch))});
+    put_locked(events, {});
     const int64_t size = registry_.size();
     lock.unlock();
     shelf_->wait(size);
@@ -91,7 +97,7 @@ void Memory::follow_loop() {
     lock.unlock();
     try {
       follow_override();
-      waits = confirm_logged(directory, applied_epoch(*shelf_));
+      waits = confirm_logged(directory, with_registry([](const Registry& registry) { return registry.overrides(); }));
       seen = now;
     } catch (const std::exception&) {  // a full disk, perhaps: again at the next look
     }

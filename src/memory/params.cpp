@@ -127,7 +127,7 @@ Json record_json(const Memory&, const RecordId& id, const Record& record, const 
 
 Record own_record(const Memory& memory, const MemoryCaller& caller, const RecordId& id) {
   Record record = memory.record(id);
-  if (!memory.visible(caller, record)) throw Error(ErrorKind::kNotFound, "there is no record " + hex(id));
+  if (!memory.visible(caller, record)) no_record();
   return record;
 }
 

@@ -44,7 +44,7 @@ Admitted Memory::propose(const MemoryCaller& caller, const Offer& offer) {
 Admitted Memory::propose(const MemoryCaller& caller, const RecordId& id, std::optional<int64_t> valid_until,
                          std::optional<RecordId> supersedes) {
   const Record source = record(id);
-  if (!visible(caller, source)) throw Error(ErrorKind::kNotFound, "there is no record " + hex(id));
+  if (!visible(caller, source)) no_record();
   const Row row = this->row(id);
   if (!is_live(row.status))
     refuse("the record is " + std::string(status_name(row.status)), "T3: only what is live is proposed");
@@ -249,6 +249,7 @@ std::optional<std::string> Memory::cannot_pin(const RecordId& id) const {
   try {
     const std::lock_guard lock(mutex_);
     if (const std::string why = no_anchors(); !why.empty()) return why;
+    if (const std::string why = ledger_->read_only(); !why.empty()) return why;
     const Row& row = registry_.row(id);
     if (row.kind != RecordKind::kAnchor || !is_anchor(row.status))
       return "it is " + std::string(status_name(row.status));

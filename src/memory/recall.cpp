@@ -16,6 +16,7 @@ constexpr size_t kScanMore = 4;  // times the limit, since some of those found m
 }  // namespace
 
 Recall Memory::recall(const MemoryCaller& caller, const Query& query) {
+  check_caller(caller);
   if (query.limit < 1 || query.limit > 100) throw Error(ErrorKind::kUsage, "limit is from 1 to 100");
   if (query.text.empty()) throw Error(ErrorKind::kBadInput, "there is nothing to look for");
   if (query.text.size() > (64 << 10)) throw Error(ErrorKind::kLimit, "the query is longer than 65,536 bytes");
@@ -102,15 +103,17 @@ Recall Memory::recall(const MemoryCaller& caller, const Query& query) {
 
 std::optional<RecordId> Memory::find_exact(const MemoryCaller& caller, std::string_view text) const {
   const std::lock_guard lock(mutex_);
-  const auto kept = shelf_->get(kTexts, text_key(caller.principal, text));
-  if (!kept) return std::nullopt;
-  return ledger::digest_of(*kept);
+  for (int kind = 1; kind <= static_cast<int>(RecordKind::kEvent); ++kind) {
+    const auto kept = shelf_->get(kTexts, text_key(caller.principal, static_cast<RecordKind>(kind), text));
+    if (kept) return ledger::digest_of(*kept);
+  }
+  return std::nullopt;
 }
 
 std::vector<Recalled> Memory::anchors(const MemoryCaller& caller) const {
   const std::lock_guard lock(mutex_);
   std::vector<Recalled> anchors;
-  if (!no_anchors().empty()) return anchors;
+  if (!no_anchors().empty() || !ledger_->read_only().empty()) return anchors;  // what is old holds nobody
   for (const RecordId& id : registry_.endorsed()) {
     const Row& row = registry_.row(id);
     if (!is_anchor(row.status) || row.erased || (row.valid_until && now_ms() > *row.valid_until)) continue;

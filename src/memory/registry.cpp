@@ -347,6 +347,10 @@ void Registry::apply(int64_t index, const Event& event) {
       row.changed = index;
       break;
     }
+    case EventKind::kOverride:
+      ++overrides_;
+      last_override_ = event.at(Field::kCommand).text();
+      break;
     default:
       break;  // says something, changes no status
   }

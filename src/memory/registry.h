@@ -89,6 +89,9 @@ class Registry {
   const Row& row(const RecordId& id) const;  // Error kNotFound
   const Rows& rows() const { return rows_; }
   int64_t count(Status status) const { return counts_[static_cast<size_t>(status)]; }
+  // OVERRIDE events so far, and the command of the last: how far the ledger has what the override accepted.
+  int64_t overrides() const { return overrides_; }
+  const std::string& last_override() const { return last_override_; }
   const std::vector<RecordId>& endorsed() const { return endorsed_; }  // all anchors there ever were, the oldest first
   std::vector<RecordId> sorted_ids() const;
   // RFC 6962 root over the rows, sorted by id.
@@ -123,7 +126,9 @@ class Registry {
   Rows rows_;
   std::vector<RecordId> endorsed_;
   std::unordered_map<RecordId, RecordId, IdHash> candidates_;  // of anchors
-  int64_t time_ = 0;                                           // of the last event
+  int64_t overrides_ = 0;
+  std::string last_override_;
+  int64_t time_ = 0;  // of the last event
   int64_t counts_[kStatuses + 1] = {};
 };
 

@@ -17,7 +17,6 @@ enum Space : int {
   kCounters = 9,    // name -> number
   kCommits = 10,    // index of a COMMIT event -> [principal, place of its key, what an audit needs, encrypted]
   kCommitsOf = 13,  // id, index of a COMMIT event -> nothing: runs that saw the record
-  kStamped = 11,    // source id, id -> nothing: records that this source itself brought
 };
 
 }  // namespace fieldprint::memory

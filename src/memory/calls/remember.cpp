@@ -58,8 +58,9 @@ Json call_propose(Memory& memory, const MemoryCaller& caller, const Params& para
 Json call_erase(Memory& memory, const MemoryCaller& caller, const Params& params) {
   const RecordId id = params.id(memory);
   params.done();
-  memory.erase(caller, id);
-  return {{"id", hex(id)}, {"status", status_name(memory.row(id).status)}, {"erased", true}};
+  Json all = Json::array();
+  for (const RecordId& one : memory.erase(caller, id)) all.push_back(hex(one));
+  return {{"id", hex(id)}, {"status", status_name(memory.row(id).status)}, {"erased", true}, {"all", std::move(all)}};
 }
 
 }  // namespace fieldprint::memory
