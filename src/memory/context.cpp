@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::string_view kSource = "memory:";
 
-// What stands before a record's text. It says what the text is, so that it is read as something quoted. The id is not in
-// it: the span's source has it, and two memories that hold the same give the same bits.
+// What stands before a record's text. It says what the text is, so that it is read as something quoted. The id is not
+// in it: the span's source has it, and two memories that hold the same give the same bits.
 std::string heading(const MemoryContext::Record& record) {
   std::string text = "[Remembered, " + record.integrity;
   if (!record.uri.empty()) text += ", from " + record.uri;
