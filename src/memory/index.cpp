@@ -135,9 +135,18 @@ std::vector<Hit> VectorIndex::search(std::span<const int8_t> query, size_t limit
   assert(query.size() == s.dimensions);
   s.take_graph();
   s.extend_graph();
-  std::vector<Hit> hits;
+  const auto worse = [](const Hit& a, const Hit& b) { return a.score != b.score ? a.score < b.score : a.id > b.id; };
+  std::vector<Hit> looked, hits;
   const auto look = [&](size_t place) {
-    if (!s.removed[place] && allowed(s.ids[place])) hits.push_back({s.ids[place], dot(query, s.codes_at(place))});
+    if (!s.removed[place]) looked.push_back({s.ids[place], dot(query, s.codes_at(place))});
+  };
+  // The best first, and no more of them asked about than it takes: `allowed` costs more than a product.
+  const auto choose = [&] {
+    std::make_heap(looked.begin(), looked.end(), worse);
+    for (auto end = looked.end(); end != looked.begin() && hits.size() < limit; --end) {
+      std::pop_heap(looked.begin(), end, worse);
+      if (allowed((end - 1)->id)) hits.push_back(*(end - 1));
+    }
   };
   if (s.graph) {
     // Wide enough that those which are not allowed leave enough; where they do not, all are looked at.
@@ -145,15 +154,14 @@ std::vector<Hit> VectorIndex::search(std::span<const int8_t> query, size_t limit
     auto proposed = s.graph->graph.searchKnn(query.data(), std::min(width, s.graph->size));
     for (; !proposed.empty(); proposed.pop()) look(proposed.top().second);
     for (size_t place = s.graph->size; place < s.ids.size(); ++place) look(place);  // not in it yet
+    choose();
   }
   if (hits.size() < limit) {
+    looked.clear();
     hits.clear();
     for (size_t place = 0; place < s.ids.size(); ++place) look(place);
+    choose();
   }
-  const auto better = [](const Hit& a, const Hit& b) { return a.score != b.score ? a.score > b.score : a.id < b.id; };
-  const auto end = hits.begin() + static_cast<ptrdiff_t>(std::min(limit, hits.size()));
-  std::partial_sort(hits.begin(), end, hits.end(), better);
-  hits.erase(end, hits.end());
   return hits;
 }
 
