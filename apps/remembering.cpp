@@ -10,6 +10,7 @@
 #include "context.h"
 #include "fieldprint/error.h"
 #include "fieldprint/memory_daemon.h"
+#include "memory/access.h"
 #include "output.h"
 
 namespace fieldprint::cli {
@@ -36,17 +37,19 @@ void add_memory_choice(CLI::App& app, MemoryChoice& choice) {
 }
 
 std::shared_ptr<MemoryCalls> reach_memory(const std::string& directory) {
-  if (auto daemon = connect_memory(directory)) return daemon;
-  // In this process, which is then the one that others reach it through.
+  // Where it is opened in this process, that is then the one that others reach it through.
   struct Own {
     std::unique_ptr<MemoryCalls> calls;
     std::unique_ptr<MemoryDaemon> door;
   };
   const auto own = std::make_shared<Own>();
-  MemoryOptions options;
-  options.directory = directory;
-  own->calls = open_memory(options);
-  own->door = std::make_unique<MemoryDaemon>(*own->calls, MemoryDaemonOptions{.directory = directory});
+  bool daemon = false;
+  own->calls = open_in_turn(directory, [&] {
+    auto connected = connect_memory(directory);
+    daemon = connected != nullptr;
+    return connected;
+  });
+  if (!daemon) own->door = std::make_unique<MemoryDaemon>(*own->calls, MemoryDaemonOptions{.directory = directory});
   return {own, own->calls.get()};
 }
 

@@ -131,7 +131,8 @@ class Memory(unittest.TestCase):
         self.remember("Deploys go through the host heron.")
         with Server(MODEL, "--memory", self.memory) as server:
             self.ask(server)
-            (self.memory / "override" / "flags").write_bytes(b"not a page of flags" * 10)
+            with open(self.memory / "override" / "flags", "r+b") as flags:  # in place: it is mapped
+                flags.write(b"not a page of flags" * 10)
             answer = server.ask("/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}]})
             self.assertIn(answer.status, (503, 500))
 

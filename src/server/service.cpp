@@ -39,6 +39,11 @@ Service::Service(std::shared_ptr<const Model> served, const ServerOptions& given
   if (encoder) embedder_.emplace(encoder);
 }
 
+Service::~Service() {
+  if (memory_) memory_->leave_scheduler();
+  scheduler_.reset();
+}
+
 Scheduler& Service::scheduler() {
   if (!scheduler_) throw ApiError(400, "the model makes vectors of texts, it writes none: /v1/embeddings uses it");
   return *scheduler_;

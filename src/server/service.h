@@ -28,6 +28,8 @@ class Service {
   // Throws as Server's constructor.
   Service(std::shared_ptr<const Model> served, const ServerOptions& given);
 
+  ~Service();
+
   const ServerOptions options;
   const std::shared_ptr<const Model> model;
   const std::string model_name;
@@ -65,7 +67,7 @@ class Service {
 
  private:
   std::optional<Scheduler> scheduler_;
-  std::optional<ServiceMemory> memory_;  // behind the scheduler, which it speaks to
+  std::optional<ServiceMemory> memory_;  // speaks to the scheduler, and ends after it
   std::optional<Embedder> embedder_;
   std::mutex embedder_mutex_;
   std::mutex grammar_mutex_;  // held while one is made

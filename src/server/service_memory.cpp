@@ -24,11 +24,12 @@ ServiceMemory::ServiceMemory(std::shared_ptr<MemoryCalls> memory, std::string pr
       commits_(memory_, {principal_, "", "serve"}, model_, *ring_),
       watcher_([this] { watch(); }) {}
 
-ServiceMemory::~ServiceMemory() {
+void ServiceMemory::leave_scheduler() {
   stopping_ = true;
-  watcher_.join();
-  ring_->abandon();
+  if (watcher_.joinable()) watcher_.join();
 }
+
+ServiceMemory::~ServiceMemory() { leave_scheduler(); }
 
 void ServiceMemory::watch() {
   try {

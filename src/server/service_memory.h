@@ -28,7 +28,10 @@ class ServiceMemory {
   // `ring` is the scheduler's. Throws as MemoryCalls::call.
   ServiceMemory(std::shared_ptr<MemoryCalls> memory, std::string principal, Scheduler& scheduler,
                 std::shared_ptr<BoundaryRing> ring, std::shared_ptr<const Model> model);
-  ~ServiceMemory();  // before the scheduler
+  // Speaks to the scheduler no more. To be called before that ends, which hands over the last boundaries and closes the
+  // ring; all that it has handed over is committed then, before this ends.
+  void leave_scheduler();
+  ~ServiceMemory();  // after the scheduler
 
   // What a request is given.
   struct Given {
