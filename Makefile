@@ -118,9 +118,9 @@ web/node_modules: web/package-lock.json
 	@npm --prefix web ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-# MCP's own clients, for the tests that speak with them.
+# MCP's own clients, for the tests that speak with them. Not `npm ci`: it refuses a lock without an optional package for Windows.
 $(mcp_clients)/node_modules: $(mcp_clients)/package-lock.json
-	@npm --prefix $(mcp_clients) ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@npm --prefix $(mcp_clients) install --no-save --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 $(mcp_clients)/python: $(mcp_clients)/requirements.txt
