@@ -36,7 +36,6 @@ void Memory::lower(std::vector<Event>& events, const RecordId& id, const std::st
 }
 
 void Memory::tell_lowered(const std::vector<RecordId>& fallen) {
-  epoch_.fetch_add(1, std::memory_order_release);
   lowered_.insert(lowered_.end(), fallen.begin(), fallen.end());
   lowered_more_.notify_all();
 }

@@ -6,7 +6,6 @@
 // works. What a member returns is durable.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -102,7 +101,7 @@ Digest anchor_set_digest(const std::vector<RecordId>& ids);
 
 class Memory {
  public:
-  // Opens what init.h made. Errors: memory_calls.h.
+  // Opens what setup.h made. Errors: memory_calls.h.
   explicit Memory(const MemoryOptions& options);
   ~Memory();
 
@@ -168,12 +167,6 @@ class Memory {
     return use(registry_);
   }
 
-  // Grows with every lowering: whoever uses records compares it before each step.
-  const std::atomic<uint64_t>& epoch() const { return epoch_; }
-  // Called with the ids that have just fallen, before their events are on disk (effect, then log). Under the lock: it
-  // must be quick and must not call back.
-  void on_lowered(std::function<void(const std::vector<RecordId>&)> notify);
-
   ledger::Ledger& ledger() const { return *ledger_; }
   const std::string& directory() const { return directory_; }
   std::string encoder_name() const { return encoder_->name(); }
@@ -188,7 +181,6 @@ class Memory {
   Event event(EventKind kind, std::string actor) const { return {kind, now_ms(), std::move(actor)}; }  // time: see put
 
  private:
-  friend class Audit;
   struct Prepared;
 
   void start();
@@ -245,8 +237,6 @@ class Memory {
   mutable std::condition_variable lowered_more_;
 
   std::string broken_;  // why nothing goes on: the registry is ahead of a ledger that refuses
-
-  std::atomic<uint64_t> epoch_{0};
 
   std::mutex follow_mutex_;  // of what follows
   std::condition_variable follow_wake_;

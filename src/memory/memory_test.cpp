@@ -118,9 +118,9 @@ TEST(Memory, ARevocationTakesItsDescendantsAlong) {
   const auto summary = memory->admit(chat, offer("As far as I can tell one logs in to it with hunter2.", "model"));
   const auto candidate = memory->propose(memory.user, summary.id, std::nullopt);
   const RecordId anchor = *memory.submit("endorse", {{"record", hex(candidate.id)}}, {"approver1", "approver2"}).anchor;
-  const uint64_t epoch = memory->epoch().load();
+  const int64_t before = memory->lowered(0, 0).next;
   const Submitted revoked = memory.submit("revoke", {{"record", hex(page.id)}, {"reason", "it lied"}}, {"operator"});
-  EXPECT_GT(memory->epoch().load(), epoch);
+  EXPECT_EQ(memory->lowered(before, 0).ids.size(), 3u) << "told to whoever uses them";
   EXPECT_EQ(memory->row(page.id).status, Status::kRevoked);
   EXPECT_EQ(memory->row(summary.id).status, Status::kSuspended);
   EXPECT_EQ(memory->row(anchor).status, Status::kSuspended);

@@ -1,4 +1,4 @@
-// Calls that only look: status, list, show, explain, log.
+// Calls that only look: status, list, find, show, explain, log.
 #include <algorithm>
 
 #include "fieldprint/error.h"
@@ -167,6 +167,15 @@ Json call_list(Memory& memory, const MemoryCaller& caller, const Params& params)
     records.push_back(std::move(json));
   }
   return {{"records", std::move(records)}};
+}
+
+// Exactly this text, byte for byte; nothing else is like it.
+Json call_find(Memory& memory, const MemoryCaller& caller, const Params& params) {
+  const std::string text = params.text("text");
+  params.done();
+  const auto id = memory.find_exact(caller, text);
+  if (!id) no_record();
+  return record_json(memory, *id, own_record(memory, caller, *id), memory.row(*id));
 }
 
 Json call_show(Memory& memory, const MemoryCaller& caller, const Params& params) {

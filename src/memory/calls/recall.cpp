@@ -6,7 +6,7 @@ namespace fieldprint::memory {
 
 Json call_recall(Memory& memory, const MemoryCaller& caller, const Params& params) {
   Query query;
-  query.text = params.text("query", params.text("exact", ""));
+  query.text = params.text("query");
   query.limit = static_cast<int>(params.number("limit", 8, 1, 100));
   query.tokens = static_cast<int>(params.number("tokens", 1000, 1, 1 << 20));
   params.done();
