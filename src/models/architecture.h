@@ -72,6 +72,7 @@ std::span<const ArchitectureRow* const> architectures();
 struct ModelOverrides {
   int experts = 0;                  // active ones a token; 0 = as the file says
   std::string_view attention_kind;  // the kind that all layers must be of; "" = any
+  WeightOptions weights = {};
 };
 
 // Throws Error kUnsupported, naming the known ones, for a file of another architecture; kBadFile for missing or

@@ -111,7 +111,7 @@ std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const Mode
   Hyperparameters hp = read_hyperparameters(file, row);
   check_attention(hp, overrides.attention_kind);
   choose_experts(hp, overrides.experts);
-  Weights weights(file, row.tensors, hp);
+  Weights weights(file, row.tensors, hp, overrides.weights);
   hp.parameters = weights.elements();
   hp.active_parameters = hp.parameters - weights.idle_elements();
   return row.make(std::move(hp), std::move(weights));

@@ -2,6 +2,7 @@
 #include <cassert>
 #include <vector>
 
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
 #include "ops/run_executor.h"
@@ -31,12 +32,34 @@ void compute(ReferenceExecutor& reference, Tensor& x, const Weight& table) {
   }
 }
 
+// The gradient of a row of the table is the sum over the tokens at its position; x's own gradient stays.
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const Tensor& x, const Weight& table) {
+  on_tape(executor, {}, {&table}, [&](auto& tape) {
+    std::vector<int> positions;
+    for (int t = 0; t < x.rows(); ++t) positions.push_back(executor.step().position(t));
+    tape.record(x, [&executor, &tape, x = tape.node(x), table, positions = std::move(positions)] {
+      const auto* dx = tape.gradient(x);
+      auto* dw = tape.gradient(table);
+      for_columns(executor, x.cols, [&](int64_t begin, int64_t end) {
+        for (int64_t row = 0; row < x.rows; ++row)
+          for (int64_t i = begin; i < end; ++i)
+            dw[positions[static_cast<size_t>(row)] * x.cols + i] += dx[row * x.cols + i];
+      });
+    });
+  });
+}
+
 }  // namespace
 
 void Ops::add_positions(Tensor& x, const Weight& table) {
   assert(x.rows() == executor_.step().rows() && x.cols() == table.cols);
   const OpScope scope(executor_, "add_positions", table.name);
-  executor_.visit([&](auto& executor) { compute(executor, x, table); });
+  executor_.visit([&](auto& executor) {
+    own(executor, x);
+    compute(executor, x, table);
+    record(executor, x, table);
+  });
 }
 
 }  // namespace fieldprint

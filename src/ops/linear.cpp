@@ -1,5 +1,7 @@
-// y[t, r] = sum over c of x[t, c] * w[r, c].
+// y[t, r] = sum over c of x[t, c] * w[r, c], and what adapters add to w.
 #include "ops/activations.h"
+#include "ops/backward.h"
+#include "ops/gemm.h"
 #include "ops/observer.h"
 #include "ops/ops.h"
 #include "ops/products.h"
@@ -41,11 +43,43 @@ void compute(ReferenceExecutor& reference, const Tensor& x, std::span<const Weig
   }
 }
 
+// dx = dy w, where w may be frozen and of any type; dw = dy^T x.
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const Tensor& x, const Weight& w, const Tensor& y) {
+  on_tape(executor, {&x}, {&w}, [&](auto& tape) {
+    tape.record(y, [&executor, &tape, x = tape.trains(w) ? tape.keep(x) : tape.node(x), w, y = tape.node(y)] {
+      const auto* dy = tape.gradient(y);
+      if (tape.wants(x)) add_product(executor, dy, x.rows, w, tape.gradient(x));
+      if (auto* dw = tape.gradient(w))
+        accumulate(executor, {.a = dy,
+                              .a_row = 1,
+                              .a_step = w.rows,
+                              .b = tape.values(x),
+                              .b_row = x.cols,
+                              .c = dw,
+                              .c_row = w.cols,
+                              .m = w.rows,
+                              .inner = x.rows,
+                              .n = w.cols});
+    });
+  });
+}
+
 }  // namespace
 
 void Ops::linear(const Tensor& x, std::span<const Weight* const> weights, std::span<Tensor> y) {
   const OpScope scope(executor_, "linear", weights[0]->name, -1, weights.size());
-  executor_.visit([&](auto& executor) { compute(executor, x, weights, y); });
+  executor_.visit([&](auto& executor) {
+    compute(executor, x, weights, y);
+    for (size_t i = 0; i < weights.size(); ++i) record(executor, x, *weights[i], y[i]);
+  });
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i]->additions == nullptr) continue;
+    for (const LowRank& addition : *weights[i]->additions) {
+      const Weight a = addition.a_of(*weights[i]), b = addition.b_of(*weights[i]);
+      add(y[i], linear(linear(x, a), b), addition.scale);
+    }
+  }
 }
 
 Tensor Ops::linear(const Tensor& x, const Weight& weight) {

@@ -9,6 +9,7 @@
 #include "base/math.h"
 #include "kernels/select.h"
 #include "ops/activations.h"
+#include "ops/backward.h"
 #include "ops/observer.h"
 #include "ops/ops.h"
 #include "ops/products.h"
@@ -17,9 +18,6 @@
 
 namespace fieldprint {
 namespace {
-
-float exp_of(float x) { return exp_f32(x); }
-double exp_of(double x) { return std::exp(x); }
 
 template <class Number>
 Number sigmoid(Number x) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "attention/kind.h"
+#include "fieldprint/tokenizer.h"
 #include "ops/tensor.h"
 #include "ops/weight.h"
 
@@ -49,6 +50,13 @@ enum class Glu {
   kSilu,         // silu(gate) * up
   kGelu,         // gelu(gate) * up
   kClampedSilu,  // gpt-oss: Ops::swiglu_clamped
+};
+
+// What a teacher said of the rows of a step.
+struct TopTokens {
+  int k = 0;                     // of each row
+  std::span<const TokenId> ids;  // [rows, k], no two of a row the same
+  std::span<const float> logp;   // [rows, k], their probabilities at most 1 together
 };
 
 // What every executor can keep of a layer's past.
@@ -189,6 +197,16 @@ class Ops {
   Tensor output_rows(Tensor x);  // the rows that want logits
   // linear(), for the logits: x, which is behind the last norm, is what Executor::hidden() gives after the step.
   Tensor output_head(Tensor x, const Weight& weight);
+
+  // What the logits [rows, vocabulary] lose by the tokens that came: weight_t * -log softmax(logits_t)[target_t].
+  // [rows, 1]
+  Tensor cross_entropy(const Tensor& logits, std::span<const TokenId> targets, std::span<const float> weights);
+
+  // The same against the k likeliest tokens of a teacher and their log probabilities, with what is left of each
+  // distribution as one more outcome (Kullback & Leibler 1951): weight_t * (sum over k of p (log p - log q), and of the
+  // rest), p the teacher's and q = softmax(logits_t / temperature). [rows, 1]
+  Tensor distillation(const Tensor& logits, const TopTokens& teacher, std::span<const float> weights,
+                      float temperature);
 
  private:
   Executor& executor_;

@@ -345,6 +345,31 @@ std::vector<OpCase> op_cases() {
                  {{"Q4_K", 96, 256}},
                  [](Ops& ops, auto& x, auto& w) { return ops.output_head(std::move(x[0]), w[0]); },
                  kQuantized});
+  for (const auto& [cols, k] : {std::pair(40, 3), std::pair(7, 7)}) {
+    const auto rows = [](const Tensor& x) { return std::vector<float>(static_cast<size_t>(x.rows()), 0.5f); };
+    all.push_back({"cross_entropy", fmt::format("{}", cols), {cols}, {}, [=, cols = cols](Ops& ops, auto& x, auto&) {
+                     std::vector<float> weights = rows(x[0]);
+                     weights.front() = 0;
+                     std::vector<TokenId> targets;
+                     for (int t = 0; t < x[0].rows(); ++t) targets.push_back(t * 5 % cols);
+                     return ops.cross_entropy(x[0], targets, weights);
+                   }});
+    all.push_back({"distillation",
+                   fmt::format("{} of {}", k, cols),
+                   {cols},
+                   {},
+                   [=, cols = cols, k = k](Ops& ops, auto& x, auto&) {
+                     std::vector<TokenId> ids;
+                     std::vector<float> logp;
+                     for (int t = 0; t < x[0].rows(); ++t) {
+                       for (int i = 0; i < k; ++i) {
+                         ids.push_back((t + 2 * i) % cols);
+                         logp.push_back(static_cast<float>(-std::log(k) - (k < cols ? 0.3 * i : 0.0)));
+                       }
+                     }
+                     return ops.distillation(x[0], {k, ids, logp}, rows(x[0]), 1.5f);
+                   }});
+  }
   // Of three sequences one keeps all rows, one the last, one none.
   all.push_back(
       {"output_rows", "50", {50}, {}, [](Ops& ops, auto& x, auto&) { return ops.output_rows(std::move(x[0])); }});
@@ -457,6 +482,193 @@ TEST(Ops, RunAgreesWithTheReferenceOnEveryIsaAndAnyThreads) {
         "{:<12} {:>3} cases  run {:>8.2f} ms  reference {:>8.2f} ms  worst error {:.2f} of what is allowed ({})\n", op,
         sum.cases, sum.run * 1e3, sum.reference * 1e3, sum.worst, sum.worst_case);
     RecordProperty(op + "_run_us", static_cast<int>(sum.run * 1e6));
+  }
+}
+
+// ---- Gradients
+
+// Of the sum of an output's numbers, each times one that is drawn, by inputs and float32 weights.
+template <class AnyExecutor>
+struct Gradients {
+  using Number = typename AnyExecutor::Number;
+  static constexpr int kTokens[] = {5, 1, 9};  // of each sequence
+
+  // The float32 weights are trained, or else all are constants.
+  Gradients(const OpCase& of, AnyExecutor& executor, bool train = true)
+      : of_(of), executor_(executor), ops_(executor), tape_(executor.arena()), train_(train) {
+    Rng random(23);
+    for (const WeightShape& shape : of.weights) {
+      const QuantType* type = find_quant_type(shape.type);
+      Weight weight{"blk.0.test.weight", type, nullptr, shape.rows, shape.cols};
+      storage_.emplace_back(static_cast<size_t>(weight.bytes()));
+      RandomBlocks(*type, 1.0f / std::sqrt(static_cast<float>(shape.cols)))
+          .fill(random, storage_.back().data(), shape.rows * shape.cols);
+      weight.data = storage_.back().data();
+      weights.push_back(weight);
+      by_weight.emplace_back();
+      if (shape.type != "F32") continue;
+      by_weight.back().resize(static_cast<size_t>(shape.rows * shape.cols));
+      if (train) tape_.train(weight.floats(), shape.rows * shape.cols, by_weight.back().data());
+    }
+    int rows = 0;
+    for (int s = 0; s < kSequences; ++s) {
+      for (int t = 0; t < kTokens[s]; ++t) tokens_[s].push_back(static_cast<TokenId>(random.below(64)));
+      rows += kTokens[s];
+    }
+    for (const int64_t cols : of.inputs) {
+      inputs.emplace_back(static_cast<size_t>(rows * cols));
+      for (double& x : inputs.back()) x = static_cast<double>(random.normal());
+      by_input.emplace_back();
+    }
+  }
+
+  // The sum; with gradients where `backward`.
+  double sum(bool backward) {
+    std::unique_ptr<SequenceState> states[kSequences];
+    std::vector<StepSequence> step;
+    static constexpr int kSome[] = {1, 4, 7};
+    for (int s = 0; s < kSequences; ++s) {
+      states[s] = executor_.new_sequence();
+      step.push_back({states[s].get(), 0, tokens_[s], s == 2 ? LogitRows::kSome : kRows[s], false});
+      step.back().some = kSome;
+    }
+    executor_.attach(backward ? &tape_ : nullptr);
+    executor_.begin(step);
+    if (backward) tape_.begin();
+    std::vector<Tensor> x;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      x.push_back(executor_.make(executor_.step().rows(), of_.inputs[i]));
+      std::transform(inputs[i].begin(), inputs[i].end(), executor_.data(x[i]),
+                     [](double v) { return static_cast<Number>(v); });
+      if (!backward) continue;
+      tape_.record(x[i], [this, i, at = tape_.node(x[i])] {
+        by_input[i].assign(tape_.gradient(at), tape_.gradient(at) + at.size());
+      });
+      by_input[i].assign(inputs[i].size(), Number{0});
+    }
+    Tensor y = of_.apply(ops_, x, weights);
+    Rng random(29);
+    std::vector<Number> seed(static_cast<size_t>(y.rows() * y.cols()));
+    double total = 0;
+    for (size_t i = 0; i < seed.size(); ++i) {
+      seed[i] = static_cast<Number>(random.normal());
+      total += static_cast<double>(seed[i]) * static_cast<double>(executor_.data(y)[i]);
+    }
+    x.clear();
+    if (backward) {
+      for (auto& gradient : by_weight) std::fill(gradient.begin(), gradient.end(), Number{0});
+      tape_.backward(y, seed.data());
+    }
+    executor_.finish(std::move(y));
+    return total;
+  }
+
+  std::vector<std::vector<double>> inputs;
+  std::vector<Weight> weights;
+  std::vector<std::vector<Number>> by_input, by_weight;
+
+ private:
+  const OpCase& of_;
+  AnyExecutor& executor_;
+  Ops ops_;
+  Tape<Number> tape_;
+  bool train_;
+  std::vector<TokenId> tokens_[kSequences];
+  std::deque<std::vector<std::byte>> storage_;
+};
+
+// Of the numbers' root mean square, so that a gradient of nearly nothing may be off by next to nothing.
+template <class Number>
+double root_mean_square(const std::vector<Number>& of) {
+  double squares = 0;
+  for (const Number x : of) squares += static_cast<double>(x) * static_cast<double>(x);
+  return of.empty() ? 0 : std::sqrt(squares / static_cast<double>(of.size()));
+}
+
+// Ops whose backward is still to come.
+const std::set<std::string> kForwardOnly = {"attend", "shortconv", "conv_silu", "delta_net", "mamba2", "moe"};
+
+TEST(Gradients, OfEveryOpAreThoseOfFiniteDifferencesInFloat64) {
+  constexpr double kEps = 1e-6, kRelative = 1e-3;
+  for (const OpCase& of : op_cases()) {
+    if (kForwardOnly.contains(of.op)) continue;
+    SCOPED_TRACE(of.op + " " + of.about);
+    ReferenceExecutor executor(1);
+    Gradients<ReferenceExecutor> gradients(of, executor);
+    gradients.sum(true);
+    Rng random(31);
+    int checked = 0;
+    const auto check = [&](const std::vector<double>& analytic, const char* of_what, size_t which, auto&& slope) {
+      const double slack = 1e-5 * root_mean_square(analytic) + 1e-9;
+      const size_t step = std::max<size_t>(1, analytic.size() / 12);
+      for (size_t i = random.below(step); i < analytic.size(); i += step, ++checked) {
+        const double numeric = slope(i);
+        EXPECT_NEAR(analytic[i], numeric, kRelative * std::fabs(numeric) + slack)
+            << of_what << which << " [" << i << "]";
+      }
+    };
+    for (size_t which = 0; which < gradients.inputs.size(); ++which) {
+      const std::vector<double> analytic = gradients.by_input[which];
+      check(analytic, "input ", which, [&](size_t i) {
+        double& x = gradients.inputs[which][i];
+        const double before = x;
+        x = before + kEps;
+        const double above = gradients.sum(false);
+        x = before - kEps;
+        const double below = gradients.sum(false);
+        x = before;
+        return (above - below) / (2 * kEps);
+      });
+    }
+    for (size_t which = 0; which < gradients.weights.size(); ++which) {
+      const std::vector<double> analytic = gradients.by_weight[which];
+      auto* values = const_cast<float*>(gradients.weights[which].floats());
+      check(analytic, "weight ", which, [&](size_t i) {  // weights are float32: a step that these can make
+        const float before = values[i], above_at = before + 0x1p-11f, below_at = before - 0x1p-11f;
+        values[i] = above_at;
+        const double above = gradients.sum(false);
+        values[i] = below_at;
+        const double below = gradients.sum(false);
+        values[i] = before;
+        return (above - below) / (static_cast<double>(above_at) - static_cast<double>(below_at));
+      });
+    }
+    EXPECT_TRUE(checked > 0 || of.op == "embed") << "of a frozen table there is nothing to check";
+  }
+}
+
+// In float32, on any number of threads and every instruction set the same.
+TEST(Gradients, OfRunAreThoseOfTheReference) {
+  for (const OpCase& of : op_cases()) {
+    if (kForwardOnly.contains(of.op)) continue;
+    SCOPED_TRACE(of.op + " " + of.about);
+    ReferenceExecutor reference(1);
+    Gradients<ReferenceExecutor> expected(of, reference);
+    expected.sum(true);
+    std::vector<std::vector<float>> first;
+    for (const IsaRow& isa : isa_rows()) {
+      if (!isa.supported()) continue;
+      for (const int threads : {1, 3}) {
+        ThreadPool pool(threads);
+        RunExecutor run(select_kernels(isa.name), pool, KvLayout({of.layer}, 16, kv_type(of.kv_type)));
+        Gradients<RunExecutor> got(of, run);
+        got.sum(true);
+        auto all = got.by_input;
+        all.insert(all.end(), got.by_weight.begin(), got.by_weight.end());
+        if (first.empty()) first = all;
+        EXPECT_EQ(all, first) << isa.name << ", " << threads << " threads";
+      }
+    }
+    auto all = expected.by_input;
+    all.insert(all.end(), expected.by_weight.begin(), expected.by_weight.end());
+    for (size_t i = 0; i < all.size(); ++i) {
+      ASSERT_EQ(first[i].size(), all[i].size());
+      const double scale = root_mean_square(all[i]);
+      for (size_t j = 0; j < all[i].size(); ++j)
+        ASSERT_NEAR(static_cast<double>(first[i][j]), all[i][j],
+                    4 * of.tolerance * std::max(scale, std::fabs(all[i][j])) + 1e-7)
+            << i << " [" << j << "]";
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ops/executor.h"
+#include "ops/tape.h"
 #include "ops/weight.h"
 
 namespace fieldprint {
@@ -48,8 +49,17 @@ class ReferenceExecutor final : public Executor {
   std::span<const float> finish(Tensor x) override { return rounded(x, result_); }
   std::span<const float> hidden() override { return rounded(hidden_, rounded_hidden_); }
 
+  // Records what ops do from tape.begin() on; nullptr: nothing is recorded. It outlives its use here.
+  void attach(Tape<double>* tape) { tape_ = tape; }
+
   // ---- For the ops.
 
+  using Number = double;
+  Tape<double>* tape() const { return tape_; }
+  template <class Task>
+  void for_rows(int count, Task&& task) {
+    for (int row = 0; row < count; ++row) task(row);
+  }
   Tensor make(int rows, int64_t cols) { return arena().make(rows, cols, sizeof(double)); }
   double* data(const Tensor& t) { return arena().data<double>(t); }
   static ReferenceSequence& sequence(const StepSequence& s) { return static_cast<ReferenceSequence&>(*s.state); }
@@ -59,6 +69,7 @@ class ReferenceExecutor final : public Executor {
   std::span<const float> rounded(const Tensor& x, std::vector<float>& to);
 
   const size_t layers_;
+  Tape<double>* tape_ = nullptr;
   std::vector<float> row_, result_, rounded_hidden_;
 };
 

@@ -1,8 +1,10 @@
 // Rotary position embedding (Su et al. 2021): a pair (a, b) of a head at position p becomes
 //   (a cos - b sin, a sin + b cos) of the angle p * inverse_frequency[pair], times the magnitude
+#include <memory>
 #include <vector>
 
 #include "base/math.h"
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
 #include "ops/run_executor.h"
@@ -103,11 +105,50 @@ void compute(ReferenceExecutor& reference, Tensor& x, const Rope& rope, int head
   }
 }
 
+// The gradient turns back: a rotation's inverse is its transpose, the magnitude stays.
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const Tensor& x, const Rope& rope, int heads) {
+  using Number = typename AnyExecutor::Number;
+  on_tape(executor, {&x}, {}, [&](auto& tape) {
+    const size_t pairs = rope.inverse_frequency.size();
+    const auto table = std::make_shared<std::vector<Number>>(static_cast<size_t>(x.rows()) * 2 * pairs);
+    executor.for_rows(x.rows(), [&](int row) {
+      Number* cosine = table->data() + static_cast<size_t>(row) * 2 * pairs;
+      for (size_t i = 0; i < pairs; ++i) {
+        double s = 0, c = 0;
+        sincos_f64(executor.step().position(row) * rope.inverse_frequency[i], &s, &c);
+        cosine[i] = static_cast<Number>(c * rope.magnitude);
+        cosine[pairs + i] = static_cast<Number>(s * rope.magnitude);
+      }
+    });
+    tape.record(
+        x, [&executor, &tape, x = tape.node(x), heads, pairs, table, adjacent = rope.pairs == RopePairs::kAdjacent] {
+          Number* dx = tape.gradient(x);
+          executor.for_rows(x.rows, [&](int row) {
+            const Number *cosine = table->data() + static_cast<size_t>(row) * 2 * pairs, *sine = cosine + pairs;
+            for (int h = 0; h < heads; ++h) {
+              Number* v = dx + row * x.cols + h * (x.cols / heads);
+              for (size_t i = 0; i < pairs; ++i) {
+                Number &a = v[adjacent ? 2 * i : i], &b = v[adjacent ? 2 * i + 1 : i + pairs];
+                const Number turned = a * cosine[i] + b * sine[i];
+                b = b * cosine[i] - a * sine[i];
+                a = turned;
+              }
+            }
+          });
+        });
+  });
+}
+
 }  // namespace
 
 void Ops::rope(Tensor& x, const Rope& rope, int heads) {
   const OpScope scope(executor_, "rope");
-  executor_.visit([&](auto& executor) { compute(executor, x, rope, heads); });
+  executor_.visit([&](auto& executor) {
+    own(executor, x);
+    compute(executor, x, rope, heads);
+    record(executor, x, rope, heads);
+  });
 }
 
 }  // namespace fieldprint

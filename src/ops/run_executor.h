@@ -15,6 +15,7 @@
 #include "ops/for_rows.h"
 #include "ops/op_memory.h"
 #include "ops/run_sequence.h"
+#include "ops/tape.h"
 
 namespace fieldprint {
 
@@ -33,8 +34,13 @@ class RunExecutor final : public Executor {
     return {data(hidden_), static_cast<size_t>(hidden_.rows() * hidden_.cols())};
   }
 
+  // Records what ops do from tape.begin() on; nullptr: nothing is recorded. It outlives its use here.
+  void attach(Tape<float>* tape) { tape_ = tape; }
+
   // ---- For the ops.
 
+  using Number = float;
+  Tape<float>* tape() const { return tape_; }
   Tensor make(int rows, int64_t cols) { return arena().make(rows, cols, sizeof(float)); }
   float* data(const Tensor& t) { return arena().data<float>(t); }
   static RunSequence& sequence(const StepSequence& s) { return static_cast<RunSequence&>(*s.state); }
@@ -59,6 +65,7 @@ class RunExecutor final : public Executor {
   std::deque<WindowLayers> windows_;  // of the others
   AttendScratch scratch_;
   OpMemory memory_;
+  Tape<float>* tape_ = nullptr;
   Tensor result_;  // held back until the next step
 };
 

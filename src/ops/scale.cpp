@@ -1,4 +1,5 @@
 // x *= factor.
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
 #include "ops/run_executor.h"
@@ -18,11 +19,29 @@ void compute(ReferenceExecutor& reference, Tensor& x, float factor) {
   for (int64_t i = 0; i < x.rows() * x.cols(); ++i) reference.data(x)[i] *= static_cast<double>(factor);
 }
 
+// What was dx of the scaled x becomes that of x before.
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const Tensor& x, float factor) {
+  on_tape(executor, {&x}, {}, [&](auto& tape) {
+    tape.record(x, [&executor, &tape, x = tape.node(x), factor] {
+      auto* dx = tape.gradient(x);
+      executor.for_rows(x.rows, [&](int row) {
+        for (int64_t i = row * x.cols; i < (row + 1) * x.cols; ++i)
+          dx[i] *= static_cast<typename AnyExecutor::Number>(factor);
+      });
+    });
+  });
+}
+
 }  // namespace
 
 void Ops::scale(Tensor& x, float factor) {
   const OpScope scope(executor_, "scale");
-  executor_.visit([&](auto& executor) { compute(executor, x, factor); });
+  executor_.visit([&](auto& executor) {
+    own(executor, x);
+    compute(executor, x, factor);
+    record(executor, x, factor);
+  });
 }
 
 }  // namespace fieldprint

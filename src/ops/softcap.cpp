@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
 #include "ops/run_executor.h"
@@ -25,11 +26,33 @@ void compute(ReferenceExecutor& reference, Tensor& x, float cap) {
   for (int64_t i = 0; i < x.rows() * x.cols(); ++i) reference.data(x)[i] = c * std::tanh(reference.data(x)[i] / c);
 }
 
+// With y = cap * tanh(x / cap): dx = dy * (1 - (y / cap)^2).
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const Tensor& x, float cap) {
+  using Number = typename AnyExecutor::Number;
+  on_tape(executor, {&x}, {}, [&](auto& tape) {
+    tape.record(x, [&executor, &tape, x = tape.keep(x), cap] {
+      const Number* y = tape.values(x);
+      Number* dx = tape.gradient(x);
+      executor.for_rows(x.rows, [&](int row) {
+        for (int64_t i = row * x.cols; i < (row + 1) * x.cols; ++i) {
+          const Number t = y[i] / static_cast<Number>(cap);
+          dx[i] *= 1 - t * t;
+        }
+      });
+    });
+  });
+}
+
 }  // namespace
 
 void Ops::softcap(Tensor& x, float cap) {
   const OpScope scope(executor_, "softcap");
-  executor_.visit([&](auto& executor) { compute(executor, x, cap); });
+  executor_.visit([&](auto& executor) {
+    own(executor, x);
+    compute(executor, x, cap);
+    record(executor, x, cap);
+  });
 }
 
 }  // namespace fieldprint

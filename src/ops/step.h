@@ -11,7 +11,7 @@
 
 namespace fieldprint {
 
-enum class LogitRows { kNone, kLast, kAll };
+enum class LogitRows { kNone, kLast, kAll, kSome };
 
 // One sequence's part of a step.
 struct StepSequence {
@@ -19,13 +19,27 @@ struct StepSequence {
   int first_position = 0;           // tokens already in the state
   std::span<const TokenId> tokens;  // appended by this step; at least one
   LogitRows logits = LogitRows::kLast;
-  bool replay = false;  // the tokens' K/V are there and stay; only the recurrent state is made again
-  int unwanted = 0;     // of kAll: so many of the first tokens' logits are not wanted
+  bool replay = false;             // the tokens' K/V are there and stay; only the recurrent state is made again
+  int unwanted = 0;                // of kAll: so many of the first tokens' logits are not wanted
+  std::span<const int> some = {};  // of kSome: the tokens whose logits are wanted, ascending
 
   int count() const { return static_cast<int>(tokens.size()); }
   int end() const { return first_position + count(); }
   int output_rows() const {
-    return logits == LogitRows::kAll ? count() - unwanted : logits == LogitRows::kLast ? 1 : 0;
+    switch (logits) {
+      case LogitRows::kAll:
+        return count() - unwanted;
+      case LogitRows::kLast:
+        return 1;
+      case LogitRows::kSome:
+        return static_cast<int>(some.size());
+      default:
+        return 0;
+    }
+  }
+  // Which of the tokens the i-th of these rows is of.
+  int output_row(int i) const {
+    return logits == LogitRows::kSome ? some[static_cast<size_t>(i)] : count() - output_rows() + i;
   }
 };
 

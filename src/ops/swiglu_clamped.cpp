@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/pairwise.h"
 
@@ -20,11 +21,23 @@ Tensor compute(ReferenceExecutor& reference, const Tensor& gate, const Tensor& u
   });
 }
 
+// With s = sigmoid(1.702 g): dg = dy (u + 1) s (1 + 1.702 g (1 - s)), du = dy g s; 0 beyond the limits.
+template <class Number>
+std::pair<Number, Number> slopes(Number gate, Number up) {
+  const Number limit = static_cast<Number>(kSwigluLimit), slope = static_cast<Number>(kSwigluSlope);
+  const Number g = std::min(gate, limit), u = std::clamp(up, -limit, limit), s = 1 / (1 + exp_of(-slope * g));
+  return {gate < limit ? (u + 1) * s * (1 + slope * g * (1 - s)) : 0, up > -limit && up < limit ? g * s : 0};
+}
+
 }  // namespace
 
 Tensor Ops::swiglu_clamped(const Tensor& gate, const Tensor& up) {
   const OpScope scope(executor_, "swiglu_clamped");
-  return executor_.visit([&](auto& executor) { return compute(executor, gate, up); });
+  return executor_.visit([&](auto& executor) {
+    Tensor y = compute(executor, gate, up);
+    record_gate(executor, gate, up, y, 0, [](auto g, auto u, auto) { return slopes(g, u); });
+    return y;
+  });
 }
 
 }  // namespace fieldprint

@@ -1,5 +1,7 @@
 #include "ops/tensor.h"
 
+#include <algorithm>
+
 namespace fieldprint {
 
 std::byte* AlignedBuffer::require(size_t bytes) {
@@ -19,7 +21,7 @@ Tensor TensorArena::make(int rows, int64_t cols, size_t element_bytes) {
   int best = -1, largest = -1;
   for (int i = 0; i < static_cast<int>(slots_.size()); ++i) {
     const Slot& slot = *slots_[static_cast<size_t>(i)];
-    if (slot.used) continue;
+    if (slot.used || slot.recorded) continue;
     const size_t capacity = slot.values.capacity();
     const auto capacity_of = [&](int j) { return slots_[static_cast<size_t>(j)]->values.capacity(); };
     if (capacity >= bytes && (best < 0 || capacity < capacity_of(best))) best = i;
@@ -34,12 +36,36 @@ Tensor TensorArena::make(int rows, int64_t cols, size_t element_bytes) {
   slot.values.require(bytes);
   slot.quantized_valid = false;
   slot.used = true;
+  slot.recorded = recording_;
   Tensor t;
   t.arena_ = this;
   t.slot_ = chosen;
   t.rows_ = rows;
   t.cols_ = cols;
   return t;
+}
+
+void TensorArena::release(int number) {
+  Slot& slot = *slots_[static_cast<size_t>(number)];
+  slot.used = false;
+  if (slot.recorded) hand_over(slot);
+}
+
+// What of a recorded slot's memory nobody wants any more goes to one that can be handed out.
+void TensorArena::hand_over(Slot& from) {
+  const auto is_empty = [](const auto& slot) {
+    return !slot->used && !slot->recorded && slot->values.capacity() == 0 && slot->quantized.capacity() == 0;
+  };
+  auto to = std::find_if(slots_.begin(), slots_.end(), is_empty);
+  if (to == slots_.end()) to = slots_.insert(slots_.end(), std::make_unique<Slot>());
+  std::swap((*to)->quantized, from.quantized);
+  if (!from.kept) std::swap((*to)->values, from.values);
+  from.quantized_valid = false;
+}
+
+void TensorArena::forget() {
+  recording_ = false;
+  for (auto& slot : slots_) slot->recorded = slot->kept = false;
 }
 
 }  // namespace fieldprint

@@ -45,6 +45,8 @@ class Tensor {
 
  private:
   friend class TensorArena;
+  template <class Number>
+  friend class Tape;
   void swap(Tensor& other) noexcept {
     std::swap(arena_, other.arena_);
     std::swap(slot_, other.slot_);
@@ -64,7 +66,9 @@ class TensorArena {
     AlignedBuffer values;
     AlignedBuffer quantized;  // the same values as 8-bit activations, where an op has asked for them
     bool quantized_valid = false;
-    bool used = false;
+    bool used = false;      // a handle has it
+    bool recorded = false;  // it was handed out since record(): nobody else gets it
+    bool kept = false;      // its values are wanted after its handle has gone
   };
 
   Tensor make(int rows, int64_t cols, size_t element_bytes);
@@ -78,13 +82,24 @@ class TensorArena {
   }
   void changed(const Tensor& t) { slot(t).quantized_valid = false; }  // after values have been written in place
 
+  // From here to forget() a slot is handed out once, so that its number says which value it is; the memory of those
+  // that are not kept goes round as ever (ops/tape.h).
+  void record() { recording_ = true; }
+  void forget();
+  Slot& slot(int number) { return *slots_[static_cast<size_t>(number)]; }
+  int slots() const { return static_cast<int>(slots_.size()); }
+
  private:
   friend class Tensor;
+  void release(int number);
+  void hand_over(Slot& from);
+
   std::vector<std::unique_ptr<Slot>> slots_;
+  bool recording_ = false;
 };
 
 inline Tensor::~Tensor() {
-  if (arena_ != nullptr) arena_->slots_[static_cast<size_t>(slot_)]->used = false;
+  if (arena_ != nullptr) arena_->release(slot_);
 }
 
 }  // namespace fieldprint
