@@ -29,15 +29,20 @@ std::vector<float> normals(size_t count) {
   return x;
 }
 
-using HalfSlot = void (*KernelTable::*)(const HalfProduct&);
+template <class Number>
+using Slot = void (*KernelTable::*)(const ProductOf<Number>&);
 
 // c [rows, n] = a [rows, inner] b [inner, n].
-void product(benchmark::State& state, const KernelTable& kernels, HalfSlot slot, int rows, int inner, int n) {
+template <class Number>
+void product(benchmark::State& state, const KernelTable& kernels, Slot<Number> slot, int rows, int inner, int n) {
   const std::vector<float> a = normals(static_cast<size_t>(rows * inner));
-  std::vector<uint16_t> b;
-  for (const float x : normals(static_cast<size_t>(inner * n))) b.push_back(float_to_half(x));  // numbers as BF16 too
+  std::vector<Number> b;
+  for (const float x : normals(static_cast<size_t>(inner * n))) {
+    if constexpr (sizeof(Number) == sizeof(float)) b.push_back(x);
+    else b.push_back(float_to_half(x));  // numbers as BF16 too
+  }
   std::vector<float> expected(static_cast<size_t>(rows * n)), c(expected);
-  HalfProduct args{.a = a.data(), .a_stride = inner, .b = b.data(), .b_stride = n};
+  ProductOf<Number> args{.a = a.data(), .a_stride = inner, .b = b.data(), .b_stride = n};
   args.c = expected.data(), args.c_stride = n;
   args.m = rows, args.inner = inner, args.n = n;
   args.fresh = true;
@@ -143,7 +148,8 @@ void softmax(benchmark::State& state, const KernelTable& kernels, int rows, int 
       benchmark::Counter(static_cast<double>(state.iterations()) * rows * kKeys, benchmark::Counter::kIsRate);
 }
 
-void add_products(const IsaRow& isa, const char* number, HalfSlot slot, int rows, int d) {
+template <class Number>
+void add_products(const IsaRow& isa, const char* number, Slot<Number> slot, int rows, int d) {
   const KernelTable& kernels = select_kernels(isa.name);
   benchmark::RegisterBenchmark(
       fmt::format("{}/scores/{}/{}_rows/{}", isa.name, number, rows, d).c_str(),
@@ -170,6 +176,7 @@ void add_all() {
       for (const int d : {64, 128}) {
         add_products(isa, "f16", &KernelTable::accumulate_f16, rows, d);
         add_products(isa, "bf16", &KernelTable::accumulate_bf16, rows, d);
+        add_products(isa, "f32", &KernelTable::accumulate_f32, rows, d);
         add_byte_products(isa, rows, d);
         benchmark::RegisterBenchmark(fmt::format("{}/softmax/{}_rows/{}", isa.name, rows, d).c_str(),
                                      [&kernels = select_kernels(isa.name), rows, d](benchmark::State& state) {

@@ -209,5 +209,44 @@ TEST(Kernels, AttentionSlotsAreTheSameBitsOnEveryIsa) {
   });
 }
 
+// Any shape, and either way round: what the formula says.
+TEST(Kernels, ProductsInFloatAreTheSameBitsOnEveryIsa) {
+  for_each_isa([&](const KernelTable& kernels) {
+    for (const int m : {1, 2, 3, 4, 5, 6, 7, 12, 13, 64}) {
+      for (const int n : {1, 5, 7, 8, 9, 15, 16, 17, 31, 40, 63, 64, 65, 95, 130}) {
+        Rng rng(static_cast<uint64_t>(m * 1000 + n));
+        const int inner = 1 + (m * n) % 37, b_stride = n + 3, c_stride = n + 2;
+        const auto a = random_floats(rng, static_cast<size_t>((m + 1) * (inner + 1)));
+        const auto b = random_floats(rng, static_cast<size_t>(b_stride * inner));
+        const auto start = random_floats(rng, static_cast<size_t>(m * c_stride));
+        for (const bool transposed : {false, true}) {
+          for (const bool fresh : {false, true}) {
+            FloatProduct product{.a = a.data(),
+                                 .a_stride = transposed ? 1 : inner + 1,
+                                 .a_step = transposed ? m + 1 : 1,
+                                 .b = b.data(),
+                                 .b_stride = b_stride};
+            product.c_stride = c_stride;
+            product.m = m, product.inner = inner, product.n = n, product.fresh = fresh;
+            auto expected = start, got = start;
+            for (int i = 0; i < m; ++i) {
+              for (int j = 0; j < n; ++j) {
+                float& sum = expected[static_cast<size_t>(i * c_stride + j)];
+                if (fresh) sum = 0;
+                for (int k = 0; k < inner; ++k)
+                  sum = std::fma(a[static_cast<size_t>(i * product.a_stride + k * product.a_step)],
+                                 b[static_cast<size_t>(k * b_stride + j)], sum);
+              }
+            }
+            product.c = got.data();
+            kernels.accumulate_f32(product);
+            EXPECT_TRUE(same_bits(expected, got)) << m << " x " << inner << " x " << n << " " << transposed << fresh;
+          }
+        }
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace fieldprint

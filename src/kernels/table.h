@@ -116,11 +116,13 @@ struct Prefetch {
   const std::byte* l2 = nullptr;  // into the second; nullptr: nothing
 };
 
-// c[m, n] = fma(a[m, j], b[j, n], c[m, n]) for j = 0..inner-1 in order. n is a multiple of 8.
-struct HalfProduct {
+// c[i, n] = fma(a(i, j), b[j, n], c[i, n]) for j = 0..inner-1 in order, a(i, j) = a[i * a_stride + j * a_step]: a_step
+// is 1, or large where a matrix is taken the other way round. b in F16 or BF16, with n a multiple of 8, or in float32.
+template <class Number>
+struct ProductOf {
   const float* a = nullptr;
-  int64_t a_stride = 0;
-  const uint16_t* b = nullptr;  // F16 or BF16
+  int64_t a_stride = 0, a_step = 1;
+  const Number* b = nullptr;
   int64_t b_stride = 0;
   float* c = nullptr;
   int64_t c_stride = 0;
@@ -128,6 +130,8 @@ struct HalfProduct {
   bool fresh = false;  // c is taken for 0
   Prefetch prefetch = {};
 };
+using HalfProduct = ProductOf<uint16_t>;
+using FloatProduct = ProductOf<float>;
 
 // Products of rows in 8 bits with the keys of a tile in Q8_0: c[i][j] = sum over blocks b of 32 dimensions, in order
 // and from 0, by c = fma(isum, q_scales[i][b] * key_scales[b][j], c), isum the block's exact integer sum.
@@ -259,9 +263,11 @@ struct KernelTable {
   // x [n] -> q [n], scales and sums [n / 32], the blocks in 8 bits as quantize() makes them; sums are of a block's q.
   void (*quantize_bytes)(const float* x, int64_t n, int8_t* q, float* scales, int32_t* sums) = nullptr;
 
-  // Attention (src/attention/tile.h): q.K^T (keys in columns) and p.V (value dimensions in columns).
+  // Attention (src/attention/tile.h): q.K^T (keys in columns) and p.V (value dimensions in columns). In float32 also
+  // products of matrices (ops/gemm.h).
   void (*accumulate_f16)(const HalfProduct&) = nullptr;
   void (*accumulate_bf16)(const HalfProduct&) = nullptr;
+  void (*accumulate_f32)(const FloatProduct&) = nullptr;
   // The same in integers, of K and V in Q8_0.
   void (*score_bytes)(const ByteScores&) = nullptr;
   void (*add_byte_values)(const ByteValues&) = nullptr;

@@ -1,4 +1,4 @@
-// Attention to a tile: the two products in float32, the softmax.
+// The products of attention to a tile and of matrices in float32; the softmax.
 #include "kernels/lanes/attention.h"
 
 #include "kernels/avx2/avx2.h"
@@ -9,34 +9,55 @@ namespace fieldprint::avx2 {
 namespace {
 
 inline __m256 load(const float* p) { return _mm256_loadu_ps(p); }
-// M rows by 8 * C columns of c stay in registers while the inner index runs. kLoad makes eight numbers of b float32.
-// Without the pragmas GCC keeps the sums in memory: a quarter of the speed.
-template <int M, int C, auto kLoad>
-inline void block(const HalfProduct& p, int row, int column, Prefetcher& prefetcher) {
+
+// Eight columns. kLoad makes numbers of b float32.
+template <auto kLoad>
+struct Whole {
+  template <class Number>
+  __m256 b(const Number* at) const {
+    return kLoad(at);
+  }
+  __m256 c(const float* at) const { return load(at); }
+  void store(float* at, __m256 v) const { _mm256_storeu_ps(at, v); }
+};
+
+// The first few of eight.
+struct Part {
+  __m256i mask;
+  __m256 b(const float* at) const { return _mm256_maskload_ps(at, mask); }
+  __m256 c(const float* at) const { return _mm256_maskload_ps(at, mask); }
+  void store(float* at, __m256 v) const { _mm256_maskstore_ps(at, mask, v); }
+};
+
+// M rows by 8 * C columns of c stay in registers while the inner index runs. Without the pragmas GCC keeps the sums in
+// memory: a quarter of the speed.
+template <int M, int C, class Number, class Eight>
+inline void block(const ProductOf<Number>& p, int row, int column, Eight eight, Prefetcher& prefetcher) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
-  const uint16_t* b = p.b + column;
+  const Number* b = p.b + column;
   const int64_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
+  const int64_t a_step = sizeof(Number) == sizeof(uint16_t) ? 1 : p.a_step;
   __m256 acc[M][C];
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : load(c + i * c_stride + 8 * j);
+    for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm256_setzero_ps() : eight.c(c + i * c_stride + 8 * j);
   }
   Prefetcher prefetch = prefetcher;  // a copy: it stays in registers
   int at = 0;
   const auto step = [&](int k) __attribute__((always_inline)) {
     __m256 numbers[C];
 #pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) numbers[j] = kLoad(b + k * b_stride + 8 * j);
+    for (int j = 0; j < C; ++j) numbers[j] = eight.b(b + k * b_stride + 8 * j);
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
-      const __m256 factor = _mm256_broadcast_ss(a + i * a_stride + k);
+      const __m256 factor = _mm256_broadcast_ss(a + i * a_stride + k * a_step);
 #pragma GCC unroll 8
       for (int j = 0; j < C; ++j) acc[i][j] = _mm256_fmadd_ps(factor, numbers[j], acc[i][j]);
     }
   };
-  for (; at + 2 <= p.inner; at += 2, a += 2, b += 2 * b_stride) {
+  for (; at + 2 <= p.inner; at += 2, a += 2 * a_step, b += 2 * b_stride) {
     prefetch();
     step(0);
     step(1);
@@ -46,35 +67,37 @@ inline void block(const HalfProduct& p, int row, int column, Prefetcher& prefetc
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
 #pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) _mm256_storeu_ps(c + i * c_stride + 8 * j, acc[i][j]);
+    for (int i = 0; i < M; ++i) eight.store(c + i * c_stride + 8 * j, acc[i][j]);
   }
 }
 
-template <int C, auto kLoad>
-inline void columns(const HalfProduct& p, int column, Prefetcher& prefetcher) {
-  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, kLoad>(p, row, column, prefetcher); });
+template <int C, class Number, class Eight>
+inline void columns(const ProductOf<Number>& p, int column, Eight eight, Prefetcher& prefetcher) {
+  for_row_blocks(p.m, [&]<int M>(int row) { block<M, C>(p, row, column, eight, prefetcher); });
 }
 
-template <auto kLoad>
-inline void accumulate(const HalfProduct& p) {
+template <class Number, class Eight>
+inline void accumulate(const ProductOf<Number>& p, Eight eight) {
   const bool wide = p.m <= 3;  // few rows: more columns keep the multipliers busy
   const int width = wide ? 32 : 16;
   const int64_t steps = int64_t{(p.n + width - 1) / width} * row_blocks(p.m) * (p.inner / 2);
   Prefetcher prefetcher(p.prefetch, steps);
   int j = 0;
   if (wide) {
-    for (; j + 32 <= p.n; j += 32) columns<4, kLoad>(p, j, prefetcher);
+    for (; j + 32 <= p.n; j += 32) columns<4>(p, j, eight, prefetcher);
   }
-  for (; j < p.n; j += 16) {
-    if (j + 16 <= p.n) columns<2, kLoad>(p, j, prefetcher);
-    else columns<1, kLoad>(p, j, prefetcher);
+  for (; j + 16 <= p.n; j += 16) columns<2>(p, j, eight, prefetcher);
+  if (j + 8 <= p.n) columns<1>(p, j, eight, prefetcher), j += 8;
+  if constexpr (sizeof(Number) == sizeof(float)) {
+    if (j < p.n) columns<1>(p, j, Part{lane_mask(p.n - j)}, prefetcher);
   }
 }
 
 }  // namespace
 
-void accumulate_f16(const HalfProduct& product) { accumulate<Floats::load_f16>(product); }
-void accumulate_bf16(const HalfProduct& product) { accumulate<Floats::load_bf16>(product); }
+void accumulate_f16(const HalfProduct& product) { accumulate(product, Whole<Floats::load_f16>()); }
+void accumulate_bf16(const HalfProduct& product) { accumulate(product, Whole<Floats::load_bf16>()); }
+void accumulate_f32(const FloatProduct& product) { accumulate(product, Whole<Floats::load>()); }
 
 namespace {
 

@@ -1,4 +1,4 @@
-// The products and the softmax of attention, 16 columns a register.
+// The products of attention and of matrices in float32, the softmax: 16 columns a register.
 #include "kernels/lanes/attention.h"
 
 #include "kernels/avx2/avx2.h"
@@ -9,12 +9,13 @@ namespace fieldprint::avx512 {
 namespace {
 
 // M rows by 16 * C columns of c stay in registers while the inner index runs. kLoad makes 16 numbers of b float32.
-template <int M, int C, auto kLoad>
-inline void block(const HalfProduct& p, int row, int column, Prefetcher& prefetcher) {
+template <int M, int C, auto kLoad, class Number>
+inline void block(const ProductOf<Number>& p, int row, int column, Prefetcher& prefetcher) {
   const float* a = p.a + row * p.a_stride;
   float* c = p.c + row * p.c_stride + column;
-  const uint16_t* b = p.b + column;
+  const Number* b = p.b + column;
   const int64_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
+  const int64_t a_step = sizeof(Number) == sizeof(uint16_t) ? 1 : p.a_step;
   __m512 acc[M][C];
 #pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
@@ -22,7 +23,7 @@ inline void block(const HalfProduct& p, int row, int column, Prefetcher& prefetc
     for (int i = 0; i < M; ++i) acc[i][j] = p.fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * c_stride + 16 * j);
   }
   Prefetcher prefetch = prefetcher;  // a copy: it stays in registers
-  for (int k = 0; k < p.inner; ++k, ++a, b += b_stride) {
+  for (int k = 0; k < p.inner; ++k, a += a_step, b += b_stride) {
     prefetch();
     __m512 numbers[C];
 #pragma GCC unroll 8
@@ -42,20 +43,20 @@ inline void block(const HalfProduct& p, int row, int column, Prefetcher& prefetc
   }
 }
 
-template <int C, auto kLoad>
-inline void columns(const HalfProduct& p, int column, Prefetcher& prefetcher) {
+template <int C, auto kLoad, class Number>
+inline void columns(const ProductOf<Number>& p, int column, Prefetcher& prefetcher) {
   for_row_blocks(p.m, [&]<int M>(int row) { block<M, C, kLoad>(p, row, column, prefetcher); });
 }
 
-template <auto kLoad>
-inline void accumulate(const HalfProduct& p, void (*rest)(const HalfProduct&)) {
+template <auto kLoad, class Number>
+inline void accumulate(const ProductOf<Number>& p, void (*rest)(const ProductOf<Number>&)) {
   const int64_t steps = int64_t{(p.n + 63) / 64} * row_blocks(p.m) * p.inner;
   Prefetcher prefetcher(p.prefetch, steps);
   int j = 0;
   for (; j + 64 <= p.n; j += 64) columns<4, kLoad>(p, j, prefetcher);
   for (; j + 16 <= p.n; j += 16) columns<1, kLoad>(p, j, prefetcher);
   if (j == p.n) return;
-  HalfProduct last = p;
+  ProductOf<Number> last = p;
   last.b += j;
   last.c += j;
   last.n -= j;
@@ -67,6 +68,7 @@ inline void accumulate(const HalfProduct& p, void (*rest)(const HalfProduct&)) {
 
 void accumulate_f16(const HalfProduct& product) { accumulate<Floats::load_f16>(product, avx2::accumulate_f16); }
 void accumulate_bf16(const HalfProduct& product) { accumulate<Floats::load_bf16>(product, avx2::accumulate_bf16); }
+void accumulate_f32(const FloatProduct& product) { accumulate<Floats::load>(product, avx2::accumulate_f32); }
 
 namespace {
 

@@ -13,8 +13,8 @@ namespace {
 constexpr float kLargest = 3.40282347e38f;
 
 // number(i, j) is b's.
-template <class Get>
-void accumulate(const HalfProduct& p, Get&& number) {
+template <class Number, class Get>
+void accumulate(const ProductOf<Number>& p, Get&& number) {
   if (p.fresh) {
     for (int row = 0; row < p.m; ++row) std::fill_n(p.c + row * p.c_stride, p.n, 0.0f);
   }
@@ -23,7 +23,7 @@ void accumulate(const HalfProduct& p, Get&& number) {
       const float x = number(i, j);
       for (int row = 0; row < p.m; ++row) {
         float& sum = p.c[row * p.c_stride + j];
-        sum = std::fma(p.a[row * p.a_stride + i], x, sum);
+        sum = std::fma(p.a[row * p.a_stride + i * p.a_step], x, sum);
       }
     }
   }
@@ -37,6 +37,10 @@ void accumulate_f16(const HalfProduct& p) {
 
 void accumulate_bf16(const HalfProduct& p) {
   accumulate(p, [&](int i, int j) { return bfloat16_to_float(p.b[i * p.b_stride + j]); });
+}
+
+void accumulate_f32(const FloatProduct& p) {
+  accumulate(p, [&](int i, int j) { return p.b[i * p.b_stride + j]; });
 }
 
 void score_bytes(const ByteScores& p) {
