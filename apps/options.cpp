@@ -221,8 +221,8 @@ void add_executor(CLI::App& app, SessionOptions& options) {
   add_integer(app, "--page-size", options.page_size, 1,
               "Tokens per page of keys and values (does not change the answer)")
       ->group(kEngineGroup);
-  add_choice(app, "--kv-type", options.kv_type, {"f16", "bf16", "q8_0"},
-             "How keys and values are stored: q8_0 needs half the memory and is fastest in long contexts")
+  add_choice(app, "--kv-type", options.kv_type, {"f16", "bf16", "q8_0", "f32"},
+             "How keys and values are stored: q8_0 needs half the memory and is fastest in long contexts, f32 is exact")
       ->group(kEngineGroup);
 }
 

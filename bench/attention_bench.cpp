@@ -217,7 +217,7 @@ void add_flags(CLI::App& app, AttentionBench& bench) {
   app.add_option("--form", bench.form, "A whole causal prompt, or one token that sees the context")
       ->check(CLI::IsMember({"prefill", "decode", "both"}));
   app.add_option("--kv-type", bench.kv_type, "How keys and values are kept")
-      ->check(CLI::IsMember({"f16", "bf16", "q8_0"}));
+      ->check(CLI::IsMember({"f16", "bf16", "q8_0", "f32"}));
   app.add_flag("--naive", bench.naive, "Beside it the form that keeps all scores, its products by OpenBLAS");
   app.add_option("-r,--repeats", bench.repeats, "Measured rounds of all kinds in turn: medians are shown")
       ->check(CLI::PositiveNumber);

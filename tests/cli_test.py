@@ -1321,7 +1321,7 @@ class Sessions(Case):
     def test_kv_types_and_experts(self):
         self.assertEqual(len(self.answer("-n", "4", "--kv-type", "bf16", "x")["tokens"]), 4)
         self.refused("run", "-m", folder / "tiny.gguf", "--kv-type", "q8_0", "x", says="multiple of 32")
-        self.refused("run", "-m", folder / "tiny.gguf", "--kv-type", "q2", "x", says="f16, bf16, q8_0")
+        self.refused("run", "-m", folder / "tiny.gguf", "--kv-type", "q2", "x", says="f16, bf16, q8_0, f32")
         self.refused("run", "-m", folder / "tiny.gguf", "--experts", "2", "x", says="the model has 0")
 
 

@@ -259,7 +259,7 @@ std::vector<float> attend_last(const KernelTable& kernels, const AttentionKind& 
 TEST_F(Exactness, Attention) {
   group("attention");
   for (const AttentionKind& kind : attention_kinds()) {
-    for (const char* type : {"f16", "bf16", "q8_0"}) {
+    for (const char* type : {"f16", "bf16", "q8_0", "f32"}) {
       for (const auto& [keys, window] : {std::pair(1, 0), {70, 0}, {600, 0}, {200, 90}}) {
         for_each_isa([&](const KernelTable& kernels) {
           const auto out = attend_last(kernels, kind, kv_type(type), keys, window);
@@ -324,7 +324,7 @@ TEST_F(ModelExactness, Run) {
       for (const char* mix : kMixes)
         check_run(fmt::format("{}/{}/{}/f16", preset, mix, kind.name), make(preset, mix, kind.name), {});
       const std::string file = make(preset, "Q8_0", kind.name);
-      for (const char* type : {"bf16", "q8_0"})
+      for (const char* type : {"bf16", "q8_0", "f32"})
         check_run(fmt::format("{}/Q8_0/{}/{}", preset, kind.name, type), file, {.kv_type = type});
     }
   }

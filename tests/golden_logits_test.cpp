@@ -159,7 +159,7 @@ TEST(GoldenLogits, ForksAndSavedSessionsGoOnExactly) {
     auto tokens = golden_tokens();
     for (int i = 0; i < 80; ++i) tokens.push_back((i * 37 + 5) % 320);
     const auto model = Model::load(golden_file(std::string(name) + ".gguf"));
-    for (const char* kv_type : {"f16", "bf16", "q8_0"}) {
+    for (const char* kv_type : {"f16", "bf16", "q8_0", "f32"}) {
       SCOPED_TRACE(fmt::format("{} {}", name, kv_type));
       Session whole(model, {.kv_type = kv_type});
       whole.append(tokens);

@@ -66,7 +66,7 @@ TEST_F(Windows, InfoCountsTwoWindowsOfLayersWithAWindow) {
 
 TEST_F(Windows, GoingBackIsExactHoweverFar) {
   const auto tokens = some_tokens(400), other = some_tokens(40, 3);
-  for (const char* kv_type : {"f16", "bf16", "q8_0"}) {
+  for (const char* kv_type : {"f16", "bf16", "q8_0", "f32"}) {
     for (const int page_size : {5, 16, 64}) {
       SCOPED_TRACE(fmt::format("{} in pages of {}", kv_type, page_size));
       const SessionOptions options{.chunk = 33, .page_size = page_size, .kv_type = kv_type};

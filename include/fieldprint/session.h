@@ -33,7 +33,7 @@ struct SessionOptions {
   int context = 0;                             // tokens at most; 0 = as many as the model was trained for
   int chunk = 0;                               // prefill tokens per step; 0 = the fastest; never changes the result
   int page_size = 64;                          // tokens per page of keys and values; never changes the result
-  std::string kv_type = "f16";                 // how keys and values are kept: f16, bf16, q8_0
+  std::string kv_type = "f16";                 // how keys and values are kept: f16, bf16, q8_0, f32
   std::shared_ptr<Profile> profile = nullptr;  // null: nothing is measured
   int clearance = std::numeric_limits<int>::max();  // spans above it are left out (labels.h)
   bool influence = false;                           // measure it (see influence()); where the executor can

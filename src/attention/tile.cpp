@@ -17,8 +17,14 @@ struct Numbers {
   Numbers(const std::byte* page, int64_t head_bytes, int head_dim)
       : keys(page), values(page + head_bytes * kTile), d(head_dim), size(kTile), slot(0) {}
 
-  const uint16_t* keys_16() const { return reinterpret_cast<const uint16_t*>(keys) + slot; }
-  const uint16_t* values_16() const { return reinterpret_cast<const uint16_t*>(values) + int64_t{slot} * d; }
+  template <class Number>
+  const Number* keys_as() const {
+    return reinterpret_cast<const Number*>(keys) + slot;
+  }
+  template <class Number>
+  const Number* values_as() const {
+    return reinterpret_cast<const Number*>(values) + int64_t{slot} * d;
+  }
   const int8_t* keys_8() const { return reinterpret_cast<const int8_t*>(keys) + int64_t{slot} * 4; }
   // Where `slot` is the first of four.
   const int8_t* values_8() const { return reinterpret_cast<const int8_t*>(values) + int64_t{slot} * d; }
@@ -72,8 +78,12 @@ void gather(const KvSequence& kv, int layer, int kv_head, int begin, int end, co
       copy_q8_values(at, here, count);
       copy_rows(at.value_scales(), at.size, here.value_scales(), kTile, blocks, count);
     } else {
-      copy_rows(at.keys_16(), at.size, here.keys_16(), kTile, d, count);
-      copy_rows(at.values_16(), d, here.values_16(), d, count, d);
+      const auto copy = [&]<class Number>(Number) {
+        copy_rows(at.keys_as<Number>(), at.size, here.keys_as<Number>(), kTile, d, count);
+        copy_rows(at.values_as<Number>(), d, here.values_as<Number>(), d, count, d);
+      };
+      if (kv.layout().type() == KvType::kF32) copy(float());
+      else copy(uint16_t());
     }
     p = next;
   }
@@ -124,9 +134,12 @@ Tile load_tile(const KvSequence& kv, int layer, int kv_head, const Place& place,
     tile.values_8 = at.values_8();
     tile.key_scales = at.key_scales();
     tile.value_scales = at.value_scales();
+  } else if (tile.type == KvType::kF32) {
+    tile.keys_32 = at.keys_as<float>();
+    tile.values_32 = at.values_as<float>();
   } else {
-    tile.keys_16 = at.keys_16();
-    tile.values_16 = at.values_16();
+    tile.keys_16 = at.keys_as<uint16_t>();
+    tile.values_16 = at.values_as<uint16_t>();
   }
   if (layout.layer(layer).key_squares) tile.squares = squares_of(kv, layer, kv_head, place, begin, end, space.squares);
   return tile;

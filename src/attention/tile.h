@@ -10,8 +10,10 @@ namespace fieldprint {
 struct Tile {
   KvType type = KvType::kF16;
   const uint16_t* keys_16 = nullptr;                              // [d][stride] in F16 or BF16, or
+  const float* keys_32 = nullptr;                                 // the same in F32, or
   const int8_t* keys_8 = nullptr;                                 // [d / 4][stride][4] in Q8_0
   const uint16_t* values_16 = nullptr;                            // [kTile][d] in F16 or BF16, or
+  const float* values_32 = nullptr;                               // the same in F32, or
   const int8_t* values_8 = nullptr;                               // [kTile / 4][d][4] in Q8_0
   const uint16_t *key_scales = nullptr, *value_scales = nullptr;  // of Q8_0: [d / 32][stride]
   const float* squares = nullptr;                                 // [kTile]: |k|^2, where the layer has them

@@ -273,33 +273,41 @@ class Block {
                                     .prefetch = prefetch});
         continue;
       }
-      accumulate(tile.type, {.a = space_.q + row * shape_.d,
-                             .a_stride = shape_.d,
-                             .b = tile.keys_16,
-                             .b_stride = tile.stride,
-                             .c = products,
-                             .c_stride = kTile,
-                             .m = m,
-                             .inner = shape_.d,
-                             .n = columns,
-                             .fresh = true,
-                             .prefetch = prefetch});
+      const auto by = [&]<class Number>(const Number* keys) {
+        accumulate(tile.type, ProductOf<Number>{.a = space_.q + row * shape_.d,
+                                                .a_stride = shape_.d,
+                                                .b = keys,
+                                                .b_stride = tile.stride,
+                                                .c = products,
+                                                .c_stride = kTile,
+                                                .m = m,
+                                                .inner = shape_.d,
+                                                .n = columns,
+                                                .fresh = true,
+                                                .prefetch = prefetch});
+      };
+      if (tile.keys_32 != nullptr) by(tile.keys_32);
+      else by(tile.keys_16);
     }
   }
 
   // Adds the tile's first `keys` values, weighted, to the outputs of tokens [t0, t1).
   void add_values(const Tile& tile, int keys, int t0, int t1) {
     const int row0 = (t0 - item_.t0) * shape_.group;
-    accumulate(tile.type, {.a = space_.products + row0 * kTile,
-                           .a_stride = kTile,
-                           .b = tile.values_16,
-                           .b_stride = shape_.d,
-                           .c = space_.split_o + int64_t{row0} * shape_.d,
-                           .c_stride = shape_.d,
-                           .m = (t1 - t0) * shape_.group,
-                           .inner = keys,
-                           .n = shape_.d,
-                           .prefetch = during_values_});
+    const auto by = [&]<class Number>(const Number* values) {
+      accumulate(tile.type, ProductOf<Number>{.a = space_.products + row0 * kTile,
+                                              .a_stride = kTile,
+                                              .b = values,
+                                              .b_stride = shape_.d,
+                                              .c = space_.split_o + int64_t{row0} * shape_.d,
+                                              .c_stride = shape_.d,
+                                              .m = (t1 - t0) * shape_.group,
+                                              .inner = keys,
+                                              .n = shape_.d,
+                                              .prefetch = during_values_});
+    };
+    if (tile.values_32 != nullptr) by(tile.values_32);
+    else by(tile.values_16);
   }
 
   // The same of a tile in Q8_0, for each row as many keys as it has seen.
@@ -318,6 +326,7 @@ class Block {
   void accumulate(KvType type, const HalfProduct& product) const {
     (type == KvType::kF16 ? args_.kernels->accumulate_f16 : args_.kernels->accumulate_bf16)(product);
   }
+  void accumulate(KvType, const FloatProduct& product) const { args_.kernels->accumulate_f32(product); }
 
   // For Influence: the sums of the last token's weights over the tile just absorbed, span by span.
   void leave_mass(int begin, int keys) const {
@@ -350,12 +359,12 @@ class Block {
     return 1;
   }
 
-  // 1 / l of row r with the head's sink in the denominator.
-  float with_sink(int64_t r) const {
+  // Row r's state with the head's sink among its scores.
+  SoftmaxState with_sink(int64_t r) const {
     const SoftmaxState& total = space_.total[r];
     const float sink = args_.spec.sinks[static_cast<size_t>(item_.kv_head * shape_.group + r % shape_.group)];
-    const float m = std::max(total.m, sink), keep = exp_f32(total.m - m);
-    return keep / std::fma(total.l, keep, exp_f32(sink - m));
+    const float m = std::max(total.m, sink);
+    return {m, std::fma(total.l, exp_f32(total.m - m), exp_f32(sink - m))};
   }
 
   // Writes the result of every row: total / l, mixed with the anchors where the layer has them.
@@ -365,9 +374,13 @@ class Block {
     for (int64_t r = 0; r < rows_; ++r) {
       float* out = sequence_.out + row_offset(static_cast<int>(r));
       const SoftmaxState& total = space_.total[r];
+      const SoftmaxState state = args_.spec.sinks.empty() ? total : with_sink(r);
       const float* o = space_.total_o + r * shape_.d;
       float inverse = 0;
-      if (!total.empty()) inverse = args_.spec.sinks.empty() ? (1 - share) / total.l : (1 - share) * with_sink(r);
+      if (!total.empty())
+        inverse =
+            args_.spec.sinks.empty() ? (1 - share) / total.l : (1 - share) * (exp_f32(total.m - state.m) / state.l);
+      if (sequence_.states != nullptr) sequence_.states[row_offset(static_cast<int>(r)) / shape_.d] = state;
       if (share > 0) {
         const float* a = space_.split_o + r * shape_.d;
         const float anchors = share / space_.split[r].l;

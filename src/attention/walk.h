@@ -30,6 +30,7 @@ struct AttendSequence {
   int first_key = 0;               // no query sees a key before it: their pages may be gone
   Influence* influence = nullptr;  // measures that of the last token, where wanted
   SoftmaxState* mass = nullptr;    // its mass(heads)
+  SoftmaxState* states = nullptr;  // [tokens, heads]  of the softmax over the context, sink and all, where wanted
 };
 
 struct Attend {

@@ -79,6 +79,8 @@ struct Problem {
           case KvType::kBF16:
             value = bfloat16_to_float(tile.values_16[i]);
             break;
+          case KvType::kF32:
+            break;
           case KvType::kQ8_0:
             value = half_to_float(tile.value_scales[i / 32 * tile.stride]) * static_cast<float>(tile.values_8[i * 4]);
             break;
@@ -87,8 +89,8 @@ struct Problem {
     }
   }
 
-  // Attention of positions [0, keys), fed in chunks; only those from `from` on are returned.
-  std::vector<float> run(const How& how, int from) const {
+  // Attention of positions [0, keys), fed in chunks; only those from `from` on are returned. `states` [keys, heads].
+  std::vector<float> run(const How& how, int from, SoftmaxState* states = nullptr) const {
     const KvLayout layout({{kv_heads, d, spec.kind->key_squares}}, how.page_size, type);
     PagePool pages(layout.page_bytes());
     KvSequence kv(layout, pages);
@@ -114,6 +116,7 @@ struct Problem {
       }
       sequences.push_back(
           {&kv, q.data() + p * heads * d, r.data() + p * heads * d, out.data() + p * heads * d, count, p});
+      if (states != nullptr) sequences.back().states = states + p * heads;
       args.sequences = sequences;
       attend(args, pool, scratch);
     }
@@ -154,7 +157,7 @@ struct Error2 {
   }
 };
 
-constexpr KvType kTypes[] = {KvType::kF16, KvType::kBF16, KvType::kQ8_0};
+constexpr KvType kTypes[] = {KvType::kF16, KvType::kBF16, KvType::kQ8_0, KvType::kF32};
 
 class EveryKind : public testing::TestWithParam<const AttentionKind*> {};
 INSTANTIATE_TEST_SUITE_P(Attention, EveryKind, testing::ValuesIn([] {
@@ -165,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(Attention, EveryKind, testing::ValuesIn([] {
                          [](const auto& param) { return std::string(param.param->name); });
 
 TEST_P(EveryKind, IsAsExactAsAPlainEvaluationInFloat) {
-  for (const KvType type : {KvType::kF16, KvType::kBF16}) {
+  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kF32}) {
     const Problem problem(*GetParam(), type);
     const int from = 1080;
     const auto exact = problem.reference<double>(from);
@@ -252,6 +255,33 @@ TEST_P(EveryKind, WorksForAnyShapeOfHeads) {
     const auto got = problem.run({}, 0);
     EXPECT_LT(Error2(exact, got).worst, 2 * plain.worst + 1e-6) << h.heads << "/" << h.kv_heads << " of " << h.d;
     EXPECT_TRUE(same_bits(got, problem.run({.isa = "scalar", .page_size = 5, .chunk = 1}, 0)));
+  }
+}
+
+// (m, l) of a row say the logarithm of the sum over its keys' e^score, and of the sink's.
+TEST(Walk, HandsOutTheStatesOfItsSoftmax) {
+  Problem problem(dot_kind(), KvType::kF32);
+  problem.window = 700;
+  const std::vector<float> sinks = {-1, 0, 1, 2, 3, 4};
+  for (const bool with_sinks : {false, true}) {
+    if (with_sinks) problem.spec.sinks = sinks;
+    std::vector<SoftmaxState> states(static_cast<size_t>(problem.keys * problem.heads));
+    problem.run({.threads = 3, .chunk = 90}, 0, states.data());
+    for (const int t : {0, 63, 64, 700, 1099}) {
+      for (int h = 0; h < problem.heads; ++h) {
+        double sum = with_sinks ? std::exp(static_cast<double>(sinks[static_cast<size_t>(h)])) : 0;
+        for (int j = std::max(0, t + 1 - problem.window); j <= t; ++j) {
+          double s = 0;
+          for (int i = 0; i < problem.d; ++i)
+            s += static_cast<double>(problem.q[static_cast<size_t>((t * problem.heads + h) * problem.d + i)]) *
+                 static_cast<double>(problem.k[static_cast<size_t>((j * problem.kv_heads + h / 3) * problem.d + i)]);
+          sum += std::exp(s * static_cast<double>(problem.spec.scale));
+        }
+        const SoftmaxState& state = states[static_cast<size_t>(t * problem.heads + h)];
+        EXPECT_NEAR(static_cast<double>(state.m) + std::log(static_cast<double>(state.l)), std::log(sum), 1e-5)
+            << t << " " << h;
+      }
+    }
   }
 }
 

@@ -12,7 +12,7 @@ namespace fieldprint {
 namespace {
 
 constexpr std::pair<std::string_view, KvType> kNames[] = {
-    {"f16", KvType::kF16}, {"bf16", KvType::kBF16}, {"q8_0", KvType::kQ8_0}};
+    {"f16", KvType::kF16}, {"bf16", KvType::kBF16}, {"q8_0", KvType::kQ8_0}, {"f32", KvType::kF32}};
 
 }  // namespace
 
@@ -21,7 +21,7 @@ KvType kv_type(std::string_view name) {
     if (known == name) return type;
   }
   throw Error(ErrorKind::kUsage, fmt::format("keys and values cannot be kept as '{}'", name), "--kv-type",
-              "one of f16, bf16, q8_0");
+              "one of f16, bf16, q8_0, f32");
 }
 
 std::string_view kv_type_name(KvType type) { return kNames[static_cast<size_t>(type)].first; }
@@ -34,7 +34,7 @@ KvLayout::KvLayout(std::vector<KvLayerShape> layers, int page_size, KvType type)
       throw Error(ErrorKind::kUnsupported,
                   fmt::format("keys and values in q8_0 want heads of a multiple of {} dimensions, layer {} has {}",
                               kKvBlock, i, layers_[i].head_dim),
-                  "--kv-type", "f16 or bf16");
+                  "--kv-type", "f16, bf16 or f32");
     }
     start_.push_back(page_bytes_);
     page_bytes_ += layers_[i].kv_heads * pair_bytes(static_cast<int>(i)) * page_size;
@@ -69,8 +69,8 @@ int KvLayout::state_replay() const {
 
 int64_t KvLayout::head_bytes(int layer) const {
   const int64_t d = this->layer(layer).head_dim;
-  return type_ == KvType::kQ8_0 ? d + d / kKvBlock * static_cast<int64_t>(sizeof(uint16_t))
-                                : d * static_cast<int64_t>(sizeof(uint16_t));
+  const int64_t scales = type_ == KvType::kQ8_0 ? d / kKvBlock * static_cast<int64_t>(sizeof(uint16_t)) : 0;
+  return d * number_bytes() + scales;
 }
 
 }  // namespace fieldprint

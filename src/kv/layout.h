@@ -1,14 +1,13 @@
 // How K and V lie inside a page. A page holds `page_size` positions of every layer, its offsets are in bytes:
 //   for each attention layer: for each head a block of keys, then one of values. Side by side: longer pieces are read
 //   faster.
-// In F16 and BF16 a block of keys is [head_dim][page_size], one of values [page_size][head_dim]: with keys transposed a
-// tile's scores are computed with keys across the lanes, in decode and prefill alike.
-// In Q8_0 what an integer product adds up at once lies side by side: four dimensions of a key, four positions' numbers
-// of a value's dimension: keys [head_dim / 4][page_size][4], values [page_size / 4][head_dim][4], where the last
-// positions of a page may be fewer than four. A block's int8 numbers are followed by its F16 scales, one for 32
-// dimensions of one position: [head_dim / 32][page_size].
-// Where a layer's kind of attention wants |k|^2, a block of keys ends with [page_size] float32 of these, of the keys as
-// they are stored; in Q8_0 they need not lie at a multiple of four bytes.
+// In F16, BF16 and F32 a block of keys is [head_dim][page_size], one of values [page_size][head_dim]: with keys
+// transposed a tile's scores are computed with keys across the lanes, in decode and prefill alike. In Q8_0 what an
+// integer product adds up at once lies side by side: four dimensions of a key, four positions' numbers of a value's
+// dimension: keys [head_dim / 4][page_size][4], values [page_size / 4][head_dim][4], where the last positions of a page
+// may be fewer than four. A block's int8 numbers are followed by its F16 scales, one for 32 dimensions of one position:
+// [head_dim / 32][page_size]. Where a layer's kind of attention wants |k|^2, a block of keys ends with [page_size]
+// float32 of these, of the keys as they are stored; in Q8_0 they need not lie at a multiple of four bytes.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +17,10 @@
 
 namespace fieldprint {
 
-enum class KvType { kF16, kBF16, kQ8_0 };
-inline constexpr int kKvTypes = 3;
+enum class KvType { kF16, kBF16, kQ8_0, kF32 };
+inline constexpr int kKvTypes = 4;
 
-KvType kv_type(std::string_view name);  // "f16", "bf16", "q8_0". Throws Error kUsage
+KvType kv_type(std::string_view name);  // "f16", "bf16", "q8_0", "f32". Throws Error kUsage
 std::string_view kv_type_name(KvType type);
 
 inline constexpr int kKvBlock = 32;  // dimensions that share a scale in Q8_0
@@ -63,6 +62,8 @@ class KvLayout {
   // Tokens whose replay rebuilds the recurrent state of all layers, each from what those below it give; kNoReplay.
   int state_replay() const;
 
+  // Bytes of a number; in Q8_0 without its share of a scale.
+  int64_t number_bytes() const { return type_ == KvType::kQ8_0 ? 1 : type_ == KvType::kF32 ? 4 : 2; }
   // Bytes of one position of one head: its keys' or its values' numbers, the keys' with their square, both.
   int64_t head_bytes(int layer) const;
   int64_t key_bytes(int layer) const {

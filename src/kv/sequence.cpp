@@ -10,9 +10,10 @@
 namespace fieldprint {
 namespace {
 
-// Numbers `at`, `at + stride` ... of a block: a position's keys or values, in 16 bits.
+// Numbers `first`, `first + stride` ... of a block: a position's keys or values, in 16 or 32 bits.
 template <class Round>
-void write_halves(uint16_t* at, int64_t stride, const float* x, int n, Round&& round) {
+void write_numbers(std::byte* block, int64_t first, int64_t stride, const float* x, int n, Round&& round) {
+  auto* at = reinterpret_cast<decltype(round(*x))*>(block) + first;
   for (int i = 0; i < n; ++i) at[i * stride] = round(x[i]);
 }
 
@@ -36,6 +37,7 @@ void write_q8_0(int8_t* block, Place&& place, uint16_t* scales, int64_t scale_st
 float square(const std::byte* keys, const KvLayout& layout, int layer, int slot) {
   const int size = layout.page_size(), d = layout.layer(layer).head_dim;
   const auto* halves = reinterpret_cast<const uint16_t*>(keys) + slot;
+  const auto* floats = reinterpret_cast<const float*>(keys) + slot;
   const auto* bytes = reinterpret_cast<const int8_t*>(keys);
   const auto* scales = reinterpret_cast<const uint16_t*>(keys + layout.scales(layer)) + slot;
   double sum = 0;
@@ -47,6 +49,9 @@ float square(const std::byte* keys, const KvLayout& layout, int layer, int slot)
         break;
       case KvType::kBF16:
         x = bfloat16_to_float(halves[i * size]);
+        break;
+      case KvType::kF32:
+        x = floats[i * size];
         break;
       case KvType::kQ8_0:
         x = half_to_float(scales[i / kKvBlock * size]) * static_cast<float>(bytes[q8_key(slot, i, size)]);
@@ -173,16 +178,19 @@ void KvSequence::write(int layer, int position, const float* k, const float* v) 
   for (int head = 0; head < shape.kv_heads; ++head, k += d, v += d) {
     std::byte* keys = page + layout_->keys(layer, head);
     std::byte* values = page + layout_->values(layer, head);
-    auto* key_halves = reinterpret_cast<uint16_t*>(keys) + slot;
-    auto* value_halves = reinterpret_cast<uint16_t*>(values) + int64_t{slot} * d;
+    const auto write_both = [&](auto&& round) {
+      write_numbers(keys, slot, size, k, d, round);
+      write_numbers(values, int64_t{slot} * d, 1, v, d, round);
+    };
     switch (layout_->type()) {
       case KvType::kF16:
-        write_halves(key_halves, size, k, d, float_to_half);
-        write_halves(value_halves, 1, v, d, float_to_half);
+        write_both(float_to_half);
         break;
       case KvType::kBF16:
-        write_halves(key_halves, size, k, d, float_to_bfloat16);
-        write_halves(value_halves, 1, v, d, float_to_bfloat16);
+        write_both(float_to_bfloat16);
+        break;
+      case KvType::kF32:
+        write_both([](float x) { return x; });
         break;
       case KvType::kQ8_0: {
         const auto scales = [&](std::byte* block) {
@@ -209,6 +217,7 @@ void KvSequence::visit(int position, Visit&& visit) const {
   const int64_t size = layout_->page_size(), slot = position % size;
   std::byte* page = data(position);
   const bool scaled = layout_->type() == KvType::kQ8_0;
+  const int64_t number = layout_->number_bytes();
   for (int layer = 0; layer < layout_->layers(); ++layer) {
     const int64_t heads = layout_->layer(layer).kv_heads, d = layout_->layer(layer).head_dim;
     const auto visit_scales = [&](std::byte* block) {
@@ -218,7 +227,7 @@ void KvSequence::visit(int position, Visit&& visit) const {
       std::byte* keys = page + layout_->keys(layer, head);
       for (int64_t i = 0; i < d; ++i) {
         if (scaled) visit(keys + q8_key(slot, i, size), 1);
-        else visit(keys + (i * size + slot) * 2, 2);
+        else visit(keys + (i * size + slot) * number, number);
       }
       if (scaled) visit_scales(keys);
       if (layout_->layer(layer).key_squares)
@@ -227,7 +236,7 @@ void KvSequence::visit(int position, Visit&& visit) const {
     for (int head = 0; head < heads; ++head) {
       std::byte* values = page + layout_->values(layer, head);
       if (!scaled) {
-        visit(values + slot * d * 2, d * 2);
+        visit(values + slot * d * number, d * number);
         continue;
       }
       for (int64_t i = 0; i < d; ++i) visit(values + q8_value(slot, i, size, d), 1);
@@ -271,6 +280,7 @@ void KvSequence::read_layer(const KvEntry& entry, int layer, std::vector<std::by
   const KvLayerShape& shape = layout_->layer(layer);
   const int64_t d = shape.head_dim;
   const bool scaled = layout_->type() == KvType::kQ8_0;
+  const int64_t number = layout_->number_bytes();
   bytes.resize(static_cast<size_t>(count * shape.kv_heads * layout_->pair_bytes(layer)));
   std::byte* out = bytes.data();
   const auto take = [&](const std::byte* from, int64_t n) { out = std::copy(from, from + n, out); };
@@ -285,11 +295,11 @@ void KvSequence::read_layer(const KvEntry& entry, int layer, std::vector<std::by
       take_rows(keys, d / 4, 4);
       take_rows(keys + layout_->scales(layer), d / kKvBlock, 2);
     } else {
-      take_rows(keys, d, 2);
+      take_rows(keys, d, number);
     }
     if (shape.key_squares) take_rows(entry.page->data() + layout_->squares(layer, head), 1, sizeof(float));
     if (!scaled) {
-      take(values + slot * d * 2, count * d * 2);
+      take(values + slot * d * number, count * d * number);
       continue;
     }
     for (int64_t p = slot; p < slot + count; ++p)

@@ -110,26 +110,27 @@ TEST(KvSequence, EightBitsKeepAScaleForThirtyTwoDimensions) {
 }
 
 TEST(KvSequence, KeepsTheSquareOfAKeyAsItIsStored) {
-  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0, KvType::kF32}) {
     const KvLayout layout({{2, 32, true}}, 3, type);
     PagePool pool(layout.page_bytes());
     KvSequence kv(layout, pool);
     kv.reserve(0, 5);
     std::vector<float> k(64, 0.0f), v(64, 100.0f);
-    k[1] = 3 + 1e-6f, k[31] = -4;  // rounding takes away what is beyond three digits, but for Q8_0
+    k[1] = 3 + 1e-6f, k[31] = -4;  // in 16 bits rounding takes away what is beyond three digits
     k[32] = 0.5f;
     kv.write(0, 4, k.data(), v.data());
     for (const int head : {0, 1}) {
       float square;
       std::memcpy(&square, kv.entries()[1].page->data() + layout.squares(0, head) + 4, sizeof(square));
-      if (type == KvType::kQ8_0) EXPECT_NEAR(square, head == 0 ? 25 : 0.25f, head == 0 ? 0.2f : 1e-3f);
+      if (type == KvType::kQ8_0 || type == KvType::kF32)
+        EXPECT_NEAR(square, head == 0 ? 25 : 0.25f, head == 0 ? 0.2f : 1e-3f);
       else EXPECT_EQ(square, head == 0 ? 25 : 0.25f);
     }
   }
 }
 
 TEST(KvSequence, APositionsBytesAreTheSameForEveryPageSizeAndComeBack) {
-  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0, KvType::kF32}) {
     const std::vector<KvLayerShape> layers = {{2, 32, true}, {.state_floats = 16, .state_replay = 2}, {1, 64}};
     const KvLayout small(layers, 3, type), large(layers, 64, type);
     EXPECT_EQ(small.bytes_per_token(), large.bytes_per_token());
@@ -148,7 +149,7 @@ TEST(KvSequence, APositionsBytesAreTheSameForEveryPageSizeAndComeBack) {
 }
 
 TEST(KvSequence, PiecesAreAllThatItsPositionsHaveAndNothingElse) {
-  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0, KvType::kF32}) {
     for (const int page_size : {6, 16}) {  // one that is no multiple of four, too
       const KvLayout layout({{2, 32}, {0, 0}, {1, 64, true}}, page_size, type);
       PagePool pool(layout.page_bytes());

@@ -293,7 +293,7 @@ std::vector<OpCase> op_cases() {
   for (const char* type : {"f16", "q8_0"}) all.push_back(attend_case("dot", 6, 6, 32, 0, type, 0, false, false));
   all.push_back(attend_case("gram", 4, 2, 64, 0, "f16", 0, false, false));
   all.push_back(attend_case("gram", 2, 2, 32, 5, "q8_0"));
-  for (const char* type : {"f16", "bf16", "q8_0"}) {
+  for (const char* type : {"f16", "bf16", "q8_0", "f32"}) {
     all.push_back(attend_case("dot", 4, 2, 64, 0, type, 1.5f));
     all.push_back(attend_case("dot", 8, 2, 64, 20, type, 0, true));
     all.push_back(attend_case("dot", 6, 1, 64, 70, type, 0.7f, true));
