@@ -21,6 +21,19 @@ double prepare(const float* q, const float*, int d, float* vectors, int64_t) {
   return 1;
 }
 
+void prepare_backward(const float*, const float*, int d, const float* d_vectors, int64_t, double, float* dq, float*) {
+  if (dq == nullptr) return;
+  for (int i = 0; i < d; ++i) dq[i] += d_vectors[i];
+}
+
+void formula_backward(const double* q, const double*, const double* k, int d, double ds, double* dq, double*,
+                      double* dk) {
+  for (int i = 0; i < d; ++i) {
+    dq[i] += ds * k[i];
+    dk[i] += ds * q[i];
+  }
+}
+
 }  // namespace
 
 AttentionKind dot() {
@@ -33,7 +46,11 @@ AttentionKind dot() {
           .prepare = prepare,
           .combine = nullptr,
           .formula_f64 = formula<double>,
-          .formula_f32 = formula<float>};
+          .formula_f32 = formula<float>,
+          .factor = false,
+          .prepare_backward = prepare_backward,
+          .combine_backward = nullptr,
+          .formula_backward = formula_backward};
 }
 
 }  // namespace fieldprint

@@ -30,11 +30,24 @@ struct AttentionKind {
   double (*scale)(int d);  // of the scores, where the file does not say
   // q, r [d] -> vectors + v * stride [d] for each v. Returns the factor. r is nullptr where not wanted.
   double (*prepare)(const float* q, const float* r, int d, float* vectors, int64_t stride);
-  // products [vectors][stride] -> products[0][j] for j < n; squares [n]. nullptr: the product itself.
-  void (*combine)(float* products, int64_t stride, const float* squares, int n);
+  // products [vectors][stride] -> combined [n], which may be products; squares [n]. nullptr: the product itself.
+  void (*combine)(const float* products, int64_t stride, const float* squares, int n, float* combined);
   // The score of q, r, k [d] before scaling, by the formula as it is published: what the reference evaluates.
   double (*formula_f64)(const double* q, const double* r, const double* k, int d);
   float (*formula_f32)(const float* q, const float* r, const float* k, int d);
+
+  // ---- Gradients (backward.h), of some sum of results.
+
+  bool factor;  // prepare()'s factor depends on q and r
+  // From those of the vectors [vectors][stride] and of the factor: to dq and dr [d] is added, where they are given.
+  void (*prepare_backward)(const float* q, const float* r, int d, const float* d_vectors, int64_t stride,
+                           double d_factor, float* dq, float* dr);
+  // d [vectors][stride]: d[0] is that of combined [n] and becomes those of the products; d_squares [n] is added to.
+  void (*combine_backward)(const float* products, int64_t stride, const float* squares, int n, float* d,
+                           float* d_squares);
+  // From ds, that of the formula's score: to dq, dr and dk [d] is added.
+  void (*formula_backward)(const double* q, const double* r, const double* k, int d, double ds, double* dq, double* dr,
+                           double* dk);
 };
 
 std::span<const AttentionKind> attention_kinds();

@@ -21,4 +21,13 @@ template <class Number>
 void attend_reference(const AttentionSpec& spec, int d, int head, int kv_head, const Number* q, const Number* r,
                       const ReferenceKeys<Number>& context, Number* out);
 
+// Gradients of sum over i of d_out[i] * out[i], added to: dq, dr [d], of keys and values as these lie, of the head's
+// sink. Those that nobody wants are nullptr.
+struct ReferenceGradients {
+  double *dq, *dr, *dk, *dv, *d_sink;
+};
+void attend_reference_backward(const AttentionSpec& spec, int d, int head, int kv_head, const double* q,
+                               const double* r, const ReferenceKeys<double>& context, const double* d_out,
+                               const ReferenceGradients& gradients);
+
 }  // namespace fieldprint

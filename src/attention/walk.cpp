@@ -228,7 +228,7 @@ class Block {
       const int keys = seen(begin, count, t);
       for (const int next = r + shape_.group; r < next; ++r) {
         float* scores = space_.products + r * kTile;
-        if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, tile.squares, keys);
+        if (kind.combine != nullptr) kind.combine(scores, int64_t{rows_} * kTile, tile.squares, keys, scores);
         space_.seen[r] = keys;
         float factor = space_.factor[r];
         if (args_.spec.softcap > 0) {

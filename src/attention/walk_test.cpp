@@ -325,7 +325,7 @@ Scores scores(const std::vector<float>& q, const std::vector<float>& r, const st
                           .inner = d,
                           .n = 8,
                           .fresh = true});
-  gram.combine(products.data(), 8, &square, 1);
+  gram.combine(products.data(), 8, &square, 1, products.data());
   return {dot_kind().formula_f32(q.data(), nullptr, k.data(), d), factor * products[0]};
 }
 

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "attention/backward.h"
 #include "attention/reference.h"
 #include "attention/walk.h"
+#include "fieldprint/error.h"
+#include "ops/backward.h"
 #include "ops/observer.h"
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
@@ -26,8 +29,9 @@ Work work_of(const KvLayout& layout, const AttendShape& shape, const StepSequenc
   return work;
 }
 
+// `states` [rows, heads] of the softmax, where wanted.
 Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
-               const Tensor* r) {
+               const Tensor* r, SoftmaxState* states) {
   Tensor y = run.make(q.rows(), q.cols());
   auto& attending = run.memory<std::vector<AttendSequence>>();
   attending.clear();
@@ -51,7 +55,8 @@ Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, cons
                          .first_position = s.first_position,
                          .first_key = sequence.first_key(shape.layer),
                          .influence = meter,
-                         .mass = meter != nullptr ? meter->mass(shape.heads) : nullptr});
+                         .mass = meter != nullptr ? meter->mass(shape.heads) : nullptr,
+                         .states = states != nullptr ? states + int64_t{row} * shape.heads : nullptr});
     run.count(work_of(kv.layout(), shape, s));
     row += s.count();
   }
@@ -73,7 +78,7 @@ Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, cons
 }
 
 Tensor compute(ReferenceExecutor& reference, const AttendShape& shape, const Tensor& q, const Tensor& k,
-               const Tensor& v, const Tensor* r) {
+               const Tensor& v, const Tensor* r, SoftmaxState*) {
   Tensor y = reference.make(q.rows(), q.cols());
   const int64_t d = shape.head_dim, kv_width = shape.kv_heads * d;
   int64_t row = 0;
@@ -99,11 +104,118 @@ Tensor compute(ReferenceExecutor& reference, const AttendShape& shape, const Ten
   return y;
 }
 
+// The sinks of a layer as the vector of weights that they are.
+Weight sinks_of(const AttentionSpec& spec) {
+  if (spec.sinks.empty()) return {};
+  return {.name = "sinks",
+          .type = find_quant_type("F32"),
+          .data = reinterpret_cast<const std::byte*>(spec.sinks.data()),
+          .rows = 1,
+          .cols = static_cast<int64_t>(spec.sinks.size())};
+}
+
+// What a backward needs of one call.
+struct Attended {
+  AttendShape shape;
+  Node q, k, v, r, y;
+  bool third;
+  std::vector<int> tokens;  // of each sequence
+};
+
+void play(RunExecutor& run, Tape<float>& tape, const Attended& a, const std::vector<SoftmaxState>& states) {
+  const auto wanted = [&](const Node& x) { return tape.wants(x) ? tape.gradient(x) : nullptr; };
+  float *dq = wanted(a.q), *dk = wanted(a.k), *dv = wanted(a.v), *dr = a.third ? wanted(a.r) : nullptr;
+  std::vector<BackwardSequence> sequences;
+  int64_t row = 0;
+  for (const int tokens : a.tokens) {
+    const int64_t at = row * a.q.cols, kv_at = row * a.k.cols;
+    const auto from = [](auto* x, int64_t begin) { return x != nullptr ? x + begin : nullptr; };
+    sequences.push_back({.q = tape.values(a.q) + at,
+                         .r = a.third ? tape.values(a.r) + at : nullptr,
+                         .k = tape.values(a.k) + kv_at,
+                         .v = tape.values(a.v) + kv_at,
+                         .out = tape.values(a.y) + at,
+                         .d_out = tape.gradient(a.y) + at,
+                         .states = states.data() + row * a.shape.heads,
+                         .dq = from(dq, at),
+                         .dr = from(dr, at),
+                         .dk = from(dk, kv_at),
+                         .dv = from(dv, kv_at),
+                         .tokens = tokens});
+    row += tokens;
+  }
+  attend_backward({.kernels = &run.kernels(),
+                   .spec = a.shape.spec,
+                   .heads = a.shape.heads,
+                   .kv_heads = a.shape.kv_heads,
+                   .head_dim = a.shape.head_dim,
+                   .window = a.shape.window,
+                   .causal = a.shape.causal,
+                   .sequences = sequences,
+                   .d_sinks = tape.gradient(sinks_of(a.shape.spec))},
+                  run.pool(), run.scratch(), run.memory<BackwardScratch>());
+}
+
+void play(ReferenceExecutor&, Tape<double>& tape, const Attended& a, const std::vector<SoftmaxState>&) {
+  const AttendShape& shape = a.shape;
+  const auto wanted = [&](const Node& x) { return tape.wants(x) ? tape.gradient(x) : nullptr; };
+  double *dq = wanted(a.q), *dk = wanted(a.k), *dv = wanted(a.v), *dr = a.third ? wanted(a.r) : nullptr;
+  double* d_sinks = tape.gradient(sinks_of(shape.spec));
+  const auto from = [](auto* x, int64_t begin) { return x != nullptr ? x + begin : nullptr; };
+  int64_t row = 0;
+  for (const int tokens : a.tokens) {
+    for (int t = 0; t < tokens; ++t) {
+      const int seen = shape.causal ? t + 1 : tokens, first = shape.window > 0 ? std::max(0, seen - shape.window) : 0;
+      for (int h = 0; h < shape.heads; ++h) {
+        const int kv_head = h / (shape.heads / shape.kv_heads);
+        const int64_t at = (row + t) * a.q.cols + int64_t{h} * shape.head_dim,
+                      kv_at = row * a.k.cols + int64_t{kv_head} * shape.head_dim;
+        attend_reference_backward(
+            shape.spec, shape.head_dim, h, kv_head, tape.values(a.q) + at, a.third ? tape.values(a.r) + at : nullptr,
+            {tape.values(a.k) + kv_at, tape.values(a.v) + kv_at, a.k.cols, first, seen}, tape.gradient(a.y) + at,
+            {from(dq, at), from(dr, at), from(dk, kv_at), from(dv, kv_at), from(d_sinks, h)});
+      }
+    }
+    row += tokens;
+  }
+}
+
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
+            const Tensor* r, const Tensor& y, std::vector<SoftmaxState> states) {
+  auto& tape = *executor.tape();
+  Attended attended{.shape = shape,
+                    .q = tape.keep(q),
+                    .k = tape.keep(k),
+                    .v = tape.keep(v),
+                    .r = r != nullptr ? tape.keep(*r) : Node(),
+                    .y = tape.keep(y),
+                    .third = r != nullptr,
+                    .tokens = {}};
+  for (const StepSequence& s : executor.step().sequences()) {
+    if (s.first_position > 0)
+      throw Error(ErrorKind::kUnsupported, "gradients are of sequences from their first token on", "attend",
+                  "give a sequence's tokens in one step");
+    attended.tokens.push_back(s.count());
+  }
+  tape.record(y, [&executor, &tape, attended = std::move(attended), states = std::move(states)] {
+    play(executor, tape, attended, states);
+  });
+}
+
 }  // namespace
 
 Tensor Ops::attend(const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor* r) {
   const OpScope scope(executor_, "attend", {}, shape.layer);
-  return executor_.visit([&](auto& executor) { return compute(executor, shape, q, k, v, r); });
+  return executor_.visit([&](auto& executor) {
+    bool recorded = false;
+    const Weight sinks = sinks_of(shape.spec);
+    on_tape(executor, {&q, &k, &v, r != nullptr ? r : &q}, {&sinks}, [&](auto&) { recorded = true; });
+    std::vector<SoftmaxState> states(recorded ? static_cast<size_t>(q.rows()) * static_cast<size_t>(shape.heads) : 0);
+    Tensor y = compute(executor, shape, q, k, v, r, recorded ? states.data() : nullptr);
+    if (recorded) record(executor, shape, q, k, v, r, y, std::move(states));
+    return y;
+  });
 }
 
 }  // namespace fieldprint
