@@ -205,9 +205,9 @@ void AttentionBench::run() const {
 }
 
 void add_flags(CLI::App& app, AttentionBench& bench) {
-  app.add_option(
-      "-k,--kinds", bench.kinds,
-      "Kinds of attention: dot, gram, anchored, expressive; the first is what the others are measured beside");
+  app.add_option("-k,--kinds", bench.kinds,
+                 "Kinds of attention: dot, gram, gram_key, anchored, expressive; the first is what the others are "
+                 "measured beside");
   app.add_option("-N,--keys", bench.keys, "Lengths of the context");
   app.add_option("--heads", bench.heads, "Heads of queries / of keys and values");
   app.add_option("--head-dim", bench.head_dims, "Sizes of a head");

@@ -33,23 +33,21 @@ Number formula(const Number* q, const Number* r, const Number* k, int d) {
 
 double scale(int d) { return 1.0 / (d * std::sqrt(static_cast<double>(d))); }
 
-double product(const float* a, const float* b, int d) {
-  double sum = 0;
-  for (int i = 0; i < d; ++i) sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  return sum;
-}
-
 // Floats that are parallel but for their own rounding have sin^2 below this: they span no plane.
 constexpr double kParallel = 0x1p-46;
 
 // The plane of a pair.
 struct Plane {
-  bool swapped = false;    // q and r in the other order
-  bool there = false;      // they are not parallel
-  double qq, along, rest;  // after the swap: |q|^2; u = r - along * q; |u|^2
+  bool swapped = false;                // q and r in the other order
+  bool there = false;                  // they are not parallel
+  double qq = 0, along = 0, rest = 0;  // after the swap: |q|^2; u = r - along * q; |u|^2
 
-  Plane(const float* q, const float* r, int d) : qq(product(q, q, d)), along(0), rest(0) {
-    double rr = product(r, r, d);
+  Plane(const float* q, const float* r, int d) {
+    double rr = 0, qr = 0;
+    for (int i = 0; i < d; ++i) {  // together: one sum alone would wait for its own results
+      const auto x = static_cast<double>(q[i]), y = static_cast<double>(r[i]);
+      qq += x * x, rr += y * y, qr += x * y;
+    }
     // The pair in one order, whichever is called q: the score is symmetric to the bit.
     if (qq < rr || (qq == rr && std::lexicographical_compare(q, q + d, r, r + d))) {
       swapped = true;
@@ -57,7 +55,7 @@ struct Plane {
       std::swap(qq, rr);
     }
     if (!(rr > 0)) return;
-    along = product(q, r, d) / qq;
+    along = qr / qq;
     for (int i = 0; i < d; ++i) {
       const double x = static_cast<double>(r[i]) - along * static_cast<double>(q[i]);
       rest += x * x;
@@ -101,13 +99,11 @@ void prepare_backward(const float* q, const float* r, int d, const float* d_vect
   // Of q itself: through e1, |q|^2 and `along`.
   const double by_e1 = inverse_q, by_r = d_along / plane.qq;
   const double by_q = -e1_q * inverse_q / plane.qq - 2 * plane.rest * d_factor - 2 * d_along * plane.along / plane.qq;
-  for (int i = 0; i < d; ++i) {
-    const double du = by_e2 * static_cast<double>(d_e2[i]) + by_u * u(i);
-    const auto x = static_cast<double>(q[i]), y = static_cast<double>(r[i]);
-    if (dr != nullptr) dr[i] += static_cast<float>(du + d_along / plane.qq * x);
-    if (dq != nullptr)
-      dq[i] += static_cast<float>(by_e1 * static_cast<double>(d_e1[i]) + by_q * x + by_r * y - plane.along * du);
-  }
+  const auto du = [&](int i) { return by_e2 * static_cast<double>(d_e2[i]) + by_u * u(i); };
+  for (int i = 0; dr != nullptr && i < d; ++i) dr[i] += static_cast<float>(du(i) + by_r * static_cast<double>(q[i]));
+  for (int i = 0; dq != nullptr && i < d; ++i)
+    dq[i] += static_cast<float>(by_e1 * static_cast<double>(d_e1[i]) + by_q * static_cast<double>(q[i]) +
+                                by_r * static_cast<double>(r[i]) - plane.along * du(i));
 }
 
 // The squared distance of each key from the plane; rounding must not make it negative.

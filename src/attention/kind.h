@@ -23,7 +23,7 @@ inline constexpr int kMaxQueryVectors = 2;
 
 struct AttentionKind {
   std::string_view name;   // as files say it
-  bool third_projection;   // wants r
+  bool third_projection;   // wants r, a third projection of the query's position
   bool key_squares;        // combine() wants |k|^2, which pages then keep
   bool anchors;            // mixes in a second softmax, over anchor rows
   int vectors;             // 1 .. kMaxQueryVectors
@@ -48,6 +48,12 @@ struct AttentionKind {
   // From ds, that of the formula's score: to dq, dr and dk [d] is added.
   void (*formula_backward)(const double* q, const double* r, const double* k, int d, double ds, double* dq, double* dr,
                            double* dk);
+
+  // A third projection of the key's position makes two vectors of each key, which stand in it one behind the other: the
+  // op key_plane. Heads are twice as long, of queries and values the second half is 0.
+  bool key_plane = false;
+
+  bool wants_r() const { return third_projection || key_plane; }  // of the layer
 };
 
 std::span<const AttentionKind> attention_kinds();

@@ -29,22 +29,26 @@ Work work_of(const KvLayout& layout, const AttendShape& shape, const StepSequenc
   return work;
 }
 
+// Where a row's keys and values go.
+struct KvRow {
+  KvSequence* kv;  // nullptr: they are there
+  int position;
+};
+
 // `states` [rows, heads] of the softmax, where wanted.
 Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
                const Tensor* r, SoftmaxState* states) {
   Tensor y = run.make(q.rows(), q.cols());
   auto& attending = run.memory<std::vector<AttendSequence>>();
   attending.clear();
+  auto& kv_rows = run.memory<std::vector<KvRow>>();
+  kv_rows.clear();
   int row = 0;
   for (const StepSequence& s : run.step().sequences()) {
     RunSequence& sequence = run.sequence(s);
     KvSequence& kv = sequence.kv(shape.layer);
-    if (!s.replay || sequence.rebuilds(shape.layer)) {
-      run.for_rows(s.count(), [&](int t) {
-        const int64_t at = (row + t) * k.cols();
-        kv.write(shape.layer, s.first_position + t, run.data(k) + at, run.data(v) + at);
-      });
-    }
+    const bool writes = !s.replay || sequence.rebuilds(shape.layer);
+    for (int p = s.first_position; p < s.end(); ++p) kv_rows.push_back({writes ? &kv : nullptr, p});
     Influence* meter = sequence.meter();
     const int64_t at = row * q.cols();
     attending.push_back({.kv = &kv,
@@ -60,6 +64,10 @@ Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, cons
     run.count(work_of(kv.layout(), shape, s));
     row += s.count();
   }
+  run.for_rows(row, [&](int r) {
+    const auto& [kv, position] = kv_rows[static_cast<size_t>(r)];
+    if (kv != nullptr) kv->write(shape.layer, position, run.data(k) + r * k.cols(), run.data(v) + r * k.cols());
+  });
   if (OpsObserver* observer = run.observer())
     observer->attention(shape, run.data(q), run.data(k), r != nullptr ? run.data(*r) : nullptr, q.rows());
   Attend args;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <initializer_list>
 #include <utility>
+#include <vector>
 
 #include "base/math.h"
 #include "ops/reference_executor.h"
@@ -40,12 +42,28 @@ void own(AnyExecutor& executor, Tensor& x) {
   x = std::move(copy);
 }
 
+// The rows of each of the step's sequences: for ops that look back. A backward knows of this step alone, so all of them
+// begin in it.
+struct SequenceRows {
+  int begin = 0, end = 0;
+};
+inline std::vector<SequenceRows> rows_of_sequences(const Step& step) {
+  std::vector<SequenceRows> rows;
+  for (const StepSequence& s : step.sequences()) {
+    assert(s.first_position == 0);
+    const int begin = rows.empty() ? 0 : rows.back().end;
+    rows.push_back({begin, begin + s.count()});
+  }
+  return rows;
+}
+
+inline constexpr int64_t kColumnPiece = 64;
+
 // task(begin, end) for pieces of the columns [0, cols): what sums over rows, in their order, for each column alone.
 template <class AnyExecutor, class Task>
 void for_columns(AnyExecutor& executor, int64_t cols, Task&& task) {
-  constexpr int64_t kPiece = 64;
-  executor.for_rows(static_cast<int>((cols + kPiece - 1) / kPiece),
-                    [&](int piece) { task(piece * kPiece, std::min(cols, (piece + 1) * kPiece)); });
+  executor.for_rows(static_cast<int>((cols + kColumnPiece - 1) / kColumnPiece),
+                    [&](int piece) { task(piece * kColumnPiece, std::min(cols, (piece + 1) * kColumnPiece)); });
 }
 
 // y [n] = 1 / (1 + e^-x).

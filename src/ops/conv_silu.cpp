@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
 #include "ops/run_executor.h"
@@ -69,11 +70,53 @@ Tensor compute(ReferenceExecutor& reference, int layer, const Tensor& x, const W
   return y;
 }
 
+// With c = bias + conv(x), s = sigmoid(c) and dc = dy s (1 + c (1 - s)): dbias = sum of dc, dkernel[j] += dc[t] x[at],
+// dx[at] += kernel[j] dc[t] where tap j of t looks at row `at` of the same sequence.
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const Tensor& x, const Weight& kernel, const Weight& bias, const Tensor& y) {
+  using Number = typename AnyExecutor::Number;
+  on_tape(executor, {&x}, {&kernel, &bias}, [&](auto& tape) {
+    tape.record(y, [&executor, &tape, x = tape.keep(x), y = tape.node(y), kernel, bias,
+                    sequences = rows_of_sequences(executor.step())] {
+      const int64_t width = y.cols, taps = kernel.rows;
+      const Number *dy = tape.gradient(y), *in = tape.values(x);
+      Number *dx = tape.gradient(x), *dw = tape.gradient(kernel), *db = bias.given() ? tape.gradient(bias) : nullptr;
+      const float* w = kernel.floats();
+      for_columns(executor, width, [&](int64_t begin, int64_t end) {
+        Number c[kColumnPiece], s[kColumnPiece], dc[kColumnPiece];
+        const int64_t n = end - begin;
+        for (const SequenceRows& rows : sequences) {
+          for (int64_t t = rows.begin; t < rows.end; ++t) {
+            const int64_t first = std::max<int64_t>(0, taps - 1 - (t - rows.begin));  // tap that sees the sequence
+            for (int64_t i = 0; i < n; ++i) c[i] = bias.given() ? static_cast<Number>(bias.floats()[begin + i]) : 0;
+            for (int64_t j = first; j < taps; ++j) {
+              const Number* at = in + (t - (taps - 1) + j) * width + begin;
+              for (int64_t i = 0; i < n; ++i) c[i] += static_cast<Number>(w[j * width + begin + i]) * at[i];
+            }
+            sigmoids(executor, c, static_cast<int>(n), s);
+            for (int64_t i = 0; i < n; ++i) dc[i] = dy[t * width + begin + i] * s[i] * (1 + c[i] * (1 - s[i]));
+            for (int64_t i = 0; db != nullptr && i < n; ++i) db[begin + i] += dc[i];
+            for (int64_t j = first; j < taps; ++j) {
+              const int64_t at = (t - (taps - 1) + j) * width + begin;
+              for (int64_t i = 0; i < n; ++i) dx[at + i] += static_cast<Number>(w[j * width + begin + i]) * dc[i];
+              for (int64_t i = 0; dw != nullptr && i < n; ++i) dw[j * width + begin + i] += dc[i] * in[at + i];
+            }
+          }
+        }
+      });
+    });
+  });
+}
+
 }  // namespace
 
 Tensor Ops::conv_silu(int layer, const Tensor& x, const Weight& kernel, const Weight& bias) {
   const OpScope scope(executor_, "conv_silu", {}, layer);
-  return executor_.visit([&](auto& executor) { return compute(executor, layer, x, kernel, bias); });
+  return executor_.visit([&](auto& executor) {
+    Tensor y = compute(executor, layer, x, kernel, bias);
+    record(executor, x, kernel, bias, y);
+    return y;
+  });
 }
 
 }  // namespace fieldprint

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ops/backward.h"
+#include "ops/gelu_slope.h"
 #include "ops/ops.h"
 #include "ops/pairwise.h"
 
@@ -19,23 +20,16 @@ Tensor compute(ReferenceExecutor& reference, const Tensor& gate, const Tensor& u
   });
 }
 
-// gelu(z) = z s with s = sigmoid(2 sqrt(2 / pi) (z + 0.044715 z^3)), so its slope is
-//   s + z s (1 - s) 2 sqrt(2 / pi) (1 + 3 * 0.044715 z^2)
-template <class Number>
-std::pair<Number, Number> slopes(Number g, Number u) {
-  constexpr Number kLinear = Number{-1} * static_cast<Number>(kGeluLinear),
-                   kCubic = Number{-1} * static_cast<Number>(kGeluCubic);
-  const Number s = 1 / (1 + exp_of(-g * (kLinear + kCubic * g * g)));
-  return {u * (s + g * s * (1 - s) * (kLinear + 3 * kCubic * g * g)), g * s};
-}
-
 }  // namespace
 
 Tensor Ops::gelu_mul(const Tensor& gate, const Tensor& up) {
   const OpScope scope(executor_, "gelu_mul");
   return executor_.visit([&](auto& executor) {
     Tensor y = compute(executor, gate, up);
-    record_gate(executor, gate, up, y, 0, [](auto g, auto u, auto) { return slopes(g, u); });
+    record_gate(executor, gate, up, y, 0, [](auto g, auto u, auto) {
+      const auto [slope, sigmoid] = gelu_slope(g);
+      return std::pair(u * slope, g * sigmoid);
+    });
     return y;
   });
 }

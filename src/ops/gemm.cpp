@@ -6,16 +6,37 @@
 namespace fieldprint {
 namespace {
 
-constexpr int64_t kRows = 64;      // of c that a thread does at once
+// Pieces of c: rows, fewer of them where there would be too few pieces, and columns.
+constexpr int64_t kMostRows = 192, kLeastRows = 12, kColumns = 256;
+constexpr int64_t kPiecesAThread = 4;
+constexpr int64_t kInner = 256;    // of a piece's operands, what a second-level cache holds
+constexpr int64_t kFarRows = 512;  // floats from a row of b to the next, from which on they share few sets of a cache
 constexpr int64_t kDecoded = 256;  // rows of a weight that are decoded at a time
 
-template <class Number>
-void accumulate_rows(const Gemm<Number>& g, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) {
-    for (int64_t j = 0; j < g.inner; ++j) {
-      const Number a = g.a[i * g.a_row + j * g.a_step];
-      for (int64_t k = 0; k < g.n; ++k) g.c[i * g.c_row + k] += a * g.b[j * g.b_row + k];
+int64_t parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+// c[i, k] for rows [i0, i1) and columns [k0, k1). `space` holds kInner * kColumns.
+void accumulate_piece(const KernelTable& kernels, const Gemm<float>& g, int64_t i0, int64_t i1, int64_t k0, int64_t k1,
+                      float* space) {
+  const int64_t n = k1 - k0;
+  const bool copies = g.b_row >= kFarRows && i1 - i0 > kLeastRows;
+  for (int64_t j = 0; j < g.inner; j += kInner) {
+    const int64_t inner = std::min(kInner, g.inner - j);
+    const float* b = g.b + j * g.b_row + k0;
+    if (copies) {
+      for (int64_t row = 0; row < inner; ++row) std::copy_n(b + row * g.b_row, n, space + row * n);
+      b = space;
     }
+    kernels.accumulate_f32({.a = g.a + i0 * g.a_row + j * g.a_step,
+                            .a_stride = g.a_row,
+                            .a_step = g.a_step,
+                            .b = b,
+                            .b_stride = copies ? n : g.b_row,
+                            .c = g.c + i0 * g.c_row + k0,
+                            .c_stride = g.c_row,
+                            .m = static_cast<int>(i1 - i0),
+                            .inner = static_cast<int>(inner),
+                            .n = static_cast<int>(n)});
   }
 }
 
@@ -26,12 +47,25 @@ struct DecodedRows {
 }  // namespace
 
 void accumulate(RunExecutor& run, const Gemm<float>& gemm) {
-  run.pool().run((gemm.m + kRows - 1) / kRows, [&](int64_t piece, int) {
-    accumulate_rows(gemm, piece * kRows, std::min(gemm.m, (piece + 1) * kRows));
+  static_assert(kInner * kColumns * sizeof(float) <= kScratchBytes);
+  const int64_t across = parts(gemm.n, kColumns), wanted = kPiecesAThread * run.pool().threads();
+  int64_t rows = kMostRows;
+  while (rows > kLeastRows && parts(gemm.m, rows) * across < wanted) rows /= 2;
+  run.pool().run(parts(gemm.m, rows) * across, [&](int64_t piece, int thread) {
+    const int64_t i = piece / across * rows, k = piece % across * kColumns;
+    accumulate_piece(run.kernels(), gemm, i, std::min(gemm.m, i + rows), k, std::min(gemm.n, k + kColumns),
+                     reinterpret_cast<float*>(run.scratch().thread(thread)));
   });
 }
 
-void accumulate(ReferenceExecutor&, const Gemm<double>& gemm) { accumulate_rows(gemm, 0, gemm.m); }
+void accumulate(ReferenceExecutor&, const Gemm<double>& g) {
+  for (int64_t i = 0; i < g.m; ++i) {
+    for (int64_t j = 0; j < g.inner; ++j) {
+      const double a = g.a[i * g.a_row + j * g.a_step];
+      for (int64_t k = 0; k < g.n; ++k) g.c[i * g.c_row + k] += a * g.b[j * g.b_row + k];
+    }
+  }
+}
 
 void add_product(RunExecutor& run, const float* dy, int64_t tokens, const Weight& w, float* dx) {
   const auto multiply = [&](const float* rows, int64_t first, int64_t count) {

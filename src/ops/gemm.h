@@ -1,6 +1,6 @@
 // Matrix products of gradients: c [m, n] += a b, with a [m, inner] read in any direction.
 //   c[i, k] += sum over j of a[i * a_row + j * a_step] * b[j * b_row + k]
-// Each number of c is one sum in order of j, whoever computes it.
+// Each number of c is one sum in order of j, whoever computes it; in float32 one fma a step.
 #pragma once
 
 #include <cstdint>

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "base/math.h"
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
 #include "ops/run_executor.h"
@@ -89,6 +92,69 @@ void scan_heads(ReferenceExecutor& reference, const LinearAttention& net, const 
       }
     }
   }
+}
+
+// Gradients of the same rows: `o` is given, the others are written. Each head has its own query and key, for heads
+// share groups.
+template <class Number>
+struct HeadGradients {
+  const Number* o;       // [T, heads * columns]
+  Number *q, *k;         // [T, heads * keys]
+  Number* v;             // [T, heads * columns]
+  Number *decay, *beta;  // [T, heads]; beta where there is one
+};
+
+// Back through time, each head alone; `sequences` are those of the step, begun in it.
+void scan_heads_backward(RunExecutor& run, const LinearAttention& net, std::span<const SequenceRows> sequences,
+                         const HeadRows<float>& rows, std::span<const int> group_of_head,
+                         const HeadGradients<float>& gradients);
+void scan_heads_backward(ReferenceExecutor& reference, const LinearAttention& net,
+                         std::span<const SequenceRows> sequences, const HeadRows<double>& rows,
+                         std::span<const int> group_of_head, const HeadGradients<double>& gradients);
+
+template <class GroupOf>
+std::vector<int> groups_of_heads(const LinearAttention& net, GroupOf&& group_of) {
+  std::vector<int> groups;
+  for (int head = 0; head < net.heads; ++head) groups.push_back(group_of(head));
+  return groups;
+}
+
+// sum [keys]: of one token's queries or keys [heads, keys] those of a group, head after head.
+template <class Number>
+void sum_group(const LinearAttention& net, std::span<const int> group_of_head, int group, const Number* of_heads,
+               Number* sum) {
+  std::fill_n(sum, net.keys, Number{0});
+  for (int head = 0; head < net.heads; ++head) {
+    if (group_of_head[static_cast<size_t>(head)] != group) continue;
+    for (int i = 0; i < net.keys; ++i) sum[i] += of_heads[head * net.keys + i];
+  }
+}
+
+// decay[t, n] = exp(decay_n * s) with the step s = softplus(x[t, n] + bias_n). From the gradients by decay[t, n] and,
+// beside that, by s, both [T, heads] and overwritten, to those of x and the trained ones among decay_n and bias_n.
+template <class AnyExecutor, class Number>
+void decay_backward(AnyExecutor& executor, Tape<Number>& tape, const LinearAttention& net, const Node& x,
+                    const Number* decay, int64_t decay_stride, Number* by_decay, Number* by_step) {
+  const Number* in = tape.values(x);
+  Number *dx = tape.gradient(x), *of_decay = tape.gradient(net.decay), *of_bias = tape.gradient(net.bias);
+  executor.for_rows(x.rows, [&](int t) {
+    for (int64_t n = 0, i = t * x.cols; n < x.cols; ++n, ++i) {
+      const double sum = static_cast<double>(in[i]) + static_cast<double>(net.bias.floats()[n]);
+      const Number along = by_decay[i] * decay[t * decay_stride + n];
+      by_decay[i] = along * static_cast<Number>(softplus(sum));
+      by_step[i] += along * static_cast<Number>(net.decay.floats()[n]);
+      by_step[i] /= 1 + exp_of(static_cast<Number>(-sum));
+      dx[i] += by_step[i];
+    }
+  });
+  for_columns(executor, x.cols, [&](int64_t begin, int64_t end) {
+    for (int64_t t = 0; t < x.rows; ++t) {
+      for (int64_t n = begin; n < end; ++n) {
+        if (of_decay != nullptr) of_decay[n] += by_decay[t * x.cols + n];
+        if (of_bias != nullptr) of_bias[n] += by_step[t * x.cols + n];
+      }
+    }
+  });
 }
 
 }  // namespace fieldprint

@@ -11,22 +11,15 @@ auto group_of(const LinearAttention& net) {
   return [share = net.heads / net.groups](int head) { return head / share; };
 }
 
-// exp_of is that of the executor's numbers.
-template <class Executor, class Number>
-Tensor compute_with(Executor& executor, const LinearAttention& net, const Tensor& xbc, const Tensor& dt,
-                    const Weight& skip, Number (*exp_of)(Number)) {
+template <class AnyExecutor>
+Tensor compute(AnyExecutor& executor, const LinearAttention& net, const Tensor& xbc, const Tensor& dt,
+               const Weight& skip) {
+  using Number = typename AnyExecutor::Number;
   const int heads = net.heads;
   const int64_t columns = net.columns, inner = heads * columns, part = int64_t{net.groups} * net.keys;
   Tensor y = executor.make(xbc.rows(), inner), stepped = executor.make(xbc.rows(), inner),
          decay = executor.make(xbc.rows(), heads);
-  const auto rows = [&](auto&& row) {
-    if constexpr (std::is_same_v<Executor, RunExecutor>) {
-      executor.for_rows(xbc.rows(), row);
-    } else {
-      for (int t = 0; t < xbc.rows(); ++t) row(t);
-    }
-  };
-  rows([&](int t) {
+  executor.for_rows(xbc.rows(), [&](int t) {
     const Number *x = executor.data(xbc) + t * xbc.cols(), *in = executor.data(dt) + t * heads;
     Number *v = executor.data(stepped) + t * inner, *gate = executor.data(decay) + t * heads;
     for (int64_t head = 0; head < heads; ++head) {
@@ -46,7 +39,7 @@ Tensor compute_with(Executor& executor, const LinearAttention& net, const Tensor
               .gate_stride = heads,
               .o = executor.data(y)},
              group_of(net));
-  rows([&](int t) {
+  executor.for_rows(xbc.rows(), [&](int t) {
     const Number* x = executor.data(xbc) + t * xbc.cols();
     Number* out = executor.data(y) + t * inner;
     for (int64_t head = 0; head < heads; ++head) {
@@ -57,20 +50,84 @@ Tensor compute_with(Executor& executor, const LinearAttention& net, const Tensor
   return y;
 }
 
-Tensor compute(RunExecutor& run, const LinearAttention& net, const Tensor& xbc, const Tensor& dt, const Weight& skip) {
-  return compute_with<RunExecutor, float>(run, net, xbc, dt, skip, exp_f32);
-}
-
-Tensor compute(ReferenceExecutor& reference, const LinearAttention& net, const Tensor& xbc, const Tensor& dt,
-               const Weight& skip) {
-  return compute_with<ReferenceExecutor, double>(reference, net, xbc, dt, skip, std::exp);
+// With v = s x: dx = skip dy + s dv, ds = x dv, dskip = sum of dy x.
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const LinearAttention& net, const Tensor& xbc, const Tensor& dt, const Weight& skip,
+            const Tensor& y) {
+  using Number = typename AnyExecutor::Number;
+  on_tape(executor, {&xbc, &dt}, {&net.decay, &net.bias, &skip}, [&](auto& tape) {
+    tape.record(y, [&executor, &tape, net, xbc = tape.keep(xbc), dt = tape.keep(dt), skip, y = tape.node(y),
+                    sequences = rows_of_sequences(executor.step())] {
+      const int64_t keys = net.keys, heads = net.heads, columns = net.columns, inner = heads * columns,
+                    part = net.groups * keys;
+      const std::vector<int> groups = groups_of_heads(net, group_of(net));
+      const auto zeros = [&](int64_t cols) { return std::vector<Number>(static_cast<size_t>(y.rows * cols)); };
+      std::vector<Number> v = zeros(inner), steps = zeros(heads), decay = zeros(heads);
+      std::vector<Number> dq = zeros(heads * keys), dk = zeros(heads * keys), dv = zeros(inner), ddecay = zeros(heads),
+                          dstep = zeros(heads), dskip = zeros(heads);
+      const Number *x = tape.values(xbc), *in = tape.values(dt), *dy = tape.gradient(y);
+      const auto at = [&](std::vector<Number>& of, int64_t t, int64_t n) -> Number& {
+        return of[static_cast<size_t>(t * heads + n)];
+      };
+      executor.for_rows(y.rows, [&](int t) {
+        for (int64_t n = 0; n < heads; ++n) {
+          const double step =
+              softplus(static_cast<double>(in[t * heads + n]) + static_cast<double>(net.bias.floats()[n]));
+          at(steps, t, n) = static_cast<Number>(step);
+          at(decay, t, n) = exp_of(static_cast<Number>(static_cast<double>(net.decay.floats()[n]) * step));
+          for (int64_t i = n * columns; i < (n + 1) * columns; ++i)
+            v[static_cast<size_t>(t * inner + i)] = static_cast<Number>(step) * x[t * xbc.cols + i];
+        }
+      });
+      scan_heads_backward(
+          executor, net, sequences,
+          {.q = x + inner + part,
+           .k = x + inner,
+           .key_stride = xbc.cols,
+           .v = v.data(),
+           .value_stride = inner,
+           .decay = decay.data(),
+           .beta = nullptr,
+           .gate_stride = heads,
+           .o = nullptr},
+          groups, {.o = dy, .q = dq.data(), .k = dk.data(), .v = dv.data(), .decay = ddecay.data(), .beta = nullptr});
+      Number *dx = tape.gradient(xbc), *of_skip = tape.gradient(skip);
+      executor.for_rows(y.rows, [&](int t) {
+        const Number* from = x + t * xbc.cols;
+        Number* to = dx + t * xbc.cols;
+        for (int64_t n = 0; n < heads; ++n) {
+          const auto share = static_cast<Number>(skip.floats()[n]);
+          for (int64_t i = n * columns; i < (n + 1) * columns; ++i) {
+            const Number by_v = dv[static_cast<size_t>(t * inner + i)], by_y = dy[t * inner + i];
+            to[i] += share * by_y + at(steps, t, n) * by_v;
+            at(dstep, t, n) += from[i] * by_v;
+            at(dskip, t, n) += from[i] * by_y;
+          }
+        }
+        std::vector<Number> sum(static_cast<size_t>(keys));
+        for (const auto& [of, begin] : {std::pair(&dk, inner), std::pair(&dq, inner + part)}) {
+          for (int group = 0; group < net.groups; ++group) {
+            sum_group(net, groups, group, of->data() + t * heads * keys, sum.data());
+            for (int64_t i = 0; i < keys; ++i) to[begin + group * keys + i] += sum[static_cast<size_t>(i)];
+          }
+        }
+      });
+      decay_backward(executor, tape, net, dt, decay.data(), heads, ddecay.data(), dstep.data());
+      for (int64_t t = 0; of_skip != nullptr && t < y.rows; ++t)
+        for (int64_t n = 0; n < heads; ++n) of_skip[n] += at(dskip, t, n);
+    });
+  });
 }
 
 }  // namespace
 
 Tensor Ops::mamba2(const LinearAttention& net, const Tensor& xbc, const Tensor& dt, const Weight& skip) {
   const OpScope scope(executor_, "mamba2", {}, net.layer);
-  return executor_.visit([&](auto& executor) { return compute(executor, net, xbc, dt, skip); });
+  return executor_.visit([&](auto& executor) {
+    Tensor y = compute(executor, net, xbc, dt, skip);
+    record(executor, net, xbc, dt, skip, y);
+    return y;
+  });
 }
 
 }  // namespace fieldprint

@@ -16,7 +16,7 @@ class OpsObserver {
   virtual void inputs(const Weight& weight, std::span<const float> x) { (void)weight, (void)x; }
 
   // What a layer attends with, rotated: q [rows, heads, d], k [rows, kv_heads, d], r like q or nullptr. By the run
-  // executor only, as is the next one.
+  // executor only.
   virtual void attention(const AttendShape& shape, const float* q, const float* k, const float* r, int rows) {
     (void)shape, (void)q, (void)k, (void)r, (void)rows;
   }

@@ -11,6 +11,8 @@
 
 #include "attention/kind.h"
 #include "fieldprint/tokenizer.h"
+#include "ops/glu.h"
+#include "ops/moe.h"
 #include "ops/tensor.h"
 #include "ops/weight.h"
 
@@ -45,13 +47,6 @@ struct AttendShape {
   AttentionSpec spec;
 };
 
-// How the two halves of a gated feed-forward part become one.
-enum class Glu {
-  kSilu,         // silu(gate) * up
-  kGelu,         // gelu(gate) * up
-  kClampedSilu,  // gpt-oss: Ops::swiglu_clamped
-};
-
 // What a teacher said of the rows of a step.
 struct TopTokens {
   int k = 0;                     // of each row
@@ -78,53 +73,6 @@ struct LinearAttention {
   int64_t state_floats() const { return int64_t{heads} * keys * columns; }
 };
 
-inline constexpr float kMinWeightSum = 6.103515625e-5f;  // 2^-14, the smallest normal half
-
-// Mixture of experts. The `active` experts of largest s + bias are chosen, in kSoftmaxChosen those of largest r + bias;
-// their weights are s, renormalised to a sum of 1 where `renormalise` says so (s / max(sum of s, kMinWeightSum)), times
-// `scale`. y = the weighted sum of the experts' SwiGLU outputs, in the order of choice; then, where there is a shared
-// expert, its output times sigmoid(shared_router x).
-struct Moe {
-  // From the router's scores r [experts] to the experts' s.
-  enum class Gating {
-    kSigmoid,        // s = sigmoid(r)
-    kSoftmax,        // s = softmax(r) over all experts
-    kSoftmaxChosen,  // s = softmax(r) over the chosen ones alone
-  };
-  Weight router;          // [experts, width]
-  Weight router_bias;     // [1, experts], where given: added to r
-  Weight bias;            // [1, experts], where given: for the choice alone
-  Weight gate, up, down;  // experts stacked by rows: [experts * ffn, width], [experts * width, ffn] for down;
-                          // without `up`, `gate` has both: of each expert ffn rows of gate, then ffn of up
-  Weight gate_bias, up_bias, down_bias;  // F32, where given: [experts, ffn], [experts, width] for down
-  Glu glu = Glu::kSilu;                  // of every expert
-  int experts = 0;
-  int active = 0;
-  Gating gating = Gating::kSigmoid;
-  bool renormalise = true;
-  float scale = 1;
-  Weight shared_gate, shared_up, shared_down;  // of an expert that sees every token, where given
-  Weight shared_router;                        // [1, width], where given; without it the shared expert's weight is 1
-
-  int64_t ffn() const { return down.cols; }
-  const Weight& up_stack() const { return up.given() ? up : gate; }
-  Weight gate_of(int64_t expert) const { return of(gate, expert, up.given() ? ffn() : 2 * ffn(), 0, ffn()); }
-  Weight up_of(int64_t expert) const {
-    return up.given() ? of(up, expert, ffn(), 0, ffn()) : of(gate, expert, 2 * ffn(), ffn(), ffn());
-  }
-  Weight down_of(int64_t expert) const {
-    const int64_t width = down.rows / experts;
-    return of(down, expert, width, 0, width);
-  }
-
- private:
-  static Weight of(const Weight& stack, int64_t expert, int64_t distance, int64_t first, int64_t count) {
-    Weight rows = stack.slice(expert * distance + first, count);
-    rows.part = static_cast<int>(expert);
-    return rows;
-  }
-};
-
 class Ops {
  public:
   explicit Ops(Executor& executor) : executor_(executor) {}
@@ -148,11 +96,14 @@ class Ops {
   void scale(Tensor& x, float factor);                    // x *= factor
 
   void add_positions(Tensor& x, const Weight& table);  // x[t] += row `position of t` of table [positions, x.cols]
+  // x[t, 2i] += sin(p f_i), x[t, 2i + 1] += cos(p f_i), p the position of t, f_i = 10000^(-2i / x.cols).
+  void add_sinusoids(Tensor& x);
 
   // Rotates each of `heads` heads by its row's position, in place.
   void rope(Tensor& x, const Rope& rope, int heads);
 
   Tensor gelu_erf(const Tensor& x);  // x Phi(x), Phi the normal distribution: GELU as it is defined, without tanh
+  Tensor gelu(const Tensor& x);      // the tanh form, as in gelu_mul()
   Tensor silu_mul(const Tensor& gate, const Tensor& up);  // silu(gate) * up, silu(z) = z / (1 + e^-z)
   // gelu(gate) * up, gelu(z) = z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 z^3)))
   Tensor gelu_mul(const Tensor& gate, const Tensor& up);
@@ -190,6 +141,13 @@ class Ops {
   // Of each of `heads` heads of x the part `part` of `parts` equal ones. [T, x.cols / parts]
   Tensor head_part(const Tensor& x, int heads, int part, int parts);
 
+  Tensor pad_heads(const Tensor& x, int heads);  // each of `heads` heads of x with as many zeros behind it
+
+  // Keys of AttentionKind::key_plane, of k and r [T, kv_heads * d]: for each head f1 = sqrt(A) e1, f2 = sqrt(A) e2
+  // [2 * d], with e1, e2 orthonormal in the plane of k and r, and A the squared area of the two: |f1|^2 = |f2|^2 = A.
+  // Zeros where k and r are parallel.
+  Tensor key_plane(const Tensor& k, const Tensor& r, int kv_heads);
+
   Tensor sigmoid_mul(const Tensor& gate, const Tensor& x);  // 1 / (1 + e^-gate) * x
 
   Tensor moe(const Tensor& x, const Moe& moe);
@@ -211,7 +169,5 @@ class Ops {
  private:
   Executor& executor_;
 };
-
-Tensor gated(Ops& ops, Glu glu, const Tensor& gate, const Tensor& up);
 
 }  // namespace fieldprint

@@ -1,5 +1,6 @@
 // Rotary position embedding (Su et al. 2021): a pair (a, b) of a head at position p becomes
 //   (a cos - b sin, a sin + b cos) of the angle p * inverse_frequency[pair], times the magnitude
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -12,28 +13,55 @@
 namespace fieldprint {
 namespace {
 
-// cos and sin of a step's positions: row r is {cos [pairs], sin [pairs]}. One table serves all layers of a step that
-// turn alike.
+// cos and sin of a step's positions: {cos [pairs], sin [pairs]} of each. One table serves all layers of a step that
+// turn alike, and what they record. Sequences that lie side by side share their positions.
+template <class Number>
+struct Angles {
+  int first = 0;        // position of the first row of `values`
+  bool by_row = false;  // positions are too far apart: `values` are of the step's rows
+  std::vector<Number> values;
+
+  template <class AnyExecutor>
+  void compute(AnyExecutor& executor, const Rope& rope) {
+    const auto& step = executor.step();
+    const int rows = step.rows();
+    int last = 0;
+    for (int row = 0; row < rows; ++row) {
+      const int position = step.position(row);
+      first = row == 0 ? position : std::min(first, position);
+      last = std::max(last, position);
+    }
+    by_row = last - first >= rows;
+    const int count = by_row ? rows : rows == 0 ? 0 : last - first + 1;
+    const size_t pairs = rope.inverse_frequency.size();
+    values.resize(static_cast<size_t>(count) * 2 * pairs);
+    executor.for_rows(count, [&](int i) {
+      Number* cosine = values.data() + static_cast<size_t>(i) * 2 * pairs;
+      for (size_t pair = 0; pair < pairs; ++pair) {
+        double s = 0, c = 0;
+        sincos_f64((by_row ? step.position(i) : first + i) * rope.inverse_frequency[pair], &s, &c);
+        cosine[pair] = static_cast<Number>(c * rope.magnitude);
+        cosine[pairs + pair] = static_cast<Number>(s * rope.magnitude);
+      }
+    });
+  }
+
+  const Number* of(int row, int position, size_t pairs) const {
+    return values.data() + static_cast<size_t>(by_row ? row : position - first) * 2 * pairs;
+  }
+};
+
 struct RopeTable {
   uint64_t step = 0;
   const Rope* rope = nullptr;
-  std::vector<float> values;
+  std::shared_ptr<Angles<float>> angles;  // what a step has recorded may still have them
 
   void compute(RunExecutor& run, const Rope& of) {
     if (step == run.step().number() && rope == &of) return;
     step = run.step().number();
     rope = &of;
-    const size_t pairs = of.inverse_frequency.size();
-    values.resize(static_cast<size_t>(run.step().rows()) * 2 * pairs);
-    run.for_rows(run.step().rows(), [&](int row) {
-      float* cosine = values.data() + static_cast<size_t>(row) * 2 * pairs;
-      for (size_t i = 0; i < pairs; ++i) {
-        double s = 0, c = 0;
-        sincos_f64(run.step().position(row) * of.inverse_frequency[i], &s, &c);
-        cosine[i] = static_cast<float>(c * of.magnitude);
-        cosine[pairs + i] = static_cast<float>(s * of.magnitude);
-      }
-    });
+    if (angles == nullptr || angles.use_count() > 1) angles = std::make_shared<Angles<float>>();
+    angles->compute(run, of);
   }
 };
 
@@ -56,13 +84,13 @@ struct RopeTables {
 };
 
 void compute(RunExecutor& run, Tensor& x, const Rope& rope, int heads) {
-  const RopeTable& table = run.memory<RopeTables>().of(run, rope);
+  const Angles<float>& angles = *run.memory<RopeTables>().of(run, rope).angles;
   const auto pairs = static_cast<int>(rope.inverse_frequency.size());
   const int64_t d = x.cols() / heads;
   float* values = run.data(x);
   run.arena().changed(x);
   run.for_rows(x.rows(), [&](int row) {
-    const float* cosine = table.values.data() + int64_t{row} * 2 * pairs;
+    const float* cosine = angles.of(row, run.step().position(row), static_cast<size_t>(pairs));
     const float* sine = cosine + pairs;
     for (int h = 0; h < heads; ++h) {
       float* v = values + row * x.cols() + h * d;
@@ -105,38 +133,41 @@ void compute(ReferenceExecutor& reference, Tensor& x, const Rope& rope, int head
   }
 }
 
+std::shared_ptr<const Angles<float>> angles_of(RunExecutor& run, const Rope& rope) {
+  return run.memory<RopeTables>().of(run, rope).angles;
+}
+std::shared_ptr<const Angles<double>> angles_of(ReferenceExecutor& reference, const Rope& rope) {
+  const auto angles = std::make_shared<Angles<double>>();
+  angles->compute(reference, rope);
+  return angles;
+}
+
 // The gradient turns back: a rotation's inverse is its transpose, the magnitude stays.
 template <class AnyExecutor>
 void record(AnyExecutor& executor, const Tensor& x, const Rope& rope, int heads) {
   using Number = typename AnyExecutor::Number;
   on_tape(executor, {&x}, {}, [&](auto& tape) {
     const size_t pairs = rope.inverse_frequency.size();
-    const auto table = std::make_shared<std::vector<Number>>(static_cast<size_t>(x.rows()) * 2 * pairs);
-    executor.for_rows(x.rows(), [&](int row) {
-      Number* cosine = table->data() + static_cast<size_t>(row) * 2 * pairs;
-      for (size_t i = 0; i < pairs; ++i) {
-        double s = 0, c = 0;
-        sincos_f64(executor.step().position(row) * rope.inverse_frequency[i], &s, &c);
-        cosine[i] = static_cast<Number>(c * rope.magnitude);
-        cosine[pairs + i] = static_cast<Number>(s * rope.magnitude);
-      }
+    const std::shared_ptr<const Angles<Number>> angles = angles_of(executor, rope);
+    std::vector<int> positions(static_cast<size_t>(x.rows()));
+    for (int row = 0; row < x.rows(); ++row) positions[static_cast<size_t>(row)] = executor.step().position(row);
+    tape.record(x, [&executor, &tape, x = tape.node(x), heads, pairs, angles, positions = std::move(positions),
+                    adjacent = rope.pairs == RopePairs::kAdjacent] {
+      Number* dx = tape.gradient(x);
+      executor.for_rows(x.rows, [&](int row) {
+        const Number* cosine = angles->of(row, positions[static_cast<size_t>(row)], pairs);
+        const Number* sine = cosine + pairs;
+        for (int h = 0; h < heads; ++h) {
+          Number* v = dx + row * x.cols + h * (x.cols / heads);
+          for (size_t i = 0; i < pairs; ++i) {
+            Number &a = v[adjacent ? 2 * i : i], &b = v[adjacent ? 2 * i + 1 : i + pairs];
+            const Number turned = a * cosine[i] + b * sine[i];
+            b = b * cosine[i] - a * sine[i];
+            a = turned;
+          }
+        }
+      });
     });
-    tape.record(
-        x, [&executor, &tape, x = tape.node(x), heads, pairs, table, adjacent = rope.pairs == RopePairs::kAdjacent] {
-          Number* dx = tape.gradient(x);
-          executor.for_rows(x.rows, [&](int row) {
-            const Number *cosine = table->data() + static_cast<size_t>(row) * 2 * pairs, *sine = cosine + pairs;
-            for (int h = 0; h < heads; ++h) {
-              Number* v = dx + row * x.cols + h * (x.cols / heads);
-              for (size_t i = 0; i < pairs; ++i) {
-                Number &a = v[adjacent ? 2 * i : i], &b = v[adjacent ? 2 * i + 1 : i + pairs];
-                const Number turned = a * cosine[i] + b * sine[i];
-                b = b * cosine[i] - a * sine[i];
-                a = turned;
-              }
-            }
-          });
-        });
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/reference_executor.h"
 #include "ops/run_executor.h"
@@ -66,11 +67,54 @@ Tensor compute(ReferenceExecutor& reference, int layer, const Tensor& bcz, const
   return y;
 }
 
+// With s = conv(u) and ds = dy C: dC = dy s, dkernel[j] += ds[t] u[at], du[at] += kernel[j] ds[t] where tap j of t
+// looks at row `at` of the same sequence; dB = du z, dz = du B.
+template <class AnyExecutor>
+void record(AnyExecutor& executor, const Tensor& bcz, const Weight& kernel, const Tensor& y) {
+  using Number = typename AnyExecutor::Number;
+  on_tape(executor, {&bcz}, {&kernel}, [&](auto& tape) {
+    tape.record(y, [&executor, &tape, in = tape.keep(bcz), y = tape.node(y), kernel,
+                    sequences = rows_of_sequences(executor.step())] {
+      const int64_t width = y.cols, taps = kernel.rows;
+      const Number *dy = tape.gradient(y), *values = tape.values(in);
+      Number *din = tape.gradient(in), *dw = tape.gradient(kernel);
+      const float* w = kernel.floats();
+      for_columns(executor, width, [&](int64_t begin, int64_t end) {
+        Number s[kColumnPiece], ds[kColumnPiece];
+        for (const SequenceRows& rows : sequences) {
+          for (int64_t t = rows.begin; t < rows.end; ++t) {
+            const Number *c = values + t * in.cols + width, *by_y = dy + t * width;
+            for (int64_t i = begin; i < end; ++i) s[i - begin] = 0, ds[i - begin] = by_y[i] * c[i];
+            for (int64_t j = std::max<int64_t>(0, taps - 1 - (t - rows.begin)); j < taps; ++j) {
+              const int64_t at = t - (taps - 1) + j;
+              const Number *b = values + at * in.cols, *z = b + 2 * width;
+              Number *db = din + at * in.cols, *dz = db + 2 * width;
+              for (int64_t i = begin; i < end; ++i) {
+                const Number u = b[i] * z[i], tap = static_cast<Number>(w[j * width + i]), du = tap * ds[i - begin];
+                s[i - begin] += tap * u;
+                db[i] += du * z[i];
+                dz[i] += du * b[i];
+                if (dw != nullptr) dw[j * width + i] += ds[i - begin] * u;
+              }
+            }
+            Number* dc = din + t * in.cols + width;
+            for (int64_t i = begin; i < end; ++i) dc[i] += by_y[i] * s[i - begin];
+          }
+        }
+      });
+    });
+  });
+}
+
 }  // namespace
 
 Tensor Ops::shortconv(int layer, const Tensor& bcz, const Weight& kernel) {
   const OpScope scope(executor_, "shortconv", {}, layer);
-  return executor_.visit([&](auto& executor) { return compute(executor, layer, bcz, kernel); });
+  return executor_.visit([&](auto& executor) {
+    Tensor y = compute(executor, layer, bcz, kernel);
+    record(executor, bcz, kernel, y);
+    return y;
+  });
 }
 
 }  // namespace fieldprint

@@ -36,6 +36,13 @@ class Tape {
   // outlive the tape, and values of two weights do not overlap.
   void train(const float* values, int64_t count, Number* gradient);
 
+  // Experts are to be chosen equally often: from here on backward() adds the gradients of
+  //   coefficient * experts * sum over experts of (share of the choices) * (mean over tokens of its probability)
+  // of each mixture of experts of a step that y depends on, whatever the seed (Fedus et al. 2022, equation 4). The
+  // probability is softmax(r) of the router's scores r or, where gating is by sigmoid, an expert's share of their sum
+  // (DeepSeek-AI 2024). A share of the choices has no gradient. 0: nothing is added.
+  void balance_experts(double coefficient) { balance_ = coefficient; }
+
   void begin();  // what ops do is recorded from here on
   // The gradients of sum over i of seed[i] * y[i] by what is trained are added to theirs; then all is forgotten, as by
   // discard(). Without `seed` it is 1 everywhere.
@@ -63,6 +70,7 @@ class Tape {
   bool wants(const Node& x) { return of(x.slot).live; }  // else nobody will look at its gradient
   Number* gradient(const Node& x);                       // [rows, cols]; zeros when first asked for
   Number* gradient(const Weight& w);                     // [rows, cols] of it; nullptr: it is not trained
+  double balance() const { return balance_; }            // coefficient of balance_experts()
 
  private:
   struct Trained {
@@ -85,6 +93,7 @@ class Tape {
   void give_back(Gradient& gradient);
 
   TensorArena& arena_;
+  double balance_ = 0;
   std::vector<Trained> trained_;  // by address
   std::vector<Recorded> records_;
   std::vector<Gradient> gradients_;   // by slot

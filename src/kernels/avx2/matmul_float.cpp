@@ -31,13 +31,21 @@ inline void tile(const Matmul& args, int row, int token) {
     w[r] = reinterpret_cast<const typename F::Element*>(args.weights + int64_t{row + r} * args.row_bytes);
   }
   const float* x = args.x.f32 + int64_t{token} * args.k;
-  for (int i = 0; i < args.k; i += 16) {
+  const int pairs = args.k / 16 * 16;
+  for (int i = 0; i < pairs; i += 16) {
     for (int r = 0; r < R; ++r) {
       const __m256 a = F::load(w[r] + i), b = F::load(w[r] + i + 8);
       for (int t = 0; t < T; ++t) {
         low[r][t] = _mm256_fmadd_ps(a, _mm256_loadu_ps(x + int64_t{t} * args.k + i), low[r][t]);
         high[r][t] = _mm256_fmadd_ps(b, _mm256_loadu_ps(x + int64_t{t} * args.k + i + 8), high[r][t]);
       }
+    }
+  }
+  if (pairs < args.k) {  // eight more: rows of an adapter's B may be no longer than that
+    for (int r = 0; r < R; ++r) {
+      const __m256 a = F::load(w[r] + pairs);
+      for (int t = 0; t < T; ++t)
+        low[r][t] = _mm256_fmadd_ps(a, _mm256_loadu_ps(x + int64_t{t} * args.k + pairs), low[r][t]);
     }
   }
   for (int r = 0; r < R; ++r) {
@@ -66,7 +74,7 @@ void matmul(const Matmul& args) {
 }  // namespace
 
 #define MATMUL_FLOAT(name, stem) \
-  void matmul_##stem(const Matmul& args) { args.k % 16 == 0 ? matmul<name>(args) : scalar::matmul_##stem(args); }
+  void matmul_##stem(const Matmul& args) { args.k % 8 == 0 ? matmul<name>(args) : scalar::matmul_##stem(args); }
 #include "kernels/matmul_types.def"
 
 }  // namespace fieldprint::avx2
