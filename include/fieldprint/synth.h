@@ -21,7 +21,7 @@ std::span<const SynthPreset> synth_presets();
 struct SynthOptions {
   std::string preset;          // a name from synth_presets()
   std::string mix = "Q4_K_M";  // a name from quantize_mixes(), upper or lower case
-  std::string attention_kind;  // of every layer with attention (docs/formats/attention.md); "" = dot
+  std::string attention_kind;  // of every layer with attention (docs/formats/attention.md); "" = as the preset says
   std::string vocabulary;      // a GGUF file whose tokenizer and chat template are taken; "" = a vocabulary of bytes
   uint64_t seed = 1;
   int threads = 0;  // 0 = one per core

@@ -77,7 +77,7 @@ void set_kind(Hyperparameters& hp, const AttentionKind& kind) {
     layer.attention = &kind;
     layer.anchors = kind.anchors ? kAnchorRows : 0;
   }
-  hp.gram_norm = kind.third_projection;
+  hp.gram_norm = kind.wants_r();
   hp.anchor_share = 0.25f;
 }
 
@@ -94,8 +94,7 @@ const Preset& preset_named(const std::string& name) {
 }
 
 const AttentionKind& kind_named(const std::string& name) {
-  const AttentionKind* kind = name.empty() ? &dot_kind() : find_attention_kind(name);
-  if (kind != nullptr) return *kind;
+  if (const AttentionKind* kind = find_attention_kind(name)) return *kind;
   std::string known;
   for (const AttentionKind& one : attention_kinds()) known += fmt::format(" {}", one.name);
   throw Error(ErrorKind::kUsage, fmt::format("there is no attention of kind '{}'", name), {}, "kinds:" + known);
@@ -113,7 +112,7 @@ struct Job {
     const Preset& preset = preset_named(options.preset);
     mix = &mix_named(options.mix);
     auto [row, hp, hugging_face] = read_config(JsonFile::parse(preset.config, std::string(preset.name)));
-    set_kind(hp, kind_named(options.attention_kind));
+    if (!options.attention_kind.empty()) set_kind(hp, kind_named(options.attention_kind));
     writer.set("general.architecture", row->name);
     writer.set("general.name", fmt::format("{} of random weights, seed {}", preset.name, options.seed));
     writer.set("general.file_type", mix->file_type);

@@ -37,9 +37,10 @@ struct HuggingFaceType {
   std::string_view name;  // model_type in config.json
   // Throws Error kBadFile, kUnsupported: for what would be another model of the same tensors.
   Hyperparameters (*read)(const Config& config);
-  std::string_view prefix = "model.";               // what stands there for the "model." of the plan
-  std::span<const std::string_view> left_out = {};  // how names begin of tensors that the architecture has no use for
-  std::string_view optional_prefix = {};            // that some folders have in front of all names
+  std::string_view prefix = "model.";  // what stands there for the "model." of the plan
+  // How names begin of tensors that the architecture has no use for; {} is a layer's number.
+  std::span<const std::string_view> left_out = {};
+  std::string_view optional_prefix = {};  // that some folders have in front of all names
 };
 
 // A shape that `synth` makes.
@@ -67,6 +68,7 @@ std::unique_ptr<Architecture> make_architecture(Hyperparameters hp, Weights weig
 }
 
 std::span<const ArchitectureRow* const> architectures();
+const ArchitectureRow& architecture_of(const GgufFile& file);  // throws Error kUnsupported, naming the known ones
 
 // What a user may want otherwise than the file says.
 struct ModelOverrides {

@@ -48,11 +48,12 @@ AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weigh
   o_ = weights("attn_output.weight", layer);
   o_bias_ = weights("attn_output.bias", layer);
   r_ = weights("attn_r.weight", layer);
+  r_bias_ = weights("attn_r.bias", layer);
   const auto norm = [&](const char* name) { return RmsNorm{weights(name, layer), hp.eps}; };
   q_norm_ = norm("attn_q_norm.weight");
   k_norm_ = norm("attn_k_norm.weight");
   r_norm_ = norm("attn_r_norm.weight");
-  if (kind.third_projection && hp.gram_norm && !q_norm_.weight.given()) {
+  if ((hp.head_norm || (kind.wants_r() && hp.gram_norm)) && !q_norm_.weight.given()) {
     Weight all = ones();
     all.cols = hp.head_dim;
     q_norm_ = k_norm_ = r_norm_ = {all, hp.eps};
@@ -62,7 +63,7 @@ AttentionLayer::AttentionLayer(const Hyperparameters& hp, int layer, const Weigh
             .window = plan.window,
             .heads = hp.heads,
             .kv_heads = plan.kv_heads,
-            .head_dim = hp.head_dim,
+            .head_dim = hp.head_dim * (kind.key_plane ? 2 : 1),
             .causal = !hp.encoder,
             .spec = {.kind = &kind}};
   shape_.spec.scale = hp.attention_scale.value_or(static_cast<float>(kind.scale(hp.head_dim)));
@@ -86,6 +87,7 @@ Tensor AttentionLayer::forward(Ops& ops, const Tensor& h, const Rope& rope) cons
   if (q_bias_.given()) ops.add_bias(qkvr[0], q_bias_);
   if (k_bias_.given()) ops.add_bias(qkvr[1], k_bias_);
   if (v_bias_.given()) ops.add_bias(qkvr[2], v_bias_);
+  if (r_bias_.given()) ops.add_bias(qkvr[3], r_bias_);
   Tensor gate;
   if (gated_) {
     gate = ops.head_part(qkvr[0], shape_.heads, 1, 2);
@@ -97,8 +99,15 @@ Tensor AttentionLayer::forward(Ops& ops, const Tensor& h, const Rope& rope) cons
   };
   placed(qkvr[0], q_norm_, shape_.heads);
   placed(qkvr[1], k_norm_, shape_.kv_heads);
-  if (third) placed(qkvr[3], r_norm_, shape_.heads);
-  Tensor y = ops.attend(shape_, qkvr[0], qkvr[1], qkvr[2], third ? &qkvr[3] : nullptr);
+  const AttentionKind& kind = *shape_.spec.kind;
+  if (third) placed(qkvr[3], r_norm_, kind.key_plane ? shape_.kv_heads : shape_.heads);
+  if (kind.key_plane) {
+    qkvr[0] = ops.pad_heads(qkvr[0], shape_.heads);
+    qkvr[1] = ops.key_plane(qkvr[1], qkvr[3], shape_.kv_heads);
+    qkvr[2] = ops.pad_heads(qkvr[2], shape_.kv_heads);
+  }
+  Tensor y = ops.attend(shape_, qkvr[0], qkvr[1], qkvr[2], kind.third_projection ? &qkvr[3] : nullptr);
+  if (kind.key_plane) y = ops.head_part(y, shape_.heads, 0, 2);
   if (gated_) y = ops.sigmoid_mul(gate, y);
   y = ops.linear(y, o_);
   if (o_bias_.given()) ops.add_bias(y, o_bias_);

@@ -20,8 +20,8 @@ class AttentionLayer {
 
  private:
   Weight q_, k_, v_, o_, r_;
-  Weight q_bias_, k_bias_, v_bias_, o_bias_;  // not given: none
-  RmsNorm q_norm_, k_norm_, r_norm_;          // without a weight: none
+  Weight q_bias_, k_bias_, v_bias_, o_bias_, r_bias_;  // not given: none
+  RmsNorm q_norm_, k_norm_, r_norm_;                   // without a weight: none
   bool gated_ = false;
   bool rotates_ = true;
   AttendShape shape_;

@@ -14,7 +14,6 @@ namespace fieldprint {
 namespace {
 
 constexpr Condition kTokenTypes = [](const Hyperparameters& hp, const LayerPlan&) { return hp.token_types > 0; };
-constexpr Length kContext = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.context; };
 constexpr Length kTypes = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.token_types; };
 
 constexpr TensorRow kModelTensors[] = {
@@ -27,7 +26,7 @@ constexpr TensorRow kModelTensors[] = {
     {"position_embd.weight",
      "embeddings.position_embeddings.weight",
      kAlways,
-     {kContext, kWidth},
+     {kContextLength, kWidth},
      There::kSame,
      Draw::kUnit},
     {"token_types.weight", "embeddings.token_type_embeddings.weight", kTokenTypes, {kTypes, kWidth}},
@@ -46,7 +45,7 @@ constexpr TensorRow kLayerTensors[] = {
     {"attn_output.bias", "attention.output.dense.bias", kAlways, {kWidth}, There::kSame, Draw::kBias},
     {"attn_output_norm.weight", "attention.output.LayerNorm.weight", kAlways, {kWidth}, There::kSame, Draw::kNorm},
     {"attn_output_norm.bias", "attention.output.LayerNorm.bias", kAlways, {kWidth}, There::kSame, Draw::kBias},
-    {"attn_r.weight", "", kThirdProjection, {kQueries, kWidth}},
+    {"attn_r.weight", "", kThirdProjection, {kThirdRows, kWidth}},
     {"attn_anchor_k.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kAnchorKeys},
     {"attn_anchor_v.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kUnit},
     {"ffn_up.weight", "intermediate.dense.weight", kAlways, {kFfn, kWidth}},
@@ -60,18 +59,11 @@ constexpr TensorRow kLayerTensors[] = {
 // What a checkpoint has beside the encoder: a layer that was trained to guess the next sentence, heads of other tasks.
 constexpr std::string_view kIgnored[] = {"pooler.", "embeddings.position_ids", "cls."};
 
-struct Norm {
-  Weight weight, bias;
-  float eps = 0;
-
-  Tensor forward(Ops& ops, const Tensor& x) const { return ops.layer_norm(x, weight, bias, eps); }
-};
-
 struct Block {
   AttentionLayer attention;
-  Norm attention_norm;
-  Weight up, up_bias, down, down_bias;
-  Norm output_norm;
+  LayerNorm attention_norm;
+  GeluFfn ffn;
+  LayerNorm output_norm;
 };
 
 class Bert final : public Architecture {
@@ -92,10 +84,7 @@ class Bert final : public Architecture {
     for (int i = 0; i < hp.layers; ++i) {
       blocks_.push_back({AttentionLayer(hp, i, w),
                          {w("attn_output_norm.weight", i), w("attn_output_norm.bias", i), hp.eps},
-                         w("ffn_up.weight", i),
-                         w("ffn_up.bias", i),
-                         w("ffn_down.weight", i),
-                         w("ffn_down.bias", i),
+                         GeluFfn(i, w, Gelu::kErf),
                          {w("layer_output_norm.weight", i), w("layer_output_norm.bias", i), hp.eps}});
     }
   }
@@ -109,10 +98,7 @@ class Bert final : public Architecture {
       Tensor attended = b.attention.forward(ops, x, {});
       ops.add(attended, x);
       x = b.attention_norm.forward(ops, attended);
-      Tensor h = ops.linear(x, b.up);
-      ops.add_bias(h, b.up_bias);
-      Tensor y = ops.linear(ops.gelu_erf(h), b.down);
-      ops.add_bias(y, b.down_bias);
+      Tensor y = b.ffn.forward(ops, x);
       ops.add(y, x);
       x = b.output_norm.forward(ops, y);
     }
@@ -122,7 +108,7 @@ class Bert final : public Architecture {
  private:
   Weight tokens_, positions_, type_;
   std::vector<float> type_values_;
-  Norm norm_;
+  LayerNorm norm_;
   std::vector<Block> blocks_;
 };
 

@@ -26,6 +26,22 @@ Moe::Gating gating_of(const Hyperparameters& hp) {
 
 }  // namespace
 
+GeluFfn::GeluFfn(int layer, const Weights& weights, Gelu of)
+    : up(weights("ffn_up.weight", layer)),
+      up_bias(weights("ffn_up.bias", layer)),
+      down(weights("ffn_down.weight", layer)),
+      down_bias(weights("ffn_down.bias", layer)),
+      form(of) {}
+
+Tensor GeluFfn::forward(Ops& ops, const Tensor& h) const {
+  Tensor inner = ops.linear(h, up);
+  if (up_bias.given()) ops.add_bias(inner, up_bias);
+  inner = form == Gelu::kTanh ? ops.gelu(inner) : ops.gelu_erf(inner);
+  Tensor y = ops.linear(inner, down);
+  if (down_bias.given()) ops.add_bias(y, down_bias);
+  return y;
+}
+
 Tensor SwiGlu::forward(Ops& ops, const Tensor& h) const {
   const Weight* weights[] = {&gate, &up};
   Tensor gate_up[2];

@@ -15,6 +15,25 @@ struct RmsNorm {
   Tensor forward(Ops& ops, const Tensor& x) const { return ops.rms_norm(x, weight, eps); }
 };
 
+// layer_norm(x; w, b) = w * (x - mean(x)) / sqrt(variance(x) + eps) + b
+struct LayerNorm {
+  Weight weight, bias;
+  float eps = 0;
+
+  Tensor forward(Ops& ops, const Tensor& x) const { return ops.layer_norm(x, weight, bias, eps); }
+};
+
+// Wdown gelu(Wup h + bup) + bdown: a feed-forward part without a gate; biases where the file has them.
+struct GeluFfn {
+  Weight up, up_bias, down, down_bias;
+  Gelu form = Gelu::kErf;
+
+  GeluFfn() = default;
+  GeluFfn(int layer, const Weights& weights, Gelu form);  // of the tensors ffn_up and ffn_down
+
+  Tensor forward(Ops& ops, const Tensor& h) const;
+};
+
 // Wdown (silu(Wgate h) * Wup h), or another way of gating than silu
 struct SwiGlu {
   Weight gate, up, down;

@@ -1,6 +1,7 @@
 #include "models/config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <numbers>
@@ -118,6 +119,13 @@ class RopeReader {
 
 void Config::refuse(const std::string& what) const { throw Error(ErrorKind::kBadFile, what, path()); }
 void Config::unsupported(const std::string& what) const { throw Error(ErrorKind::kUnsupported, what, path()); }
+
+int Config::choice(std::string_view key, std::span<const std::string_view> names, int fallback) const {
+  const std::string value = string(key, names[static_cast<size_t>(fallback)]);
+  const auto found = std::find(names.begin(), names.end(), value);
+  if (found == names.end()) refuse(fmt::format("{} is '{}', expected one of {}", key, value, fmt::join(names, ", ")));
+  return static_cast<int>(found - names.begin());
+}
 
 Hyperparameters read_common(const Config& config, const ConfigDefaults& defaults) {
   Hyperparameters hp;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,9 @@ class Config {
   virtual std::vector<std::string> strings(std::string_view key) const = 0;
   virtual std::vector<int64_t> integers(std::string_view key) const = 0;
   virtual std::vector<double> numbers(std::string_view key) const = 0;
+
+  // Which of `names` the key has; `fallback` where it is absent. Throws Error kBadFile.
+  int choice(std::string_view key, std::span<const std::string_view> names, int fallback) const;
 
   virtual const std::string& path() const = 0;  // for messages
 

@@ -99,7 +99,7 @@ void read_attention(const Metadata& metadata, Hyperparameters& hp) {
     if (layer.kv_heads == 0) continue;
     layer.attention = &kind_named(metadata, kinds[i]);
     layer.fused_qkv = metadata.file().find_tensor(fmt::format("blk.{}.attn_qkv.weight", i)) != nullptr;
-    third = third || layer.attention->third_projection;
+    third = third || layer.attention->wants_r();
     if (!layer.attention->anchors) continue;
     anchored = true;
     // A layer that will turn out not to attend has none.
@@ -157,7 +157,7 @@ void write_attention(const MetadataWriter& out, const Hyperparameters& hp) {
     if (layer.attention == nullptr) continue;
     if (first == nullptr) first = layer.attention;
     alike = alike && layer.attention == first;
-    third = third || layer.attention->third_projection;
+    third = third || layer.attention->wants_r();
     anchored = anchored || layer.attention->anchors;
   }
   if (!alike) out.set("attention.kind", std::move(kinds));
@@ -170,7 +170,7 @@ void write_attention(const MetadataWriter& out, const Hyperparameters& hp) {
 
 }  // namespace
 
-Hyperparameters read_common(const Metadata& metadata, std::string_view eps_key) {
+Hyperparameters read_common(const Metadata& metadata, std::string_view eps_key, int least_ffn) {
   Hyperparameters hp;
   const int blocks = metadata.integer("block_count", 1, 1000);
   hp.extra_blocks = metadata.integer("nextn_predict_layers", 0, blocks - 1, 0);
@@ -186,9 +186,9 @@ Hyperparameters read_common(const Metadata& metadata, std::string_view eps_key) 
   hp.tied = metadata.file().find_tensor("output.weight") == nullptr;
   hp.plan.resize(static_cast<size_t>(hp.layers));
   // Where all layers have experts, files may leave it away.
-  const bool experts = metadata.integer("expert_count", 0, 1 << 16, 0) > 0;
-  const auto ffn = metadata.integers("feed_forward_length", hp.layers, experts ? 0 : 1, 1 << 22,
-                                     experts ? std::optional<int64_t>(0) : std::nullopt);
+  if (metadata.integer("expert_count", 0, 1 << 16, 0) > 0) least_ffn = 0;
+  const auto ffn = metadata.integers("feed_forward_length", hp.layers, least_ffn, 1 << 22,
+                                     least_ffn == 0 ? std::optional<int64_t>(0) : std::nullopt);
   for (size_t i = 0; i < hp.plan.size(); ++i) hp.plan[i].ffn = ffn[i];
   read_rope(metadata, hp, hp.rope);
   read_attention(metadata, hp);

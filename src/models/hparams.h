@@ -23,6 +23,15 @@ enum class PoolingType { kNone = 0, kMean = 1, kFirst = 2, kLast = 3 };
 // How experts are scored (Moe in ops/ops.h), numbered as expert_gating_func of GGUF.
 enum class Gating { kNone = 0, kSoftmax = 1, kSigmoid = 2, kSoftmaxChosen = 3 };
 
+// The forms of GELU: as it is defined, x Phi(x), and with tanh for Phi.
+enum class Gelu { kErf, kTanh };
+inline constexpr std::string_view kGeluNames[] = {"erf", "tanh"};  // in files
+
+// Where LayerNorm stands, of architectures that leave that to the file: before each half of a layer and the output, or
+// behind each half's sum.
+enum class NormPlace { kNone, kPre, kPost };
+inline constexpr std::string_view kNormPlaceNames[] = {"none", "pre", "post"};
+
 // What one layer is.
 struct LayerPlan {
   Mixer mixer = Mixer::kAttention;
@@ -77,7 +86,17 @@ struct Hyperparameters {
   float logit_scale = 1;     // logits are divided by it
   float logit_softcap = 0;   // other than 0: logits are soft-capped
 
-  Glu glu = Glu::kSilu;  // of every feed-forward part
+  Glu glu = Glu::kSilu;    // of every feed-forward part that has a gate
+  Gelu gelu = Gelu::kErf;  // of every one that has none
+
+  // What an architecture may leave to the file.
+  NormPlace norm_place = NormPlace::kNone;
+  bool output_norm = false;                           // before the output
+  bool residual = true;                               // of each half of a layer
+  bool ffn_gate = false;                              // the feed-forward part has one
+  bool attention_biases = false, ffn_biases = false;  // of their matrices
+  bool head_norm = false;                             // as gram_norm, whatever the kind
+  bool head_norm_weights = false;                     // heads are normed with weights: attn_q_norm and its like
 
   // Mixture of experts; 0: none
   int experts = 0, experts_used = 0, expert_ffn = 0;
@@ -116,7 +135,9 @@ inline int64_t conv_channels(const Hyperparameters& hp) {
 
 // What all architectures say in the same way. Layers with K/V heads attend, the others are of no kind yet: the
 // architecture says what they are. Throws Error kBadFile, kUnsupported.
-Hyperparameters read_common(const Metadata& metadata, std::string_view eps_key = "attention.layer_norm_rms_epsilon");
+// `least_ffn` 0: layers may have no feed-forward part.
+Hyperparameters read_common(const Metadata& metadata, std::string_view eps_key = "attention.layer_norm_rms_epsilon",
+                            int least_ffn = 1);
 
 // The keys ssm.* of linear attention. Throws Error kBadFile.
 void read_linear_attention(const Metadata& metadata, Hyperparameters& hp);

@@ -33,7 +33,7 @@ constexpr TensorRow kLayerTensors[] = {
     {"attn_output.weight", "self_attn.out_proj.weight", kAttends, {kWidth, kQueries}, There::kSame, Draw::kResidual},
     {"attn_q_norm.weight", "self_attn.q_layernorm.weight", kAttends, {kHeadDim}, There::kSame, Draw::kNorm},
     {"attn_k_norm.weight", "self_attn.k_layernorm.weight", kAttends, {kHeadDim}, There::kSame, Draw::kNorm},
-    {"attn_r.weight", "", kThirdProjection, {kQueries, kWidth}},
+    {"attn_r.weight", "", kThirdProjection, {kThirdRows, kWidth}},
     {"attn_r_norm.weight", "", kThirdProjection, {kHeadDim}, There::kSame, Draw::kNorm},
     {"attn_anchor_k.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kAnchorKeys},
     {"attn_anchor_v.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kUnit},

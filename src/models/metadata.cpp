@@ -1,6 +1,7 @@
 #include "models/metadata.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -62,6 +63,15 @@ double Metadata::number(std::string_view key, double least, double most, std::op
 
 std::string_view Metadata::string(std::string_view key, std::string_view fallback) const {
   return file_.string(name(key), fallback);
+}
+
+int Metadata::choice(std::string_view key, std::span<const std::string_view> names, std::optional<int> fallback) const {
+  if (!has(key) && fallback) return *fallback;
+  const std::string_view value = file_.string(name(key));
+  const auto found = std::find(names.begin(), names.end(), value);
+  if (found == names.end())
+    refuse(fmt::format("{} is '{}', expected one of {}", name(key), value, fmt::join(names, ", ")));
+  return static_cast<int>(found - names.begin());
 }
 
 std::vector<int> Metadata::integers(std::string_view key, int layers, int64_t least, int64_t most,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@ class Metadata {
   int integer(std::string_view key, int64_t least, int64_t most, std::optional<int64_t> fallback = {}) const;
   double number(std::string_view key, double least, double most, std::optional<double> fallback = {}) const;
   std::string_view string(std::string_view key, std::string_view fallback) const;
+  // Which of `names` the key has. Throws Error kBadFile.
+  int choice(std::string_view key, std::span<const std::string_view> names, std::optional<int> fallback = {}) const;
   bool boolean(std::string_view key, bool fallback) const { return file_.boolean(name(key), fallback); }
 
   // One for each layer: an array's first ones, or one value for all.

@@ -30,6 +30,7 @@ enum class There {
   kLogarithm,   // a vector, whose x there is -e^x here
   kVector,      // a vector, which has two dimensions here
   kRow,         // [1, n], a vector here
+  kTransposed,  // a matrix, [inputs, outputs] there
   kNowhere,     // it is made of the configuration: RoPE's divisors (`values` of the row)
 };
 
@@ -82,6 +83,20 @@ struct PlannedTensor {
 // All rows for a model, in the order of files: the model's tensors, then those of one layer after the other.
 std::vector<PlannedTensor> tensors_of(const TensorPlan& plan, const Hyperparameters& hp);
 
+// Whether the tensor is a matrix, or a stack of them, that ops multiply inputs with and do nothing else: an adapter may
+// change such alone.
+bool can_have_additions(const PlannedTensor& tensor);
+
+// As the plan writes a name on Hugging Face, with what a type of model has in place of "model.".
+std::string name_there(std::string name, std::string_view prefix);
+// The same with the number of an expert.
+std::string name_there(std::string name, std::string_view prefix, uint64_t expert);
+
+// Where the rows, or the columns, of the tensor (of each matrix of a stack) stand on Hugging Face; empty: in the same
+// order. Throws Error kUnsupported, with `where`, for an order that nobody here knows.
+std::vector<uint32_t> rows_there(const PlannedTensor& tensor, const Hyperparameters& hp, const std::string& where);
+std::vector<uint32_t> columns_there(const PlannedTensor& tensor, const Hyperparameters& hp);
+
 // ---- Conditions
 inline constexpr Condition kAlways = [](const Hyperparameters&, const LayerPlan&) { return true; };
 inline constexpr Condition kUntied = [](const Hyperparameters& hp, const LayerPlan&) { return !hp.tied; };
@@ -110,7 +125,7 @@ inline constexpr Condition kMambas = [](const Hyperparameters&, const LayerPlan&
   return layer.mixer == Mixer::kMamba2;
 };
 inline constexpr Condition kThirdProjection = [](const Hyperparameters&, const LayerPlan& layer) {
-  return layer.attention != nullptr && layer.attention->third_projection;
+  return layer.attention != nullptr && layer.attention->wants_r();
 };
 inline constexpr Condition kAnchored = [](const Hyperparameters&, const LayerPlan& layer) {
   return layer.attention != nullptr && layer.attention->anchors;
@@ -132,6 +147,9 @@ inline constexpr Length kWidth = [](const Hyperparameters& hp, const LayerPlan&)
 inline constexpr Length kVocabulary = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
   return hp.vocabulary;
 };
+inline constexpr Length kContextLength = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t {
+  return hp.context;
+};
 inline constexpr Length kHeadDim = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.head_dim; };
 inline constexpr Length kHeads = [](const Hyperparameters& hp, const LayerPlan&) -> int64_t { return hp.heads; };
 inline constexpr Length kQueries = [](const Hyperparameters& hp, const LayerPlan&) {
@@ -139,6 +157,10 @@ inline constexpr Length kQueries = [](const Hyperparameters& hp, const LayerPlan
 };
 inline constexpr Length kKeys = [](const Hyperparameters& hp, const LayerPlan& layer) {
   return int64_t{layer.kv_heads} * hp.head_dim;
+};
+inline constexpr Length kThirdRows = [](const Hyperparameters& hp, const LayerPlan& layer) {  // of attn_r
+  const bool at_keys = layer.attention != nullptr && layer.attention->key_plane;
+  return int64_t{at_keys ? layer.kv_heads : hp.heads} * hp.head_dim;
 };
 inline constexpr Length kQueryRows = [](const Hyperparameters& hp, const LayerPlan&) {  // of attn_q
   return int64_t{hp.heads} * hp.head_dim * (hp.attention_gate ? 2 : 1);

@@ -6,13 +6,14 @@
 namespace fieldprint {
 
 extern const ArchitectureRow kLlama, kLfm2, kLfm2Moe, kQwen2, kQwen3, kQwen3Moe, kQwen35, kQwen35Moe, kPhi3, kSmolLm3,
-    kGranite, kGraniteMoe, kGraniteHybrid, kGemma2, kGemma3, kGptOss, kBert;
+    kGranite, kGraniteMoe, kGraniteHybrid, kGemma2, kGemma3, kGptOss, kBert, kGpt2, kClassic, kLab;
 
 namespace {
 
 constexpr const ArchitectureRow* kRows[] = {
-    &kLlama,   &kLfm2,    &kLfm2Moe,    &kQwen2,         &kQwen3,  &kQwen3Moe, &kQwen35, &kQwen35Moe, &kPhi3,
-    &kSmolLm3, &kGranite, &kGraniteMoe, &kGraniteHybrid, &kGemma2, &kGemma3,   &kGptOss, &kBert,
+    &kLlama,     &kLfm2,   &kLfm2Moe, &kQwen2,   &kQwen3,      &kQwen3Moe,      &kQwen35,
+    &kQwen35Moe, &kPhi3,   &kSmolLm3, &kGranite, &kGraniteMoe, &kGraniteHybrid, &kGemma2,
+    &kGemma3,    &kGptOss, &kBert,    &kGpt2,    &kClassic,    &kLab,
 };
 
 // A kind cannot be chosen: the projections were trained for one.
@@ -53,7 +54,7 @@ std::vector<KvLayerShape> kept_by_layers(const Hyperparameters& hp) {
     switch (layer.mixer) {
       case Mixer::kAttention:
         all.push_back({.kv_heads = layer.kv_heads,
-                       .head_dim = hp.head_dim,
+                       .head_dim = hp.head_dim * (layer.attention->key_plane ? 2 : 1),
                        .key_squares = layer.attention->key_squares,
                        .window = layer.window < hp.context ? layer.window : 0});
         break;
@@ -71,17 +72,6 @@ std::vector<KvLayerShape> kept_by_layers(const Hyperparameters& hp) {
   return all;
 }
 
-const ArchitectureRow& row_of(const GgufFile& file) {
-  const std::string_view name = file.string("general.architecture");
-  std::string known;
-  for (const ArchitectureRow* row : kRows) {
-    if (row->name == name) return *row;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", row->name);
-  }
-  throw Error(ErrorKind::kUnsupported, fmt::format("models of architecture '{}' are not supported", name), file.path(),
-              "supported: " + known);
-}
-
 Hyperparameters read_hyperparameters(const GgufFile& file, const ArchitectureRow& row) {
   Hyperparameters hp = row.read(Metadata(file));
   check_supported(hp, file.path());
@@ -93,12 +83,30 @@ Hyperparameters read_hyperparameters(const GgufFile& file, const ArchitectureRow
 
 std::span<const ArchitectureRow* const> architectures() { return kRows; }
 
+const ArchitectureRow& architecture_of(const GgufFile& file) {
+  if (file.string("general.type", "") == "adapter") {
+    throw Error(ErrorKind::kUsage, "is an adapter, not a model", file.path(),
+                "name its model with --model and the adapter with --lora");
+  }
+  const std::string_view name = file.string("general.architecture");
+  std::string known;
+  for (const ArchitectureRow* row : kRows) {
+    if (row->name == name) return *row;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", row->name);
+  }
+  throw Error(ErrorKind::kUnsupported, fmt::format("models of architecture '{}' are not supported", name), file.path(),
+              "supported: " + known);
+}
+
 void check_supported(const Hyperparameters& hp, const std::string& where) {
   const auto refuse = [&](const std::string& what) { throw Error(ErrorKind::kUnsupported, what, where); };
   if (hp.head_dim < 8 || hp.head_dim > kMaxHeadDim || hp.head_dim % 8 != 0)
     refuse(fmt::format("a head size of {} is not supported, a multiple of 8 up to {} is", hp.head_dim, kMaxHeadDim));
   for (const LayerPlan& layer : hp.plan) {
     if (layer.attention == nullptr) continue;
+    if (layer.attention->key_plane && 2 * hp.head_dim > kMaxHeadDim)
+      refuse(fmt::format("attention by {} to heads of {} is not supported, to heads of up to {} it is",
+                         layer.attention->name, hp.head_dim, kMaxHeadDim / 2));
     if (hp.heads % layer.kv_heads != 0)
       refuse(fmt::format("{} heads cannot share {} K/V heads evenly", hp.heads, layer.kv_heads));
     if (hp.heads / layer.kv_heads > kMaxHeadGroup)
@@ -107,7 +115,7 @@ void check_supported(const Hyperparameters& hp, const std::string& where) {
 }
 
 std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const ModelOverrides& overrides) {
-  const ArchitectureRow& row = row_of(file);
+  const ArchitectureRow& row = architecture_of(file);
   Hyperparameters hp = read_hyperparameters(file, row);
   check_attention(hp, overrides.attention_kind);
   choose_experts(hp, overrides.experts);
@@ -117,7 +125,7 @@ std::unique_ptr<Architecture> load_architecture(const GgufFile& file, const Mode
   return row.make(std::move(hp), std::move(weights));
 }
 
-Hyperparameters read_hyperparameters(const GgufFile& file) { return read_hyperparameters(file, row_of(file)); }
+Hyperparameters read_hyperparameters(const GgufFile& file) { return read_hyperparameters(file, architecture_of(file)); }
 
 ConfiguredModel read_config(const Config& config) {
   const std::string type = config.string("model_type", "");

@@ -85,7 +85,7 @@ inline constexpr auto kAttnOutputRows = std::to_array<TensorRow>({
 
 // What kinds of attention bring along (docs/formats/attention.md).
 inline constexpr auto kAttentionKindRows = std::to_array<TensorRow>({
-    {"attn_r.weight", "", kThirdProjection, {kQueries, kWidth}},
+    {"attn_r.weight", "", kThirdProjection, {kThirdRows, kWidth}},
     {"attn_anchor_k.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kAnchorKeys},
     {"attn_anchor_v.weight", "", kAnchored, {kAnchors, kKeys}, There::kSame, Draw::kUnit},
 });

@@ -16,9 +16,7 @@ Weights::Weights(const GgufFile& file, const TensorPlan& plan, const Hyperparame
     if (!planned.wanted) continue;
     const bool trained = options.trained && planned.row->form != There::kNowhere && options.trained(planned.here);
     entry.weight = view(file, planned, trained);
-    entry.multiplies = planned.shape.size() > 1 && planned.row->form != There::kKernel &&
-                       planned.row->form != There::kVector && !planned.here.ends_with("_embd.weight") &&
-                       !planned.here.ends_with(".bias");
+    entry.multiplies = can_have_additions(planned);
     entry.used = planned.row->form == There::kNowhere;  // read with the hyperparameters
     const int64_t count = planned.shape.size() == 3 ? planned.shape[0] : 0;
     const int64_t elements = entry.weight.rows * entry.weight.cols;
