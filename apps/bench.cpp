@@ -232,6 +232,7 @@ Action add_bench(CLI::App& app) {
            "A model of random weights (see `fieldprint synth --list`), kept in the cache folder")
       ->group("Model");
   add_experts(app, bench->model.load);
+  add_adapters(app, bench->model.load);
   add_counts(app, "-p,--prefill", bench->prefill, "Length of the prompt, in tokens; 0 = leave this test out");
   add_counts(app, "-n,--decode", bench->decode, "Length of the answer, in tokens; 0 = leave this test out");
   add_counts(app, "-d,--depth", bench->depths, "Tokens in the context before the test");

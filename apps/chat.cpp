@@ -453,6 +453,7 @@ Action add_chat(CLI::App& app) {
   add_model(app, options->model.model);
   add_context(app, options->model.session);
   add_experts(app, options->model.load);
+  add_adapters(app, options->model.load);
   add_text(app, "-s,--system", options->system, "TEXT", "A system message at the start")->group("Prompt");
   add_text(app, "--template", options->template_file, "FILE", "A Jinja chat template in place of the model's")
       ->group("Prompt");

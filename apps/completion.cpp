@@ -19,7 +19,7 @@ enum class Kind { kNothing, kFile, kModel, kName, kChoice };
 Kind kind_of(const CLI::Option& option) {
   if (is_flag(option)) return Kind::kNothing;
   const std::string type = option.get_type_name();
-  if (type == "FILE" || type == "DIR") return Kind::kFile;
+  if (type == "FILE" || type == "FILE[=SCALE]" || type == "DIR") return Kind::kFile;
   if (type == "MODEL") return Kind::kModel;
   if (type == "NAME") return Kind::kName;
   return type.find('|') != std::string::npos ? Kind::kChoice : Kind::kNothing;

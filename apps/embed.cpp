@@ -177,6 +177,7 @@ Action add_embed(CLI::App& app) {
              "A JSON object per text and line, one for all, or NumPy float32 [texts, width]")
       ->group("Output");
   add_quiet(app, embed->quiet);
+  add_adapters(app, embed->model.load);
   add_threads(app, embed->model.load);
   add_integer(app, "--batch", embed->options.batch, 0,
               "Tokens that pass the model together, in whole texts; 0 = what is fastest (does not change the vectors)")

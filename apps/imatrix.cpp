@@ -147,6 +147,7 @@ Action add_imatrix(CLI::App& app) {
       ->allow_extra_args();
   add_model(app, imatrix->model.model);
   add_experts(app, imatrix->model.load);
+  add_adapters(app, imatrix->model.load);
   add_text(app, "-o,--out", imatrix->out, "FILE", "The file to write; FILE.part until it is complete");
   add_list(
       app, "--in", "FILE", "An importance matrix to add, or FILE=WEIGHT (repeatable)",

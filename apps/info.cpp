@@ -1,4 +1,4 @@
-// `fieldprint info`: what is in a model file, and how much memory it needs.
+// `fieldprint info`: what is in a model file, and how much memory it needs; what an adapter changes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command.h"
+#include "fieldprint/adapter.h"
 #include "fieldprint/error.h"
 #include "options.h"
 #include "output.h"
@@ -45,20 +46,41 @@ struct TensorRow {
   int count = 0;
 };
 
+void add_row(std::vector<TensorRow>& rows, const TensorRow& tensor, bool each) {
+  const std::string name = each ? tensor.name : pattern_of(tensor.name);
+  auto row = std::find_if(rows.begin(), rows.end(), [&](const TensorRow& r) {
+    return r.name == name && r.type == tensor.type && r.shape == tensor.shape;
+  });
+  if (row == rows.end()) row = rows.insert(rows.end(), {name, tensor.type, tensor.shape, 0, 0});
+  row->bytes += tensor.bytes;
+  ++row->count;
+}
+
 std::vector<TensorRow> tensor_rows(const ModelInfo& info, bool each) {
   std::vector<TensorRow> rows;
-  for (const auto& tensor : info.tensors) {
-    const std::string name = each ? tensor.name : pattern_of(tensor.name);
-    const std::string shape = shape_text(tensor);
-    auto row = std::find_if(rows.begin(), rows.end(), [&](const TensorRow& r) {
-      return r.name == name && r.type == tensor.type && r.shape == shape;
-    });
-    if (row == rows.end()) row = rows.insert(rows.end(), {name, tensor.type, shape, 0, 0});
-    row->bytes += tensor.bytes;
-    ++row->count;
-  }
+  for (const auto& tensor : info.tensors)
+    add_row(rows, {tensor.name, tensor.type, shape_text(tensor), tensor.bytes}, each);
   return rows;
 }
+
+void print_rows(const std::vector<TensorRow>& rows) {
+  size_t name = 0, type = 0, shape = 0;
+  for (const auto& r : rows) {
+    name = std::max(name, r.name.size());
+    type = std::max(type, r.type.size());
+    shape = std::max(shape, r.shape.size());
+  }
+  for (const auto& r : rows)
+    write_out(fmt::format("  {:<{}}  {:<{}}  {:<{}}  {:>10}{}\n", printable_line(r.name), name, r.type, type, r.shape,
+                          shape, bytes_text(r.bytes),
+                          r.count > 1 ? fmt::format("  ({} of them)", r.count) : std::string()));
+}
+
+void print_row(const char* name, const std::string& value) {
+  write_out(fmt::format("  {:<14}{}\n", name, printable_line(value)));
+}
+
+void print_heading(const std::string& text) { write_out(printable_line(text) + "\n", Style::kBold); }
 
 uint64_t weight_bytes(const ModelInfo& info) {
   uint64_t bytes = 0;
@@ -85,10 +107,8 @@ std::string each_token(const ModelInfo& info) {
 }
 
 void print_text(const ModelInfo& info, int context, bool every_tensor) {
-  const auto row = [](const char* name, const std::string& value) {
-    write_out(fmt::format("  {:<14}{}\n", name, printable_line(value)));
-  };
-  const auto heading = [](const std::string& text) { write_out(printable_line(text) + "\n", Style::kBold); };
+  const auto row = print_row;
+  const auto heading = print_heading;
   heading(info.name.empty() ? info.path : info.name);
   const std::string files = info.files > 1 ? fmt::format(" in {} files", info.files) : "";
   row("file", fmt::format("{} ({}{})", info.path, bytes_text(info.file_bytes), files));
@@ -125,17 +145,59 @@ void print_text(const ModelInfo& info, int context, bool every_tensor) {
 
   write_out("\n");
   heading(fmt::format("Tensors ({})", info.tensors.size()));
-  const auto rows = tensor_rows(info, every_tensor);
-  size_t name = 0, type = 0, shape = 0;
-  for (const auto& r : rows) {
-    name = std::max(name, r.name.size());
-    type = std::max(type, r.type.size());
-    shape = std::max(shape, r.shape.size());
+  print_rows(tensor_rows(info, every_tensor));
+}
+
+// One number, or from the least to the most.
+std::string rank_text(const AdapterInfo& info) {
+  const auto [least, most] =
+      std::minmax_element(info.tensors.begin(), info.tensors.end(),
+                          [](const AdapterTensor& a, const AdapterTensor& b) { return a.rank < b.rank; });
+  return least->rank == most->rank ? fmt::format("{}", least->rank) : fmt::format("{} to {}", least->rank, most->rank);
+}
+
+void print_adapter(const AdapterInfo& info, bool every_tensor) {
+  print_heading(info.path);
+  print_row("adapter", fmt::format("LoRA ({}, {})", info.format, bytes_text(info.file_bytes)));
+  if (!info.architecture.empty()) print_row("architecture", info.architecture);
+  if (!info.base.empty()) print_row("base model", info.base);
+  print_row("parameters", count_text(info.parameters));
+  print_row("rank", rank_text(info));
+  print_row("scale", info.alpha == 0        ? "1"
+                     : info.rank_stabilised ? fmt::format("{} / sqrt(rank)", info.alpha)
+                                            : fmt::format("{} / rank", info.alpha));
+  write_out("\n");
+  print_heading(fmt::format("Matrices changed ({})", info.tensors.size()));
+  std::vector<TensorRow> rows;
+  for (const AdapterTensor& t : info.tensors) {
+    const std::string experts = t.matrices > 1 ? fmt::format(" x {}", t.matrices) : "";
+    add_row(rows, {t.name, t.type, fmt::format("{} x {}{}, rank {}", t.inputs, t.outputs, experts, t.rank), t.bytes},
+            every_tensor);
   }
-  for (const auto& r : rows)
-    write_out(fmt::format("  {:<{}}  {:<{}}  {:<{}}  {:>10}{}\n", printable_line(r.name), name, r.type, type, r.shape,
-                          shape, bytes_text(r.bytes),
-                          r.count > 1 ? fmt::format("  ({} of them)", r.count) : std::string()));
+  print_rows(rows);
+}
+
+void print_adapter_json(const AdapterInfo& info) {
+  nlohmann::ordered_json json = {{"path", info.path},
+                                 {"adapter", "lora"},
+                                 {"format", info.format},
+                                 {"architecture", info.architecture},
+                                 {"base", info.base},
+                                 {"file_bytes", info.file_bytes},
+                                 {"parameters", info.parameters},
+                                 {"alpha", info.alpha},
+                                 {"rank_stabilised", info.rank_stabilised},
+                                 {"tensors", nlohmann::ordered_json::array()}};
+  for (const AdapterTensor& t : info.tensors) {
+    json["tensors"].push_back({{"name", t.name},
+                               {"type", t.type},
+                               {"inputs", t.inputs},
+                               {"outputs", t.outputs},
+                               {"rank", t.rank},
+                               {"matrices", t.matrices},
+                               {"bytes", t.bytes}});
+  }
+  write_json(json, 2);
 }
 
 void print_json(const ModelInfo& info, int context) {
@@ -176,7 +238,7 @@ void print_json(const ModelInfo& info, int context) {
 
 Action add_info(CLI::App& app) {
   auto options = std::make_shared<Info>();
-  add_text(app, "MODEL", options->named, "MODEL", "The model, if not given by --model");
+  add_text(app, "MODEL", options->named, "MODEL", "The model, if not given by --model, or an adapter");
   add_model(app, options->model);
   add_integer(app, "-c,--context", options->context, 0,
               "Tokens to estimate the memory for; 0 = what the model was trained for")
@@ -193,7 +255,14 @@ Action add_info(CLI::App& app) {
     if (!options->named.empty() && !model_flag->empty() && options->model != options->named && !options->model.empty())
       throw Error(ErrorKind::kUsage,
                   fmt::format("two models, {} and {}: one at a time", options->named, options->model));
-    const ModelInfo info = inspect_model(model_path(options->named.empty() ? options->model : options->named));
+    const std::string& wanted = options->named.empty() ? options->model : options->named;
+    if (is_adapter(wanted)) {
+      const AdapterInfo adapter = inspect_adapter(wanted);
+      if (options->json) print_adapter_json(adapter);
+      else print_adapter(adapter, options->every_tensor);
+      return kDone;
+    }
+    const ModelInfo info = inspect_model(model_path(wanted));
     const int context = options->context > 0 ? options->context : info.context;
     show_warnings(info);
     if (options->json) print_json(info, context);

@@ -24,6 +24,7 @@ Action add_logits(CLI::App& app) {
   add_model(app, options->model.model);
   add_context(app, options->model.session);
   add_experts(app, options->model.load);
+  add_adapters(app, options->model.load);
   add_text(app, "--tokens", options->tokens, "FILE",
            "Token ids in decimal, as `fieldprint tokenize` prints them; - for standard input")
       ->group("Files");

@@ -182,6 +182,7 @@ Action add_observe(CLI::App& app) {
   add_text(app, "TEXT", observe->text, "TEXT", "The text that the layer gets; without it, or for -, standard input");
   add_model(app, observe->model.model);
   add_experts(app, observe->model.load);
+  add_adapters(app, observe->model.load);
   add_integer(app, "--layer", observe->layer, 0, "The layer, counted from 0")->default_str("")->group("Picture");
   add_integer(app, "--head", observe->head, 0, "One head alone, counted from 0")->default_str("all")->group("Picture");
   add_text(app, "--out", observe->out, "FILE", "The attention of every head, as SVG")->group("Picture");

@@ -207,7 +207,24 @@ void add_experts(CLI::App& app, LoadOptions& options) {
               "Active experts per token, for a mixture of experts; 0 = as the model was trained")
       ->group(kModelGroup);
   add_text(app, "--attention-kind", options.attention_kind, "KIND",
-           "Refuse a model whose attention is not of this kind: dot, gram, anchored, expressive")
+           "Refuse a model whose attention is not of this kind: dot, gram, gram_key, anchored, expressive")
+      ->group(kModelGroup);
+}
+
+AdapterFile parse_adapter(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  std::error_code error;
+  if (equals == std::string::npos || std::filesystem::exists(text, error)) return {text};
+  constexpr float kMost = std::numeric_limits<float>::max();
+  return {text.substr(0, equals), parse_number(text.substr(equals + 1), -kMost, kMost, "the scale of --lora")};
+}
+
+void add_adapters(CLI::App& app, LoadOptions& options) {
+  add_list(
+      app, "--lora", "FILE[=SCALE]",
+      "Add this LoRA adapter to the model's weights, a GGUF file or what PEFT saves, times SCALE (repeatable)",
+      [&options] { options.adapters.clear(); },
+      [&options](const std::string& text) { options.adapters.push_back(parse_adapter(text)); })
       ->group(kModelGroup);
 }
 
@@ -243,7 +260,9 @@ void add_speculation(CLI::App& app, ModelOptions& options) {
 void load_draft(ModelOptions& options) {
   Speculation& speculation = options.session.speculation;
   if (options.draft_model.empty() || speculation.drafts == "off") return;
-  speculation.model = load_model(model_path(options.draft_model), options.load);
+  LoadOptions load = options.load;
+  load.adapters.clear();  // they are the other model's
+  speculation.model = load_model(model_path(options.draft_model), load);
 }
 
 void add_quiet(CLI::App& app, bool& quiet) {

@@ -63,6 +63,7 @@ void add_threads(CLI::App& app, LoadOptions& options);                          
 void add_executor(CLI::App& app, SessionOptions& options);   // --executor, --chunk, --page-size, --kv-type
 void add_context(CLI::App& app, SessionOptions& options);    // --context
 void add_experts(CLI::App& app, LoadOptions& options);       // --experts, --attention-kind
+void add_adapters(CLI::App& app, LoadOptions& options);      // --lora
 void add_speculation(CLI::App& app, ModelOptions& options);  // --speculate, --draft, --draft-max
 void load_draft(ModelOptions& options);                      // where one is named: into session.speculation
 void add_quiet(CLI::App& app, bool& quiet);
@@ -76,6 +77,7 @@ void show_warnings(const ModelInfo& info);  // as notes
 // Notes the file's warnings, and where fewer threads run than were wanted.
 std::shared_ptr<const Model> load_model(const std::string& path, const LoadOptions& options);
 std::shared_ptr<const Model> load_model(const ModelOptions& options);
+AdapterFile parse_adapter(const std::string& text);  // FILE or FILE=SCALE
 // "" = the default model. On a terminal, one that has a name and is not here yet is offered to be fetched.
 std::string model_path(const std::string& name);
 bool is_model_name(const std::string& text);  // of the catalogue, or a file that ends in .gguf

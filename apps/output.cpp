@@ -53,7 +53,8 @@ std::string styled(std::string_view text, Style style, bool terminal) {
   const std::string shown = printable(text);
   if (style == Style::kPlain || !terminal || !colour()) return shown;
   const size_t end = shown.ends_with('\n') ? shown.size() - 1 : shown.size();
-  return fmt::format("\033[{}m{}\033[0m{}", style == Style::kBold ? 1 : 2, shown.substr(0, end), shown.substr(end));
+  const int code = style == Style::kBold ? 1 : style == Style::kDim ? 2 : 32;
+  return fmt::format("\033[{}m{}\033[0m{}", code, shown.substr(0, end), shown.substr(end));
 }
 
 void write_raw_err(std::string_view text) { write_all(STDERR_FILENO, text); }
@@ -143,6 +144,8 @@ bool out_is_terminal() {
   static const bool is = ::isatty(STDOUT_FILENO) == 1;
   return is;
 }
+
+bool out_has_styles() { return out_is_terminal() && colour(); }
 
 bool out_has_cursor() { return out_is_terminal() && !plain_terminal(); }
 

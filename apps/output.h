@@ -23,7 +23,7 @@ struct ClosedOutput {};
 std::string printable(std::string_view text);
 std::string printable_line(std::string_view text);  // newline and tab as pictures too: for names in tables and labels
 
-enum class Style { kPlain, kBold, kDim };  // the latter two on a terminal only
+enum class Style { kPlain, kBold, kDim, kGreen };  // the latter three on a terminal only
 
 // Standard output, buffered; each throws ClosedOutput, or Error kIo where the disk is full.
 void write_out(std::string_view text, Style style = Style::kPlain);     // printable()
@@ -39,6 +39,7 @@ void write_err(std::string_view text, Style style = Style::kPlain);
 bool out_is_terminal();
 bool err_is_terminal();
 bool out_has_cursor();  // a terminal that can go back in a line
+bool out_has_styles();  // Style shows
 
 // "fieldprint: TEXT" on stderr. Further lines of the text are indented, so that none passes for one of ours.
 void note(std::string_view text);

@@ -102,6 +102,7 @@ Action add_perplexity(CLI::App& app) {
   add_text(app, "FILE", options->file, "FILE", "The text; - for standard input");
   add_model(app, options->model.model);
   add_experts(app, options->model.load);
+  add_adapters(app, options->model.load);
   // Not --context: a $FIELDPRINT_CONTEXT that is meant for answers should not change what is measured here.
   add_integer(app, "-c,--window", options->evaluation.context, 0,
               "Tokens per chunk; 0 = 512, or as in the file of --kl")

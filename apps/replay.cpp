@@ -46,6 +46,7 @@ Action add_replay(CLI::App& app) {
            "The reply of a server to a request with \"exchange\": true, or the exchange in it; - = standard input");
   add_text(app, "-m,--model", replay->model, "MODEL", "The model, where it has another name here");
   add_quiet(app, replay->quiet);
+  add_adapters(app, replay->load);
   add_threads(app, replay->load);
   app.footer(
       "  curl localhost:8080/v1/completions -d @request.json > answer.json\n"

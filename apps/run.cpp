@@ -257,6 +257,7 @@ Action add_run(CLI::App& app) {
   add_model(app, run->model.model);
   add_context(app, run->model.session);
   add_experts(app, run->model.load);
+  add_adapters(app, run->model.load);
   add_text(app, "-s,--system", run->system, "TEXT", "A system message before the prompt")->group("Prompt");
   add_flag(app, "--raw", run->raw, "Continue the prompt as it is, without the chat template")->group("Prompt");
   add_text(app, "--template", run->template_file, "FILE", "A Jinja chat template in place of the model's")

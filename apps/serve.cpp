@@ -67,7 +67,11 @@ int Serve::operator()() {
   const std::string encoder_path = encoder.empty() ? "" : model_path(encoder);
   const SignalGuard guard;
   auto loaded = load_model(path, model.load);
-  if (!encoder_path.empty()) options.encoder = load_model(encoder_path, model.load);
+  if (!encoder_path.empty()) {
+    LoadOptions load = model.load;
+    load.adapters.clear();  // they are the other model's
+    options.encoder = load_model(encoder_path, load);
+  }
   if (!is_encoder(*loaded)) {
     sampling_defaults(*loaded, -1);
     check_sampling(sampling, loaded->tokenizer());
@@ -152,6 +156,7 @@ Action add_serve(CLI::App& app) {
   add_memory_choice(app, serve->memory);
   add_context(app, serve->model.session);
   add_experts(app, serve->model.load);
+  add_adapters(app, serve->model.load);
   serve->sampling_defaults = add_sampling(app, serve->sampling);
   add_quiet(app, serve->quiet);
   add_threads(app, serve->model.load);

@@ -97,7 +97,7 @@ Action add_synth(CLI::App& app) {
   add_text(app, "--vocab", synth->options.vocabulary, "FILE",
            "Take the tokenizer and chat template of a GGUF file; without it each byte is a token");
   add_text(app, "--attention-kind", synth->options.attention_kind, "KIND",
-           "The kind of attention of its layers: dot, gram, anchored, expressive [dot]");
+           "The kind of attention of its layers: dot, gram, gram_key, anchored, expressive [the preset's]");
   add_integer(app, "--seed", synth->seed, 0, "Seed of the random weights");
   add_flag(app, "--dry-run", synth->dry_run, "Only show each tensor's type and size");
   add_flag(app, "--list", synth->list, "Show the presets");

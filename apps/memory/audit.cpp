@@ -63,6 +63,7 @@ Action add_memory_audit(CLI::App& app) {
   add_text(app, "--session", choice->session, "ID", "One session; all of the export's if left out")->group("Which");
   add_model(app, choice->model.model);
   add_context(app, choice->model.session);
+  add_adapters(app, choice->model.load);
   add_threads(app, choice->model.load);
   add_executor(app, choice->model.session);
   add_json(app, choice->json);

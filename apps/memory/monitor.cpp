@@ -124,6 +124,7 @@ Action add_memory_monitor(CLI::App& app) {
   add_flag(app, "--tell", choice->tell, "Put an ALARM event into the memory's ledger")->group("Alarms");
   add_number(app, "--sample", choice->sample, 0, 1, "The share of boundaries computed once more without the anchors")
       ->group("Which");
+  add_adapters(app, choice->model.load);
   add_threads(app, choice->model.load);
   add_access(app, choice->memory);
   add_quiet(app, choice->quiet);

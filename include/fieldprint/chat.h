@@ -61,6 +61,9 @@ class ChatFormat {
   // The prompt as text; it ends where the assistant is to speak. Throws as ChatTemplate::render.
   std::string text(const std::vector<Message>& messages) const;
 
+  // The same with where each byte comes from. Not `open`: the conversation as it stands, and nobody is to speak.
+  RenderedPrompt rendered(const std::vector<Message>& messages, bool open) const;
+
   // The prompt cut where messages begin, each part with its label and encoded by itself; what opens the answer belongs
   // to the answer. Templates whose text cannot be cut so give one span. Throws as ChatTemplate::render; Error
   // kUnsupported where it cannot be cut and a message has a clearance.
@@ -83,7 +86,6 @@ class ChatFormat {
 
  private:
   friend class ReplyStream;
-  RenderedPrompt rendered(const std::vector<Message>& messages, bool open) const;
   size_t template_words(const std::vector<Message>& messages) const;
   bool continues(const std::vector<Message>& messages) const;
 

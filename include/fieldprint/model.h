@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "fieldprint/adapter.h"
 #include "fieldprint/chat_template.h"
 #include "fieldprint/progress.h"
 #include "fieldprint/tokenizer.h"
@@ -19,6 +20,7 @@ struct LoadOptions {
   std::string isa = {};             // "" = the best of this CPU ($FIELDPRINT_ISA overrides); scalar, avx2, avx512
   int experts = 0;                  // active experts a token, for a mixture of experts; 0 = as the model was trained
   std::string attention_kind = {};  // dot, gram ...: refuse a model with layers of another kind; "" = any
+  std::vector<AdapterFile> adapters = {};  // all are added
 };
 
 struct TensorInfo {
@@ -86,7 +88,8 @@ class Model {
   virtual const ChatTemplate* chat_template() const = 0;  // null where the file has none
   virtual std::string_view isa() const = 0;               // of the kernels in use: "scalar", "avx2", "avx512"
   virtual int threads() const = 0;                        // that its steps run on
-  // 64 hex digits: of the file's metadata and of samples of every tensor, and of the options that change results.
+  // 64 hex digits: of the file's metadata and of samples of every tensor, and of the options that change results,
+  // adapters among them.
   // Models of equal fingerprints give equal bits.
   virtual const std::string& fingerprint() const = 0;
 

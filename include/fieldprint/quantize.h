@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fieldprint/adapter.h"
 #include "fieldprint/progress.h"
 
 namespace fieldprint {
@@ -28,11 +29,13 @@ struct TensorTypeRule {
 };
 
 struct QuantizeOptions {
-  std::string mix;  // a name from quantize_mixes(), upper or lower case
+  // A name from quantize_mixes(), upper or lower case; "" = every tensor keeps its type, where adapters are put in.
+  std::string mix;
   std::vector<TensorTypeRule> tensors;
-  std::string importance;         // an importance matrix (GGUF, general.type imatrix); "" = none
-  bool allow_unweighted = false;  // types that need an importance matrix do without
-  int threads = 0;                // 0 = one per core
+  std::string importance;                  // an importance matrix (GGUF, general.type imatrix); "" = none
+  bool allow_unweighted = false;           // types that need an importance matrix do without
+  std::vector<AdapterFile> adapters = {};  // merged: added to the weights, in float32, before these are encoded
+  int threads = 0;                         // 0 = one per core
   // 0: one file. Else several of at most so many bytes each, unless the metadata or one tensor takes more: OUT
   // model.gguf becomes model-00001-of-00003.gguf and so on, which read as one model where the first is named.
   uint64_t split_bytes = 0;
@@ -44,6 +47,7 @@ struct QuantizedTensor {
   std::string from, to;         // types
   uint64_t bytes_from = 0, bytes_to = 0;
   bool weighted = false;  // by the importance matrix
+  bool merged = false;    // an adapter changes it
   std::string note;       // why not the type that was asked for; else ""
 };
 
@@ -63,8 +67,9 @@ struct QuantizePlan {
 QuantizePlan plan_quantize(const std::string& in, const QuantizeOptions& options);
 
 // Writes `out`, which appears whole or not at all (split: the first file last); `in` may be the same file. Metadata is
-// copied; general.file_type and general.quantization_version are set. Throws as plan_quantize, kBadInput where a value
-// is not finite or out of the type's range, kIo, and kLimit where `progress` (in bytes of input) returned false.
+// copied; with a mix general.file_type and general.quantization_version are set. Throws as plan_quantize, kBadInput
+// where a value is not finite or out of the type's range, kIo, and kLimit where `progress` (in bytes of input) returned
+// false.
 QuantizePlan quantize(const std::string& in, const std::string& out, const QuantizeOptions& options,
                       const Progress& progress = {});
 

@@ -16,10 +16,35 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
   return std::make_shared<LoadedModel>(path, options);
 }
 
+namespace {
+
+std::vector<Adapter> load_adapters(const std::vector<AdapterFile>& files, const GgufFile& model) {
+  std::vector<Adapter> adapters;
+  for (const AdapterFile& file : files) adapters.emplace_back(file, model);
+  return adapters;
+}
+
+std::vector<Addition> additions_of(const std::vector<Adapter>& adapters) {
+  std::vector<Addition> all;
+  for (const Adapter& adapter : adapters) all.insert(all.end(), adapter.additions().begin(), adapter.additions().end());
+  return all;
+}
+
+void add(Sha256& hash, const Addition& addition) {
+  const LowRank& by = addition.low_rank;
+  const std::string head = fmt::format("\n{} {} {:a} ", addition.tensor, by.rank, by.scale);
+  hash.update(std::as_bytes(std::span(head)));
+  for (const Weight* weight : {&by.a, &by.b}) hash.update({weight->data, static_cast<size_t>(weight->bytes())});
+}
+
+}  // namespace
+
 LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
     : file_(GgufFile::open(path)),
       kernels_(&select_kernels(options.isa)),
-      architecture_(load_architecture(*file_, {options.experts, options.attention_kind})),
+      adapters_(load_adapters(options.adapters, *file_)),
+      architecture_(load_architecture(
+          *file_, {options.experts, options.attention_kind, {.trained = {}, .additions = additions_of(adapters_)}})),
       experts_(options.experts) {
   constexpr int kMaxThreads = 1024;
   if (options.threads < 0 || options.threads > kMaxThreads) {
@@ -56,7 +81,12 @@ LoadedModel::LoadedModel(const std::string& path, const LoadOptions& options)
 const std::string& LoadedModel::fingerprint() const {
   std::call_once(fingerprint_once_, [&] {
     const std::string text = fmt::format("{} experts {}", file_->fingerprint(), experts_);
-    fingerprint_ = sha256_hex(std::as_bytes(std::span(text)));
+    Sha256 hash;
+    hash.update(std::as_bytes(std::span(text)));
+    for (const Adapter& adapter : adapters_) {
+      for (const Addition& addition : adapter.additions()) add(hash, addition);
+    }
+    fingerprint_ = hash.hex();
   });
   return fingerprint_;
 }

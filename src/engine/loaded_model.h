@@ -11,6 +11,7 @@
 #include "fieldprint/model.h"
 #include "gguf/gguf.h"
 #include "kernels/table.h"
+#include "models/adapter.h"
 #include "models/architecture.h"
 
 namespace fieldprint {
@@ -36,6 +37,7 @@ class LoadedModel final : public Model {
  private:
   std::shared_ptr<const GgufFile> file_;
   const KernelTable* kernels_;
+  std::vector<Adapter> adapters_;
   std::unique_ptr<Architecture> architecture_;
   std::unique_ptr<ThreadPool> pool_;
   mutable std::mutex step_mutex_;

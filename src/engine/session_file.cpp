@@ -171,7 +171,8 @@ SavedSession::SavedSession(const std::string& path, bool head_only) : path_(path
 
 void SavedSession::check(const std::string& fingerprint, const StateFormat& format) const {
   if (fingerprint != fingerprint_) {
-    throw Error(ErrorKind::kBadInput, "the session was saved with another model, or another number of experts", path_);
+    throw Error(ErrorKind::kBadInput,
+                "the session was saved with another model, other adapters or another number of experts", path_);
   }
   if (kv_type_ != format.kv_type) {
     throw Error(ErrorKind::kBadInput,

@@ -25,12 +25,6 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-std::string with_number(std::string_view pattern, std::string_view mark, uint64_t number) {
-  std::string out(pattern);
-  if (const size_t at = out.find(mark); at != std::string::npos) out.replace(at, mark.size(), std::to_string(number));
-  return out;
-}
-
 // The weights of a folder, in one file or in shards, by name.
 class Folder {
  public:
@@ -117,30 +111,6 @@ class Folder {
 // As shapes are written there.
 std::string shape_text(std::span<const uint64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-// Here, rows of a head that RoPE pairs are neighbours; there they are in two halves.
-std::vector<uint32_t> paired_rows(uint64_t rows, uint64_t head_rows) {
-  std::vector<uint32_t> order;
-  for (uint64_t row = 0; row < rows; ++row) {
-    const uint64_t within = row % head_rows;
-    order.push_back(static_cast<uint32_t>(row - within + within % 2 * (head_rows / 2) + within / 2));
-  }
-  return order;
-}
-
-// See Heads: the last ones of `count` rows or columns are of the heads of values, a number each or many.
-std::vector<uint32_t> tiled_heads(uint64_t count, const Hyperparameters& hp) {
-  const auto heads = static_cast<uint64_t>(hp.linear_heads), groups = static_cast<uint64_t>(hp.linear_groups);
-  const auto values = heads * static_cast<uint64_t>(hp.linear_columns);
-  const uint64_t each = count >= values ? static_cast<uint64_t>(hp.linear_columns) : 1, first = count - heads * each;
-  std::vector<uint32_t> order;
-  for (uint64_t i = 0; i < first; ++i) order.push_back(static_cast<uint32_t>(i));
-  for (uint64_t head = 0; head < heads; ++head) {
-    const uint64_t from = head % groups * (heads / groups) + head / groups;
-    for (uint64_t i = 0; i < each; ++i) order.push_back(static_cast<uint32_t>(first + from * each + i));
-  }
-  return order;
-}
-
 // A tensor with other values than in the folder, as float32.
 void change_values(There form, SourceTensor& tensor, std::deque<std::vector<float>>& made) {
   if (form != There::kMinusOne && form != There::kLogarithm) return;
@@ -152,12 +122,6 @@ void change_values(There form, SourceTensor& tensor, std::deque<std::vector<floa
     value = form == There::kMinusOne ? value + 1 : static_cast<float>(-exp_f64(static_cast<double>(value)));
   tensor.type = find_quant_type("F32");
   tensor.parts = {reinterpret_cast<const std::byte*>(values.data())};
-}
-
-// As the plan writes it, with what stands for its "model.".
-std::string name_there(std::string name, std::string_view prefix) {
-  constexpr std::string_view kPrefix = "model.";
-  return name.starts_with(kPrefix) ? std::string(prefix) + name.substr(kPrefix.size()) : name;
 }
 
 // One tensor of the plan: its parts found, their shape checked.
@@ -181,18 +145,11 @@ SourceTensor convert(Folder& folder, const PlannedTensor& planned, const Configu
   }
   if (form == There::kKernel) wanted.insert(wanted.begin() + 1, 1);
   if (form == There::kRow) wanted.insert(wanted.begin(), 1);
+  out.transposed = form == There::kTransposed;
+  if (out.transposed) std::swap(wanted[0], wanted[1]);
   if (form == There::kVector || form == There::kLogarithm) wanted = {out.elements()};
-  if (form == There::kHalves) {
-    if (of.hp.rope.dims != of.hp.head_dim) {
-      throw Error(ErrorKind::kUnsupported,
-                  fmt::format("a RoPE of {} of {} dimensions is not supported in this architecture", of.hp.rope.dims,
-                              of.hp.head_dim),
-                  folder.path());
-    }
-    out.row_order = paired_rows(wanted[0], static_cast<uint64_t>(of.hp.head_dim));
-  }
   for (uint64_t i = 0; i < count; ++i) {
-    const std::string name = name_there(with_number(planned.there, "<>", i), of.type->prefix);
+    const std::string name = name_there(planned.there, of.type->prefix, i);
     const SafeTensor& tensor = folder.take(name);
     if (tensor.shape != wanted) {
       folder.refuse(fmt::format("tensor {} is of shape {}, config.json asks for {}", name, shape_text(tensor.shape),
@@ -205,10 +162,8 @@ SourceTensor convert(Folder& folder, const PlannedTensor& planned, const Configu
     out.parts.push_back(tensor.data + part_bytes * (2 * i + (first ? 0 : 1)));
   }
   change_values(form, out, made);
-  // Rows are what the tensor is made of, of one number each in a vector.
-  if (planned.row->heads == Heads::kColumns || (planned.row->heads == Heads::kRows && out.dims == 1))
-    out.column_order = tiled_heads(out.shape[0], of.hp);
-  else if (planned.row->heads == Heads::kRows) out.row_order = tiled_heads(out.shape[1], of.hp);
+  out.row_order = rows_there(planned, of.hp, folder.path());
+  out.column_order = columns_there(planned, of.hp);
   return out;
 }
 
@@ -284,7 +239,9 @@ SourceModel open_hugging_face(const std::string& folder) {
       weights.ignore(name_there(planned.there, type->prefix));  // a tied model's files may hold the output all the same
     }
   }
-  for (const std::string_view beginning : type->left_out) weights.ignore_all(beginning);
+  for (const std::string_view beginning : type->left_out) {
+    for (int i = 0; i < hp.layers; ++i) weights.ignore_all(fmt::format(fmt::runtime(beginning), i));
+  }
   weights.finish(row->name);
   if (hp.token_types > 0) model.writer->set("tokenizer.ggml.token_type_count", static_cast<uint32_t>(hp.token_types));
   set_tokenizer(*model.writer, folder, row->pre_tokenizer, hp.vocabulary);

@@ -1,9 +1,10 @@
-#include "fieldprint/quantize.h"
+#include "make/quantize.h"
 
 #include <fmt/format.h>
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -14,7 +15,6 @@
 #include "fieldprint/error.h"
 #include "make/importance.h"
 #include "make/mixes.h"
-#include "make/source.h"
 
 namespace fieldprint {
 namespace {
@@ -46,7 +46,7 @@ struct Job {
     const ImportanceRows* importance;  // nullptr: none
   };
   SourceModel source;
-  const Mix* mix;
+  const Mix* mix = nullptr;  // nullptr: types stay
   std::optional<Importance> importance;
   std::vector<Step> steps;
   QuantizePlan plan;
@@ -67,12 +67,15 @@ const ImportanceRows* importance_of(const Job& job, const SourceTensor& tensor, 
   return rows;
 }
 
-Job prepare_job(const std::string& in, const QuantizeOptions& options) {
+// Encoding again could only lose.
+bool is_copied(const SourceTensor& from, const QuantType& to) { return from.type == &to && from.additions.empty(); }
+
+Job prepare_job(SourceModel source, const QuantizeOptions& options) {
   Job job;
-  job.mix = &mix_named(options.mix);
+  if (!options.mix.empty()) job.mix = &mix_named(options.mix);
   std::vector<const QuantType*> rule_types;
   for (const TensorTypeRule& rule : options.tensors) rule_types.push_back(&type_named(rule.type));
-  job.source = open_source(in);
+  job.source = std::move(source);
   if (!options.importance.empty()) job.importance = Importance::read(options.importance);
 
   const auto& tensors = job.source.tensors;
@@ -86,8 +89,9 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
     planned.name = tensor.name;
     planned.shape.assign(tensor.shape.begin(), tensor.shape.begin() + tensor.dims);
     const bool stays = stays_f32(tensor.name, tensor.dims);
-    const QuantType* wanted =
-        stays ? find_quant_type("F32") : &mix_type(*job.mix, tensor.name, tied, layer_of(tensor.name), layers);
+    const QuantType* wanted = job.mix == nullptr ? &tensor.kept_type()
+                              : stays            ? find_quant_type("F32")
+                                      : &mix_type(*job.mix, tensor.name, tied, layer_of(tensor.name), layers);
     for (size_t i = 0; i < options.tensors.size(); ++i) {
       if (fnmatch(options.tensors[i].pattern.c_str(), planned.name.c_str(), 0) != 0) continue;
       used[i] = true;
@@ -97,7 +101,7 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
     const QuantType& to = fitting_type(*wanted, tensor.shape[0]);
     if (&to != wanted) planned.note = fmt::format("rows of {} do not fit {}", tensor.shape[0], wanted->name);
     const ImportanceRows* importance = importance_of(job, tensor, to);
-    if (wants_importance(to) && importance == nullptr && !options.allow_unweighted && tensor.type != &to) {
+    if (wants_importance(to) && importance == nullptr && !options.allow_unweighted && !is_copied(tensor, to)) {
       if (!job.importance) {
         throw Error(ErrorKind::kUsage, fmt::format("{} for {} needs an importance matrix", to.name, tensor.name), {},
                     "make one with `fieldprint imatrix` and name it with --imatrix, or insist with --allow-unweighted");
@@ -111,7 +115,8 @@ Job prepare_job(const std::string& in, const QuantizeOptions& options) {
     planned.to = to.name;
     planned.bytes_from = tensor.bytes();
     planned.bytes_to = to.bytes(tensor.elements());
-    planned.weighted = importance != nullptr && tensor.type != &to;
+    planned.weighted = importance != nullptr && !is_copied(tensor, to);
+    planned.merged = !tensor.additions.empty();
     job.plan.bytes_from += planned.bytes_from;
     job.plan.bytes_to += planned.bytes_to;
     job.plan.elements += tensor.elements();
@@ -132,7 +137,7 @@ class Encoder {
 
   void encode(const Job::Step& step, const GgufSink& sink) {
     const SourceTensor& from = *step.from;
-    if (from.type == step.to) {  // as it is; encoding again could only lose
+    if (is_copied(from, *step.to)) {
       copy(from, sink);
       return;
     }
@@ -188,16 +193,31 @@ class Encoder {
     const SourceTensor& from = *step.from;
     const auto columns = static_cast<int64_t>(from.shape[0]);
     const auto rows_per_expert = static_cast<int64_t>(from.shape[1]);
-    std::vector<float> values(static_cast<size_t>(columns));
+    std::vector<float> values(static_cast<size_t>(columns)), sum;
     std::vector<std::byte> aligned(from.row_bytes());
     for (int64_t row = begin; row < end; ++row) {
       from.copy_row(static_cast<uint64_t>(row), aligned.data());
       from.type->decode(aligned.data(), values.data(), columns);
+      for (const LowRank& addition : from.additions) add_row(addition, row, row / rows_per_expert, values, sum);
       const float* importance = nullptr;
       if (step.importance != nullptr) importance = step.importance->means.data() + row / rows_per_expert * columns;
       encode_rows(*step.to, values.data(), importance, out, 1, columns, fmt::format("{}, row {}", from.name, row));
       out += step.to->bytes(from.shape[0]);
     }
+  }
+
+  // values += scale * (row of B) A, of the expert's A.
+  static void add_row(const LowRank& by, int64_t row, int64_t expert, std::vector<float>& values,
+                      std::vector<float>& sum) {
+    assert(by.a.type->name == "F32" && by.b.type->name == "F32");
+    const auto columns = static_cast<int64_t>(values.size());
+    const float* b = by.b.floats() + row * by.rank;
+    const float* a = by.a.floats() + (by.a.rows == by.rank ? 0 : expert) * by.rank * columns;
+    sum.assign(values.size(), 0.0f);
+    for (int64_t k = 0; k < by.rank; ++k) {
+      for (int64_t c = 0; c < columns; ++c) sum[static_cast<size_t>(c)] += b[k] * a[k * columns + c];
+    }
+    for (size_t c = 0; c < values.size(); ++c) values[c] += by.scale * sum[c];
   }
 
   void report(std::string_view what, uint64_t bytes) {
@@ -213,20 +233,33 @@ class Encoder {
   std::exception_ptr fault_;
 };
 
+// To keep every type would be to copy the model, but for what adapters change.
+SourceModel source_of(const std::string& in, const QuantizeOptions& options) {
+  if (options.adapters.empty()) (void)mix_named(options.mix);
+  return open_source(in, options.adapters);
+}
+
 }  // namespace
 
 QuantizePlan plan_quantize(const std::string& in, const QuantizeOptions& options) {
-  return prepare_job(in, options).plan;
+  return prepare_job(source_of(in, options), options).plan;
 }
 
 QuantizePlan quantize(const std::string& in, const std::string& out, const QuantizeOptions& options,
                       const Progress& progress) {
-  Job job = prepare_job(in, options);
+  return write_model(source_of(in, options), out, options, progress);
+}
+
+QuantizePlan write_model(SourceModel source, const std::string& out, const QuantizeOptions& options,
+                         const Progress& progress) {
+  Job job = prepare_job(std::move(source), options);
   require_room(out, job.plan.bytes_to);
   Encoder encoder(options.threads, progress, job.plan.bytes_from);
   GgufWriter& writer = *job.source.writer;
-  writer.set("general.file_type", job.mix->file_type);
-  writer.set("general.quantization_version", uint32_t{2});
+  if (job.mix != nullptr) {
+    writer.set("general.file_type", job.mix->file_type);
+    writer.set("general.quantization_version", uint32_t{2});
+  }
   for (size_t i = 0; i < job.steps.size(); ++i) {
     const Job::Step& step = job.steps[i];
     writer.add_tensor(step.from->name, *step.to, job.plan.tensors[i].shape,
