@@ -11,9 +11,9 @@ Decay decay_of(std::string_view name);  // "constant", "linear", "cosine". Throw
 
 struct Schedule {
   double peak = 1e-4;
-  double floor = 0;    // where linear and cosine end
+  double floor = 0;    // what linear and cosine would reach one step after the last
   int64_t warmup = 0;  // steps: step i of them has peak * i / warmup
-  int64_t steps = 0;   // of the whole training; the floor is reached at the last
+  int64_t steps = 0;   // of the whole training
   Decay decay = Decay::kConstant;
 };
 

@@ -25,7 +25,8 @@ bool decays(const TrainedTensor& tensor) { return tensor.shape.size() > 1 && !te
 
 }  // namespace
 
-Trainable::Trainable(std::shared_ptr<const GgufFile> file, const TrainableOptions& options) : file_(std::move(file)) {
+Trainable::Trainable(std::shared_ptr<const GgufFile> file, const TrainableOptions& options)
+    : file_(std::move(file)), balance_(options.balance) {
   const KernelTable& kernels = select_kernels(options.isa);
   const int threads = options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
   pool_ = std::make_unique<ThreadPool>(std::max(1, threads));
@@ -92,7 +93,10 @@ StepLoss Trainable::loss(const MicroBatch& documents, bool backward, double scal
 
   executor_->attach(backward ? tape_.get() : nullptr);
   executor_->begin(step);
-  if (backward) tape_->begin();
+  if (backward) {
+    tape_->balance_experts(balance_ * scale * result.weight);
+    tape_->begin();
+  }
   Ops ops(*executor_);
   Tensor logits = architecture_->forward(ops);
   for (int64_t t = 0, n = logits.cols(); t < logits.rows(); ++t) {

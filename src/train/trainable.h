@@ -26,6 +26,7 @@ struct TrainableOptions {
   // Matrices that are added to the file's, and what of them is trained; they outlive the model.
   std::vector<Addition> additions = {};
   std::vector<Parameter> adapters = {};
+  double balance = 0;  // Tape::balance_experts() for a whole step: a micro-batch has its share of the step's weight
 };
 
 // What a step over a micro-batch gave.
@@ -67,6 +68,7 @@ class Trainable {
   std::vector<Parameter> parameters_;
   std::vector<float> gradients_;
   std::unique_ptr<Tape<float>> tape_;
+  double balance_;
 };
 
 }  // namespace fieldprint

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "train/checkpoint.h"  // where they lie in a folder
+#include "train/gradient_sum.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 #include "train/trainable.h"
@@ -44,7 +46,7 @@ struct StepReport {
   double norm = 0;      // of the gradient, before it was clipped
   double learning_rate = 0;
   double seconds = 0;
-  bool skipped = false;  // loss or gradient was no finite number: nothing moved
+  bool skipped = false;  // loss or gradient was no finite number, or no token counted: nothing moved
 };
 
 struct EvalReport {
@@ -74,12 +76,8 @@ class Trainer {
   BatchSource& source_;
   TrainerOptions options_;
   std::unique_ptr<Optimizer> optimizer_;
+  GradientSum sum_;
   int64_t step_ = 0, skipped_ = 0;
 };
-
-// Checkpoints of a folder: FOLDER/step-00000100.ckpt.gguf; the newest that is whole, "" where there is none.
-std::string newest_checkpoint(const std::string& folder);
-std::string checkpoint_path(const std::string& folder, int64_t step);
-void drop_old_checkpoints(const std::string& folder, int keep);
 
 }  // namespace fieldprint

@@ -71,6 +71,19 @@ def write(path, *, bos=False, template=CHATML, context=2048, layers=2, width=32,
     write_file(path, metadata, tensors)
 
 
+def write_adapter(path, *, architecture="llama", alpha=4.0, rank=2, width=32, ffn=64, seed=3):
+    """A LoRA adapter for the model that write() makes."""
+    rng = random.Random(seed)
+    tensors = []
+    for name, inputs, outputs in (("blk.0.attn_v", width, width), ("blk.1.ffn_up", width, ffn)):
+        for end, shape in (("a", [inputs, rank]), ("b", [rank, outputs])):
+            count = shape[0] * shape[1]
+            tensors.append((f"{name}.weight.lora_{end}", shape, struct.pack(f"<{count}f", *[rng.gauss(0, 0.5) for _ in range(count)])))
+    metadata = [("general.type", STRING, "adapter"), ("general.architecture", STRING, architecture),
+                ("adapter.type", STRING, "lora"), ("adapter.lora.alpha", F32, alpha)]
+    write_file(path, metadata, tensors)
+
+
 def pieces_of(text):
     """`text` in pieces of some three bytes of which no two are the same."""
     raw, out, i = text.encode(), [], 0
