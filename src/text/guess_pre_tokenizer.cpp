@@ -10,9 +10,10 @@ namespace fieldprint {
 namespace {
 
 constexpr std::string_view kKey = "tokenizer.ggml.pre";
+constexpr std::string_view kByteLevel = "gpt2";  // as files call a vocabulary of byte-level BPE
 
 bool is_silent(const GgufFile& file) {
-  return file.string("tokenizer.ggml.model", "") == "gpt2" && file.string(kKey, "").empty();
+  return file.string("tokenizer.ggml.model", "") == kByteLevel && file.string(kKey, "").empty();
 }
 
 // What tokens tell of the words that they were made of.
