@@ -328,7 +328,12 @@ TEST_F(Restored, AWitnessThatAnswersOnlyLaterStopsAFork) {
                      }}};
   const auto ledger = open(with);
   EXPECT_EQ(ledger->read_only(), "");
-  for (int i = 0; i < 20; ++i) ledger->append({bytes_of("fork")}, {});
+  try {
+    for (int i = 0; i < 20; ++i) ledger->append({bytes_of("fork")}, {});
+  } catch (const Error& error) {  // its own thread was faster, and found what the copy has left of the longer log
+    EXPECT_NE(std::string(error.what()).find("with other bytes"), std::string::npos) << error.what();
+    return;
+  }
   EXPECT_THROW(ledger->sign(), Error);
   EXPECT_EQ(ledger->signed_size(), 0);  // what was published then had no cosignature
   away = false;
