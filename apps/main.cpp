@@ -15,6 +15,7 @@
 #include "command.h"
 #include "fieldprint/error.h"
 #include "help.h"
+#include "lab_actions.h"
 #include "memory/actions.h"
 #include "options.h"
 #include "output.h"
@@ -36,6 +37,7 @@ constexpr Command kCommands[] = {
     {"rm", "Models", "Remove models that were pulled", add_rm},
     {"info", "Models", "Show what is in a model file and how much memory it needs", add_info},
     {"quantize", "Models", "Convert a model to fewer bits per weight", add_quantize},
+    {"merge", "Models", "Put adapters into a model's weights, as a file of its own", add_merge},
     {"synth", "Models", "Make a model of a given shape with random weights", add_synth},
     {"imatrix", "Models", "Measure on text which weights matter, for quantize", add_imatrix},
     {"embed", "Text", "Turn texts into vectors, with an encoder model", add_embed},
@@ -47,6 +49,8 @@ constexpr Command kCommands[] = {
     {"observe", "Measure", "Draw what a layer does with a text: attention maps, expert choices", add_observe},
     {"bench", "Measure", "Measure how fast a model runs, beside what the machine can do", add_bench},
     {"replay", "Measure", "Compute a saved answer again and compare every bit", add_replay},
+    {"train", "Train", "Train a model on JSON lines: an adapter beside it, or all of its weights", add_train},
+    {"lab", "Train", "Small models that show what a kind of attention learns, side by side", nullptr, lab_actions},
     {"completion", "Shell", "Print a completion script for bash, zsh or fish", add_completion},
 };
 

@@ -80,7 +80,7 @@ TEST_F(AttentionModel, OfAnotherKindIsRefusedAndSaysWhy) {
     return std::string();
   };
   EXPECT_THAT(refusal("dot"), HasSubstr("layer 0 of the model was trained to attend by gram"));
-  EXPECT_THAT(refusal("cosine"), HasSubstr("one of: dot, gram, anchored, expressive"));
+  EXPECT_THAT(refusal("cosine"), HasSubstr("one of: dot, gram, gram_key, anchored, expressive"));
   SynthOptions options;
   options.preset = "tiny-llama";
   options.attention_kind = "cosine";

@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
 
 CLI = os.environ.get("FIELDPRINT_CLI", "")
-COMMANDS = ["run", "chat", "serve", "memory", "pull", "models", "rm", "info", "quantize", "synth", "imatrix", "embed", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "replay", "completion"]
+COMMANDS = ["run", "chat", "serve", "memory", "pull", "models", "rm", "info", "quantize", "merge", "synth", "imatrix", "embed", "tokenize", "detokenize", "template", "logits", "perplexity", "bench", "observe", "replay", "completion"]
 EOS = 258
 
 folder = None  # of this run: models, settings, histories
@@ -921,6 +921,66 @@ class Measure(Case):
         table = self.call("models")[0]
         self.assertIn("smollm2-135m", table)
         self.assertNotRegex(table, r"\d{4}\.\d [KMG]iB")  # which took the table out of its columns
+
+
+class Adapters(Case):
+    """--lora, and merge."""
+    def setUp(self):
+        self.file = folder / "adapter.gguf"
+        tiny_gguf.write_adapter(self.file)
+        self.ask = ["--raw", "-n", "4", "hello"]
+
+    def hash(self, *arguments, **rest):
+        return self.answer(*self.ask, *arguments, **rest)["stats"]["logits_hash"]
+
+    def test_an_adapter_changes_the_answer_by_its_scale(self):
+        plain, full, half = self.hash(), self.hash("--lora", self.file), self.hash("--lora", f"{self.file}=0.5")
+        self.assertEqual(len({plain, full, half}), 3)
+        self.assertEqual(self.hash("--lora", f"{self.file}=1"), full)
+        self.assertEqual(self.hash("--lora", f"{self.file}=0"), plain)
+        self.assertEqual(self.hash("--lora", self.file, "--threads", "3", "--chunk", "2"), full)
+        self.assertNotEqual(self.hash("--lora", self.file, "--lora", f"{self.file}=0.5"), full)
+        self.assertEqual(self.hash(FIELDPRINT_LORA=str(self.file)), full)
+
+    def test_a_session_belongs_to_its_adapter(self):
+        session = folder / "adapted.session"
+        self.answer(*self.ask, "--lora", self.file, "--session", session)
+        self.answer(*self.ask, "--lora", self.file, "--session", session)
+        self.refused("run", "--model", folder / "tiny.gguf", *self.ask, "--session", session, says="another model")
+
+    def test_info_shows_what_it_changes(self):
+        out = self.call("info", self.file)[0]
+        self.assertRegex(out, r"adapter +LoRA \(GGUF, ")
+        self.assertRegex(out, r"rank +2\n")
+        self.assertRegex(out, r"scale +4 / rank\n")
+        self.assertRegex(out, r"blk\.\*\.attn_v\.weight +F32 +32 x 32, rank 2 ")
+        self.assertEqual(json.loads(self.call("info", "--json", self.file)[0])["parameters"], 2 * 64 + 2 * 96)
+
+    def test_merge_writes_a_model_that_says_the_same(self):
+        out = folder / "merged.gguf"
+        said = self.call("merge", folder / "tiny.gguf", "--lora", self.file, "-o", out)
+        self.assertEqual(said[0], "")
+        self.assertRegex(said[1], r"^fieldprint: 2 of 20 tensors changed, [\d.]+ KiB, [\d.]+ s\n$")
+        ask = ["run", "--json", "--temp", "0", f"--logit-bias={EOS}=-1000", *self.ask]
+        beside = self.answer(*self.ask, "--lora", self.file)["tokens"]
+        self.assertEqual(json.loads(self.call(*ask, "--model", out)[0])["tokens"], beside)
+        self.call("merge", folder / "tiny.gguf", "--lora", self.file, "-o", out, "--type", "Q8_0", "-q")
+        types = {t["type"] for t in json.loads(self.call("info", "--json", out)[0])["tensors"]}
+        self.assertEqual(types, {"F32", "Q8_0"})
+        self.refused("merge", folder / "tiny.gguf", "-o", out, says="no adapter is named")
+        self.refused("merge", folder / "tiny.gguf", "--lora", self.file, says="to which file?")
+        self.refused("merge", out, "--lora", self.file, "-o", out, says="is the model itself")
+
+    def test_what_is_wrong_is_said(self):
+        tiny = folder / "tiny.gguf"
+        self.refused("run", "-m", tiny, "--lora", f"{self.file}=much", "x", says="the scale of --lora must be a number")
+        self.refused("run", "-m", tiny, "--lora", folder / "none.gguf", "x", says="none.gguf")
+        self.refused("run", "-m", tiny, "--lora", tiny, "x", says="is no adapter", hint="-m takes a model")
+        self.refused("run", "-m", self.file, "x", says="is an adapter, not a model", hint="--lora")
+        tiny_gguf.write_adapter(folder / "other.gguf", architecture="lfm2")
+        self.refused("run", "-m", tiny, "--lora", folder / "other.gguf", "x", says="for models of architecture 'lfm2', not llama")
+        tiny_gguf.write_adapter(folder / "wide.gguf", width=64)
+        self.refused("run", "-m", tiny, "--lora", folder / "wide.gguf", "x", says="but the model has 32 inputs and 32 outputs", hint="adapter of this model?")
 
 
 class Making(Case):

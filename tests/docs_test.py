@@ -69,7 +69,7 @@ helps = {}
 def help_of(subcommand):
     if subcommand not in helps:
         try:
-            run = run_cli(*([subcommand] if subcommand else []), "--help")
+            run = run_cli(*subcommand.split(), "--help")
         except OSError as error:
             sys.exit(f"docs: cannot run the command line, {error}")
         helps[subcommand] = run.stdout if run.returncode == 0 else None
@@ -98,6 +98,12 @@ def check_command(document, line):
         text = help_of(subcommand)
         if text is None:
             return fault(document, f"`{line}`: there is no `fieldprint {subcommand} --help`")
+        if f"Usage: fieldprint {subcommand} ACTION" in text and len(words) > 2 and not words[2].startswith("-"):
+            subcommand += " " + words[2]
+            action = help_of(subcommand)
+            if action is None:
+                return fault(document, f"`{line}`: there is no `fieldprint {subcommand} --help`")
+            text += action
         for word in words[1:]:
             flag = re.match(r"--?[a-zA-Z][\w-]*", word)
             if flag and not re.search(rf"(?<![\w-]){re.escape(flag.group())}(?![\w-])", text):

@@ -316,6 +316,9 @@ class ModelExactness : public Exactness {
 
 constexpr const char *kPresets[] = {"tiny-llama", "tiny-lfm2", "tiny-lfm2moe"},
                      *kMixes[] = {"Q4_K_M", "Q6_K", "Q8_0", "Q4_0"};
+// Of the kind of attention that their config.json says.
+constexpr const char* kOwnPresets[] = {"tiny-gpt2", "tiny-classic", "tiny-classic-post", "lab-dot",
+                                       "lab-gram",  "lab-gram-key", "lab-full",          "lab-gelu"};
 
 TEST_F(ModelExactness, Run) {
   group("run");
@@ -327,6 +330,9 @@ TEST_F(ModelExactness, Run) {
       for (const char* type : {"bf16", "q8_0", "f32"})
         check_run(fmt::format("{}/Q8_0/{}/{}", preset, kind.name, type), file, {.kv_type = type});
     }
+  }
+  for (const char* preset : kOwnPresets) {
+    for (const char* mix : {"F32", "Q8_0"}) check_run(fmt::format("{}/{}", preset, mix), make(preset, mix, ""), {});
   }
 }
 
