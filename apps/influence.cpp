@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "context.h"
+#include "fieldprint/chart.h"
 #include "output.h"
 #include "svg.h"
 
@@ -115,7 +116,7 @@ std::string influence_html(const Session& session, const Generation& answer) {
     const std::string escaped = xml_block(text);
     out += fmt::format(
         "<div class=\"span\" style=\"border-color:{}\"><span class=\"name\">{}: {:.1f} %</span>{}{}</div>\n",
-        category_colour(i), xml_text(columns.names[i]), 100 * static_cast<double>(columns.means[i]),
+        chart_colour(i), xml_text(columns.names[i]), 100 * static_cast<double>(columns.means[i]),
         escaped.empty() ? (is_answer ? " (the answer itself)" : "") : "\n", escaped);
   }
   out += "<h2>Answer</h2>\n<div class=\"answer\">\n";
@@ -125,8 +126,7 @@ std::string influence_html(const Session& session, const Generation& answer) {
     for (size_t i = 0; i < columns.names.size(); ++i) {
       const double share = 100 * static_cast<double>(answer.influence[t][i]);
       title += fmt::format("{}: {:.1f} %\n", xml_text(columns.names[i]), share);
-      bars +=
-          fmt::format("<rect y=\"{:.2f}\" width=\"1\" height=\"{:.2f}\" fill=\"{}\"/>", x, share, category_colour(i));
+      bars += fmt::format("<rect y=\"{:.2f}\" width=\"1\" height=\"{:.2f}\" fill=\"{}\"/>", x, share, chart_colour(i));
       x += share;
     }
     const std::string text = token_text(session, answer.tokens[t]);

@@ -13,7 +13,5 @@ std::string token_label(std::string_view text, size_t most);  // a line of at mo
 
 // 0 .. 1 as a colour from white to dark blue, even in lightness, so that half looks half.
 std::string heat_colour(float value);
-// Colours that are told apart, also by most of those who see few colours; they repeat after ten.
-std::string category_colour(size_t index);
 
 }  // namespace fieldprint::cli

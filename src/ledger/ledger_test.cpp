@@ -322,18 +322,14 @@ TEST_F(Restored, AWitnessThatAnswersOnlyLaterStopsAFork) {
   grow(*open(with), 1);
   copy_over(old, dir);
   bool away = true;
+  with.interval = 1h;  // it signs when asked to, and not amid the appends
   with.witnesses = {{witness_key.verifier(), [&](std::string_view request) {
                        if (away) throw Error(ErrorKind::kIo, "away");
                        return witness.add_checkpoint(request);
                      }}};
   const auto ledger = open(with);
   EXPECT_EQ(ledger->read_only(), "");
-  try {
-    for (int i = 0; i < 20; ++i) ledger->append({bytes_of("fork")}, {});
-  } catch (const Error& error) {  // its own thread was faster, and found what the copy has left of the longer log
-    EXPECT_NE(std::string(error.what()).find("with other bytes"), std::string::npos) << error.what();
-    return;
-  }
+  for (int i = 0; i < 20; ++i) ledger->append({bytes_of("fork")}, {});
   EXPECT_THROW(ledger->sign(), Error);
   EXPECT_EQ(ledger->signed_size(), 0);  // what was published then had no cosignature
   away = false;
