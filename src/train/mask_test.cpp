@@ -1,4 +1,4 @@
-// What is learned of conversations, template by template, against fixtures checked by hand; and what is refused.
+// What is learned of conversations, template by template, against fixtures that were read through; and what is refused.
 #include "train/mask.h"
 
 #include <gtest/gtest.h>
