@@ -27,17 +27,17 @@ struct EvalOptions {
   std::map<std::string, std::string> files;  // a task's file, or folder, in place of what lies in `data`; a group's
                                              // stands for its tasks; TASK:shots is that of few-shot examples
   EvalStyle style = EvalStyle::kLmEval;
-  int limit = 0;             // first documents of each task; 0: all
-  std::optional<int> shots;  // few-shot examples; none: as the task has it
-  uint64_t seed = 1234;      // of their choice
-  std::optional<bool> chat;  // through the model's chat template; none: in the mlx style where there is one
-  std::string system;        // instruction
-  bool multiturn = false;    // examples as turns of the chat
-  int max_tokens = 0;        // of a generated answer; 0: as the task has it
-  int streams = 0;           // answers generated at a time; 0: what suits the machine
-  std::string out;           // folder for results, samples and the log that a run resumes from; "": none
-  bool resume = true;        // what the log has is not computed again
-  std::string model_name;    // as results name it; "": the model file's path
+  int limit = 0;                  // first documents of each task; 0: all
+  std::optional<int> shots;       // few-shot examples; none: as the task has it
+  uint64_t seed = 1234;           // of their choice
+  std::optional<bool> chat;       // through the model's chat template; none: in the mlx style where there is one
+  std::string system;             // instruction
+  std::optional<bool> multiturn;  // examples as turns of the chat; none: in the lm-eval style
+  int max_tokens = 0;             // of a generated answer; 0: as the task has it
+  int streams = 0;                // answers generated at a time; 0: what suits the machine
+  std::string out;                // folder for results, samples and the log that a run resumes from; "": none
+  bool resume = true;             // what the log has is not computed again
+  std::string model_name;         // as results name it; "": the model file's path
   SessionOptions session;
 };
 
@@ -89,6 +89,7 @@ struct EvalTaskResult {
   std::optional<double> cut_share, empty_share, unclosed_share;
   uint64_t answer_tokens = 0;
   std::vector<std::pair<std::string, std::string>> files;  // path and SHA-256
+  std::string hash;  // SHA-256 of the samples' hashes, as the harness's task_hashes
 };
 
 struct EvalGroupResult {
