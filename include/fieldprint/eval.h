@@ -99,11 +99,12 @@ struct EvalGroupResult {
 };
 
 struct EvalResult {
-  std::string model;                          // as results name it
-  std::string fingerprint;                    // Model::fingerprint()
-  std::string template_hash, tokenizer_hash;  // SHA-256; of a template where one was applied
+  std::string model;            // as results name it
+  std::string fingerprint;      // Model::fingerprint()
+  std::string vocabulary_hash;  // SHA-256 of the tokens in order
+  std::string chat_template;    // its source, where it was applied
   EvalStyle style = EvalStyle::kLmEval;
-  bool chat = false;
+  bool chat = false, multiturn = false;
   std::vector<EvalTaskResult> tasks;
   std::vector<EvalGroupResult> groups;
   double seconds = 0;
