@@ -5,12 +5,27 @@
 #include <string>
 #include <vector>
 
-#include "eval/instructions/words.h"
 #include "eval/pattern.h"
 #include "jinja/unicode.h"
 
 namespace fieldprint {
 namespace {
+
+class WordSet {
+ public:
+  explicit WordSet(std::string_view words) {  // between single spaces; the text must outlive the set
+    for (size_t at = 0; at < words.size();) {
+      const size_t end = std::min(words.find(' ', at), words.size());
+      words_.push_back(words.substr(at, end - at));
+      at = end + 1;
+    }
+    std::sort(words_.begin(), words_.end());
+  }
+  bool contains(std::string_view word) const { return std::binary_search(words_.begin(), words_.end(), word); }
+
+ private:
+  std::vector<std::string_view> words_;
+};
 
 // Without their last period, in lower case.
 bool is_abbreviation(std::string_view word) {
