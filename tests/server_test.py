@@ -247,8 +247,8 @@ class Requests(Served):
             choices = self.ok(TEXT, {"prompt": prompts, "max_tokens": 1, "prompt_logprobs": 3, **body})["choices"]
             for tokens, choice in zip(prompts, choices, strict=True):
                 out = folder / "logits.f32"
-                subprocess.run([CLI, "logits", "-m", folder / "tiny.gguf", "--tokens", ",".join(map(str, tokens)), "--out", out],
-                               check=True, capture_output=True)
+                subprocess.run([CLI, "logits", "-m", folder / "tiny.gguf", "--tokens", "-", "--out", out], check=True,
+                               capture_output=True, text=True, input=" ".join(map(str, tokens)))
                 values = array.array("f", out.read_bytes())
                 width = len(values) // len(tokens)
                 places = choice["prompt_logprobs"]
