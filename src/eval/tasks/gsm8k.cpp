@@ -1,7 +1,7 @@
 // GSM8K: Cobbe et al. 2021, https://arxiv.org/abs/2110.14168. Grade-school word problems, whose answers end in
 // "#### number".
 #include "eval/task.h"
-#include "eval/tasks/answer_reading.h"
+#include "eval/tasks/exact_match.h"
 
 namespace fieldprint {
 namespace {

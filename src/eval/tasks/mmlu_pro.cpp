@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "eval/task.h"
-#include "eval/tasks/answer_reading.h"
+#include "eval/tasks/exact_match.h"
 
 namespace fieldprint {
 namespace {
