@@ -63,7 +63,7 @@ inline constexpr std::string_view kTopMagic = "FPTOPK1\n";  // at the beginning 
 std::string to_bytes(const TopRecord& record);  // key 32 bytes, u32 k, u32 tokens, u32 ids, f16 logp, f16 tail
 
 // Reads X.top: every whole record's place, without keeping its values. What a kill left half written at the end is
-// ignored. Throws Error kNotFound, kIo, kBadFile. From any thread.
+// ignored; of two records of one key the later counts. Throws Error kNotFound, kIo, kBadFile. From any thread.
 class TopFile {
  public:
   explicit TopFile(const std::string& path);

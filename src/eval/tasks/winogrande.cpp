@@ -16,6 +16,14 @@ EvalChoices ask(const Document& document) {
           choice_index(integer_member(document, "answer") - 1, 2)};
 }
 
+// llama-perplexity joins the parts as they stand.
+EvalChoices ask_llama_cpp(const Document& document) {
+  EvalChoices choices = ask(document);
+  const std::string& sentence = text_member(document, "sentence");
+  choices.continuations = {sentence.substr(sentence.find('_') + 1)};
+  return choices;
+}
+
 Document with_answer(Document row) {
   const char* name = has_member(row, "answer") ? "answer" : "label";  // "label": of dev-labels.lst
   row["answer"] = std::to_string(integer_member(row, name));
@@ -29,7 +37,8 @@ std::vector<EvalTask> winogrande_tasks() {
   EvalTask task;
   task.name = "winogrande";
   task.metrics = accuracy_metrics(false);
-  task.choices = task.llama_cpp_choices = ask;
+  task.choices = ask;
+  task.llama_cpp_choices = ask_llama_cpp;
   task.shots_may_hold_document = false;
   task.data = {.dataset = "allenai/winogrande winogrande_xl",
                .source = "dev.jsonl is in the archive at https://winogrande.allenai.org",
