@@ -22,7 +22,7 @@ EvalAnswer read(const ChatFormat* format, const std::string& answer, const std::
 
 class EvalAnswerReader : public testing::Test {
  protected:
-  std::unique_ptr<Tokenizer> tokenizer_ = tiny_tokenizer();
+  std::unique_ptr<Tokenizer> tokenizer_ = tiny_byte_level("llama-bpe").load();
   ChatTemplate may_think_{"{% for m in messages %}{{ m.content }}{% endfor %}{# </think> #}"};
   ChatTemplate thinks_{
       "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}<think>\n{% endif %}{# </think> "

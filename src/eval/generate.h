@@ -32,7 +32,7 @@ struct EvalAnswer {
 };
 
 struct EvalGenerateOptions {
-  SessionOptions session;
+  SessionOptions session = {};
   int streams = 0;  // answers at a time; 0: what suits the machine. Never changes an answer
   float temperature = 0;
   uint64_t seed = 0;  // of the sampler, the same for each prompt, where the temperature is above 0

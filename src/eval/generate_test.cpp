@@ -8,7 +8,7 @@
 namespace fieldprint {
 namespace {
 
-std::shared_ptr<const Model> model_of(const TempFile& file, int threads) {
+std::shared_ptr<const Model> model_of(const TinyModelFile& file, int threads) {
   return Model::load(file.path(), {.threads = threads});
 }
 
@@ -38,7 +38,7 @@ std::vector<EvalAnswer> answers(const std::shared_ptr<const Model>& model, const
 
 class EvalGenerate : public testing::Test {
  protected:
-  TempFile file_ = tiny_model_file({.context = 128});
+  TinyModelFile file_{{.context = 128}};
 };
 
 TEST_F(EvalGenerate, GivesTheSameAnswersForAnyThreadsAndStreams) {
