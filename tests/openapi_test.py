@@ -110,6 +110,11 @@ class Replies(unittest.TestCase):
         for stream in (False, True):
             call("POST", "/v1/responses", {"input": HI, "tools": flat, "max_output_tokens": 3}, server=self.caller, stream=stream)
             call("POST", "/v1/messages", {"messages": HI, "max_tokens": 90, "tools": [{"name": "f", "input_schema": PARAMETERS}]}, server=self.caller, stream=stream)
+        ids = {"return_token_ids": True, "return_tokens_as_token_ids": True}
+        for stream in (False, True):
+            call("POST", "/v1/chat/completions", {**CHAT, **ids}, stream=stream)
+            call("POST", "/v1/completions", {"prompt": "a\n", "max_tokens": 3, "logprobs": 2, **ids}, stream=stream)
+        call("POST", "/v1/completions", {"prompt": [[97, 98]], "max_tokens": 1, "prompt_logprobs": 2})
         text = {"prompt": ["a\n", "b\n"], "max_tokens": 3, "echo": True, "logprobs": 2}
         call("POST", "/v1/completions", text)
         call("POST", "/v1/completions", {**text, "stream_options": {"include_usage": True}}, stream=True)

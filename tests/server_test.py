@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The server as programs meet it, well-behaved ones and others: HTTP, limits, keys, streams, cancelled answers, the queue,
 shutdown, replay. On a tiny model; run with FIELDPRINT_CLI=path/to/fieldprint."""
+import array
 import concurrent.futures
 import json
+import math
 import os
 import pathlib
 import random
@@ -19,7 +21,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tiny_gguf
-from support.serving import Server
+from support.serving import CLI, Server
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 EOS = 258
@@ -238,6 +240,72 @@ class Requests(Served):
         self.assertEqual(cut["choices"][0]["finish_reason"], "stop")
         only = self.ok(CHAT, {"messages": HELLO, "max_tokens": 3, "logit_bias": [[b, False] for b in range(260) if b != 65]})
         self.assertEqual(only["choices"][0]["message"]["content"], "AAA")
+
+    def test_prompt_logprobs_are_those_of_the_logits_at_the_temperature(self):
+        prompts = [[97, 98, 99, 100, 200], [100, 101, 101]]
+        for temperature, body in ((1, {}), (1, {"temperature": 0}), (2.5, {"temperature": 2.5})):
+            choices = self.ok(TEXT, {"prompt": prompts, "max_tokens": 1, "prompt_logprobs": 3, **body})["choices"]
+            for tokens, choice in zip(prompts, choices, strict=True):
+                out = folder / "logits.f32"
+                subprocess.run([CLI, "logits", "-m", folder / "tiny.gguf", "--tokens", "-", "--out", out], check=True,
+                               capture_output=True, text=True, input=" ".join(map(str, tokens)))
+                values = array.array("f", out.read_bytes())
+                width = len(values) // len(tokens)
+                places = choice["prompt_logprobs"]
+                self.assertEqual((len(places), places[0]), (len(tokens), None))
+                for i, (token, place) in enumerate(zip(tokens[1:], places[1:])):
+                    row = [value / temperature for value in values[i * width : (i + 1) * width]]
+                    total = max(row) + math.log(math.fsum(math.exp(each - max(row)) for each in row))
+                    order = sorted(range(width), key=lambda t: (-row[t], t))
+                    wanted = order[:3] + ([token] if token not in order[:3] else [])
+                    self.assertEqual([int(t) for t in place], wanted)
+                    for t, entry in place.items():
+                        self.assertEqual(entry["rank"], order.index(int(t)) + 1)
+                        self.assertAlmostEqual(entry["logprob"], row[int(t)] - total, 9)
+                    if token < 128: self.assertEqual(place[str(token)]["decoded_token"], chr(token))
+        scored = self.ok(TEXT, {"prompt": "abc", "max_tokens": 0, "prompt_logprobs": 0})["choices"][0]
+        self.assertEqual(([len(p) for p in scored["prompt_logprobs"][1:]], scored["text"]), ([1, 1], ""))
+
+    def test_prompt_logprobs_have_bounds(self):
+        for body, words in (({"prompt_logprobs": 129}, ""), ({"prompt_logprobs": -1}, ""), ({"prompt_logprobs": 1, "stream": True}, "stream"),
+                            ({"prompt_logprobs": 1, "echo": True, "logprobs": 1}, "echo"),
+                            ({"prompt_logprobs": 128, "prompt": [[97] * 9] * 2048}, "fewer prompts")):
+            self.refused(TEXT, {"prompt": "abc", **body}, 400, words, field="prompt_logprobs")
+
+    def test_token_ids_come_along(self):
+        chat = {"messages": HELLO, "max_tokens": 6, "temperature": 0, "logprobs": True, "top_logprobs": 40}
+        ids = {"return_token_ids": True, "return_tokens_as_token_ids": True}
+        plain, whole = self.ok(CHAT, chat), self.ok(CHAT, {**chat, **ids})
+        self.assertNotIn("token_ids", plain["choices"][0])
+        choice = whole["choices"][0]
+        content = choice["logprobs"]["content"]
+        self.assertEqual([f"token_id:{t}" for t in choice["token_ids"]], [each["token"] for each in content])
+        self.assertEqual([each["bytes"] for each in content], [each["bytes"] for each in plain["choices"][0]["logprobs"]["content"]])
+        self.assertEqual({len({top["token"] for top in each["top_logprobs"]}) for each in content}, {40})
+        prompt = self.ok("/apply-template", {"messages": HELLO})["prompt"]
+        self.assertEqual(whole["prompt_token_ids"], self.ok("/tokenize", {"content": prompt, "add_special": False})["tokens"])
+        events = self.server.events(CHAT, {**chat, **ids})[:-1]
+        self.assertEqual([e["prompt_token_ids"] for e in events if "prompt_token_ids" in e], [whole["prompt_token_ids"]])
+        self.assertEqual([t for e in events for t in e["choices"][0].get("token_ids", [])], choice["token_ids"])
+
+        text = {"prompt": ["abc", [100, 101]], "max_tokens": 5, "temperature": 0, "logprobs": 40, "n": 1, **ids}
+        choices = self.ok(TEXT, text)["choices"]
+        self.assertEqual([c["prompt_token_ids"] for c in choices], [[97, 98, 99], [100, 101]])
+        for c in choices:
+            names = [f"token_id:{t}" for t in c["token_ids"]]
+            self.assertEqual(c["logprobs"]["tokens"], names)
+            self.assertTrue(all(len(top) in (40, 41) and name in top for name, top in zip(names, c["logprobs"]["top_logprobs"])))
+            self.assertLess(c["logprobs"]["text_offset"][-1], 60)
+        events = self.server.events(TEXT, text)[:-1]
+        for i, c in enumerate(choices):
+            own = [e["choices"][0] for e in events if e["choices"][0]["index"] == i]
+            self.assertEqual([p for e in own for p in [e.get("prompt_token_ids")] if p], [c["prompt_token_ids"]])
+            self.assertEqual([t for e in own for t in e["token_ids"]], c["token_ids"])
+
+    def test_the_model_says_which_vocabulary_and_template_it_has(self):
+        meta = self.ok("/v1/models")["data"][0]["meta"]
+        for name in ("model_hash", "template_sha256", "vocabulary_sha256"):
+            self.assertRegex(meta[name], "^[0-9a-f]{64}$")
 
     def test_completions_echo_the_prompt_with_its_logprobs(self):
         body = {"prompt": ["abc", [100, 101]], "max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0}

@@ -34,12 +34,13 @@ struct RunStats {
   std::string logits_hash;    // first 16 hex digits of the SHA-256 of the last logits
 };
 
-// ln softmax(logits)[token], of the model's logits as they are: before bias, penalties, mask and temperature. In
-// double, the same bits on every machine.
+// ln softmax(logits)[token], of the model's logits as they are: before bias, penalties, mask and temperature (but see
+// SamplingOptions::prompt_temperature). In double, the same bits on every machine.
 struct TokenLogprobs {
   TokenId token = kNoToken;
   double logprob = 0;
   std::vector<std::pair<TokenId, double>> top = {};  // as many as were asked for, the likeliest first
+  int rank = 0;                                      // of the token among all, from 1; of equals the lower id is first
 };
 
 struct Generation {

@@ -79,6 +79,7 @@ struct SamplingOptions {
   std::vector<std::string> samplers;
   int logprobs = -1;         // of each token of the answer its log-probability and the N likeliest tokens; -1 = none
   int prompt_logprobs = -1;  // the same of the prompt
+  float prompt_temperature = 1;                      // that its logits are divided by for these
   std::function<std::unique_ptr<TokenMask>()> mask;  // makes the mask of an answer; empty: every token is allowed
 
   uint64_t seed = 0;              // the same seed gives the same text

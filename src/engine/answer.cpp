@@ -1,8 +1,11 @@
 #include "engine/answer.h"
 
+#include <cmath>
+
 #include "base/sha256.h"
 #include "engine/finite.h"
 #include "engine/logprobs.h"
+#include "fieldprint/error.h"
 
 namespace fieldprint {
 
@@ -10,6 +13,7 @@ Answer::Answer(const LoadedModel& model, const SamplingOptions& sampling, OnText
     : max_tokens_(sampling.max_tokens),
       logprobs_(sampling.logprobs),
       prompt_logprobs_(sampling.prompt_logprobs),
+      prompt_temperature_(static_cast<double>(sampling.prompt_temperature)),
       model_(model),
       tokenizer_(model.tokenizer()),
       sampler_(sampling, {tokenizer_.size(), &tokenizer_}),
@@ -19,6 +23,8 @@ Answer::Answer(const LoadedModel& model, const SamplingOptions& sampling, OnText
       decoder_(tokenizer_, sampling.special),
       stops_(sampling.stop),
       on_text_(std::move(on_text)) {
+  if (!(sampling.prompt_temperature > 0) || !std::isfinite(1 / prompt_temperature_))
+    throw Error(ErrorKind::kUsage, "the temperature of a prompt's log-probabilities is above 0");
   if (sampling.loop_check) loop_check_.emplace();
 }
 
@@ -32,7 +38,7 @@ void Answer::add_prompt(size_t first, std::span<const float> rows, std::span<con
   if (!all_finite(rows)) throw NotFinite();
   generation.prompt_logprobs.resize(first);  // a step that failed may have left some
   append_logprobs(model_.pool(), rows, static_cast<size_t>(model_.info().vocabulary), targets, prompt_logprobs_,
-                  generation.prompt_logprobs);
+                  prompt_temperature_, generation.prompt_logprobs);
 }
 
 bool Answer::wants_token() { return !at_length(); }

@@ -52,6 +52,7 @@ class Answer {
   void emit(std::string_view text);
 
   int max_tokens_, logprobs_, prompt_logprobs_;
+  double prompt_temperature_;
   const LoadedModel& model_;
   const Tokenizer& tokenizer_;
   Sampler sampler_;

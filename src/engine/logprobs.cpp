@@ -39,23 +39,29 @@ inline double exp_negative(double x) {
 
 }  // namespace
 
-double log_sum_exp_f64(std::span<const float> logits) {
+double log_sum_exp_f64(std::span<const float> logits, double temperature) {
   constexpr size_t kSums = 8;
+  const double inverse = 1 / temperature;
   const auto top = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   std::array<double, kSums> sums{};
   size_t i = 0;
   for (; i + kSums <= logits.size(); i += kSums) {
-    for (size_t s = 0; s < kSums; ++s) sums[s] += exp_negative(static_cast<double>(logits[i + s]) - top);
+    for (size_t s = 0; s < kSums; ++s) sums[s] += exp_negative((static_cast<double>(logits[i + s]) - top) * inverse);
   }
-  for (size_t s = 0; i < logits.size(); ++i, ++s) sums[s] += exp_negative(static_cast<double>(logits[i]) - top);
+  for (size_t s = 0; i < logits.size(); ++i, ++s)
+    sums[s] += exp_negative((static_cast<double>(logits[i]) - top) * inverse);
   const double sum = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-  return log_f64(sum) + top;
+  return log_f64(sum) + top * inverse;
 }
 
-TokenLogprobs token_logprobs(std::span<const float> logits, TokenId token, int top) {
-  const double sum = log_sum_exp_f64(logits);
-  const auto logprob = [&](TokenId t) { return static_cast<double>(logits[static_cast<size_t>(t)]) - sum; };
+TokenLogprobs token_logprobs(std::span<const float> logits, TokenId token, int top, double temperature) {
+  const double sum = log_sum_exp_f64(logits, temperature), inverse = 1 / temperature;
+  const auto logprob = [&](TokenId t) { return static_cast<double>(logits[static_cast<size_t>(t)]) * inverse - sum; };
   TokenLogprobs result{token, logprob(token)};
+  const float own = logits[static_cast<size_t>(token)];
+  const auto before = logits.begin() + token;
+  result.rank = 1 + static_cast<int>(std::count_if(logits.begin(), logits.end(), [&](float l) { return l > own; }) +
+                                     std::count(logits.begin(), before, own));
   const auto better = [&](TokenId a, TokenId b) {
     const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
     return x != y ? x > y : a < b;
@@ -78,14 +84,14 @@ TokenLogprobs token_logprobs(std::span<const float> logits, TokenId token, int t
 }
 
 void append_logprobs(ThreadPool& pool, std::span<const float> rows, size_t vocabulary, std::span<const TokenId> targets,
-                     int top, std::vector<TokenLogprobs>& to) {
+                     int top, double temperature, std::vector<TokenLogprobs>& to) {
   const size_t first = to.size();
   to.resize(first + targets.size());
   std::atomic<bool> failed = false;
   pool.run(static_cast<int64_t>(targets.size()), [&](int64_t i, int) {
     const auto row = static_cast<size_t>(i);
     try {
-      to[first + row] = token_logprobs(rows.subspan(row * vocabulary, vocabulary), targets[row], top);
+      to[first + row] = token_logprobs(rows.subspan(row * vocabulary, vocabulary), targets[row], top, temperature);
     } catch (...) {  // no memory
       failed = true;
     }

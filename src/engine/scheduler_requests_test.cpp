@@ -61,6 +61,13 @@ TEST(Logprobs, FollowTheFormula) {
         close(got.top[i].first, got.top[i].second);
       }
       EXPECT_TRUE(token_logprobs(logits, 0, 0).top.empty());
+      for (size_t i = 0; i < order.size(); i += 1 + order.size() / 7)
+        EXPECT_EQ(token_logprobs(logits, order[i], 0).rank, static_cast<int>(i) + 1);
+      std::vector<float> halves = logits;
+      for (float& l : halves) l /= 2;
+      const TokenLogprobs hot = token_logprobs(logits, order[0], 3, 2), same = token_logprobs(halves, order[0], 3);
+      EXPECT_EQ(hot.top, same.top);
+      EXPECT_EQ(hot.logprob, same.logprob);
     }
   }
 }

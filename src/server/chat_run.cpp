@@ -290,11 +290,23 @@ Json ChatRun::exchange(int index) const {
   return exchange_json(service_, exchange, *answer(index).generation);
 }
 
+bool ChatRun::seen(const SpanLabel& label) const {
+  const bool taken_back = service_.memory() != nullptr && service_.memory()->fallen(label.source);
+  return label.clearance <= request_.clearance && !taken_back;
+}
+
+std::vector<TokenId> ChatRun::prompt_ids() const {
+  std::vector<TokenId> all;
+  for (const auto& [label, tokens] : prompt_) {
+    if (seen(label)) all.insert(all.end(), tokens.begin(), tokens.end());
+  }
+  return all;
+}
+
 Json ChatRun::sources() const {
   Json all = Json::array();
   for (const auto& [label, tokens] : prompt_) {
-    if (label.clearance > request_.clearance) continue;
-    if (service_.memory() != nullptr && service_.memory()->fallen(label.source)) continue;  // taken back meanwhile
+    if (!seen(label)) continue;
     Json source = {{"kind", span_kind_name(label.kind)}, {"source", label.source}, {"clearance", label.clearance}};
     if (!all.empty() && all.back()["kind"] == source["kind"] && all.back()["source"] == source["source"] &&
         all.back()["clearance"] == source["clearance"]) {  // neighbours of equal labels are one

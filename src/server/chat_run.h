@@ -50,7 +50,8 @@ class ChatRun {
 
   const ChatRequest& request() const { return request_; }
   int prompt_tokens() const { return prompt_tokens_; }
-  ChatUsage usage() const;  // after the end of all
+  std::vector<TokenId> prompt_ids() const;  // of what the model got to see
+  ChatUsage usage() const;                  // after the end of all
   // What is Fieldprint's own in a reply: hashes, the seed, sources, the exchange where the request asks for it.
   Json own(int index) const;
 
@@ -58,6 +59,7 @@ class ChatRun {
   Json exchange(int index) const;
   Json memory_used(int index) const;
   Json sources() const;
+  bool seen(const SpanLabel& label) const;  // by the model: not above the clearance, not taken back meanwhile
   void count();
   Service& service_;
   ChatRequest request_;

@@ -1,5 +1,10 @@
 #include "server/openai.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "fieldprint/json.h"
 #include "server/http.h"
 
 namespace fieldprint::server {
@@ -36,23 +41,56 @@ std::string_view openai_finish(FinishReason reason, bool calls) {
   }
 }
 
-Json token_json(const Tokenizer& tokenizer, TokenId token, double logprob) {
+TokenWish read_token_wish(const Fields& fields) {
+  return {.ids = fields.boolean("return_token_ids").value_or(false),
+          .id_names = fields.boolean("return_tokens_as_token_ids").value_or(false)};
+}
+
+std::string token_name(const Tokenizer& tokenizer, TokenId token, bool id_names) {
+  return id_names ? fmt::format("token_id:{}", token) : std::string(tokenizer.piece(token));
+}
+
+Json token_json(const Tokenizer& tokenizer, TokenId token, double logprob, bool id_names) {
   const std::string_view piece = tokenizer.piece(token);
   Json bytes = Json::array();
   for (const char c : piece) bytes.push_back(static_cast<unsigned char>(c));
-  return {{"token", piece}, {"bytes", bytes}, {"logprob", logprob}};
+  return {{"token", token_name(tokenizer, token, id_names)}, {"bytes", bytes}, {"logprob", logprob}};
 }
 
-Json logprobs_json(const Tokenizer& tokenizer, std::span<const TokenLogprobs> tokens) {
+Json logprobs_json(const Tokenizer& tokenizer, std::span<const TokenLogprobs> tokens, bool id_names) {
   Json content = Json::array();
   for (const TokenLogprobs& each : tokens) {
-    Json entry = token_json(tokenizer, each.token, each.logprob);
+    Json entry = token_json(tokenizer, each.token, each.logprob, id_names);
     entry["top_logprobs"] = Json::array();
     for (const auto& [token, logprob] : each.top)
-      entry["top_logprobs"].push_back(token_json(tokenizer, token, logprob));
+      entry["top_logprobs"].push_back(token_json(tokenizer, token, logprob, id_names));
     content.push_back(std::move(entry));
   }
   return content;
+}
+
+std::string prompt_logprobs_text(const Tokenizer& tokenizer, std::span<const TokenLogprobs> tokens) {
+  std::string text = "[null";
+  for (const TokenLogprobs& each : tokens) {
+    char before = '{';
+    const auto add = [&](TokenId token, double logprob, int rank) {
+      fmt::format_to(std::back_inserter(text), R"({}"{}":{{"logprob":{},"rank":{},"decoded_token":{}}})",
+                     std::exchange(before, ','), token, logprob, rank, json_string(tokenizer.piece(token)));
+    };
+    text += ',';
+    int rank = 0;
+    for (const auto& [token, logprob] : each.top) add(token, logprob, ++rank);
+    if (each.rank > rank) add(each.token, each.logprob, each.rank);
+    text += '}';
+  }
+  return text += ']';
+}
+
+void append_member(std::string& object, std::string_view name, std::string_view value) {
+  object.pop_back();
+  object += fmt::format(",\"{}\":", name);
+  object += value;
+  object += '}';
 }
 
 ApiError current_error() {

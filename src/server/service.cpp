@@ -7,6 +7,7 @@
 
 #include "base/sha256.h"
 #include "server/api_error.h"
+#include "train/distilled.h"
 
 namespace fieldprint::server {
 namespace {
@@ -62,6 +63,11 @@ int Service::context() const {
 }
 
 const std::string& Service::model_hash() { return model->fingerprint(); }
+
+const std::string& Service::vocabulary_hash() {
+  std::call_once(vocabulary_hash_once_, [this] { vocabulary_hash_ = vocabulary_sha256(tokenizer()); });
+  return vocabulary_hash_;
+}
 
 std::string Service::memory_principal(const HttpRequest& request) const {
   if (request.key.empty()) return options.memory_principal;

@@ -43,8 +43,9 @@ class Service {
   const ChatTemplate& chat_template() const;  // where it has none, too
 
   const Tokenizer& tokenizer() const { return model->tokenizer(); }
-  int context() const;              // tokens of a sequence at most
-  const std::string& model_hash();  // 64 hex digits: of the file, and of what loading changes in its results
+  int context() const;                   // tokens of a sequence at most
+  const std::string& model_hash();       // 64 hex digits: of the file, and of what loading changes in its results
+  const std::string& vocabulary_hash();  // as vocabulary_sha256() has it
 
   // What pages are shared with: everything, or what was computed for the same key.
   std::string cache_domain(const HttpRequest& request) const;
@@ -71,7 +72,8 @@ class Service {
   std::optional<Embedder> embedder_;
   std::mutex embedder_mutex_;
   std::mutex grammar_mutex_;  // held while one is made
-  std::once_flag vocabulary_once_;
+  std::once_flag vocabulary_once_, vocabulary_hash_once_;
+  std::string vocabulary_hash_;
   GrammarVocabularyPtr vocabulary_;
   GrammarCache grammars_;
 };

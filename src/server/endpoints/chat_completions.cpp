@@ -12,6 +12,7 @@ namespace {
 // What a request says of its reply.
 struct Wish {
   bool stream = false, usage = false, progress = false, logprobs = false;
+  TokenWish tokens;
 };
 
 Wish read_wish(const Fields& fields, ChatRequest& request) {
@@ -21,7 +22,8 @@ Wish read_wish(const Fields& fields, ChatRequest& request) {
     wish.usage = Fields(*options, "stream_options").boolean("include_usage").value_or(false);
   wish.progress = fields.boolean("return_progress").value_or(false);
   wish.logprobs = fields.boolean("logprobs").value_or(false);
-  const auto top = fields.integer("top_logprobs", 0, 20);
+  wish.tokens = read_token_wish(fields);
+  const auto top = fields.integer("top_logprobs", 0, kMostTopTokens);
   if (top && !wish.logprobs) fields.refuse("top_logprobs", "needs logprobs to be true");
   if (wish.logprobs) request.sampling.logprobs = static_cast<int>(top.value_or(0));
   return wish;
@@ -53,23 +55,27 @@ void reply_whole(Service& service, ChatRun& run, const Wish& wish, HttpReply& re
     }
     Json choice = {{"index", i}, {"message", message}, {"logprobs", nullptr}};
     if (wish.logprobs)
-      choice["logprobs"] = {{"content", logprobs_json(service.tokenizer(), answer.generation->logprobs)},
-                            {"refusal", nullptr}};
+      choice["logprobs"] = {
+          {"content", logprobs_json(service.tokenizer(), answer.generation->logprobs, wish.tokens.id_names)},
+          {"refusal", nullptr}};
+    if (wish.tokens.ids) choice["token_ids"] = answer.generation->tokens;
     if (run.request().influence) choice["influence"] = answer.generation->influence;
     choice["finish_reason"] = openai_finish(answer.generation->reason, !answer.calls.empty());
     if (i > 0) choice["fieldprint"] = run.own(i);
     choices.push_back(std::move(choice));
   }
   const Generation& first = *run.answer(0).generation;
-  send_json(reply, {{"id", new_id("chatcmpl-")},
-                    {"object", "chat.completion"},
-                    {"created", unix_time()},
-                    {"model", service.model_name},
-                    {"choices", choices},
-                    {"usage", usage_json(run)},
-                    {"system_fingerprint", service.fingerprint()},
-                    {"timings", timings_json(first.stats, first.tokens.size())},
-                    {"fieldprint", run.own(0)}});
+  Json json = {{"id", new_id("chatcmpl-")},
+               {"object", "chat.completion"},
+               {"created", unix_time()},
+               {"model", service.model_name},
+               {"choices", choices},
+               {"usage", usage_json(run)},
+               {"system_fingerprint", service.fingerprint()},
+               {"timings", timings_json(first.stats, first.tokens.size())},
+               {"fieldprint", run.own(0)}};
+  if (wish.tokens.ids) json["prompt_token_ids"] = run.prompt_ids();
+  send_json(reply, json);
 }
 
 // One answer's share of a stream.
@@ -95,13 +101,15 @@ class Chunks {
     }
     Json logprobs;
     if (wish_.logprobs && !event.part.logprobs.empty())
-      logprobs = {{"content", logprobs_json(service_.tokenizer(), event.part.logprobs)}, {"refusal", nullptr}};
+      logprobs = {{"content", logprobs_json(service_.tokenizer(), event.part.logprobs, wish_.tokens.id_names)},
+                  {"refusal", nullptr}};
     // All pieces of a kind go out as one; what is counted by tokens comes with the first chunk.
-    Extras extras{std::move(logprobs), run_.request().influence ? Json(event.part.influence) : Json()};
+    Extras extras{std::move(logprobs), run_.request().influence ? Json(event.part.influence) : Json(),
+                  wish_.tokens.ids ? Json(event.part.tokens) : Json()};
     for (size_t i = 0; i < event.pieces.size(); ++i) {
       send(index, delta(event.pieces[i], said), nullptr, std::exchange(extras, {}));
     }
-    const bool left = !extras.logprobs.is_null() || (extras.influence.is_array() && !extras.influence.empty());
+    const bool left = !extras.logprobs.is_null() || !extras.influence.empty() || !extras.tokens.empty();
     if (event.kind == ChatEvent::Kind::kEnd) {
       const ChatAnswer& answer = run_.answer(index);
       send(index, Json::object(), openai_finish(answer.generation->reason, !answer.calls.empty()), std::move(extras),
@@ -127,7 +135,7 @@ class Chunks {
     int calls = 0;
   };
   struct Extras {
-    Json logprobs, influence;
+    Json logprobs, influence, tokens;
   };
 
   Json chunk(Json choices) const {
@@ -161,10 +169,12 @@ class Chunks {
 
   void send(int index, Json delta, const Json& finish, Extras extras = {}, bool own = false) {
     Json choice = {{"index", index}, {"delta", std::move(delta)}, {"logprobs", std::move(extras.logprobs)}};
-    if (extras.influence.is_array() && !extras.influence.empty()) choice["influence"] = std::move(extras.influence);
+    if (!extras.influence.empty()) choice["influence"] = std::move(extras.influence);
+    if (!extras.tokens.empty()) choice["token_ids"] = std::move(extras.tokens);
     choice["finish_reason"] = finish;
     if (own && index > 0) choice["fieldprint"] = run_.own(index);
     Json json = chunk(Json::array({std::move(choice)}));
+    if (wish_.tokens.ids && !std::exchange(prompt_sent_, true)) json["prompt_token_ids"] = run_.prompt_ids();
     if (own && index == 0) {
       const Generation& generation = *run_.answer(0).generation;
       json["timings"] = timings_json(generation.stats, generation.tokens.size());
@@ -178,6 +188,7 @@ class Chunks {
   const Wish& wish_;
   EventStream& out_;
   std::vector<Said> said_;
+  bool prompt_sent_ = false;
   const std::string id_ = new_id("chatcmpl-"), fingerprint_ = service_.fingerprint();
   const Json created_ = unix_time();
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();

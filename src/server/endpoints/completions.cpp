@@ -16,12 +16,14 @@ namespace {
 
 constexpr int kDefaultTokens = 16;  // the API's own
 constexpr size_t kMostPrompts = 2048;
+constexpr int64_t kMostPromptLogprobs = 1 << 21;  // of a request: about 150 MB of text
 
 struct Wish {
   ChatRequest common;
   std::vector<std::vector<TokenId>> prompts;
   bool stream = false, usage = false, echo = false;
-  int logprobs = -1;
+  int logprobs = -1, prompt_logprobs = -1;
+  TokenWish tokens;
 };
 
 std::vector<TokenId> token_list(const Fields& fields, const Json& list, const Tokenizer& tokenizer) {
@@ -59,6 +61,28 @@ std::vector<std::vector<TokenId>> read_prompts(const Fields& fields, const Token
   return all;
 }
 
+// A teacher's side of distillation: the distribution at each place of the prompt, at the temperature that the request
+// names, since whoever asks so has none of the sampling in mind.
+void read_prompt_logprobs(const Fields& fields, Wish& wish) {
+  wish.prompt_logprobs = static_cast<int>(fields.integer("prompt_logprobs", 0, kMostTopTokens).value_or(-1));
+  if (wish.prompt_logprobs < 0) return;
+  if (wish.stream) fields.refuse("prompt_logprobs", "does not go with stream");
+  if (wish.echo && wish.logprobs >= 0)
+    fields.refuse("prompt_logprobs", "does not go with echo and logprobs, which give them too");
+  wish.common.sampling.prompt_logprobs = wish.prompt_logprobs;
+  const double temperature = fields.number("temperature").value_or(1);
+  if (temperature > 0) wish.common.sampling.prompt_temperature = static_cast<float>(temperature);
+  int64_t count = 0;
+  for (const auto& prompt : wish.prompts) count += static_cast<int64_t>(prompt.size());
+  count *= int64_t{wish.prompt_logprobs + 1} * wish.common.answers;
+  if (count > kMostPromptLogprobs) {
+    fields.refuse(
+        "prompt_logprobs",
+        fmt::format("would be {} entries, and a reply has at most {}: send fewer prompts at once, or ask for less",
+                    count, kMostPromptLogprobs));
+  }
+}
+
 Wish read_wish(const Fields& fields, Service& service) {
   Wish wish;
   read_common(fields, service, wish.common);
@@ -69,15 +93,17 @@ Wish read_wish(const Fields& fields, Service& service) {
   if (const Json* options = fields.object("stream_options"))
     wish.usage = Fields(*options, "stream_options").boolean("include_usage").value_or(false);
   wish.echo = fields.boolean("echo").value_or(false);
-  wish.logprobs = static_cast<int>(fields.integer("logprobs", 0, 20).value_or(-1));
+  wish.tokens = read_token_wish(fields);
+  wish.logprobs = static_cast<int>(fields.integer("logprobs", 0, kMostTopTokens).value_or(-1));
   if (const Json* on = fields.find("logprobs"); on != nullptr && on->is_boolean()) wish.logprobs = -1;
   wish.common.sampling.logprobs = wish.logprobs;
   if (wish.echo) wish.common.sampling.prompt_logprobs = wish.logprobs;
+  read_prompt_logprobs(fields, wish);
   if (const auto suffix = fields.string("suffix"); suffix && !suffix->empty())
     fields.refuse("suffix", "is not supported: write the model's own marks of a gap into the prompt");
   const int64_t best = fields.integer("best_of", 1, 128).value_or(wish.common.answers);
   if (best != wish.common.answers) fields.refuse("best_of", "is not supported beside n");
-  if (wish.common.sampling.max_tokens == 0 && !wish.echo)
+  if (wish.common.sampling.max_tokens == 0 && !wish.echo && wish.prompt_logprobs < 0)
     fields.refuse("max_tokens", "should be at least 1 where the prompt is not echoed");
   return wish;
 }
@@ -90,7 +116,7 @@ int code_points(std::string_view text) {
 // The lists of `logprobs`, filled token by token.
 class LogprobLists {
  public:
-  explicit LogprobLists(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  LogprobLists(const Tokenizer& tokenizer, bool id_names) : tokenizer_(tokenizer), id_names_(id_names) {}
 
   void first(TokenId token) { add(token, nullptr, nullptr); }  // a prompt's first token: nothing comes before it
   void add(const TokenLogprobs& each) {
@@ -110,16 +136,16 @@ class LogprobLists {
   }
 
  private:
-  std::string name_of(TokenId token) const { return std::string(tokenizer_.piece(token)); }
+  std::string name_of(TokenId token) const { return token_name(tokenizer_, token, id_names_); }
   void add(TokenId token, Json logprob, Json top) {
-    const std::string name = name_of(token);
-    tokens_.push_back(name);
+    tokens_.push_back(name_of(token));
     logprobs_.push_back(std::move(logprob));
     top_.push_back(std::move(top));
     offsets_.push_back(offset_);
-    offset_ += code_points(name);
+    offset_ += code_points(tokenizer_.piece(token));
   }
   const Tokenizer& tokenizer_;
+  const bool id_names_;
   Json tokens_ = Json::array(), logprobs_ = Json::array(), top_ = Json::array(), offsets_ = Json::array();
   int offset_ = 0;
 };
@@ -138,19 +164,21 @@ class Completions {
   }
 
   void whole() {
-    Json choices = Json::array();
+    std::string choices;  // text, so that millions of log-probabilities never are a tree
     while (!under_way_.empty()) {
       Answers& answers = *under_way_.front();
       while (answers.next()) {
       }
-      for (int i = 0; i < answers.count(); ++i) choices.push_back(choice(answers, i));
+      for (int i = 0; i < answers.count(); ++i) choices += (choices.empty() ? '[' : ',') + choice(answers, i);
       finish_front(answers);
     }
-    Json json = object(std::move(choices));
+    Json json = head();
     json["usage"] = usage_json(prompt_tokens_, reused_, tokens_);
     json["timings"] = timings_;
     json["fieldprint"] = own_;
-    send_json(reply_, json);
+    std::string text = dump(json);
+    append_member(text, "choices", choices += ']');
+    reply_.send({.status = 200, .body = std::move(text)});
   }
 
   void stream() {
@@ -158,22 +186,24 @@ class Completions {
     try {
       while (!under_way_.empty()) {
         Answers& answers = *under_way_.front();
-        std::vector<LogprobLists> lists(static_cast<size_t>(answers.count()), LogprobLists(service_.tokenizer()));
-        std::vector<bool> echoed(lists.size());
+        std::vector<LogprobLists> lists(static_cast<size_t>(answers.count()),
+                                        LogprobLists(service_.tokenizer(), wish_.tokens.id_names));
+        std::vector<bool> begun(lists.size());
         while (const auto part = answers.next()) {
           const auto i = static_cast<size_t>(part->answer);
           const bool end = part->kind == AnswerPart::Kind::kEnd;
           std::string text = part->text;
-          if (wish_.echo && !echoed[i]) {
-            echoed[i] = true;
-            text.insert(0, service_.tokenizer().decode(front_prompt()));
-          }
+          const bool first = !begun[i];
+          begun[i] = true;
+          if (wish_.echo && first) text.insert(0, service_.tokenizer().decode(front_prompt()));
           for (const TokenLogprobs& each : part->logprobs) lists[i].add(each);
-          if (text.empty() && part->logprobs.empty() && !end) continue;
+          if (text.empty() && part->logprobs.empty() && !wish_.tokens.ids && !end) continue;
           Json json = {{"text", text},
                        {"index", index(part->answer)},
                        {"logprobs", wish_.logprobs >= 0 ? lists[i].take() : Json()},
                        {"finish_reason", nullptr}};
+          if (wish_.tokens.ids && first) json["prompt_token_ids"] = front_prompt();
+          if (wish_.tokens.ids) json["token_ids"] = part->tokens;
           if (end) json["finish_reason"] = openai_finish(answers.result(part->answer).reason, false);
           out.data(object(Json::array({std::move(json)})));
         }
@@ -238,13 +268,13 @@ class Completions {
     fill();
   }
 
-  Json choice(const Answers& answers, int i) const {
+  std::string choice(const Answers& answers, int i) const {
     const Generation& answer = answers.result(i);
     const Tokenizer& tokenizer = service_.tokenizer();
     Json json = {{"text", answer.text}, {"index", index(i)}, {"logprobs", nullptr}};
     if (wish_.echo) json["text"] = tokenizer.decode(front_prompt()) + answer.text;
     if (wish_.logprobs >= 0) {
-      LogprobLists lists(tokenizer);
+      LogprobLists lists(tokenizer, wish_.tokens.id_names);
       if (wish_.echo) {
         lists.first(front_prompt().front());
         for (const TokenLogprobs& each : answers.result(0).prompt_logprobs) lists.add(each);
@@ -253,17 +283,29 @@ class Completions {
       json["logprobs"] = lists.take();
     }
     if (wish_.common.influence) json["influence"] = answer.influence;
+    if (wish_.tokens.ids) {
+      json["prompt_token_ids"] = front_prompt();
+      json["token_ids"] = answer.tokens;
+    }
     json["finish_reason"] = openai_finish(answer.reason, false);
-    return json;
+    std::string text = dump(json);
+    if (wish_.prompt_logprobs >= 0)
+      append_member(text, "prompt_logprobs", prompt_logprobs_text(tokenizer, answers.result(0).prompt_logprobs));
+    return text;
   }
 
-  Json object(Json choices) const {
+  Json head() const {
     return {{"id", id_},
             {"object", "text_completion"},
             {"created", created_},
             {"model", service_.model_name},
-            {"system_fingerprint", fingerprint_},
-            {"choices", std::move(choices)}};
+            {"system_fingerprint", fingerprint_}};
+  }
+
+  Json object(Json choices) const {
+    Json json = head();
+    json["choices"] = std::move(choices);
+    return json;
   }
 
   Service& service_;

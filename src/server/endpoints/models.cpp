@@ -1,6 +1,7 @@
 // GET /v1/models: what is served, as OpenAI's and, for its clients, as Anthropic's API has it.
 #include <fmt/chrono.h>
 
+#include "base/sha256.h"
 #include "server/api_error.h"
 #include "server/endpoint.h"
 #include "server/service.h"
@@ -19,6 +20,8 @@ static Json model_json(Service& service, const HttpRequest& http) {
              fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(service.started)))}};
   }
   const auto started = std::chrono::duration_cast<std::chrono::seconds>(service.started.time_since_epoch()).count();
+  const ChatTemplate* chat_template = service.model->chat_template();
+  const std::string source = chat_template == nullptr ? std::string() : chat_template->source();
   return {{"id", service.model_name},
           {"object", "model"},
           {"created", started},
@@ -29,7 +32,11 @@ static Json model_json(Service& service, const HttpRequest& http) {
             {"n_vocab", info.vocabulary},
             {"n_ctx_train", info.context},
             {"n_embd", info.width},
-            {"size", info.file_bytes}}}};
+            {"size", info.file_bytes},
+            // What a teacher's rows are named by (train/distilled.h).
+            {"model_hash", service.model_hash()},
+            {"template_sha256", source.empty() ? Json() : Json(sha256_hex(std::as_bytes(std::span(source))))},
+            {"vocabulary_sha256", service.vocabulary_hash()}}}};
 }
 
 void list_models(Service& service, const HttpRequest& http, HttpReply& reply) {
