@@ -47,6 +47,7 @@ constexpr Command kCommands[] = {
     {"template", "Text", "Render a chat template: JSON variables in, the prompt out", add_template},
     {"logits", "Measure", "Write the logits of every position of a token sequence", add_logits},
     {"perplexity", "Measure", "Measure how well a model predicts a text", add_perplexity},
+    {"eval", "Measure", "Score models on data sets of questions, as the usual harnesses do", add_eval},
     {"observe", "Measure", "Draw what a layer does with a text: attention maps, expert choices", add_observe},
     {"bench", "Measure", "Measure how fast a model runs, beside what the machine can do", add_bench},
     {"replay", "Measure", "Compute a saved answer again and compare every bit", add_replay},
