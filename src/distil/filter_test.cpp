@@ -424,16 +424,16 @@ TEST_F(DistilFilter, FindsLeaksOfTheSevenTasks) {
   if (data_dir().empty()) GTEST_SKIP() << "../shared/data is not here";
   auto o = options();
   o.eval_data = {(data_dir() / "eval").string()};
-  filter({row("boolq",
-              "I read: 'Property tax or house tax is a local tax on buildings, along with the appurtenant land.'"),
+  // A piece of a passage, as a teacher might quote it.
+  std::istringstream passages(read(data_dir() / "eval" / "boolq.jsonl"));
+  std::string first;
+  std::getline(passages, first);
+  const std::string passage = nlohmann::json::parse(first)["passage"];
+  const size_t space = passage.find(' ', 40);
+  filter({row("boolq", "I read: " + passage.substr(space, passage.find(' ', space + 130) - space)),
           row("clean", "I read that taxes on houses differ between the towns of that country, which is no news.")},
          o);
-  const auto why = dropped();
-  const std::string passages = read(data_dir() / "eval" / "boolq.jsonl");
-  if (passages.find("Property tax or house tax is a local tax on buildings, along with the appurtenant land") !=
-      std::string::npos)
-    EXPECT_EQ(why.count("boolq"), 1u);
-  EXPECT_EQ(why.count("clean"), 0u);
+  EXPECT_EQ(kept(), Ids{"clean"});
   // Every document that is long enough is found in its own words.
   std::istringstream lines(read(data_dir() / "eval" / "winogrande.jsonl"));
   std::vector<TeacherRow> rows;
