@@ -22,12 +22,12 @@ using Next = TeacherAnswer::Next;
 // What can be asked of a server beyond the OpenAI API, by the name in `owned_by` of its models.
 struct Kind {
   std::string_view owner;
-  bool props;                // GET /props tells the chat template, and of ours the model's hash
+  bool props;                // GET /props tells the chat template
   bool token_ids;            // return_token_ids, return_tokens_as_token_ids (as vLLM has them)
   std::string_view waiting;  // the metric of its queue, at GET /metrics; "" = none
 };
 constexpr Kind kKinds[] = {
-    {"fieldprint", true, true, "fieldprint_requests_waiting"},
+    {"fieldprint", false, true, "fieldprint_requests_waiting"},
     {"vllm", false, true, "vllm:num_requests_waiting"},
     {"llamacpp", true, false, "llamacpp:requests_deferred"},
 };
@@ -230,6 +230,11 @@ class HttpTeacher : public Teacher {
         if (!identity_.name.empty() || id.empty() || (!name.empty() && id != name)) continue;
         identity_.name = id;
         owner = text_of(model, "owned_by");
+        if (const auto meta = model.find("meta"); meta != model.end()) {  // of ours
+          identity_.model_sha256 = text_of(*meta, "model_hash");
+          identity_.template_sha256 = text_of(*meta, "template_sha256");
+          identity_.vocabulary_sha256 = text_of(*meta, "vocabulary_sha256");
+        }
       }
     }
     if (identity_.name.empty() && !known.empty())
@@ -243,11 +248,6 @@ class HttpTeacher : public Teacher {
     const json props = fetch(root_ + "/props", attempts, false);
     if (const std::string source = text_of(props, "chat_template"); !source.empty())
       identity_.template_sha256 = sha256_hex(std::as_bytes(std::span(source)));
-    if (const auto model = props.is_object() ? props.find("model") : props.end();
-        props.is_object() && model != props.end()) {
-      identity_.model_sha256 = text_of(*model, "hash");
-      identity_.vocabulary_sha256 = text_of(*model, "vocabulary_sha256");
-    }
   }
 
   std::string api_, root_;
