@@ -70,6 +70,9 @@ class HttpTeacher : public Teacher {
   TeacherAnswer ask(const TeacherRequest& request) override {
     const HttpResult result = client_.post(api_ + "/chat/completions", body_of(request));
     TeacherAnswer answer = judged(result, request.top_k);
+    if (answer.failure.empty()) answered_ = true;
+    // A gateway may refuse a single prompt so. What is wrong with name or address is wrong from the first row on.
+    if ((result.status == 403 || result.status == 404) && answered_) answer.next = Next::kRow;
     answer.retry_after = result.retry_after;
     answer.first_byte = stream_ ? result.first_byte : 0;
     return answer;
@@ -160,7 +163,7 @@ class HttpTeacher : public Teacher {
         return failed("cancelled", "", Next::kStop);
     }
     if (result.status == 200) {
-      const bool events = result.content_type.starts_with("text/event-stream");
+      const bool events = result.content_type.starts_with("text/event-stream") || result.body.starts_with("data:");
       if (without_body(result.body)) return failed("empty", "the server sent an answer without anything in it");
       return read_chat_answer(result.body, events, top_k);
     }
@@ -187,11 +190,11 @@ class HttpTeacher : public Teacher {
 
   static bool without_body(std::string_view body) { return body.find_first_not_of(" \t\r\n") == body.npos; }
 
-  // GET, again and again where the server does not answer; a body that is no JSON counts as no answer.
+  // GET; again where the server does not answer; a body that is no JSON counts as no answer.
   json fetch(const std::string& url, int attempts, bool needed) {
     std::string trouble;
     for (int attempt = 0; attempt < attempts; ++attempt) {
-      if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(std::min(250 << attempt, 8000)));
+      if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(250 << attempt));
       const HttpResult result = client_.get(url);
       if (result.broke != HttpResult::Break::kNone) {
         trouble = result.detail;
@@ -256,7 +259,7 @@ class HttpTeacher : public Teacher {
   std::unique_ptr<Tokenizer> tokenizer_;
   TeacherRow::Teacher identity_;
   const Kind* kind_ = &kOther;
-  std::atomic<bool> no_metrics_{false};
+  std::atomic<bool> no_metrics_{false}, answered_{false};
 };
 
 }  // namespace
