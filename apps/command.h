@@ -43,6 +43,7 @@ Action add_detokenize(CLI::App& app);
 Action add_template(CLI::App& app);
 Action add_logits(CLI::App& app);
 Action add_perplexity(CLI::App& app);
+Action add_eval(CLI::App& app);
 Action add_observe(CLI::App& app);
 Action add_bench(CLI::App& app);
 Action add_completion(CLI::App& app);

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "command.h"
+#include "distil_actions.h"
 #include "fieldprint/error.h"
 #include "help.h"
 #include "lab_actions.h"
@@ -46,10 +47,12 @@ constexpr Command kCommands[] = {
     {"template", "Text", "Render a chat template: JSON variables in, the prompt out", add_template},
     {"logits", "Measure", "Write the logits of every position of a token sequence", add_logits},
     {"perplexity", "Measure", "Measure how well a model predicts a text", add_perplexity},
+    {"eval", "Measure", "Score models on data sets of questions, as the usual harnesses do", add_eval},
     {"observe", "Measure", "Draw what a layer does with a text: attention maps, expert choices", add_observe},
     {"bench", "Measure", "Measure how fast a model runs, beside what the machine can do", add_bench},
     {"replay", "Measure", "Compute a saved answer again and compare every bit", add_replay},
     {"train", "Train", "Train a model on JSON lines: an adapter beside it, or all of its weights", add_train},
+    {"distil", "Train", "Let a teacher's answers become a student's rows", nullptr, distil_actions},
     {"lab", "Train", "Small models that show what a kind of attention learns, side by side", nullptr, lab_actions},
     {"completion", "Shell", "Print a completion script for bash, zsh or fish", add_completion},
 };
