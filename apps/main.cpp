@@ -13,6 +13,7 @@
 #include <span>
 
 #include "command.h"
+#include "distil_actions.h"
 #include "fieldprint/error.h"
 #include "help.h"
 #include "lab_actions.h"
@@ -51,6 +52,7 @@ constexpr Command kCommands[] = {
     {"bench", "Measure", "Measure how fast a model runs, beside what the machine can do", add_bench},
     {"replay", "Measure", "Compute a saved answer again and compare every bit", add_replay},
     {"train", "Train", "Train a model on JSON lines: an adapter beside it, or all of its weights", add_train},
+    {"distil", "Train", "Let a teacher's answers become a student's rows", nullptr, distil_actions},
     {"lab", "Train", "Small models that show what a kind of attention learns, side by side", nullptr, lab_actions},
     {"completion", "Shell", "Print a completion script for bash, zsh or fish", add_completion},
 };

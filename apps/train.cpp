@@ -83,9 +83,10 @@ std::string plan_text(const TrainPlan& plan) {
                       count_text(unsigned_of(plan.trained)) + " values", share_text(plan.trained_share, 1),
                       counted(unsigned_of(plan.steps), "step"), plan.steps_per_epoch, plan.learning_rate);
   const TrainMemory& m = plan.memory;
-  text += fmt::format("memory: {} (weights {}, trained values {}, gradients {}, moments {}, activations {}){}\n",
+  text += fmt::format("memory: {} (weights {}, trained values {}, gradients {}, moments {}, activations {}{}){}\n",
                       bytes_text(m.total()), bytes_text(m.weights), bytes_text(m.parameters), bytes_text(m.gradients),
                       bytes_text(m.moments), bytes_text(m.activations),
+                      m.data > 0 ? fmt::format(", the teacher's probabilities {}", bytes_text(m.data)) : "",
                       m.available > 0 ? fmt::format(", {} left", bytes_text(m.available)) : "");
   return text;
 }
@@ -115,6 +116,7 @@ nlohmann::ordered_json plan_json(const TrainPlan& plan) {
                    {"parameters", m.parameters},
                    {"gradients", m.gradients},
                    {"moments", m.moments},
+                   {"data", m.data},
                    {"activations", m.activations},
                    {"available", m.available}}}});
   return object;
@@ -290,6 +292,11 @@ Action add_train(CLI::App& app) {
   add_real(app, "--eval-share", o.eval_share, 0, 0.99f, "Share of the data that is held out")->group(data);
   add_text(app, "--template", train->template_file, "FILE", "A Jinja chat template in place of the model's")
       ->group(data);
+  add_choice(
+      app, "--learn", o.learn, {"answer", "trace", "ids", "top-k"},
+      "Of a teacher's rows (`fieldprint distil`): its answer; thought and answer; what it wrote, token by token; "
+      "its probabilities there")
+      ->group(data);
   add_flag(app, "--raw", o.raw, "Prompts and completions that are texts get no chat template")->group(data);
   add_flag(app, "--special-tokens", o.specials, "Texts outside of conversations may name control tokens")->group(data);
   add_flag(app, "--strict", o.strict, "A faulty row is an error")->group(data);
@@ -321,6 +328,9 @@ Action add_train(CLI::App& app) {
             "Tokens that pass the model together, at most: memory grows with them")
       ->group(how);
   add_real(app, "--clip", o.clip, 0, 1e6f, "Most of the gradient's norm; 0 = any")->group(how);
+  add_number(app, "--kl-share", o.kl_share, 0, 1,
+             "With --learn top-k: share of the divergence from the teacher in the loss; the rest is of its tokens")
+      ->group(how);
   add_real(app, "--weight-decay", o.weight_decay, 0, 1, "Of matrices, not of norms and biases")->group(how);
   add_value(app, "--expert-balance", "X",
             "What experts cost that are chosen more often than others; else 0.01 with --full, 0 for adapters",

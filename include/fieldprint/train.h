@@ -18,15 +18,17 @@ namespace fieldprint {
 
 struct TrainOptions {
   // Data
-  std::string data;             // JSON lines; *.txt and *.md are one text
-  std::string eval_data;        // such a file that is not learned from; "" = a share of `data`
-  double eval_share = 0.05;     // of it: 0 = none is held out
-  std::string template_source;  // a chat template in place of the model's; "" = the model's
-  bool raw = false;             // prompts and completions that are texts get no template
-  bool specials = false;        // texts may name control tokens
-  bool strict = false;          // a faulty row is an error
-  int64_t micro_tokens = 2048;  // that pass the model together, at most: memory grows with it. Documents too long for
-                                // it lose their end
+  std::string data;              // JSON lines; *.txt and *.md are one text
+  std::string eval_data;         // such a file that is not learned from; "" = a share of `data`
+  double eval_share = 0.05;      // of it: 0 = none is held out
+  std::string template_source;   // a chat template in place of the model's; "" = the model's
+  std::string learn = "answer";  // of a teacher's rows (fieldprint/distil.h): "answer", "trace" (thought and answer),
+                                 // "ids" (what it wrote as its own token ids), "top-k" (its distribution there)
+  bool raw = false;              // prompts and completions that are texts get no template
+  bool specials = false;         // texts may name control tokens
+  bool strict = false;           // a faulty row is an error
+  int64_t micro_tokens = 2048;   // that pass the model together, at most: memory grows with it. Documents too long for
+                                 // it lose their end
 
   // What is trained
   bool full = false;  // all weights; else adapters:
@@ -43,6 +45,7 @@ struct TrainOptions {
   double epochs = 1;
   int64_t documents = 8;  // a step
   double clip = 1;        // of the gradient's norm; 0 = none
+  float kl_share = 1;     // of the divergence from a teacher's distribution in the loss; the rest: of its tokens
   double weight_decay = 0;
   double expert_balance = -1;  // how much experts that are chosen too often cost; below 0: 0.01 with `full`, else 0
   uint64_t seed = 1;
@@ -84,8 +87,9 @@ struct TrainMemory {
   uint64_t parameters = 0;  // trained values
   uint64_t gradients = 0;   // with the sums over micro-batches
   uint64_t moments = 0;
+  uint64_t data = 0;         // a teacher's distributions
   uint64_t activations = 0;  // of the largest micro-batch, with the gradients of these
-  uint64_t total() const { return weights + parameters + gradients + moments + activations; }
+  uint64_t total() const { return weights + parameters + gradients + moments + data + activations; }
   uint64_t available = 0;  // that the system has left; 0: it does not say
 };
 

@@ -41,9 +41,9 @@ class Pattern {
 };
 
 // Text as Python's str has it.
-std::string_view strip(std::string_view text);                           // str.strip()
-std::string_view strip(std::string_view text, char c);                   // str.strip("c")
-std::string_view strip_left(std::string_view text);                      // str.lstrip()
+std::string_view strip(std::string_view text);                                           // str.strip()
+std::string_view strip(std::string_view text, char c);                                   // str.strip("c")
+std::string_view strip_left(std::string_view text);                                      // str.lstrip()
 std::string replace_all(std::string text, std::string_view old, std::string_view with);  // str.replace()
 bool is_upper_text(std::string_view text);  // str.isupper(): cased characters, all of them upper case
 bool is_lower_text(std::string_view text);

@@ -20,17 +20,16 @@ struct Row {
 };
 
 template <class Number>
-Row row_of(const Number* logits, int64_t n, const TokenId* ids, const float* logp, int k, double inverse) {
+Row row_of(const Number* logits, int64_t n, const TokenId* ids, int k, float tail, double inverse) {
   Row row;
   const double largest = static_cast<double>(*std::max_element(logits, logits + n)) * inverse;
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += exp_f64(static_cast<double>(logits[i]) * inverse - largest);
   row.log_sum = largest + log_f64(sum);
   for (int i = 0; i < k; ++i) {
-    row.p_rest -= exp_f64(static_cast<double>(logp[i]));
-    row.q_rest -= exp_f64(static_cast<double>(logits[ids[i]]) * inverse - row.log_sum);
+    if (ids[i] != kNoToken) row.q_rest -= exp_f64(static_cast<double>(logits[ids[i]]) * inverse - row.log_sum);
   }
-  row.p_rest = std::max(row.p_rest, 0.0);
+  row.p_rest = std::isfinite(tail) ? exp_f64(static_cast<double>(tail)) : 0;
   row.q_rest = std::max(row.q_rest, kLeast);
   return row;
 }
@@ -46,14 +45,18 @@ Tensor compute(AnyExecutor& executor, const Tensor& logits, const TopTokens& tea
     const auto* x = executor.data(logits) + t * logits.cols();
     const TokenId* ids = teacher.ids.data() + int64_t{t} * teacher.k;
     const float* logp = teacher.logp.data() + int64_t{t} * teacher.k;
-    const Row& row = rows[at] = row_of(x, logits.cols(), ids, logp, teacher.k, inverse);
+    if (weights[at] == 0) {
+      executor.data(y)[t] = 0;
+      return;
+    }
+    const Row& row = rows[at] = row_of(x, logits.cols(), ids, teacher.k, teacher.tail[at], inverse);
     double loss = row.p_rest > kLeast ? row.p_rest * (log_f64(row.p_rest) - log_f64(row.q_rest)) : 0;
     for (int i = 0; i < teacher.k; ++i) {
+      if (ids[i] == kNoToken || !std::isfinite(logp[i])) continue;  // p log p = 0
       const double log_p = static_cast<double>(logp[i]), log_q = static_cast<double>(x[ids[i]]) * inverse - row.log_sum;
       loss += exp_f64(log_p) * (log_p - log_q);
     }
-    executor.data(y)[t] =
-        static_cast<typename AnyExecutor::Number>(weights[at] == 0 ? 0 : static_cast<double>(weights[at]) * loss);
+    executor.data(y)[t] = static_cast<typename AnyExecutor::Number>(static_cast<double>(weights[at]) * loss);
   });
   return y;
 }
@@ -80,11 +83,19 @@ void record(AnyExecutor& executor, const Tensor& logits, const TopTokens& teache
         const Row& row = rows[at];
         const double share = row.p_rest / row.q_rest;
         const auto q_of = [&](int64_t i) { return exp_f64(static_cast<double>(x[i]) * inverse - row.log_sum); };
+        const TokenId* top = ids.data() + int64_t{t} * k;
+        const float* top_logp = logp.data() + int64_t{t} * k;
+        // Those of the k tokens are put back first: added and taken away again, what is added to the rest would leave
+        // its rounding there, which is large where Q is small.
+        std::vector<Number> before(static_cast<size_t>(k));
+        for (int i = 0; i < k; ++i) {
+          if (top[i] != kNoToken) before[static_cast<size_t>(i)] = to[top[i]];
+        }
         for (int64_t i = 0; i < logits.cols; ++i) to[i] += static_cast<Number>(factor * q_of(i) * (1 - share));
-        for (int64_t i = 0; i < k; ++i) {
-          const auto from = static_cast<size_t>(int64_t{t} * k + i);
-          to[ids[from]] +=
-              static_cast<Number>(factor * (share * q_of(ids[from]) - exp_f64(static_cast<double>(logp[from]))));
+        for (int i = 0; i < k; ++i) {
+          if (top[i] == kNoToken) continue;
+          const double p = std::isfinite(top_logp[i]) ? exp_f64(static_cast<double>(top_logp[i])) : 0;
+          to[top[i]] = before[static_cast<size_t>(i)] + static_cast<Number>(factor * (q_of(top[i]) - p));
         }
       });
     });

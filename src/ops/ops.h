@@ -50,8 +50,9 @@ struct AttendShape {
 // What a teacher said of the rows of a step.
 struct TopTokens {
   int k = 0;                     // of each row
-  std::span<const TokenId> ids;  // [rows, k], no two of a row the same
-  std::span<const float> logp;   // [rows, k], their probabilities at most 1 together
+  std::span<const TokenId> ids;  // [rows, k], no two of a row the same; kNoToken where there are fewer
+  std::span<const float> logp;   // [rows, k]
+  std::span<const float> tail;   // [rows], of all others together; with those of the k: 1. -inf: nothing is left
 };
 
 // What every executor can keep of a layer's past.

@@ -381,14 +381,18 @@ std::vector<OpCase> op_cases() {
                    {},
                    [=, cols = cols, k = k](Ops& ops, auto& x, auto&) {
                      std::vector<TokenId> ids;
-                     std::vector<float> logp;
+                     std::vector<float> logp, tail;
                      for (int t = 0; t < x[0].rows(); ++t) {
+                       double left = 1;
                        for (int i = 0; i < k; ++i) {
                          ids.push_back((t + 2 * i) % cols);
                          logp.push_back(static_cast<float>(-std::log(k) - (k < cols ? 0.3 * i : 0.0)));
+                         if (k < cols && i + 1 == k && t % 2 == 1) ids.back() = kNoToken;  // fewer than k
+                         else left -= std::exp(static_cast<double>(logp.back()));
                        }
+                       tail.push_back(static_cast<float>(std::log(k < cols ? left : 0.0)));
                      }
-                     return ops.distillation(x[0], {k, ids, logp}, rows(x[0]), 1.5f);
+                     return ops.distillation(x[0], {k, ids, logp, tail}, rows(x[0]), 1.5f);
                    }});
   }
   // Of three sequences one keeps all rows, one the last, one none.

@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "fieldprint/atomic_file.h"
 #include "fieldprint/error.h"
+#include "train/distilled.h"
 
 namespace fieldprint {
 namespace {
@@ -36,6 +37,12 @@ struct ReadRow {
 void truncate(Example& example, size_t most) {
   example.tokens.resize(most);
   example.weights.resize(most);
+  if (example.k == 0) return;
+  const auto learned = static_cast<size_t>(
+      std::count_if(example.weights.begin(), example.weights.end(), [](float w) { return w != 0; }));
+  example.top_ids.resize(learned * static_cast<size_t>(example.k));
+  example.top_logp.resize(example.top_ids.size());
+  example.top_tail.resize(learned);
 }
 
 // A document too long: of a text all is learned, so its pieces are too.
@@ -56,14 +63,27 @@ void cut_text(std::vector<Example>& examples, size_t most) {
 
 bool is_plain_text(const std::string& path) { return path.ends_with(".txt") || path.ends_with(".md"); }
 
+TeacherRow teacher_row(std::string_view line) {
+  try {
+    return read_teacher_row(line, {});
+  } catch (const Error& error) {
+    throw RowError{RowFault::kShape, error.what()};
+  }
+}
+
 ReadRow read_examples(std::string_view line, bool plain, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
-                      const DatasetOptions& options) {
+                      const DatasetOptions& options, const TeacherLessons* lessons) {
   ReadRow read;
   const auto most = static_cast<size_t>(options.max_tokens);
   try {
-    const Row row = plain ? text_row(line) : read_row(line, {.raw = options.raw});
-    read.examples = mask_row(row, tokenizer, chat_template, {.specials = options.specials}, &read.notes);
-    read.is_text = row.messages.empty() && row.before.empty();
+    const MaskOptions masking{.specials = options.specials};
+    if (lessons != nullptr && is_teacher_row(line)) {
+      read.examples = lessons->examples(teacher_row(line), masking, read.notes);
+    } else {
+      const Row row = plain ? text_row(line) : read_row(line, {.raw = options.raw});
+      read.examples = mask_row(row, tokenizer, chat_template, masking, &read.notes);
+      read.is_text = row.messages.empty() && row.before.empty();
+    }
     if (read.is_text && read.examples[0].tokens.size() > most) cut_text(read.examples, most);
     for (Example& example : read.examples) {
       if (example.tokens.size() <= most) continue;
@@ -107,11 +127,11 @@ std::vector<std::pair<std::string_view, int64_t>> rows_of(const std::string& pat
 // ---- The cache: a line of counts as CBOR would do as well; these are plain little-endian arrays behind a magic, with
 // SHA-256 of all at the end. It is made and read on one machine, and made anew when it does not fit.
 
-constexpr std::string_view kMagic = "FPTOKENS2";
+constexpr std::string_view kMagic = "FPTOKENS3";
 
 // What the tokens depend on.
 std::string cache_key(std::string_view data, bool plain, const GgufFile& model, const ChatTemplate* chat_template,
-                      const DatasetOptions& options) {
+                      const DatasetOptions& options, const std::string& lessons) {
   Sha256 hash;
   hash.update(bytes_of(kMagic));
   hash.update(bytes_of(fmt::format("{} {} {} {} {}\n", plain, options.max_tokens, options.raw, options.specials,
@@ -135,7 +155,7 @@ std::string cache_key(std::string_view data, bool plain, const GgufFile& model, 
           value.value);
     }
   }
-  hash.update(bytes_of("\ndata\n"));
+  hash.update(bytes_of(fmt::format("\n{}\ndata\n", lessons)));
   hash.update(bytes_of(data));
   return hash.hex();
 }
@@ -212,6 +232,12 @@ void write_cache(const std::string& path, const Dataset& dataset) {
     out.number(static_cast<int64_t>(dataset.examples[i].tokens.size()));
     out.bytes(bytes_of(dataset.examples[i].tokens));
     out.bytes(bytes_of(dataset.examples[i].weights));
+    out.number(dataset.examples[i].k);
+    if (dataset.examples[i].k == 0) continue;
+    out.number(static_cast<int64_t>(dataset.examples[i].top_tail.size()));
+    out.bytes(bytes_of(dataset.examples[i].top_ids));
+    out.bytes(bytes_of(dataset.examples[i].top_logp));
+    out.bytes(bytes_of(dataset.examples[i].top_tail));
   }
   out.finish();
 }
@@ -238,6 +264,12 @@ bool read_cache(const std::string& path, Dataset& dataset) {
     const int64_t tokens = in.number();
     in.array(example.tokens, tokens);
     in.array(example.weights, tokens);
+    example.k = static_cast<int>(in.number());
+    if (example.k == 0) continue;
+    const int64_t learned = in.number();
+    in.array(example.top_ids, learned * example.k);
+    in.array(example.top_logp, learned * example.k);
+    in.array(example.top_tail, learned);
   }
   dataset.report.cached = true;
   return true;
@@ -263,19 +295,23 @@ Dataset read_dataset(const std::string& path, const GgufFile& model, const Token
                      const ChatTemplate* chat_template, const DatasetOptions& options, ThreadPool& pool) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  // Texts have no teacher, and models that are no chat models may learn from them.
+  std::optional<TeacherLessons> lessons;
+  if (!is_plain_text(path)) lessons.emplace(options.learn, tokenizer, chat_template, path);
   std::string cached;
   Dataset dataset;
   if (!options.cache.empty()) {
     make_folder(options.cache);
-    cached =
-        fmt::format("{}/{}.tokens", options.cache, cache_key(text, is_plain_text(path), model, chat_template, options));
+    cached = fmt::format("{}/{}.tokens", options.cache,
+                         cache_key(text, is_plain_text(path), model, chat_template, options,
+                                   lessons ? lessons->fingerprint() : std::string()));
   }
   if (cached.empty() || !read_cache(cached, dataset)) {
     const auto lines = rows_of(path, text);
     std::vector<ReadRow> rows(lines.size());
     pool.run(static_cast<int64_t>(lines.size()), [&](int64_t i, int) {
-      rows[static_cast<size_t>(i)] =
-          read_examples(lines[static_cast<size_t>(i)].first, is_plain_text(path), tokenizer, chat_template, options);
+      rows[static_cast<size_t>(i)] = read_examples(lines[static_cast<size_t>(i)].first, is_plain_text(path), tokenizer,
+                                                   chat_template, options, lessons ? &*lessons : nullptr);
     });
     DatasetReport& report = dataset.report;
     report.rows = static_cast<int64_t>(rows.size());
@@ -304,6 +340,11 @@ Dataset read_dataset(const std::string& path, const GgufFile& model, const Token
   }
   const bool faulty = std::any_of(dataset.report.faults.begin(), dataset.report.faults.end(),
                                   [](const FaultCount& fault) { return fault.rows > 0; });
+  const FaultCount& foreign = dataset.report.faults[static_cast<size_t>(RowFault::kForeignIds)];
+  if (foreign.rows > 0) {
+    throw Error(ErrorKind::kBadInput, foreign.detail, fmt::format("{}:{}", path, foreign.first),
+                "--learn answer or trace learns from the texts, whatever the vocabulary");
+  }
   if (dataset.examples.empty() || (options.strict && faulty)) refuse_first(path, dataset.report, options.strict);
   return dataset;
 }
@@ -315,6 +356,10 @@ std::string dataset_fingerprint(const Dataset& dataset) {
     hash.update(std::as_bytes(std::span(&count, 1)));
     hash.update(bytes_of(example.tokens));
     hash.update(bytes_of(example.weights));
+    if (example.k == 0) continue;
+    hash.update(bytes_of(example.top_ids));
+    hash.update(bytes_of(example.top_logp));
+    hash.update(bytes_of(example.top_tail));
   }
   return hash.hex();
 }

@@ -15,15 +15,17 @@
 #include "train/example.h"
 #include "train/mask.h"
 #include "train/rows.h"
+#include "train/teacher_examples.h"
 
 namespace fieldprint {
 
 struct DatasetOptions {
-  int64_t max_tokens = 2048;  // of a document, at least 2: what is longer loses its end, texts are cut into several
-  bool raw = false;           // RowOptions::raw
-  bool specials = false;      // MaskOptions::specials
-  bool strict = false;        // a faulty row is an Error kBadInput that names it; else it is left out and counted
-  std::string cache = {};     // folder of tokens by what they were made of, made where needed; "": none is kept
+  int64_t max_tokens = 2048;     // of a document, at least 2: what is longer loses its end, texts are cut into several
+  bool raw = false;              // RowOptions::raw
+  bool specials = false;         // MaskOptions::specials
+  bool strict = false;           // a faulty row is an Error kBadInput that names it; else it is left out and counted
+  Learn learn = Learn::kAnswer;  // of a teacher's rows
+  std::string cache = {};        // folder of tokens by what they were made of, made where needed; "": none is kept
 };
 
 struct FaultCount {
@@ -51,7 +53,8 @@ struct Dataset {
 };
 
 // `tokenizer` and `chat_template` are those of `model`, or a template in place of its own; nullptr: there is none.
-// The same for any number of threads. Throws Error kNotFound, kIo; kBadInput with `strict`, and where no row is left.
+// The same for any number of threads. Throws Error kNotFound, kIo; kBadInput with `strict`, where no row is left, and
+// where token ids of another vocabulary were to be learned.
 Dataset read_dataset(const std::string& path, const GgufFile& model, const Tokenizer& tokenizer,
                      const ChatTemplate* chat_template, const DatasetOptions& options, ThreadPool& pool);
 

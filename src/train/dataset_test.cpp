@@ -177,10 +177,7 @@ TEST_F(TrainData, DuplicatesAreFound) {
 }
 
 Example document(size_t tokens) {
-  return {.tokens = std::vector<TokenId>(tokens, 1),
-          .weights = std::vector<float>(tokens, 1),
-          .top_ids = {},
-          .top_logp = {}};
+  return {.tokens = std::vector<TokenId>(tokens, 1), .weights = std::vector<float>(tokens, 1)};
 }
 
 TEST(TrainBatches, PackTheLongestFirstWhereTheyFitBest) {

@@ -277,6 +277,8 @@ std::string_view TopFile::bytes(const std::string& key) const {
 
 uint64_t TopFile::whole_bytes() const { return state_->whole; }
 
+std::string TopFile::sha256() const { return sha256_hex(state_->file.bytes().first(state_->whole)); }
+
 std::optional<TopRecord> TopFile::find(const std::string& key) const {
   const auto found = state_->records.find(key);
   if (found == state_->records.end()) return std::nullopt;

@@ -73,6 +73,7 @@ class TopFile {
   std::optional<TopRecord> find(const std::string& key) const;
   std::string_view bytes(const std::string& key) const;  // "" = there is none; valid as long as this lives
   uint64_t whole_bytes() const;                          // up to the end of the last whole record
+  std::string sha256() const;                            // of these
 
  private:
   struct State;

@@ -17,10 +17,9 @@ using Signature = std::array<uint32_t, kMinima>;
 uint64_t mixed(uint64_t x) { return Rng(x).next(); }
 
 // A run's hash by function f is the high half of a * run + b (Dietzfelbinger 1996): pairwise independent enough.
-Signature signature_of(const Example& example, const std::vector<uint64_t>& factors) {
+Signature signature_of(Document tokens, const std::vector<uint64_t>& factors) {
   Signature minima;
   minima.fill(std::numeric_limits<uint32_t>::max());
-  const std::vector<TokenId>& tokens = example.tokens;
   const size_t length = std::min(kRun, tokens.size());
   for (size_t at = 0; at + length <= tokens.size() && length > 0; ++at) {
     uint64_t run = 0;
@@ -34,13 +33,13 @@ Signature signature_of(const Example& example, const std::vector<uint64_t>& fact
   return minima;
 }
 
-std::vector<Signature> signatures_of(std::span<const Example> examples, ThreadPool& pool) {
+std::vector<Signature> signatures_of(std::span<const Document> documents, ThreadPool& pool) {
   Rng rng(5);
   std::vector<uint64_t> factors(2 * kMinima);
   for (uint64_t& factor : factors) factor = rng.next() | 1;
-  std::vector<Signature> all(examples.size());
+  std::vector<Signature> all(documents.size());
   pool.run(static_cast<int64_t>(all.size()), [&](int64_t i, int) {
-    all[static_cast<size_t>(i)] = signature_of(examples[static_cast<size_t>(i)], factors);
+    all[static_cast<size_t>(i)] = signature_of(documents[static_cast<size_t>(i)], factors);
   });
   return all;
 }
@@ -57,14 +56,21 @@ uint64_t band_of(const Signature& signature, size_t band) {
   return hash;
 }
 
+std::vector<Document> documents_of(std::span<const Example> examples) {
+  std::vector<Document> documents;
+  documents.reserve(examples.size());
+  for (const Example& example : examples) documents.emplace_back(example.tokens);
+  return documents;
+}
+
 }  // namespace
 
-Duplicates find_duplicates(std::span<const Example> examples, ThreadPool& pool, std::span<const Example> others,
-                           std::span<const int64_t> lines, double share) {
+std::vector<Alike> find_alike(std::span<const Document> documents, ThreadPool& pool, std::span<const Document> others,
+                              std::span<const int64_t> groups, double share) {
   const bool among = others.empty();
-  const auto signatures = signatures_of(examples, pool);
+  const auto signatures = signatures_of(documents, pool);
   const auto theirs = among ? std::vector<Signature>() : signatures_of(others, pool);
-  const auto against = among ? examples : others;
+  const auto against = among ? documents : others;
   const auto& known = among ? signatures : theirs;
   // A band's value -> the first that has it. Whoever is near another one is near the first of its kind too, or nearly.
   std::unordered_map<uint64_t, int64_t> bands;
@@ -73,24 +79,34 @@ Duplicates find_duplicates(std::span<const Example> examples, ThreadPool& pool, 
       bands.try_emplace(band_of(known[static_cast<size_t>(i)], band), i);
   };
   for (int64_t i = 0; !among && i < static_cast<int64_t>(known.size()); ++i) enter(i);
-  Duplicates found;
-  for (int64_t i = 0; i < static_cast<int64_t>(examples.size()); ++i) {
-    const Signature& signature = signatures[static_cast<size_t>(i)];
-    int64_t exact = -1, near = -1;
-    for (size_t band = 0; band < kMinima / kBand && exact < 0; ++band) {
-      const auto it = bands.find(band_of(signature, band));
+  std::vector<Alike> found(documents.size());
+  for (int64_t i = 0; i < static_cast<int64_t>(documents.size()); ++i) {
+    const auto own = static_cast<size_t>(i);
+    Alike& alike_of = found[own];
+    for (size_t band = 0; band < kMinima / kBand && alike_of.exact < 0; ++band) {
+      const auto it = bands.find(band_of(signatures[own], band));
       if (it == bands.end()) continue;
       const auto other = static_cast<size_t>(it->second);
-      if (among && !lines.empty() && lines[other] == lines[static_cast<size_t>(i)]) continue;
-      if (against[other].tokens == examples[static_cast<size_t>(i)].tokens) exact = it->second;
-      else if (near < 0 && alike(signature, known[other]) >= share) near = it->second;
+      if (among && !groups.empty() && groups[other] == groups[own]) continue;
+      if (std::ranges::equal(against[other], documents[own])) alike_of = {it->second, -1};
+      else if (alike_of.near < 0 && alike(signatures[own], known[other]) >= share) alike_of.near = it->second;
     }
+    if (among) enter(i);
+  }
+  return found;
+}
+
+Duplicates find_duplicates(std::span<const Example> examples, ThreadPool& pool, std::span<const Example> others,
+                           std::span<const int64_t> lines, double share) {
+  Duplicates found;
+  const auto alike = find_alike(documents_of(examples), pool, documents_of(others), lines, share);
+  for (int64_t i = 0; i < static_cast<int64_t>(alike.size()); ++i) {
+    const auto [exact, near] = alike[static_cast<size_t>(i)];
     if (exact >= 0) {
       if (found.exact++ == 0) found.first_exact = {exact, i};
     } else if (near >= 0) {
       if (found.near++ == 0) found.first_near = {near, i};
     }
-    if (among) enter(i);
   }
   return found;
 }

@@ -15,10 +15,12 @@ namespace fieldprint {
 struct Example {
   std::vector<TokenId> tokens;
   std::vector<float> weights;  // [tokens]
-  // Of a teacher, where its distribution is learned in place of the token: `k` likeliest tokens for each that counts.
+  // Of a teacher, where its distribution is learned in place of the token: for each token whose weight is not 0 the `k`
+  // likeliest in its place (kNoToken where there are fewer), and all others together. They add up to 1.
   int k = 0;
-  std::vector<TokenId> top_ids;  // [tokens, k]  those at token i's place
-  std::vector<float> top_logp;   // [tokens, k]
+  std::vector<TokenId> top_ids = {};  // [learned, k]
+  std::vector<float> top_logp = {};   // [learned, k]
+  std::vector<float> top_tail = {};   // [learned]  ln of the others' probability; -inf: there is none
 
   double weight() const {
     double sum = 0;

@@ -211,7 +211,7 @@ Example mask_text(const Row& row, const Tokenizer& tokenizer, const MaskOptions&
   if (!options.specials) whole.content = {{0, whole.text.size()}};
   const auto found = continued(tokenizer, row.before, whole);
   if (!found) throw RowError{RowFault::kTemplate, "the completion's tokens cannot be told from the prompt's"};
-  Example example{.tokens = found->tokens, .weights = {}, .top_ids = {}, .top_logp = {}};
+  Example example{.tokens = found->tokens, .weights = {}};
   if (tokenizer.eos() != kNoToken && (example.tokens.empty() || !tokenizer.ends_generation(example.tokens.back())))
     example.tokens.push_back(tokenizer.eos());
   example.weights.assign(example.tokens.size(), 0.0f);

@@ -17,7 +17,10 @@ constexpr std::string_view kFaultNames[kRowFaults] = {"not UTF-8",
                                                       "empty",
                                                       "all masked",
                                                       "that the template cannot say",
-                                                      "too long"};
+                                                      "too long",
+                                                      "without a whole answer",
+                                                      "of another vocabulary",
+                                                      "without token ids or probabilities"};
 
 [[noreturn]] void refuse(RowFault fault, std::string detail) { throw RowError{fault, std::move(detail)}; }
 

@@ -24,8 +24,12 @@ enum class RowFault {
   kMasked,    // nothing that the model is to learn
   kTemplate,  // the chat template refuses it, or its answers cannot be found in what the template makes of it
   kTooLong,   // nothing that is learned lies within the longest document
+  // Of a teacher's rows (teacher_examples.h):
+  kNoAnswer,    // it failed, or what it said is not whole
+  kForeignIds,  // its token ids are of another vocabulary, or may be
+  kNoTokens,    // it did not say what is to be learned: token ids, probabilities
 };
-inline constexpr int kRowFaults = 8;
+inline constexpr int kRowFaults = 11;
 std::string_view row_fault_name(RowFault fault);  // "not UTF-8"
 
 struct RowError {

@@ -13,12 +13,31 @@ namespace {
 
 constexpr int kPage = 64;  // positions: a tile, so that the walk finds whole ones
 
-// The rows of a step that have a loss.
+// The rows of a step that have a loss: of the token that came, of a teacher's distribution, or of both by shares.
 struct Rows {
   std::vector<TokenId> targets;
-  std::vector<float> weights;
+  std::vector<float> weights, teacher_weights;
+  int k = 0;  // of all: those of documents with fewer are filled up
   std::vector<TokenId> top_ids;
-  std::vector<float> top_logp;
+  std::vector<float> top_logp, top_tail;
+
+  bool any(const std::vector<float>& w) const {
+    return std::any_of(w.begin(), w.end(), [](float x) { return x != 0; });
+  }
+
+  // Of a document's token that counts, the `learned`-th of these.
+  void add(const Example& document, size_t token, size_t learned, float teacher_share) {
+    const float weight = document.weights[token], share = document.k > 0 ? teacher_share : 0;
+    targets.push_back(document.tokens[token]);
+    weights.push_back((1 - share) * weight);
+    teacher_weights.push_back(share * weight);
+    const auto from = static_cast<std::ptrdiff_t>(learned) * document.k;
+    top_ids.insert(top_ids.end(), document.top_ids.begin() + from, document.top_ids.begin() + from + document.k);
+    top_ids.resize(targets.size() * static_cast<size_t>(k), kNoToken);
+    top_logp.insert(top_logp.end(), document.top_logp.begin() + from, document.top_logp.begin() + from + document.k);
+    top_logp.resize(top_ids.size());
+    top_tail.push_back(document.k > 0 ? document.top_tail[learned] : 0);
+  }
 };
 
 bool decays(const TrainedTensor& tensor) { return tensor.shape.size() > 1 && !tensor.name.ends_with(".bias"); }
@@ -54,16 +73,18 @@ Trainable::Trainable(std::shared_ptr<const GgufFile> file, const TrainableOption
   }
 }
 
-StepLoss Trainable::loss(const MicroBatch& documents, bool backward, double scale, float temperature) {
+StepLoss Trainable::loss(const MicroBatch& documents, bool backward, double scale, float temperature,
+                         float teacher_share) {
   StepLoss result;
   Rows rows;
   std::vector<std::vector<int>> some(documents.size());
   std::vector<std::unique_ptr<SequenceState>> states;
   std::vector<StepSequence> step;
-  const int k = documents.empty() ? 0 : documents[0]->k;
+  for (const Example* document : documents) rows.k = std::max(rows.k, document->k);
   for (size_t d = 0; d < documents.size(); ++d) {
     const Example& document = *documents[d];
-    assert(document.weights.size() == document.tokens.size() && document.k == k);
+    assert(document.weights.size() == document.tokens.size());
+    size_t learned = 0;
     if (static_cast<int64_t>(document.tokens.size()) > hyperparameters().context + int64_t{1}) {
       throw Error(ErrorKind::kUsage, fmt::format("a document of {} tokens is longer than the model's context of {}",
                                                  document.tokens.size(), hyperparameters().context));
@@ -71,11 +92,7 @@ StepLoss Trainable::loss(const MicroBatch& documents, bool backward, double scal
     for (size_t i = 1; i < document.tokens.size(); ++i) {
       if (document.weights[i] == 0) continue;
       some[d].push_back(static_cast<int>(i) - 1);
-      rows.targets.push_back(document.tokens[i]);
-      rows.weights.push_back(document.weights[i]);
-      const auto from = static_cast<std::ptrdiff_t>(i) * k;
-      rows.top_ids.insert(rows.top_ids.end(), document.top_ids.begin() + from, document.top_ids.begin() + from + k);
-      rows.top_logp.insert(rows.top_logp.end(), document.top_logp.begin() + from, document.top_logp.begin() + from + k);
+      rows.add(document, i, learned++, teacher_share);
       result.weight += static_cast<double>(document.weights[i]);
     }
     if (some[d].empty()) continue;
@@ -103,8 +120,17 @@ StepLoss Trainable::loss(const MicroBatch& documents, bool backward, double scal
     const float* row = executor_->data(logits) + t * n;
     result.right.push_back(std::max_element(row, row + n) - row == rows.targets[static_cast<size_t>(t)]);
   }
-  Tensor losses = k > 0 ? ops.distillation(logits, {k, rows.top_ids, rows.top_logp}, rows.weights, temperature)
-                        : ops.cross_entropy(logits, rows.targets, rows.weights);
+  Tensor losses;
+  const bool taught = rows.any(rows.teacher_weights);
+  if (taught) {
+    const TopTokens teacher{rows.k, rows.top_ids, rows.top_logp, rows.top_tail};
+    losses = ops.distillation(logits, teacher, rows.teacher_weights, temperature);
+  }
+  if (!taught || rows.any(rows.weights)) {
+    Tensor of_tokens = ops.cross_entropy(logits, rows.targets, rows.weights);
+    if (taught) ops.add(losses, of_tokens);
+    else losses = std::move(of_tokens);
+  }
   logits = Tensor();
   result.losses.assign(executor_->data(losses), executor_->data(losses) + losses.rows());
   for (const float loss : result.losses) result.sum += static_cast<double>(loss);

@@ -53,9 +53,11 @@ class Trainable {
   std::span<const TrainedTensor> tensors() const { return architecture_->weights().trained(); }
 
   // The documents' loss; tokens of weight 0 are read alone. With `backward`, gradients() become those of scale * sum.
-  // All documents have a teacher's distributions of one k, or none has. Throws Error kUsage for a document that is
-  // longer than the model's context.
-  StepLoss loss(const MicroBatch& documents, bool backward, double scale = 1, float temperature = 1);
+  // Of a document with a teacher's distributions the loss is teacher_share times the divergence from these (at a
+  // temperature), and for the rest that of its tokens. Throws Error kUsage for a document that is longer than the
+  // model's context.
+  StepLoss loss(const MicroBatch& documents, bool backward, double scale = 1, float temperature = 1,
+                float teacher_share = 1);
   std::span<float> gradients() { return gradients_; }  // of all parameters, one after the other
 
   void observe(OpsObserver* observer) { executor_->observe(observer); }  // of the next forward passes

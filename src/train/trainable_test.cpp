@@ -81,6 +81,95 @@ TEST(TrainableModel, WhatIsOnlyReadTeachesNothing) {
   for (size_t i = 0; i < half.size(); ++i) ASSERT_EQ(model->gradients()[i], 2 * half[i]);
 }
 
+// Of `of` places that all are learned, a distribution over some `k` tokens and the rest.
+Example with_teacher(Example document, int k, int vocabulary, uint64_t seed) {
+  Rng rng(seed);
+  document.k = k;
+  for (const float weight : document.weights) {
+    if (weight == 0) continue;
+    std::vector<double> parts;
+    double sum = k < vocabulary ? 0.5 : 0;
+    for (int i = 0; i < k; ++i) sum += parts.emplace_back(std::exp(static_cast<double>(rng.normal())) / k);
+    const auto first = static_cast<int>(rng.below(vocabulary));
+    for (int i = 0; i < k; ++i) {
+      document.top_ids.push_back((first + 7 * i) % vocabulary);  // 7 and the vocabulary have no factor in common
+      document.top_logp.push_back(static_cast<float>(std::log(parts[static_cast<size_t>(i)] / sum)));
+    }
+    document.top_tail.push_back(static_cast<float>(std::log((k < vocabulary ? 0.5 : 0) / sum)));
+  }
+  return document;
+}
+
+// With z = -log q of each token, which the cross entropy gives token by token: the sum of p (log p + z), and the same
+// for the rest as one; the gradient is that sum's.
+TEST(TrainableModel, ATeachersDistributionIsLearnedAsTheDivergenceSays) {
+  const TrainingFolder folder;
+  const auto model = trainable(write_tiny_llama(folder));
+  const int vocabulary = model->hyperparameters().vocabulary;
+  ASSERT_NE(vocabulary % 7, 0);
+  Example document = random_document(6, 4);
+  document.weights.assign(6, 0.0f);
+  document.weights.back() = 1;
+  std::vector<double> z;
+  std::vector<std::vector<float>> gradients;
+  for (TokenId token = 0; token < vocabulary; ++token) {
+    document.tokens.back() = token;
+    z.push_back(model->loss({&document}, true).sum);
+    gradients.emplace_back(model->gradients().begin(), model->gradients().end());
+  }
+  for (const int k : {1, 9, vocabulary}) {
+    SCOPED_TRACE(k);
+    const Example taught = with_teacher(document, k, vocabulary, 5);
+    std::vector<double> share(z.size());  // of each token's gradient
+    double loss = 0, q_rest = 1, listed = 0;
+    for (size_t i = 0; i < static_cast<size_t>(k); ++i) {
+      const auto id = static_cast<size_t>(taught.top_ids[i]);
+      const auto logp = static_cast<double>(taught.top_logp[i]);
+      share[id] = std::exp(logp);
+      loss += std::exp(logp) * (logp + z[id]);
+      q_rest -= std::exp(-z[id]);
+    }
+    if (k < vocabulary) {
+      const auto tail = static_cast<double>(taught.top_tail[0]);
+      loss += std::exp(tail) * (tail - std::log(q_rest));
+      for (size_t id = 0; id < z.size(); ++id) {
+        if (share[id] == 0) share[id] = std::exp(tail) * std::exp(-z[id]) / q_rest, ++listed;
+      }
+      EXPECT_EQ(listed, vocabulary - k);
+    }
+    const StepLoss got = model->loss({&taught}, true);
+    EXPECT_NEAR(got.sum, loss, 1e-5 * (1 + loss));
+    std::vector<double> expected(gradients[0].size());
+    for (size_t id = 0; id < z.size(); ++id) {
+      for (size_t i = 0; i < expected.size(); ++i) expected[i] += share[id] * static_cast<double>(gradients[id][i]);
+    }
+    EXPECT_LT(distance(model->gradients(), expected), 1e-4);
+  }
+}
+
+// Documents of teachers of several k, and of none, in one step; and a loss that is made of both by shares.
+TEST(TrainableModel, TeachersAndTokensAddUp) {
+  const TrainingFolder folder;
+  const auto model = trainable(write_tiny_llama(folder));
+  const int vocabulary = model->hyperparameters().vocabulary;
+  const Example plain = random_document(9, 1), few = with_teacher(random_document(7, 2), 2, vocabulary, 6),
+                many = with_teacher(random_document(12, 3), 20, vocabulary, 7);
+  std::vector<double> expected(model->gradients().size());
+  double sum = 0;
+  const auto add = [&](const Example& document, double factor, float teacher_share) {
+    sum += factor * model->loss({&document}, true, 1, 1, teacher_share).sum;
+    for (size_t i = 0; i < expected.size(); ++i) expected[i] += factor * static_cast<double>(model->gradients()[i]);
+  };
+  add(plain, 1, 1), add(few, 0.75, 1), add(few, 0.25, 0), add(many, 0.75, 1), add(many, 0.25, 0);
+  const StepLoss together = model->loss({&many, &plain, &few}, true, 1, 1, 0.75f);
+  EXPECT_NEAR(together.sum, sum, 1e-4);
+  EXPECT_EQ(together.weight, plain.weight() + few.weight() + many.weight());
+  EXPECT_LT(distance(model->gradients(), expected), 1e-5);
+  Example tokens_alone = few;
+  tokens_alone.k = 0, tokens_alone.top_ids.clear(), tokens_alone.top_logp.clear(), tokens_alone.top_tail.clear();
+  EXPECT_EQ(model->loss({&few}, false, 1, 1, 0).losses, model->loss({&tokens_alone}, false).losses);
+}
+
 // A model of PyTorch's as a file (tests/golden/train/README.md): "llama", or "gram", which is the lab's.
 class GoldenModel : public BatchSource {
  public:

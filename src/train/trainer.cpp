@@ -70,9 +70,12 @@ std::string text_of(const TrainerOptions& options) {
   const Schedule& s = options.schedule;
   const std::string moments = o.name == "sgd" ? fmt::format("momentum {}", o.momentum)
                                               : fmt::format("betas {} {} eps {}", o.beta1, o.beta2, o.eps);
+  const std::string share =
+      options.teacher_share == 1 ? "" : fmt::format(", teacher's share {}", options.teacher_share);
   return fmt::format(
-      "{} {} weight decay {}, learning rate {} {} to {}, warm-up {} of {} steps, clip {}, temperature {}", o.name,
-      moments, o.weight_decay, name_of(s.decay), s.peak, s.floor, s.warmup, s.steps, options.clip, options.temperature);
+      "{} {} weight decay {}, learning rate {} {} to {}, warm-up {} of {} steps, clip {}, temperature {}{}", o.name,
+      moments, o.weight_decay, name_of(s.decay), s.peak, s.floor, s.warmup, s.steps, options.clip, options.temperature,
+      share);
 }
 
 // The optimiser's, as tensors.
@@ -102,6 +105,7 @@ Trainer::Trainer(Trainable& model, BatchSource& source, const TrainerOptions& op
   check(schedule.warmup >= 0 && schedule.steps >= 0, "steps are at least 0");
   check(options_.clip >= 0, "what gradients are clipped to is at least 0");
   check(options_.temperature > 0 && std::isfinite(options_.temperature), "the temperature is above 0");
+  check(options_.teacher_share >= 0 && options_.teacher_share <= 1, "the teacher's share is between 0 and 1");
 }
 
 Trainer::~Trainer() = default;
@@ -120,7 +124,7 @@ StepReport Trainer::advance() {
   const std::span<float> gradients = model_.gradients();
   if (report.weight > 0) {
     for (const MicroBatch& batch : batches) {
-      const StepLoss loss = model_.loss(batch, true, 1 / report.weight, options_.temperature);
+      const StepLoss loss = model_.loss(batch, true, 1 / report.weight, options_.temperature, options_.teacher_share);
       report.loss += loss.sum;
       report.passed += loss.passed;
       count += static_cast<int64_t>(loss.right.size());
@@ -148,7 +152,7 @@ EvalReport Trainer::evaluate(std::span<const MicroBatch> batches) {
   EvalReport report;
   int64_t count = 0, right = 0;
   for (const MicroBatch& batch : batches) {
-    const StepLoss loss = model_.loss(batch, false, 1, options_.temperature);
+    const StepLoss loss = model_.loss(batch, false, 1, options_.temperature, options_.teacher_share);
     report.loss += loss.sum;
     report.weight += loss.weight;
     count += static_cast<int64_t>(loss.right.size());

@@ -32,9 +32,10 @@ class BatchSource {
 struct TrainerOptions {
   OptimizerOptions optimizer;
   Schedule schedule;
-  double clip = 0;        // of the gradient's norm over all parameters; 0: none
-  float temperature = 1;  // of documents with a teacher
-  uint64_t seed = 0;      // of whatever drew the data and the parameters; part of a checkpoint's identity
+  double clip = 0;          // of the gradient's norm over all parameters; 0: none
+  float temperature = 1;    // of documents with a teacher
+  float teacher_share = 1;  // of the divergence from it in their loss, 0 to 1; the rest is that of their tokens
+  uint64_t seed = 0;        // of whatever drew the data and the parameters; part of a checkpoint's identity
 };
 
 struct StepReport {

@@ -44,6 +44,9 @@ void check(const TrainOptions& o) {
   if (o.documents < 1) refuse("a step has at least one document");
   if (o.steps < 0 || (o.steps == 0 && !(o.epochs > 0))) refuse("a training has at least one step");
   if (!(o.eval_share >= 0 && o.eval_share < 1)) refuse("the share that is held out is at least 0 and below 1");
+  if (!find_learn(o.learn))
+    refuse(fmt::format("'{}' is nothing to learn of a teacher's rows", o.learn), "answer, trace, ids or top-k");
+  if (!(o.kl_share >= 0 && o.kl_share <= 1)) refuse("the share of the divergence is between 0 and 1");
   if (o.full && !o.targets.empty()) refuse("targets are those of adapters: all weights are trained");
   if (o.merge.empty()) return;
   const auto mixes = quantize_mixes();
@@ -90,6 +93,7 @@ std::map<std::string, std::string> settings_of(const TrainOptions& o) {
     settings["--lora-rank"] = fmt::to_string(o.rank);
     settings["--lora-alpha"] = fmt::to_string(o.alpha);
   }
+  if (o.learn != "answer") settings["--learn"] = o.learn;
   return settings;
 }
 
@@ -204,6 +208,7 @@ void Training::State::read_data(ThreadPool& pool) {
                                .raw = options.raw,
                                .specials = options.specials,
                                .strict = options.strict,
+                               .learn = *find_learn(options.learn),
                                .cache = options.out + "/cache"};
   const auto read = [&](const std::string& path) {
     return read_dataset(path, *file, *tokenizer, chat_template.get(), reading, pool);
@@ -281,6 +286,10 @@ void Training::State::make_plan() {
                                .learned = learned,
                                .eval_tokens = eval_tokens,
                                .eval_learned = eval_learned});
+  for (const Dataset* data : {&train, &held}) {
+    for (const Example& example : data->examples)
+      plan.memory.data += sizeof(float) * (2 * example.top_ids.size() + example.top_tail.size());
+  }
   plan.memory.available = available_memory();
 }
 
@@ -389,6 +398,7 @@ TrainResult Training::run(const std::function<bool(const TrainPoint&)>& each, co
                                 .steps = s.plan.steps,
                                 .decay = decay_of(options.schedule)},
                    .clip = options.clip,
+                   .teacher_share = options.kl_share,
                    .seed = options.seed});
   Standing standing;
   standing.settings = settings_of(options);

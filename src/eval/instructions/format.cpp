@@ -53,8 +53,8 @@ InstructionCheck number_highlighted_sections(const InstructionArguments& argumen
 
 InstructionCheck multiple_sections(const InstructionArguments& arguments) {
   const std::string name(strip(arguments.text("section_spliter")));  // the data set spells it so
-  return [head = Pattern(R"(\s?)" + name + R"(\s?\d+\s?)"), least = arguments.count("num_sections")](
-             std::string_view response) { return head.count(response) >= least; };
+  return [head = Pattern(R"(\s?)" + name + R"(\s?\d+\s?)"),
+          least = arguments.count("num_sections")](std::string_view response) { return head.count(response) >= least; };
 }
 
 InstructionCheck json_format(const InstructionArguments&) {

@@ -93,8 +93,7 @@ std::vector<bool> follow_loose(const std::vector<InstructionCheck>& checks, std:
   }
   std::erase_if(readings, [](const std::string& reading) { return strip(reading).empty(); });
   std::vector<bool> follows;
-  for (const InstructionCheck& check : checks)
-    follows.push_back(std::any_of(readings.begin(), readings.end(), check));
+  for (const InstructionCheck& check : checks) follows.push_back(std::any_of(readings.begin(), readings.end(), check));
   return follows;
 }
 

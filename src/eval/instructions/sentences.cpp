@@ -55,9 +55,26 @@ bool is_common(std::string_view word) {
 // What a word of a sentence ends before, although no space stands there. A period does not.
 bool is_punctuation(uint32_t c) {
   switch (c) {
-    case ')': case '"': case ';': case '}': case ']': case '*': case ':': case '@': case '\'': case '(': case '{':
-    case '[': case '?': case '!':
-    case 0x2018: case 0x2019: case 0x201C: case 0x201D: case 0xAB: case 0xBB:
+    case ')':
+    case '"':
+    case ';':
+    case '}':
+    case ']':
+    case '*':
+    case ':':
+    case '@':
+    case '\'':
+    case '(':
+    case '{':
+    case '[':
+    case '?':
+    case '!':
+    case 0x2018:
+    case 0x2019:
+    case 0x201C:
+    case 0x201D:
+    case 0xAB:
+    case 0xBB:
       return true;
     default:
       return false;
@@ -157,7 +174,8 @@ bool ends_sentence(std::string_view token, std::string_view next) {
   if (next_word.size() > 1 && next_word.ends_with('.')) next_word.pop_back();
   const bool upper = jinja::is_upper(first);
   const bool begins = upper && is_common(next_word);  // the next word surely begins a sentence
-  const bool goes_on = jinja::is_lower(first) || (next.size() == 1 && std::string_view(";:,.!?").find(next[0]) != std::string_view::npos);
+  const bool goes_on = jinja::is_lower(first) ||
+                       (next.size() == 1 && std::string_view(";:,.!?").find(next[0]) != std::string_view::npos);
 
   if (is_initial(token)) return begins || (!goes_on && !upper);
   if (ellipsis || abbreviation) return begins;
@@ -246,15 +264,22 @@ size_t capitals_of(std::string_view piece) {
   size_t cut = piece.size();
   for (const std::string_view end : {"'s", "'m", "'d", "'ll", "'re", "'ve", "n't"})
     if (lower.ends_with(end) && lower.size() > end.size() && lower.size() == piece.size()) cut -= end.size();
-  static const std::array<std::pair<std::string_view, size_t>, 8> kJoined = {
-      {{"cannot", 3}, {"gonna", 3}, {"wanna", 3}, {"gotta", 3}, {"gimme", 3}, {"lemme", 3}, {"d'ye", 1}, {"more'n", 4}}};
+  static const std::array<std::pair<std::string_view, size_t>, 8> kJoined = {{{"cannot", 3},
+                                                                              {"gonna", 3},
+                                                                              {"wanna", 3},
+                                                                              {"gotta", 3},
+                                                                              {"gimme", 3},
+                                                                              {"lemme", 3},
+                                                                              {"d'ye", 1},
+                                                                              {"more'n", 4}}};
   for (const auto& [word, first] : kJoined)
     if (lower == word) cut = first;
   return (is_upper_text(piece.substr(0, cut)) ? 1u : 0u) + (is_upper_text(piece.substr(cut)) ? 1u : 0u);
 }
 
 bool stands_alone(uint32_t c) {
-  return jinja::is_space(c) || (c < 128 && std::string_view(";@#$%&?!*()[]{}<>\"`").find(static_cast<char>(c)) != std::string_view::npos) ||
+  return jinja::is_space(c) ||
+         (c < 128 && std::string_view(";@#$%&?!*()[]{}<>\"`").find(static_cast<char>(c)) != std::string_view::npos) ||
          c == 0xAB || c == 0xBB || (c >= 0x2012 && c <= 0x2015) || c == 0x2018 || c == 0x2019 || c == 0x201C ||
          c == 0x201D || c == 0x201E;
 }

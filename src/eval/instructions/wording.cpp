@@ -44,7 +44,8 @@ InstructionCheck keywords_exist(const InstructionArguments& arguments) {
   std::vector<Pattern> keywords;
   for (const std::string& keyword : arguments.texts("keywords")) keywords.emplace_back(keyword, kAnyCase);
   return [keywords](std::string_view response) {
-    return std::all_of(keywords.begin(), keywords.end(), [&](const Pattern& keyword) { return keyword.search(response); });
+    return std::all_of(keywords.begin(), keywords.end(),
+                       [&](const Pattern& keyword) { return keyword.search(response); });
   };
 }
 
@@ -62,11 +63,13 @@ InstructionCheck forbidden_words(const InstructionArguments& arguments) {
   };
 }
 
-// In place of what is no letter of the alphabet, as the '#' of one of the published prompts, the harness counts a random
-// one; here what the prompt says is counted.
+// In place of what is no letter of the alphabet, as the '#' of one of the published prompts, the harness counts a
+// random one; here what the prompt says is counted.
 InstructionCheck letter_frequency(const InstructionArguments& arguments) {
-  return [letter = jinja::to_lower(arguments.text("letter")), fits = arguments.relation("let_relation", "let_frequency")](
-             std::string_view response) { return fits(count_of(jinja::to_lower(response), letter)); };
+  return [letter = jinja::to_lower(arguments.text("letter")),
+          fits = arguments.relation("let_relation", "let_frequency")](std::string_view response) {
+    return fits(count_of(jinja::to_lower(response), letter));
+  };
 }
 
 InstructionCheck response_language(const InstructionArguments& arguments) {

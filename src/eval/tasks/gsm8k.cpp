@@ -1,7 +1,7 @@
 // GSM8K: Cobbe et al. 2021, https://arxiv.org/abs/2110.14168. Grade-school word problems, whose answers end in
 // "#### number".
 #include "eval/task.h"
-#include "eval/tasks/answer_reading.h"
+#include "eval/tasks/exact_match.h"
 
 namespace fieldprint {
 namespace {
@@ -29,12 +29,15 @@ std::vector<EvalTask> gsm8k_tasks() {
   task.metrics = {{.name = "exact_match"}};
   task.shots = 5;
   task.generation = {.until = {"Question:", "</s>", "<|im_end|>"}};
-  task.question = [](const Document& document) { return "Question: " + text_member(document, "question") + "\nAnswer:"; };
+  task.question = [](const Document& document) {
+    return "Question: " + text_member(document, "question") + "\nAnswer:";
+  };
   task.target = [](const Document& document) { return text_member(document, "answer"); };
   task.score = score;
   task.data = {.dataset = "openai/gsm8k main",
-               .source = "train.jsonl and test.jsonl are in grade_school_math/data of "
-                         "https://github.com/openai/grade-school-math",
+               .source =
+                   "train.jsonl and test.jsonl are in grade_school_math/data of "
+                   "https://github.com/openai/grade-school-math",
                .licence = "MIT",
                .split = "test",
                .shots_split = "train",

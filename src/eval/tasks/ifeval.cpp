@@ -59,15 +59,16 @@ std::vector<EvalTask> ifeval_tasks() {
   task.question = [](const Document& document) { return text_member(document, "prompt"); };
   task.target = [](const Document&) { return std::string("0"); };  // as the harness has it: there is none
   task.score = score;
-  task.data = {.dataset = "google/IFEval",
-               .source = "input_data.jsonl is in instruction_following_eval/data of "
-                         "https://github.com/google-research/google-research",
-               .licence = "Apache-2.0",
-               .split = "train",  // its only one
-               .shots_split = "",
-               .files = {"instruction_following_eval/data/input_data.jsonl", "ifeval/input_data.jsonl",
-                         "input_data.jsonl"},
-               .document = [](Document row) { return std::optional(checked(std::move(row))); }};
+  task.data = {
+      .dataset = "google/IFEval",
+      .source =
+          "input_data.jsonl is in instruction_following_eval/data of "
+          "https://github.com/google-research/google-research",
+      .licence = "Apache-2.0",
+      .split = "train",  // its only one
+      .shots_split = "",
+      .files = {"instruction_following_eval/data/input_data.jsonl", "ifeval/input_data.jsonl", "input_data.jsonl"},
+      .document = [](Document row) { return std::optional(checked(std::move(row))); }};
   return {task};
 }
 

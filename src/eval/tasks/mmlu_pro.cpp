@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "eval/task.h"
-#include "eval/tasks/answer_reading.h"
+#include "eval/tasks/exact_match.h"
 
 namespace fieldprint {
 namespace {
@@ -53,9 +53,10 @@ EvalTask of(const std::string& subject) {
   task.metrics = {{.name = "exact_match"}};
   task.shots = 5;
   task.shots_choice = EvalShots::kFirst;
-  task.description = "The following are multiple choice questions (with answers) about " + subject +
-                     ". Think step by step and then finish your answer with \"the answer is (X)\" where X is the correct "
-                     "letter choice.\n";
+  task.description =
+      "The following are multiple choice questions (with answers) about " + subject +
+      ". Think step by step and then finish your answer with \"the answer is (X)\" where X is the correct "
+      "letter choice.\n";
   task.generation = {.until = {"Question:"}, .max_tokens = 2048};
   task.question = ask;
   task.target = [](const Document& document) { return text_member(document, "answer"); };
@@ -65,8 +66,9 @@ EvalTask of(const std::string& subject) {
   };
   task.score = score;
   task.data = {.dataset = "TIGER-Lab/MMLU-Pro",
-               .source = "load_dataset('TIGER-Lab/MMLU-Pro')['test'].to_json('mmlu_pro_test.jsonl') in Python, and "
-                         "['validation'].to_json('mmlu_pro_validation.jsonl') for the examples",
+               .source =
+                   "load_dataset('TIGER-Lab/MMLU-Pro')['test'].to_json('mmlu_pro_test.jsonl') in Python, and "
+                   "['validation'].to_json('mmlu_pro_validation.jsonl') for the examples",
                .licence = "MIT",
                .split = "test",
                .shots_split = "validation",
@@ -80,9 +82,8 @@ EvalTask of(const std::string& subject) {
 
 std::vector<EvalTask> mmlu_pro_tasks() {
   std::vector<EvalTask> tasks;
-  for (const char* subject :
-       {"biology", "business", "chemistry", "computer science", "economics", "engineering", "health", "history", "law",
-        "math", "other", "philosophy", "physics", "psychology"})
+  for (const char* subject : {"biology", "business", "chemistry", "computer science", "economics", "engineering",
+                              "health", "history", "law", "math", "other", "philosophy", "physics", "psychology"})
     tasks.push_back(of(subject));
   return tasks;
 }

@@ -16,12 +16,12 @@ std::string joined(std::string text) {
       {" . ", ". "},  {" ! ", "! "},  {" ? ", "? "},  {" , ", ", "},
   };
   static const std::vector<std::pair<Pattern, std::string>> brackets = {
-      {Pattern(R"(\(\s*([^\)]*?)\s*\))"), R"((\1))"},  {Pattern(R"(\[\s*([^\]]*?)\s*\])"), R"([\1])"},
-      {Pattern(R"(\{\s*([^}]*?)\s*\})"), R"({\1})"},   {Pattern(R"("\s*([^"]*?)\s*")"), R"("\1")"},
+      {Pattern(R"(\(\s*([^\)]*?)\s*\))"), R"((\1))"}, {Pattern(R"(\[\s*([^\]]*?)\s*\])"), R"([\1])"},
+      {Pattern(R"(\{\s*([^}]*?)\s*\})"), R"({\1})"},  {Pattern(R"("\s*([^"]*?)\s*")"), R"("\1")"},
       {Pattern(R"('\s*([^']*?)\s*')"), R"('\1')"},
   };
   static const std::vector<std::pair<std::string, std::string>> behind = {
-      {"= = = =", "===="}, {"= = =", "==="}, {"= =", "=="}, {" \xC2\xB0 ", "\xC2\xB0"},
+      {"= = = =", "===="}, {"= = =", "==="}, {"= =", "=="},  {" \xC2\xB0 ", "\xC2\xB0"},
       {" \n", "\n"},       {"\n ", "\n"},    {" N ", " 1 "}, {" 's", "'s"},
   };
   text = replace_all(std::move(text), "s '", "s'");
@@ -57,8 +57,9 @@ std::vector<EvalTask> perplexity_tasks() {
   task.note = "on pages of WikiText this is the harness's task wikitext";
   task.rolling = read;
   task.data = {.dataset = "EleutherAI/wikitext_document_level wikitext-2-raw-v1",
-               .source = "any text of your own: a plain file is one document, JSON lines have one in each \"text\" (or "
-                         "\"page\", as WikiText's pages)",
+               .source =
+                   "any text of your own: a plain file is one document, JSON lines have one in each \"text\" (or "
+                   "\"page\", as WikiText's pages)",
                .licence = "",
                .split = "test",
                .shots_split = "",

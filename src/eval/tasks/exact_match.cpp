@@ -1,4 +1,4 @@
-#include "eval/tasks/answer_reading.h"
+#include "eval/tasks/exact_match.h"
 
 #include <algorithm>
 

@@ -1,0 +1,123 @@
+// Rows that hold a piece of a test set: a student that learned them would be measured by what it has seen.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/json.h"
+#include "base/mapped_file.h"
+#include "distil/filter.h"
+#include "distil/word_grams.h"
+#include "fieldprint/error.h"
+
+namespace fieldprint::distil {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct Texts {
+  WordGrams grams;
+  int64_t documents = 0, too_short = 0;
+};
+
+void leaves(const Json& value, std::vector<std::string>& texts) {
+  if (value.is_string()) texts.push_back(value.get<std::string>());
+  else if (value.is_structured())
+    for (const auto& part : value) leaves(part, texts);
+}
+
+// Whatever a document of a test set says: each of its texts; all of them together where each is too short to be found.
+// A blank that a choice fills (Winogrande) is filled with either.
+void add_document(const Json& document, const std::string& source, Texts& into) {
+  ++into.documents;
+  bool any = false;
+  std::vector<std::string> texts;
+  leaves(document, texts);
+  for (const std::string& text : texts) {
+    const size_t blank = text.find('_');
+    if (blank == std::string::npos || !document.is_object() || !document.contains("option1")) {
+      any |= into.grams.add(text, source);
+      continue;
+    }
+    for (const char* name : {"option1", "option2"}) {
+      const auto option = document.find(name);
+      if (option != document.end() && option->is_string())
+        any |= into.grams.add(text.substr(0, blank) + option->get<std::string>() + text.substr(blank + 1), source);
+    }
+  }
+  if (any) return;
+  std::string all;
+  for (const std::string& text : texts) (all += text) += ' ';
+  into.too_short += !into.grams.add(all, source);
+}
+
+void add_file(const fs::path& path, Texts& into) {
+  const MappedFile file(path.string());
+  const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const std::string name = path.filename().string();
+  const std::string extension = path.extension().string();
+  const size_t first = bytes.find_first_not_of(" \t\r\n");
+  if (extension == ".json" && first != std::string_view::npos && bytes[first] == '[') {
+    const Json list = parse_ordered_json(bytes, path.string());
+    for (size_t i = 0; i < list.size(); ++i) add_document(list[i], fmt::format("{} {}", name, i), into);
+    return;
+  }
+  int64_t number = 0;
+  for (size_t at = 0; at < bytes.size(); ++number) {
+    const size_t end = std::min(bytes.find('\n', at), bytes.size());
+    const std::string_view line = bytes.substr(at, end - at);
+    at = end + 1;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string source = fmt::format("{} {}", name, number);
+    if (extension == ".jsonl" || extension == ".json")
+      add_document(parse_ordered_json(line, fmt::format("{}:{}", path.string(), number + 1)), source, into);
+    else ++into.documents, into.too_short += !into.grams.add(line, source);
+  }
+}
+
+}  // namespace
+
+Setting filter_contamination(FilterRun& run) {
+  if (run.options.eval_data.empty()) return std::nullopt;
+  Texts texts;
+  std::vector<std::string> names;
+  for (const std::string& wanted : run.options.eval_data) {
+    std::vector<fs::path> files;
+    std::error_code error;
+    if (fs::is_directory(wanted, error)) {
+      for (const auto& entry : fs::recursive_directory_iterator(wanted, error)) {
+        const std::string extension = entry.path().extension().string();
+        if (entry.is_regular_file() &&
+            (extension == ".jsonl" || extension == ".json" || extension == ".txt" || extension == ".csv"))
+          files.push_back(entry.path());
+      }
+      if (files.empty())
+        throw Error(ErrorKind::kNotFound, "no test sets are in this folder", wanted,
+                    "files that end in .jsonl, .json, .csv or .txt are read");
+    } else {
+      files.emplace_back(wanted);
+    }
+    std::sort(files.begin(), files.end());
+    for (const fs::path& file : files) add_file(file, texts), names.push_back(file.filename().string());
+  }
+  run.each([&](const FilterRow& r) -> std::optional<Reason> {
+    const auto found = [&](const char* where, std::string_view text) -> std::optional<Reason> {
+      const auto hit = texts.grams.find(text);
+      if (!hit) return std::nullopt;
+      return Reason{where, fmt::format("{}: \"{}\"", hit->source, beginning(hit->words, 160))};
+    };
+    if (auto reason = found("in the prompt", conversation_text(r.row.messages))) return reason;
+    if (auto reason = found("in the answer", r.row.content)) return reason;
+    return found("in the trace", r.row.reasoning);
+  });
+  if (texts.too_short > 0)
+    run.notes.push_back(fmt::format("{} of {} documents have fewer than {} words and are not looked for",
+                                    texts.too_short, texts.documents, WordGrams::kLeast));
+  std::sort(names.begin(), names.end());
+  std::string setting = fmt::format("runs of {} words of {} documents of ", WordGrams::kMost, texts.documents);
+  for (size_t i = 0; i < names.size(); ++i) setting += (i == 0 ? "" : ", ") + names[i];
+  return setting;
+}
+
+}  // namespace fieldprint::distil

@@ -1,0 +1,31 @@
+// Regular expressions that have to match somewhere in the answer, or must not.
+#include "distil/pattern.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "distil/filter.h"
+
+namespace fieldprint::distil {
+
+Setting filter_pattern(FilterRun& run) {
+  const FilterOptions& o = run.options;
+  if (o.patterns.empty() && o.patterns_not.empty()) return std::nullopt;
+  std::vector<Pattern> wanted, unwanted;
+  for (const std::string& source : o.patterns) wanted.emplace_back(source);
+  for (const std::string& source : o.patterns_not) unwanted.emplace_back(source);
+  run.each([&](const FilterRow& r) -> std::optional<Reason> {
+    for (const Pattern& pattern : wanted)
+      if (!pattern.matches(r.row.content)) return Reason{"no match", pattern.source()};
+    for (const Pattern& pattern : unwanted)
+      if (pattern.matches(r.row.content)) return Reason{"matches", pattern.source()};
+    return std::nullopt;
+  });
+  std::string setting;
+  if (!wanted.empty()) setting = fmt::format("matches {}", fmt::join(o.patterns, " and "));
+  if (!unwanted.empty())
+    setting += fmt::format("{}does not match {}", setting.empty() ? "" : "; ", fmt::join(o.patterns_not, " or "));
+  return setting;
+}
+
+}  // namespace fieldprint::distil

@@ -1,0 +1,22 @@
+// What an answer ends up with, and when two such ends are the same: for verifiers and majority votes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "distil/pattern.h"
+
+namespace fieldprint::distil {
+
+// The final answer of a text, not normalised yet. `pattern`, where not null: its last match, "" where there is none.
+// Else the first of these that is there: the last \boxed{...}; what follows the last "####" on its line; what follows
+// the last "answer is" or "answer:" on its line (in some languages); where `number`, the last number; the whole text.
+std::string final_answer(std::string_view text, const Pattern* pattern, bool number);
+
+// In one form: lower case, single spaces, without marks of emphasis, quotes, $ and a stop around it. Numbers in digits,
+// with neither thousands' commas nor zeros that say nothing, without currency and per cent signs: "$1,250.50" and
+// "1250.5" are equal. "" stands for no answer, which is equal to none.
+std::string normalised_answer(std::string_view text);
+bool is_number(std::string_view normalised);
+
+}  // namespace fieldprint::distil

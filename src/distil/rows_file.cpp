@@ -1,0 +1,186 @@
+#include "distil/rows_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "base/sha256.h"
+#include "fieldprint/error.h"
+
+namespace fieldprint {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const std::string& path, int why) {
+  const char* hint =
+      why == ENOSPC || why == EDQUOT ? "free some room; the same command goes on from what is there" : "";
+  throw Error(ErrorKind::kIo, std::strerror(why), path, hint);
+}
+
+void sync_folder(const std::string& folder) {
+  const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) fail(folder, errno);
+}
+
+// Up to the end of the last record that one of `keys` names; 0: none is.
+uint64_t named_records(std::string_view file, uint64_t whole, const std::set<std::string>& keys) {
+  constexpr size_t kKeyBytes = 32, kHeadBytes = kKeyBytes + 8;
+  uint64_t named = 0;
+  for (uint64_t at = kTopMagic.size(); at + kHeadBytes <= whole;) {
+    uint32_t k = 0, tokens = 0;
+    std::memcpy(&k, file.data() + at + kKeyBytes, sizeof k);
+    std::memcpy(&tokens, file.data() + at + kKeyBytes + 4, sizeof tokens);
+    std::string key;
+    for (const char c : file.substr(at, kKeyBytes)) key += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    at += kHeadBytes + uint64_t{tokens} * (6 * uint64_t{k} + 2);
+    if (keys.contains(key)) named = at;
+  }
+  return named;
+}
+
+}  // namespace
+
+std::string rows_path(const std::string& folder, int shard) { return fmt::format("{}/rows-{}.jsonl", folder, shard); }
+
+std::string top_path(const std::string& rows_path) { return fs::path(rows_path).replace_extension(".top").string(); }
+
+std::vector<std::string> rows_files(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name.starts_with("rows-") && name.ends_with(".jsonl")) files.push_back(it->path().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool is_cut(const TeacherRow& row) { return row.unclosed || row.finish_reason == "length"; }
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+uint64_t each_row(std::string_view text, const std::string& path,
+                  const std::function<void(const TeacherRow&, std::string_view)>& each) {
+  size_t at = 0;
+  for (int64_t number = 1;; ++number) {
+    const size_t end = text.find('\n', at);
+    if (end == std::string_view::npos) return at;
+    const std::string_view line = text.substr(at, end + 1 - at);
+    // A power cut may leave zeros where data was to follow.
+    if (line.find('\0') != std::string_view::npos) return at;
+    each(read_teacher_row(line.substr(0, line.size() - 1), fmt::format("{}:{}", path, number)), line);
+    at = end + 1;
+  }
+}
+
+void add_known(KnownRows& known, const TeacherRow& row) {
+  const auto [place, fresh] = known.try_emplace(row.key);
+  if (!fresh && place->second.failure.empty()) return;
+  place->second = {row.failure, row.finish_reason, is_cut(row), row.prompt_tokens, row.completion_tokens};
+}
+
+KnownRows known_rows(const std::string& folder) {
+  KnownRows known;
+  for (const std::string& path : rows_files(folder)) {
+    const MappedFile file(path);
+    each_row(text_of(file), path, [&](const TeacherRow& row, std::string_view) { add_known(known, row); });
+  }
+  return known;
+}
+
+RowsFile::RowsFile(const std::string& folder, int shard) : path_(rows_path(folder, shard)) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw Error(ErrorKind::kIo, error.message(), folder);
+  rows_.path = path_;
+  top_.path = top_path(path_);
+  open(rows_);
+  if (::flock(rows_.fd.get(), LOCK_EX | LOCK_NB) != 0)
+    throw Error(ErrorKind::kUsage, "another run is at work on this shard", path_,
+                "wait for it, or share the rows out: --shard 1/2 and --shard 2/2");
+  open(top_);
+  sync_folder(folder);
+  mend();
+}
+
+void RowsFile::open(File& file) {
+  file.fd.reset(::open(file.path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!file.fd) fail(file.path, errno);
+}
+
+void RowsFile::mend() {
+  std::set<std::string> named;
+  const MappedFile rows(path_);
+  rows_.size = each_row(text_of(rows), path_, [&](const TeacherRow& row, std::string_view) {
+    if (row.top_k > 0) named.insert(row.key);
+  });
+  if (!named.empty()) {
+    const TopFile top(top_.path);
+    for (const std::string& key : named) {
+      if (top.bytes(key).empty())
+        throw Error(ErrorKind::kBadFile, fmt::format("the probabilities of row {} are gone", key.substr(0, 12)),
+                    top_.path, "restore the file, or take it away with its .jsonl to ask for these rows again");
+    }
+    const MappedFile file(top_.path);
+    top_.size = named_records(text_of(file), top.whole_bytes(), named);
+  }
+  for (const File* file : {&rows_, &top_}) {
+    struct stat status {};
+    if (::fstat(file->fd.get(), &status) != 0) fail(file->path, errno);
+    if (static_cast<uint64_t>(status.st_size) == file->size) continue;
+    if (::ftruncate(file->fd.get(), static_cast<off_t>(file->size)) != 0 || ::fsync(file->fd.get()) != 0)
+      fail(file->path, errno);
+  }
+}
+
+void RowsFile::write(const File& file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file.fd.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(file.path, errno);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  if (::fdatasync(file.fd.get()) != 0) fail(file.path, errno);
+}
+
+void RowsFile::append(std::vector<Finished>& finished) {
+  std::string records, lines;
+  for (Finished& each : finished) {
+    if (each.top.k > 0) {
+      each.top.key = each.row.key;
+      const std::string record = to_bytes(each.top);
+      each.row.top_k = each.top.k;
+      each.row.top_sha256 = sha256_hex(std::as_bytes(std::span(record)));
+      records += record;
+    }
+    lines += to_line(each.row);
+  }
+  if (!records.empty() && top_.size == 0) records.insert(0, kTopMagic);
+  try {
+    if (!records.empty()) write(top_, records);
+    write(rows_, lines);
+  } catch (const Error&) {
+    // A half written line would be cut off by the next start; this leaves nothing for it to do. Where even that fails
+    // there is nothing better to say than what failed first.
+    for (const File* file : {&rows_, &top_}) {
+      if (::ftruncate(file->fd.get(), static_cast<off_t>(file->size)) != 0) continue;
+    }
+    throw;
+  }
+  top_.size += records.size();
+  rows_.size += lines.size();
+}
+
+}  // namespace fieldprint
