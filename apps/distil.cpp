@@ -264,6 +264,8 @@ std::span<const Command> distil_actions() {
       {"plan", "Distil", "Show what would be asked and what it would cost; send nothing", add_distil_plan},
       {"run", "Distil", "Ask a teacher for answers; goes on where it was", add_distil_run},
       {"merge", "Distil", "Put all shards into one sorted file", add_distil_merge},
+      {"filter", "Distil", "Keep the rows to learn from, and say why the others went", add_distil_filter},
+      {"card", "Distil", "Write what became of it all: data, teacher, training, before and after", add_distil_card},
   };
   return kActions;
 }

@@ -12,6 +12,8 @@ std::span<const Command> distil_actions();
 
 Action add_distil_plan(CLI::App& app);
 Action add_distil_run(CLI::App& app);
+Action add_distil_filter(CLI::App& app);
 Action add_distil_merge(CLI::App& app);
+Action add_distil_card(CLI::App& app);
 
 }  // namespace fieldprint::cli

@@ -34,6 +34,8 @@ constexpr Info kFilters[] = {
 #undef FILTER
 };
 
+static_assert(kFilters[0].filter == filter_failed);  // there is nothing in its rows that others could look at
+
 constexpr size_t kSamples = 3, kSampleCharacters = 400;
 
 // Contents are texts, or lists of parts of which some are texts.
@@ -80,6 +82,8 @@ void check_options(const FilterOptions& options) {
     throw Error(ErrorKind::kUsage, fmt::format("there is no filter \"{}\"", beginning(name, 40)), {},
                 "there are " + all);
   }
+  if (std::find(options.without.begin(), options.without.end(), kFilters[0].name) != options.without.end())
+    throw Error(ErrorKind::kUsage, "rows without an answer always go", "failed");
   if (!(options.near_share > 0)) throw Error(ErrorKind::kUsage, "what share of two answers is near? It is above 0");
 }
 
@@ -134,7 +138,6 @@ void FilterRun::each(const std::function<std::optional<Reason>(const FilterRow&)
     pool.run(static_cast<int64_t>(count), [&](int64_t i, int) {
       const size_t n = begin + static_cast<size_t>(i);
       const FilterRow& row = rows[looked_at[n]];
-      if (row.row.failed()) return;  // "failed" has said so; there is nothing else to look at
       try {
         found[n] = check(row);
       } catch (...) {
@@ -201,13 +204,11 @@ FilterReport filter_distilled(const FilterOptions& options, const Progress& prog
     if (std::find(without.begin(), without.end(), filter.name) != without.end()) continue;
     FilterRun run{options, rows, {}, pool, progress, filter.name};
     for (size_t i = 0; i < rows.size(); ++i)
-      if (filter.looks_at_all || rows[i].reasons.empty()) run.looked_at.push_back(i);
+      if (rows[i].row.failed() ? &filter == &kFilters[0] : filter.looks_at_all || rows[i].reasons.empty())
+        run.looked_at.push_back(i);
     if (progress && !progress(filter.name, 0, run.looked_at.size())) throw Error(ErrorKind::kLimit, "stopped");
     if (auto setting = filter.filter(run)) report.filters.push_back(report_of(run, std::move(*setting)));
   }
-  // Who takes failures out of the filters still gets none of them: there is nothing in them.
-  for (FilterRow& r : rows)
-    if (r.row.failed() && r.reasons.empty()) r.reasons.push_back({"failed", {r.row.failure, {}}});
   count_kept(rows, report);
   if (!options.dry_run) write_filtered(options, files, rows, report);
   return report;

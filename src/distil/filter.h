@@ -1,8 +1,9 @@
 // A filter: one function, and one row in filters.def. It looks at rows and says why some of them go; it never takes
 // anything back that another has said.
 //
-// Filters that look at each row by itself see all answered rows, so that a row's reasons are all of theirs. Those that
-// compare rows, or cost time or money, see only the rows that nobody has spoken against yet.
+// Requests that failed are seen by the first filter alone: they always go. Filters that look at each row by itself see
+// all answered rows, so that a row's reasons are all of theirs. Those that compare rows, or cost time or money, see
+// only the rows that nobody has spoken against yet.
 #pragma once
 
 #include <functional>

@@ -104,8 +104,15 @@ std::optional<std::string> plain_number(std::string_view text) {
 
 }  // namespace
 
+std::string last_match(const Pattern& pattern, std::string_view text) {
+  const auto all = pattern.find_all(text);
+  if (all.empty()) return {};
+  const bool group = !all.back().groups.empty() && !all.back().groups[0].empty();
+  return std::string(group ? all.back().groups[0] : all.back().text);
+}
+
 std::string final_answer(std::string_view text, const Pattern* pattern, bool number) {
-  if (pattern != nullptr) return pattern->last(text).value_or("");
+  if (pattern != nullptr) return last_match(*pattern, text);
   if (auto found = boxed(text)) return *found;
   if (const size_t at = text.rfind("####"); at != std::string_view::npos) return line_after(text, at + 4);
   auto phrase = after_phrase(text);

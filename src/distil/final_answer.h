@@ -4,11 +4,14 @@
 #include <string>
 #include <string_view>
 
-#include "distil/pattern.h"
+#include "eval/pattern.h"
 
 namespace fieldprint::distil {
 
-// The final answer of a text, not normalised yet. `pattern`, where not null: its last match, "" where there is none.
+// Group 1 of the last match, or all of it where there is no group; "" where nothing matches.
+std::string last_match(const Pattern& pattern, std::string_view text);
+
+// The final answer of a text, not normalised yet. `pattern`, where not null: last_match() of it.
 // Else the first of these that is there: the last \boxed{...}; what follows the last "####" on its line; what follows
 // the last "answer is" or "answer:" on its line (in some languages); where `number`, the last number; the whole text.
 std::string final_answer(std::string_view text, const Pattern* pattern, bool number);

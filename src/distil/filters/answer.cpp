@@ -15,8 +15,8 @@ std::optional<Pattern> pattern_of(const FilterOptions& options) {
   return Pattern(options.final_pattern);
 }
 
-std::string how(const std::optional<Pattern>& pattern) {
-  return pattern ? "found by " + pattern->source() : "found in the usual forms";
+std::string how(const FilterOptions& options) {
+  return options.final_pattern.empty() ? "found in the usual forms" : "found by " + options.final_pattern;
 }
 
 }  // namespace
@@ -38,12 +38,11 @@ Setting filter_answer(FilterRun& run) {
     return Reason{"wrong", fmt::format("{}, wanted {}", beginning(given, 80), beginning(wanted, 80))};
   });
   if (!always) {
-    const auto unchecked = std::count_if(run.looked_at.begin(), run.looked_at.end(), [&](size_t i) {
-      return !run.rows[i].row.failed() && run.rows[i].row.answer.empty();
-    });
+    const auto unchecked = std::count_if(run.looked_at.begin(), run.looked_at.end(),
+                                         [&](size_t i) { return run.rows[i].row.answer.empty(); });
     if (unchecked > 0) run.notes.push_back(fmt::format("{} without an answer to compare with, which pass", unchecked));
   }
-  return fmt::format("equal to the row's, {}", how(pattern));
+  return fmt::format("equal to the row's, {}", how(run.options));
 }
 
 // Majority vote (self-consistency; Wang et al. 2023). Of two final answers with equally many votes the one that was
@@ -77,7 +76,7 @@ Setting filter_vote(FilterRun& run) {
         run.drop(group[n], "too few votes", fmt::format("{} of {}", most, group.size()));
     }
   }
-  return fmt::format("at least {} equal, final answers {}", run.options.votes_least, how(pattern));
+  return fmt::format("at least {} equal, final answers {}", run.options.votes_least, how(run.options));
 }
 
 }  // namespace fieldprint::distil

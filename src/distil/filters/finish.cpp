@@ -25,7 +25,7 @@ bool blank(std::string_view text) {
 Setting filter_failed(FilterRun& run) {
   for (const size_t i : run.looked_at) {
     const TeacherRow& row = run.rows[i].row;
-    if (row.failed()) run.drop(i, row.failure, beginning(row.detail, 200));
+    if (row.failed()) run.drop(i, beginning(row.failure, 40), beginning(row.detail, 200));
   }
   return "";
 }

@@ -16,7 +16,7 @@
 #include "base/number.h"
 #include "base/sha256.h"
 #include "distil/filter.h"
-#include "distil/pattern.h"
+#include "distil/final_answer.h"
 #include "distil/teacher.h"
 #include "fieldprint/chat_template.h"
 #include "fieldprint/error.h"
@@ -173,12 +173,12 @@ void score(FilterRun& run, Judge& judge) {
       [&](const FilterRow& r) -> std::optional<Reason> {
         const auto [text, failure] = judge.ask(variables_of(r.row));
         if (!failure.empty()) return Reason{"not judged", failure};
-        const auto number = pattern.last(text);
-        if (!number) return Reason{"no score", beginning(text, 200)};
-        const double value = strtod_c(number->c_str());
+        const std::string number = last_match(pattern, text);
+        if (number.empty()) return Reason{"no score", beginning(text, 200)};
+        const double value = strtod_c(number.c_str());
         const std::lock_guard lock(mutex);
         scores[r.row.key] = value;
-        if (value < run.options.score_least) return Reason{"score too low", *number};
+        if (value < run.options.score_least) return Reason{"score too low", number};
         return std::nullopt;
       },
       true);
@@ -201,7 +201,7 @@ void compare(FilterRun& run, Judge& judge) {
     variables["first"] = run.rows[first].row.content, variables["second"] = run.rows[second].row.content;
     const auto [text, failure] = judge.ask(variables);
     if (!failure.empty()) return failure;
-    std::string found = pattern.last(text).value_or("none");
+    std::string found = last_match(pattern, text);
     for (char& c : found) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return found;
   };

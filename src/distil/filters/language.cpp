@@ -45,8 +45,7 @@ Setting filter_language(FilterRun& run) {
     if (guess.code.empty() || std::find(codes.begin(), codes.end(), guess.code) != codes.end()) return std::nullopt;
     return Reason{guess.code, {}};
   });
-  for (const size_t i : run.looked_at)
-    unsaid += !run.rows[i].row.failed() && guess_language(without_code(run.rows[i].row.content)).code.empty();
+  for (const size_t i : run.looked_at) unsaid += guess_language(without_code(run.rows[i].row.content)).code.empty();
   if (unsaid > 0) run.notes.push_back(fmt::format("{} without a language that could be told, which pass", unsaid));
   return fmt::format("{}", fmt::join(codes, ", "));
 }

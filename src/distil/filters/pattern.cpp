@@ -1,5 +1,5 @@
 // Regular expressions that have to match somewhere in the answer, or must not.
-#include "distil/pattern.h"
+#include "eval/pattern.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,10 +15,10 @@ Setting filter_pattern(FilterRun& run) {
   for (const std::string& source : o.patterns) wanted.emplace_back(source);
   for (const std::string& source : o.patterns_not) unwanted.emplace_back(source);
   run.each([&](const FilterRow& r) -> std::optional<Reason> {
-    for (const Pattern& pattern : wanted)
-      if (!pattern.matches(r.row.content)) return Reason{"no match", pattern.source()};
-    for (const Pattern& pattern : unwanted)
-      if (pattern.matches(r.row.content)) return Reason{"matches", pattern.source()};
+    for (size_t i = 0; i < wanted.size(); ++i)
+      if (!wanted[i].search(r.row.content)) return Reason{"no match", o.patterns[i]};
+    for (size_t i = 0; i < unwanted.size(); ++i)
+      if (unwanted[i].search(r.row.content)) return Reason{"matches", o.patterns_not[i]};
     return std::nullopt;
   });
   std::string setting;
