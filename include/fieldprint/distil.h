@@ -101,7 +101,7 @@ enum class DistilEnd { kDone, kStopped, kTokens, kTime, kMoney, kGaveUp };
 
 struct DistilState {
   int64_t rows = 0;                  // of this shard
-  int64_t found = 0;                 // answered before this run
+  int64_t found = 0;                 // on disk before this run, and not asked for again
   int64_t done = 0, failed = 0;      // by this run
   int64_t in_flight = 0, limit = 0;  // requests under way, and how many may be
   int64_t retries = 0;

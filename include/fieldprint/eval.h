@@ -62,7 +62,7 @@ struct EvalMetricValue {
   std::string name;             // "acc_norm"
   std::string filter = "none";  // which reading of the answer
   double value = 0;
-  std::optional<double> error;  // standard error of a mean; none where there is none
+  std::optional<double> error = {};  // standard error of a mean; none where there is none
   bool higher_is_better = true;
 };
 

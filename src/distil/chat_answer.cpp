@@ -156,6 +156,11 @@ class Gathered {
                             : answer_.content.substr(answer_.content.find_first_not_of("\r\n"));
     finish_calls();
     const bool nothing = without_space(answer_.content).empty() && answer_.tool_calls.empty();
+    if (nothing && answer_.finish_reason == "content_filter") {
+      TeacherAnswer refused = failed("refused", "the server's filter left nothing of the answer");
+      refused.next = Next::kRow;
+      return refused;
+    }
     if (nothing && without_space(answer_.reasoning).empty() && answer_.finish_reason != "length")
       return failed("empty", "there is nothing in the answer");
     // A server that takes thinking apart itself has no mark left to look for.

@@ -94,7 +94,7 @@ DistilReport run_distil(const DistilOptions& options, const std::function<void(c
   if (options.out.empty()) throw Error(ErrorKind::kUsage, "a run needs a folder for its rows", {}, "--out rows");
   // Before anything is asked: whether this shard is free, and what a kill left is mended.
   RowsFile file(options.out, options.shard);
-  const std::unique_ptr<Teacher> teacher = make_teacher(options.teacher, options.attempts);
+  const std::unique_ptr<Teacher> teacher = make_teacher(options.teacher);
   const Work work = make_work(options, teacher->identity());
   KnownRows known = known_rows(options.out);
   Standing standing = standing_of(work, known, options.keep_failures);

@@ -170,7 +170,9 @@ HttpResult HttpClient::send(const std::string& url, const std::string* body) {
   transfer.judge(code);
   // What a server says of the key goes into rows and logs, the key must not.
   if (!key_.empty()) {
-    for (size_t at; (at = result.body.find(key_)) != std::string::npos;) result.body.replace(at, key_.size(), "<key>");
+    constexpr std::string_view kInstead = "<key>";
+    for (size_t at = 0; (at = result.body.find(key_, at)) != std::string::npos; at += kInstead.size())
+      result.body.replace(at, key_.size(), kInstead);
   }
   const std::lock_guard lock(mutex_);
   handles_.push_back(curl);

@@ -22,12 +22,12 @@ using Next = TeacherAnswer::Next;
 // What can be asked of a server beyond the OpenAI API, by the name in `owned_by` of its models.
 struct Kind {
   std::string_view owner;
-  bool props;                // GET /props tells the chat template, and of ours the model's hash
+  bool props;                // GET /props tells the chat template
   bool token_ids;            // return_token_ids, return_tokens_as_token_ids (as vLLM has them)
   std::string_view waiting;  // the metric of its queue, at GET /metrics; "" = none
 };
 constexpr Kind kKinds[] = {
-    {"fieldprint", true, true, "fieldprint_requests_waiting"},
+    {"fieldprint", false, true, "fieldprint_requests_waiting"},
     {"vllm", false, true, "vllm:num_requests_waiting"},
     {"llamacpp", true, false, "llamacpp:requests_deferred"},
 };
@@ -70,6 +70,9 @@ class HttpTeacher : public Teacher {
   TeacherAnswer ask(const TeacherRequest& request) override {
     const HttpResult result = client_.post(api_ + "/chat/completions", body_of(request));
     TeacherAnswer answer = judged(result, request.top_k);
+    if (answer.failure.empty()) answered_ = true;
+    // A gateway may refuse a single prompt so. What is wrong with name or address is wrong from the first row on.
+    if ((result.status == 403 || result.status == 404) && answered_) answer.next = Next::kRow;
     answer.retry_after = result.retry_after;
     answer.first_byte = stream_ ? result.first_byte : 0;
     return answer;
@@ -160,7 +163,7 @@ class HttpTeacher : public Teacher {
         return failed("cancelled", "", Next::kStop);
     }
     if (result.status == 200) {
-      const bool events = result.content_type.starts_with("text/event-stream");
+      const bool events = result.content_type.starts_with("text/event-stream") || result.body.starts_with("data:");
       if (without_body(result.body)) return failed("empty", "the server sent an answer without anything in it");
       return read_chat_answer(result.body, events, top_k);
     }
@@ -187,11 +190,11 @@ class HttpTeacher : public Teacher {
 
   static bool without_body(std::string_view body) { return body.find_first_not_of(" \t\r\n") == body.npos; }
 
-  // GET, again and again where the server does not answer; a body that is no JSON counts as no answer.
+  // GET; again where the server does not answer; a body that is no JSON counts as no answer.
   json fetch(const std::string& url, int attempts, bool needed) {
     std::string trouble;
     for (int attempt = 0; attempt < attempts; ++attempt) {
-      if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(std::min(250 << attempt, 8000)));
+      if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(250 << attempt));
       const HttpResult result = client_.get(url);
       if (result.broke != HttpResult::Break::kNone) {
         trouble = result.detail;
@@ -230,6 +233,11 @@ class HttpTeacher : public Teacher {
         if (!identity_.name.empty() || id.empty() || (!name.empty() && id != name)) continue;
         identity_.name = id;
         owner = text_of(model, "owned_by");
+        if (const auto meta = model.find("meta"); meta != model.end()) {  // of ours
+          identity_.model_sha256 = text_of(*meta, "model_hash");
+          identity_.template_sha256 = text_of(*meta, "template_sha256");
+          identity_.vocabulary_sha256 = text_of(*meta, "vocabulary_sha256");
+        }
       }
     }
     if (identity_.name.empty() && !known.empty())
@@ -243,11 +251,6 @@ class HttpTeacher : public Teacher {
     const json props = fetch(root_ + "/props", attempts, false);
     if (const std::string source = text_of(props, "chat_template"); !source.empty())
       identity_.template_sha256 = sha256_hex(std::as_bytes(std::span(source)));
-    if (const auto model = props.is_object() ? props.find("model") : props.end();
-        props.is_object() && model != props.end()) {
-      identity_.model_sha256 = text_of(*model, "hash");
-      identity_.vocabulary_sha256 = text_of(*model, "vocabulary_sha256");
-    }
   }
 
   std::string api_, root_;
@@ -256,7 +259,7 @@ class HttpTeacher : public Teacher {
   std::unique_ptr<Tokenizer> tokenizer_;
   TeacherRow::Teacher identity_;
   const Kind* kind_ = &kOther;
-  std::atomic<bool> no_metrics_{false};
+  std::atomic<bool> no_metrics_{false}, answered_{false};
 };
 
 }  // namespace

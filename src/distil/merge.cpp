@@ -29,6 +29,7 @@ class Merge {
  public:
   void add(const std::string& path) {
     const std::string top = top_path(path);
+    held_.push_back(hold_rows(path));
     texts_.push_back(std::make_unique<MappedFile>(path));
     const size_t file = tops_.size();
     tops_.push_back(fs::exists(top) && fs::file_size(top) > 0 ? std::make_unique<TopFile>(top) : nullptr);
@@ -101,6 +102,7 @@ class Merge {
     if (std::pair(next.failed(), next.line()) < std::pair(had.failed(), had.line())) had = std::move(next);
   }
 
+  std::vector<Descriptor> held_;
   std::vector<std::unique_ptr<MappedFile>> texts_;
   std::vector<std::unique_ptr<TopFile>> tops_;
   std::map<std::string, Kept> rows_;

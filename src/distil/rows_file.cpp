@@ -11,6 +11,8 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <memory>
 #include <set>
 
 #include "base/sha256.h"
@@ -30,6 +32,15 @@ namespace fs = std::filesystem;
 void sync_folder(const std::string& folder) {
   const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd || ::fsync(fd.get()) != 0) fail(folder, errno);
+}
+
+// "rows-1.jsonl"; a merged file in the same folder is none.
+bool is_shard(std::string_view name) {
+  constexpr std::string_view kBefore = "rows-", kBehind = ".jsonl";
+  if (!name.starts_with(kBefore) || !name.ends_with(kBehind) || name.size() <= kBefore.size() + kBehind.size())
+    return false;
+  name = name.substr(kBefore.size(), name.size() - kBefore.size() - kBehind.size());
+  return name.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 // Up to the end of the last record that one of `keys` names; 0: none is.
@@ -59,7 +70,7 @@ std::vector<std::string> rows_files(const std::string& folder) {
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
-    if (name.starts_with("rows-") && name.ends_with(".jsonl")) files.push_back(it->path().string());
+    if (is_shard(name)) files.push_back(it->path().string());
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -72,9 +83,9 @@ std::string_view text_of(const MappedFile& file) {
 }
 
 uint64_t each_row(std::string_view text, const std::string& path,
-                  const std::function<void(const TeacherRow&, std::string_view)>& each) {
+                  const std::function<void(const TeacherRow&, std::string_view)>& each, int64_t number) {
   size_t at = 0;
-  for (int64_t number = 1;; ++number) {
+  for (;; ++number) {
     const size_t end = text.find('\n', at);
     if (end == std::string_view::npos) return at;
     const std::string_view line = text.substr(at, end + 1 - at);
@@ -94,10 +105,24 @@ void add_known(KnownRows& known, const TeacherRow& row) {
 KnownRows known_rows(const std::string& folder) {
   KnownRows known;
   for (const std::string& path : rows_files(folder)) {
-    const MappedFile file(path);
-    each_row(text_of(file), path, [&](const TeacherRow& row, std::string_view) { add_known(known, row); });
+    // Not mapped: the run of another shard may cut its file back meanwhile.
+    std::ifstream file(path);
+    std::string line;
+    for (int64_t number = 1; std::getline(file, line) && !file.eof(); ++number) {
+      line += '\n';
+      each_row(
+          line, path, [&](const TeacherRow& row, std::string_view) { add_known(known, row); }, number);
+    }
   }
   return known;
+}
+
+Descriptor hold_rows(const std::string& path) {
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) fail(path, errno);
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) != 0)
+    throw Error(ErrorKind::kUsage, "a run is at work on these rows", path, "wait for it, or end it: it goes on later");
+  return fd;
 }
 
 RowsFile::RowsFile(const std::string& folder, int shard) : path_(rows_path(folder, shard)) {
@@ -110,7 +135,7 @@ RowsFile::RowsFile(const std::string& folder, int shard) : path_(rows_path(folde
   if (::flock(rows_.fd.get(), LOCK_EX | LOCK_NB) != 0)
     throw Error(ErrorKind::kUsage, "another run is at work on this shard", path_,
                 "wait for it, or share the rows out: --shard 1/2 and --shard 2/2");
-  open(top_);
+  if (fs::exists(top_.path)) open(top_);  // else with the first record
   sync_folder(folder);
   mend();
 }
@@ -127,16 +152,17 @@ void RowsFile::mend() {
     if (row.top_k > 0) named.insert(row.key);
   });
   if (!named.empty()) {
-    const TopFile top(top_.path);
+    const std::unique_ptr<TopFile> top = top_.fd ? std::make_unique<TopFile>(top_.path) : nullptr;
     for (const std::string& key : named) {
-      if (top.bytes(key).empty())
+      if (top == nullptr || top->bytes(key).empty())
         throw Error(ErrorKind::kBadFile, fmt::format("the probabilities of row {} are gone", key.substr(0, 12)),
                     top_.path, "restore the file, or take it away with its .jsonl to ask for these rows again");
     }
     const MappedFile file(top_.path);
-    top_.size = named_records(text_of(file), top.whole_bytes(), named);
+    top_.size = named_records(text_of(file), top->whole_bytes(), named);
   }
   for (const File* file : {&rows_, &top_}) {
+    if (!file->fd) continue;
     struct stat status {};
     if (::fstat(file->fd.get(), &status) != 0) fail(file->path, errno);
     if (static_cast<uint64_t>(status.st_size) == file->size) continue;
@@ -168,6 +194,10 @@ void RowsFile::append(std::vector<Finished>& finished) {
     lines += to_line(each.row);
   }
   if (!records.empty() && top_.size == 0) records.insert(0, kTopMagic);
+  if (!records.empty() && !top_.fd) {
+    open(top_);
+    sync_folder(fs::path(path_).parent_path().string());
+  }
   try {
     if (!records.empty()) write(top_, records);
     write(rows_, lines);
@@ -175,7 +205,7 @@ void RowsFile::append(std::vector<Finished>& finished) {
     // A half written line would be cut off by the next start; this leaves nothing for it to do. Where even that fails
     // there is nothing better to say than what failed first.
     for (const File* file : {&rows_, &top_}) {
-      if (::ftruncate(file->fd.get(), static_cast<off_t>(file->size)) != 0) continue;
+      if (file->fd && ::ftruncate(file->fd.get(), static_cast<off_t>(file->size)) != 0) continue;
     }
     throw;
   }

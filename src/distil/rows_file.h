@@ -35,8 +35,11 @@ bool is_cut(const TeacherRow& row);  // it ended at a limit, or in the middle of
 // Calls each(row, line) for every whole line of a file's text, with its end, and returns how many bytes these are: what
 // follows was not written whole. Throws Error kBadInput with `path` and the line's number.
 uint64_t each_row(std::string_view text, const std::string& path,
-                  const std::function<void(const TeacherRow&, std::string_view)>& each);
+                  const std::function<void(const TeacherRow&, std::string_view)>& each, int64_t first_number = 1);
 std::string_view text_of(const MappedFile& file);
+
+// No run writes to the file as long as what is returned lives. Throws Error kUsage where one does, kIo.
+Descriptor hold_rows(const std::string& path);
 
 void add_known(KnownRows& known, const TeacherRow& row);
 KnownRows known_rows(const std::string& folder);  // of all shards; they may be at work

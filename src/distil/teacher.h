@@ -70,7 +70,7 @@ class Teacher {
 
 // Loads the file, or asks the server which model it has, `attempts` times at most. Throws Error kNotFound, kIo, kUsage,
 // kBadFile, kUnsupported.
-std::unique_ptr<Teacher> make_teacher(const DistilTeacher& options, int attempts = 6);
+std::unique_ptr<Teacher> make_teacher(const DistilTeacher& options, int attempts = 3);
 bool is_url(const std::string& model);
 
 }  // namespace fieldprint

@@ -215,8 +215,9 @@ bool is_teacher_row(std::string_view line) {
 }
 
 std::string to_bytes(const TopRecord& record) {
-  const size_t tokens = record.tail.size(), values = tokens * static_cast<size_t>(record.k);
-  assert(is_key(record.key) && record.k > 0 && record.ids.size() == values && record.logp.size() == values);
+  const size_t tokens = record.tail.size();
+  assert(is_key(record.key) && record.k > 0 && record.ids.size() == tokens * static_cast<size_t>(record.k) &&
+         record.logp.size() == record.ids.size());
   std::string bytes;
   bytes.reserve(record_bytes(static_cast<uint64_t>(record.k), tokens));
   const auto put = [&](auto value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); };

@@ -205,7 +205,7 @@ TEST_F(DistilledTop, RefusesWhatIsDamaged) {
 }
 
 TEST(DistilledVocabulary, IsEqualWhereEveryTokenIs) {
-  const TinyVocabulary tiny = tiny_byte_level("gpt2");
+  const TinyVocabulary tiny = tiny_byte_level("gpt-2");
   TinyVocabulary more = tiny, other = tiny;
   more.add("<|more|>", kTinyControl);
   std::swap(other.tokens[10], other.tokens[11]);

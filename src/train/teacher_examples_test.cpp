@@ -250,12 +250,12 @@ class TeacherAndStudent : public testing::Test {
     Session session(model);
     Rng rng(3);
     std::string rows, top(kTopMagic);
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 160; ++i) {
       TeacherRow row;
       row.key = fmt::format("{:064x}", i);
       row.messages = "[]";
       row.prompt_ids = {static_cast<TokenId>(rng.below(256)), static_cast<TokenId>(rng.below(256))};
-      for (int t = 0; t < 6; ++t) row.token_ids.push_back(static_cast<TokenId>(rng.below(256)));
+      for (int t = 0; t < 8; ++t) row.token_ids.push_back(static_cast<TokenId>(rng.below(256)));
       row.teacher.vocabulary_sha256 = vocabulary_sha256(model->tokenizer());
       std::vector<TokenId> all = row.prompt_ids;
       all.insert(all.end(), row.token_ids.begin(), row.token_ids.end());
@@ -302,7 +302,8 @@ class TeacherAndStudent : public testing::Test {
 };
 
 TEST_F(TeacherAndStudent, TheStudentComesCloserToItsTeacherWhereItWasNotTaught) {
-  const TrainOptions o = options("closer");
+  TrainOptions o = options("closer");
+  o.steps = 60;
   EXPECT_GT(Training(student_, o).plan().memory.data, 0u);
   const TrainResult result = run(o);
   ASSERT_TRUE(result.eval_before && result.eval_best);
