@@ -304,8 +304,8 @@ int Eval::operator()() {
                 rates_text(result));
     } else if (format == "mlx") {
       write_out("Results:\n");
-      for (const auto& [task, values] : nlohmann::ordered_json::parse(eval_json(result, options, true)).items())
-        write_out(values.dump(4) + "\n");
+      const auto tasks = nlohmann::ordered_json::parse(eval_json(result, options, true));
+      for (const auto& [task, values] : tasks.items()) write_out(values.dump(4) + "\n");
     }
     if (!quiet) {
       write_err(cost_text(result) + "\n", Style::kDim);
