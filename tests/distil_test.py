@@ -61,7 +61,8 @@ class Faults(Case):
         with FaultyTeacher(slow=3, script=script) as teacher:
             told = self.run_json(self.prompts(texts), "--teacher", teacher.url, "--timeout", "0.2", "--attempts", "3")
         self.assertEqual((told["end"], told["done"], told["failed"]), ("done", len(texts), 0))
-        self.assertEqual(told["retries"], 2 * len(texts))
+        self.assertEqual(len(teacher.asked), 3 * len(texts))
+        self.assertGreater(told["retries"], len(texts), "libcurl itself retries where a connection that stayed was reset")
         rows = {row["messages"][0]["content"]: row for row in self.rows()}
         for text in texts:
             row = rows[text]
