@@ -304,8 +304,8 @@ int Eval::operator()() {
                 rates_text(result));
     } else if (format == "mlx") {
       write_out("Results:\n");
-      for (const auto& [task, values] : nlohmann::ordered_json::parse(eval_json(result, options, true)).items())
-        write_out(values.dump(4) + "\n");
+      const auto tasks = nlohmann::ordered_json::parse(eval_json(result, options, true));
+      for (const auto& [task, values] : tasks.items()) write_out(values.dump(4) + "\n");
     }
     if (!quiet) {
       write_err(cost_text(result) + "\n", Style::kDim);
@@ -339,7 +339,7 @@ Action add_eval(CLI::App& app) {
       ->expected(0, CLI::detail::expected_max_vector_size)
       ->allow_extra_args();
   const std::string what = "What is asked";
-  add_text(app, "-t,--tasks", eval->tasks, "LIST", "Tasks and groups, with commas between")->group(what);
+  add_text(app, "--tasks", eval->tasks, "LIST", "Tasks and groups, with commas between")->group(what);
   add_texts(app, "--data", eval->data, "DIR",
             "Folder with the tasks' files; TASK=FILE names one, TASK:shots=FILE that of few-shot examples (repeatable)")
       ->group(what);

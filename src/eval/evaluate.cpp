@@ -273,6 +273,7 @@ class Evaluation {
     EvalGenerateOptions options;
     options.session = options_.session;
     options.streams = options_.streams;
+    options.format = chat_ ? &*chat_ : nullptr;
     generate_answers(model_, prompts, options, [&](size_t i, EvalAnswer answer) {
       EvalWork& work = *left[i];
       work.outcome.answer = std::move(answer);
