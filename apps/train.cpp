@@ -60,6 +60,9 @@ std::string data_text(const TrainData& data) {
   add(data.truncated, "document", "too long: the end is cut off (--batch-tokens)");
   add(data.thoughts_dropped, "turn", "with a thought that the chat template does not write");
   add(data.thoughts_unopened, "turn", "learned without the thought that the chat template opens");
+  add(data.teacher, "row", "of a teacher's");
+  add(data.foreign_prompts, "prompt",
+      "as the teacher's chat template writes it, which is another one than the student's");
   add(data.ended_by_eos, "turn", "that the chat template does not end: EOS stands there");
   if (data.exact > 0)
     text += fmt::format("  {} as one before (first: lines {} and {})\n", counted(unsigned_of(data.exact), "document"),
@@ -97,7 +100,7 @@ nlohmann::ordered_json data_json(const TrainData& data) {
     faults.push_back({{"rows", fault.rows}, {"why", fault.name}, {"line", fault.first}, {"detail", fault.detail}});
   return {{"path", data.path},       {"rows", data.rows},     {"documents", data.documents}, {"tokens", data.tokens},
           {"learned", data.learned}, {"turns", data.turns},   {"truncated", data.truncated}, {"exact", data.exact},
-          {"near", data.near},       {"cached", data.cached}, {"left_out", faults}};
+          {"near", data.near},       {"cached", data.cached}, {"teacher", data.teacher},     {"left_out", faults}};
 }
 
 nlohmann::ordered_json plan_json(const TrainPlan& plan) {

@@ -67,6 +67,9 @@ with Server(MODEL, "--context", "2048") as server, tempfile.TemporaryDirectory()
             expected = own_scores(prompts[0], folder)
             difference = max(abs(a - b) for a, b in zip(expected, answers[-1][0]["logprobs"]["token_logprobs"][-8:], strict=True))
             assert difference < 1e-9, f"{row['task']}, row {row['row']}: {difference}"
+            teacher = server.post("/v1/completions", {"prompt": [prompts[0]], "max_tokens": 1, "prompt_logprobs": 2})["choices"][0]["prompt_logprobs"]
+            realised = [place[str(token)]["logprob"] for token, place in zip(prompts[0][1:], teacher[1:], strict=True)]
+            assert realised == answers[-1][0]["logprobs"]["token_logprobs"][1 : len(prompts[0])], row["task"]
             compared += 1
     code = server.stop()
     assert code == 0, code

@@ -74,9 +74,11 @@ struct TrainData {
   int64_t tokens = 0, learned = 0;  // of the documents
   int64_t turns = 0;                // of assistants, that are learned
   int64_t truncated = 0;
+  int64_t teacher = 0;                                                    // rows of a teacher's that are learned from
   int64_t thoughts_dropped = 0, thoughts_unopened = 0, ended_by_eos = 0;  // MaskNotes in src/train/mask.h
-  std::vector<Fault> faults;                                              // that were left out
-  bool cached = false;                                                    // the tokens came from the cache
+  int64_t foreign_prompts = 0;
+  std::vector<Fault> faults;  // that were left out
+  bool cached = false;        // the tokens came from the cache
   // Documents that say what one before says, exactly or nearly, and rows where that is first seen.
   int64_t exact = 0, near = 0, exact_first = 0, exact_second = 0, near_first = 0, near_second = 0;
 };

@@ -66,9 +66,12 @@ Results read_results(const std::string& wanted) {
   JsonRules rules;
   rules.python = true;  // lm-eval writes NaN
   const Json json = parse_ordered_json(text, r.path, rules);
+  const auto refuse = [&] { throw Error(ErrorKind::kBadInput, "these are no results of an evaluation", r.path); };
+  if (!json.is_object() || !json.contains("results") || !json["results"].is_object()) refuse();
   try {
     r.model = json.value("model_name", "");
     for (const auto& [task, values] : json.at("results").items()) {
+      if (!values.is_object()) refuse();
       auto& metrics = r.tasks.emplace_back(task, std::vector<std::pair<std::string, Metric>>()).second;
       for (const auto& [key, value] : values.items()) {
         const size_t comma = key.find(',');
@@ -86,7 +89,7 @@ Results read_results(const std::string& wanted) {
           if (better.is_boolean()) r.higher[task + ' ' + name] = better.get<bool>();
     }
   } catch (const Json::exception&) {
-    throw Error(ErrorKind::kBadInput, "these are no results of an evaluation", r.path);
+    refuse();
   }
   return r;
 }

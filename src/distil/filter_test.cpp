@@ -387,6 +387,17 @@ TEST(FinalAnswer, LastMatchAndItsGroup) {
   EXPECT_EQ(last_match(Pattern("z"), "ab"), "");
 }
 
+TEST(WordGrams, TextsMayRepeatThemselves) {
+  WordGrams grams;
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "over and ";
+  EXPECT_TRUE(grams.add(text, "song"));
+  EXPECT_FALSE(grams.add("too short to be found", "title"));
+  ASSERT_TRUE(grams.find("and " + text.substr(0, 80)));
+  EXPECT_EQ(grams.find("And over, and over, and over: and over and over and over and over.")->source, "song");
+  EXPECT_FALSE(grams.find("over and over"));
+}
+
 TEST_F(DistilFilter, FindsLeaksOfTestSets) {
   const std::string leaked =
       "which of the following best explains why the planted question of this very test is easy to find";

@@ -18,20 +18,20 @@ bool WordGrams::add(std::string_view text, const std::string& source) {
   for (std::string& word : normalised_words(text))
     ids.push_back(dictionary_.try_emplace(std::move(word), static_cast<TokenId>(dictionary_.size())).first->second);
   if (ids.size() < kLeast) return false;
-  const size_t length = std::min(kMost, ids.size());
-  auto& grams = grams_[length - kLeast];
-  for (size_t at = 0; at + length <= ids.size(); ++at) {
-    const uint64_t hash = hash_of(&ids[at], length);
-    // Of equal runs the first source is enough: texts of test sets repeat each other.
-    const auto [begin, end] = grams.equal_range(hash);
-    const bool known = std::any_of(begin, end, [&](const auto& one) {
-      const auto& words = texts_[one.second.text];
-      return std::equal(&ids[at], &ids[at] + length, &words[one.second.at]);
-    });
-    if (!known) grams.emplace(hash, Place{static_cast<uint32_t>(texts_.size()), static_cast<uint32_t>(at)});
-  }
   texts_.push_back(std::move(ids));
   sources_.push_back(source);
+  const std::vector<TokenId>& own = texts_.back();
+  const size_t length = std::min(kMost, own.size());
+  auto& grams = grams_[length - kLeast];
+  for (size_t at = 0; at + length <= own.size(); ++at) {
+    const uint64_t hash = hash_of(&own[at], length);
+    // Of equal runs the first source is enough: texts of test sets repeat each other, and themselves.
+    const auto [begin, end] = grams.equal_range(hash);
+    const bool known = std::any_of(begin, end, [&](const auto& one) {
+      return std::equal(&own[at], &own[at] + length, &texts_[one.second.text][one.second.at]);
+    });
+    if (!known) grams.emplace(hash, Place{static_cast<uint32_t>(texts_.size() - 1), static_cast<uint32_t>(at)});
+  }
   return true;
 }
 

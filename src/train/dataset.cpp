@@ -29,7 +29,7 @@ std::span<const std::byte> bytes_of(const std::vector<T>& values) {
 struct ReadRow {
   std::vector<Example> examples;
   std::optional<RowError> error;
-  bool is_text = false;
+  bool is_text = false, is_teacher = false;
   MaskNotes notes;
   int64_t truncated = 0;
 };
@@ -78,6 +78,7 @@ ReadRow read_examples(std::string_view line, bool plain, const Tokenizer& tokeni
   try {
     const MaskOptions masking{.specials = options.specials};
     if (lessons != nullptr && is_teacher_row(line)) {
+      read.is_teacher = true;
       read.examples = lessons->examples(teacher_row(line), masking, read.notes);
     } else {
       const Row row = plain ? text_row(line) : read_row(line, {.raw = options.raw});
@@ -213,8 +214,9 @@ class Reader {
 // Calls visit(number) for each count of the report, to be written or read.
 template <class Report, class Visit>
 void each_count(Report& report, Visit visit) {
-  for (auto* count : {&report.rows, &report.tokens, &report.learned, &report.turns, &report.truncated,
-                      &report.thoughts_dropped, &report.thoughts_unopened, &report.ended_by_eos})
+  for (auto* count :
+       {&report.rows, &report.tokens, &report.learned, &report.turns, &report.truncated, &report.thoughts_dropped,
+        &report.thoughts_unopened, &report.ended_by_eos, &report.teacher, &report.foreign_prompts})
     visit(*count);
   for (auto& fault : report.faults) visit(fault.rows), visit(fault.first);
 }
@@ -326,6 +328,8 @@ Dataset read_dataset(const std::string& path, const GgufFile& model, const Token
       report.thoughts_dropped += row.notes.thoughts_dropped;
       report.thoughts_unopened += row.notes.thoughts_unopened;
       report.ended_by_eos += row.notes.ended_by_eos;
+      report.foreign_prompts += row.notes.foreign_prompts;
+      report.teacher += row.is_teacher;
       report.truncated += row.truncated;
       int64_t group = dataset.groups.empty() ? 0 : dataset.groups.back() + 1;
       for (Example& example : row.examples) {

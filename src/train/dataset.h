@@ -37,11 +37,12 @@ struct FaultCount {
 struct DatasetReport {
   int64_t rows = 0;  // lines that are not blank
   int64_t tokens = 0, learned = 0;
-  int64_t turns = 0;  // of assistants, that are learned
+  int64_t turns = 0;    // of assistants, that are learned
+  int64_t teacher = 0;  // rows of a teacher's that are learned from
   std::array<FaultCount, kRowFaults> faults;
-  int64_t truncated = 0;                                                  // documents that lost their end
-  int64_t thoughts_dropped = 0, thoughts_unopened = 0, ended_by_eos = 0;  // MaskNotes
-  bool cached = false;                                                    // nothing was tokenised
+  int64_t truncated = 0;  // documents that lost their end
+  int64_t thoughts_dropped = 0, thoughts_unopened = 0, ended_by_eos = 0, foreign_prompts = 0;  // MaskNotes
+  bool cached = false;                                                                         // nothing was tokenised
 };
 
 struct Dataset {

@@ -26,6 +26,7 @@ struct MaskNotes {
   int64_t thoughts_dropped = 0;   // turns whose reasoning the template does not write
   int64_t thoughts_unopened = 0;  // turns that are learned without the thought which the engine's prompt would open
   int64_t ended_by_eos = 0;       // turns that the template does not end: EOS was put behind
+  int64_t foreign_prompts = 0;    // of teacher_examples.h: as another template than the student's wrote them
 };
 
 // A conversation's examples, each of weight; of a text the one. `chat_template` may be null for rows without messages.

@@ -60,6 +60,7 @@ TeacherLessons::TeacherLessons(Learn learn, const Tokenizer& tokenizer, const Ch
                                const std::string& rows)
     : learn_(learn), tokenizer_(tokenizer), chat_template_(chat_template) {
   if (learn_ == Learn::kIds || learn_ == Learn::kTop) vocabulary_ = vocabulary_sha256(tokenizer);
+  if (chat_template != nullptr) template_ = sha256_hex(std::as_bytes(std::span(chat_template->source())));
   if (learn_ != Learn::kTop) return;
   const std::string path = rows.substr(0, rows.rfind(".jsonl")) + ".top";
   try {
@@ -84,6 +85,8 @@ std::vector<Example> TeacherLessons::examples(const TeacherRow& row, const MaskO
   if (learn_ == Learn::kAnswer || learn_ == Learn::kTrace) return of_text(row, options, notes);
   std::vector<Example> examples = {of_ids(row)};
   ++notes.turns;
+  const std::string& theirs = row.teacher.template_sha256;
+  if (!row.prompt_ids.empty() && !theirs.empty() && theirs != template_) ++notes.foreign_prompts;
   return examples;
 }
 

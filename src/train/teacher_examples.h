@@ -44,7 +44,8 @@ class TeacherLessons {
   Learn learn_;
   const Tokenizer& tokenizer_;
   const ChatTemplate* chat_template_;
-  std::string vocabulary_;  // of the student, where ids are learned
+  std::string vocabulary_;  // hash of the student's, where ids are learned
+  std::string template_;    // hash of its text; "" = there is none
   std::unique_ptr<TopFile> top_;
 };
 

@@ -114,6 +114,12 @@ TEST_F(TeacherRows, IdsAreTheTeachersOwn) {
   EXPECT_EQ(data.examples[0].tokens, all);
   EXPECT_EQ(data.examples[0].weight(), static_cast<double>(asked.token_ids.size()));
   EXPECT_EQ(data.examples[0].weights[1], 0);
+  EXPECT_EQ(data.report.teacher, 1);
+  EXPECT_EQ(data.report.foreign_prompts, 0) << "which template it was is not known";
+  asked.teacher.template_sha256 = std::string(64, '1');
+  EXPECT_EQ(read(to_line(asked), Learn::kIds).report.foreign_prompts, 1);
+  asked.teacher.template_sha256 = sha256_hex(std::as_bytes(std::span(std::string_view(kPlain))));
+  EXPECT_EQ(read(to_line(asked), Learn::kIds).report.foreign_prompts, 0);
   asked.prompt_ids.clear();  // then the prompt is as the student's template writes it
   const Example own = read(to_line(asked), Learn::kIds).examples[0];
   EXPECT_EQ(learned(own), "two and two</think>4");
@@ -322,6 +328,10 @@ TEST_F(TeacherAndStudent, StoppedItGoesOnToTheSameBitsAndWithTheSameTeacherAlone
   TrainOptions other = o;
   other.kl_share = 1;
   EXPECT_NE(refusal([&] { run(other); }).find("teacher's share"), std::string::npos);
+  other = o;
+  other.data = folder_ / "others.jsonl";
+  spill(other.data, "{\"text\":\"a row of nobody's\"}\n");
+  EXPECT_NE(refusal([&] { run(other); }).find("no row of a teacher's"), std::string::npos);
   other = o;
   other.learn = "ids";
   EXPECT_NE(refusal([&] { run(other); }).find("--learn top-k, not ids"), std::string::npos);

@@ -66,6 +66,7 @@ TrainData described(const std::string& path, const Dataset& dataset) {
   data.truncated = report.truncated;
   data.thoughts_dropped = report.thoughts_dropped, data.thoughts_unopened = report.thoughts_unopened;
   data.ended_by_eos = report.ended_by_eos;
+  data.teacher = report.teacher, data.foreign_prompts = report.foreign_prompts;
   data.cached = report.cached;
   for (int fault = 0; fault < kRowFaults; ++fault) {
     const FaultCount& count = report.faults[static_cast<size_t>(fault)];
@@ -215,6 +216,11 @@ void Training::State::read_data(ThreadPool& pool) {
   };
   train = read(options.data);
   plan.train = described(options.data, train);
+  if (options.learn != "answer" && plan.train.teacher == 0) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("there is no row of a teacher's, of which '{}' is learned", options.learn), options.data,
+                "`fieldprint distil run` makes such rows; of others --learn says nothing");
+  }
   look_for_duplicates(plan.train, train, pool);
   if (!options.eval_data.empty()) {
     held = read(options.eval_data);

@@ -35,8 +35,9 @@ std::vector<EvalScore> score(const Document& document, std::string_view answer) 
   const auto add = [&](const std::string& how, const std::vector<bool>& follows) {
     const auto count = static_cast<double>(std::count(follows.begin(), follows.end(), true));
     const auto all = static_cast<double>(follows.size());
-    scores.push_back({.metric = "prompt_level_" + how + "_acc", .value = count == all ? 1.0 : 0.0});
-    scores.push_back({.metric = "inst_level_" + how + "_acc", .value = count, .weight = all});
+    const std::string read(answer);
+    scores.push_back({.metric = "prompt_level_" + how + "_acc", .value = count == all ? 1.0 : 0.0, .read = read});
+    scores.push_back({.metric = "inst_level_" + how + "_acc", .value = count, .weight = all, .read = read});
   };
   add("strict", follow_strict(checks, answer));
   add("loose", follow_loose(checks, answer));
