@@ -122,7 +122,7 @@ class Display {
   ProgressBar& bar() { return bar_; }
 
  private:
-  static constexpr uint64_t kLines = 20;
+  static constexpr uint64_t kLines = 10;
   bool quiet_;
   uint64_t told_ = 0;
   ProgressBar bar_;
