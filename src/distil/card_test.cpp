@@ -102,12 +102,12 @@ TEST_F(DistilCard, SaysWhatItWasMadeOfAndWhatBecameOfIt) {
       "# A &lt;student&gt;\n", "teacher `the teacher` (2 rows)", "kept: 2 of 3 rows", "| empty |", sha("model"),
       sha("template"), card.data_sha256, "3 steps, 300 tokens, 121 of them learned", "LoRA) of rank 8, alpha 16",
       "held-out loss: 2.5000 at step 1, the best 1.5000 at step 3", sha("weights"),
-      "![The training's loss over its steps](<card\\.svg>)", sha(slurp(at("card.svg"))),
+      "![The training's loss over its steps](<card.svg>)", sha(slurp(at("card.svg"))),
       // b = 1 lost, c = 8 won: two-sided 2 * (1 + 9) / 2^9
-      "| arc\\_easy | 10 | acc | 0.5000 ± 0.0100 | 0.7500 ± 0.0100 | +0.2500 | 8 | 1 | 0.0391 |",
-      "| acc\\_norm | 0.5100 | 0.7600 | +0.2500 | | | |", "Measured on one side only: piqa acc", "`base\\|<b>`",
+      "| arc_easy | 10 | acc | 0.5000 ± 0.0100 | 0.7500 ± 0.0100 | +0.2500 | 8 | 1 | 0.0391 |",
+      "| acc_norm | 0.5100 | 0.7600 | +0.2500 | | | |", "Measured on one side only: piqa acc", "`base\\|<b>`",
       "teacher: because", "since it is so", "````text\n```\n# broken out\n<script>",
-      "CC BY\\-SA 4\\.0 \\[x\\]\\(javascript\\:alert\\(1\\)\\)", "fieldprint train ...", "Made with fieldprint 9\\.9"};
+      "CC BY-SA 4.0 \\[x\\](javascript:alert(1))", "fieldprint train ...", "Made with fieldprint 9.9"};
   for (const std::string& part : parts) EXPECT_THAT(text, HasSubstr(part));
   EXPECT_THAT(text, Not(HasSubstr("Never asked before")));
   EXPECT_THAT(text, Not(HasSubstr(folder_)));
@@ -129,7 +129,7 @@ TEST_F(DistilCard, LeavesOutWhatIsNotThere) {
   EXPECT_FALSE(fs::exists(at("card.md.note")));
   o.after = at("student");
   write_card(o);
-  EXPECT_THAT(slurp(at("card.md")), HasSubstr("| arc\\_easy | 10 | acc | 0.7500 ± 0.0100 |"));
+  EXPECT_THAT(slurp(at("card.md")), HasSubstr("| arc_easy | 10 | acc | 0.7500 ± 0.0100 |"));
 }
 
 TEST_F(DistilCard, IsSignedAndChecked) {
