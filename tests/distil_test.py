@@ -16,7 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from support.faulty_teacher import FAULTS, FaultyTeacher, answer_of, faults_of  # noqa: E402
+from support.faulty_teacher import FAULTS, FaultyTeacher, answer_of  # noqa: E402
 from support.serving import Server  # noqa: E402
 from support import tiny_gguf  # noqa: E402
 
@@ -56,15 +56,16 @@ class Case(unittest.TestCase):
 
 class Faults(Case):
     def test_every_fault_is_tried_again_and_every_answer_is_whole(self):
-        texts = [f"prompt {i}" for i in range(60)]
-        with FaultyTeacher(slow=3) as teacher:
-            told = self.run_json(self.prompts(texts), "--teacher", teacher.url, "--timeout", "0.2", "--attempts", "4")
-        self.assertEqual((told["end"], told["done"], told["failed"]), ("done", 60, 0))
+        texts = [f"meets {kind}. {i}" for kind in FAULTS for i in range(4)]
+        script = {f"meets {kind}.": [kind, kind, None] for kind in FAULTS}
+        with FaultyTeacher(slow=3, script=script) as teacher:
+            told = self.run_json(self.prompts(texts), "--teacher", teacher.url, "--timeout", "0.2", "--attempts", "3")
+        self.assertEqual((told["end"], told["done"], told["failed"]), ("done", len(texts), 0))
+        self.assertEqual(len(teacher.asked), 3 * len(texts))
+        self.assertGreater(told["retries"], len(texts), "libcurl itself retries where a connection that stayed was reset")
         rows = {row["messages"][0]["content"]: row for row in self.rows()}
-        met = set()
         for text in texts:
             row = rows[text]
-            met |= set(faults_of(text, row["seed"], FAULTS))
             reasoning, content, finish = answer_of(text, row["seed"])
             if content.startswith("<think>"):
                 self.assertEqual(row.get("unclosed", False), finish == "length")
@@ -73,8 +74,6 @@ class Faults(Case):
             else:
                 self.assertEqual((row.get("reasoning", ""), row["content"]), (reasoning, content))
             self.assertEqual(row["finish_reason"], finish)
-        self.assertEqual(met, set(FAULTS), "the prompts meet all faults")
-        self.assertGreater(told["retries"], 20)
         self.assertEqual(told["cut"], sum(row["finish_reason"] == "length" for row in rows.values()))
 
     def test_a_failure_is_a_row_with_its_reason_and_is_tried_again_by_the_next_run(self):
@@ -144,7 +143,7 @@ class Faults(Case):
         with FaultyTeacher(kinds=[], latency=0.01) as teacher:
             run = subprocess.Popen([CLI, "distil", "run", str(prompts), "--teacher", teacher.url, "--out", str(self.out)],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            while len(teacher.asked) < 20:
+            while len(teacher.asked) < 20 and run.poll() is None:
                 time.sleep(0.01)
             run.send_signal(signal.SIGINT)
             run.communicate(timeout=20)
@@ -185,7 +184,7 @@ class Faults(Case):
             prompts = self.prompts(["a", "b", "c", "d"])
             first = subprocess.Popen([CLI, "distil", "run", str(prompts), "--teacher", teacher.url, "--out", str(self.out),
                                       "--concurrency", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while not teacher.asked:
+            while not teacher.asked and first.poll() is None:
                 time.sleep(0.01)
             second = self.distil("run", prompts, "--teacher", teacher.url, "--out", self.out, code=2)
             self.assertIn("another run is at work", second.stderr)
