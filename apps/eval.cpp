@@ -122,7 +122,7 @@ class Display {
   ProgressBar& bar() { return bar_; }
 
  private:
-  static constexpr uint64_t kLines = 20;
+  static constexpr uint64_t kLines = 10;
   bool quiet_;
   uint64_t told_ = 0;
   ProgressBar bar_;
@@ -132,10 +132,12 @@ class Display {
 
 std::string cost_text(const EvalResult& result) {
   const double seconds = computing_seconds(result);
-  uint64_t answered = 0;
+  uint64_t answered = 0, timed = 0;
+  double writing_seconds = 0;  // of `timed`: tasks of which nothing came from the log
   int resumed = 0, documents = 0;
   for (const EvalTaskResult& task : result.tasks) {
     answered += task.answer_tokens;
+    if (task.resumed == 0 && task.answer_tokens > 0) timed += task.answer_tokens, writing_seconds += task.seconds;
     resumed += task.resumed;
     documents += task.documents;
   }
@@ -148,6 +150,8 @@ std::string cost_text(const EvalResult& result) {
         rate(static_cast<double>(computed), seconds), read, static_cast<double>(read) / static_cast<double>(computed));
   }
   if (answered > 0) text += fmt::format("; {} tokens of answers", answered);
+  if (timed > 0)
+    text += fmt::format(", {:.0f} tokens/s, prompts and all", rate(static_cast<double>(timed), writing_seconds));
   return text;
 }
 
@@ -155,9 +159,9 @@ std::string rates_text(const EvalResult& result) {
   std::string text;
   for (const EvalTaskResult& task : result.tasks) {
     if (!task.cut_share) continue;
-    text +=
-        fmt::format("{}: {:.1f}% of the answers ended at the limit, {:.1f}% were empty, {:.1f}% never ended to think\n",
-                    task.name, 100 * *task.cut_share, 100 * *task.empty_share, 100 * *task.unclosed_share);
+    text += fmt::format(
+        "{}: {:.1f}% of the answers ended at the limit, {:.1f}% were empty, {:.1f}% ended within a thought\n",
+        task.name, 100 * *task.cut_share, 100 * *task.empty_share, 100 * *task.unclosed_share);
   }
   return text;
 }

@@ -64,6 +64,15 @@ constexpr Habit kFlags[] = {
     {"--no-display-prompt", "leave it out: the prompt is not printed"},
     {"--log-disable", kQuiet},
     {"--silent", kQuiet},
+    {"--num_fewshot", "write --fewshot N"},
+    {"--num-shots", "write --fewshot N"},
+    {"--apply_chat_template", "write --apply-chat-template"},
+    {"--fewshot_as_multiturn", "write --fewshot-as-multiturn"},
+    {"--system_instruction", "write --system-instruction TEXT"},
+    {"--output_path", "write --out DIR"},
+    {"--log_samples", "leave it out: --out DIR always writes samples"},
+    {"--hellaswag", "`fieldprint eval --style llama.cpp --tasks hellaswag`"},
+    {"--winogrande", "`fieldprint eval --style llama.cpp --tasks winogrande`"},
 };
 
 constexpr const char* kModels = "`fieldprint models` lists them";
@@ -90,6 +99,7 @@ constexpr Habit kCommands[] = {
     {"cli", kRun},
     {"repl", kChat},
     {"interactive", kChat},
+    {"evaluate", "`fieldprint eval MODEL --data DIR` scores it on data sets"},
     {"ppl", "`fieldprint perplexity FILE` measures it"},
     {"convert", "`fieldprint quantize FOLDER OUT BF16` takes a folder of safetensors"},
 };

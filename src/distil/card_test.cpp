@@ -55,7 +55,8 @@ class DistilCard : public testing::Test {
     return to_line(r);
   }
 
-  void results(const std::string& model, double acc, const std::vector<int>& right) const {
+  void results(const std::string& model, double acc, const std::vector<int>& right, int shots = 0,
+               const std::string& style = "lm-eval") const {
     nlohmann::ordered_json json;
     json["results"]["arc_easy"] = {{"alias", "arc_easy"},
                                    {"acc,none", acc},
@@ -65,6 +66,7 @@ class DistilCard : public testing::Test {
     if (model == "base") json["results"]["piqa"] = {{"acc,none", 0.6}};
     json["n-samples"]["arc_easy"] = {{"original", 100}, {"effective", right.size()}};
     json["higher_is_better"]["arc_easy"] = {{"acc", true}, {"acc_norm", true}};
+    json["n-shot"]["arc_easy"] = shots, json["fieldprint"]["style"] = style;
     json["model_name"] = model + "|<b>";
     spill(at(model + "/results_2026-11-29T10-00-00.json"), json.dump());
     std::string lines;
@@ -102,12 +104,12 @@ TEST_F(DistilCard, SaysWhatItWasMadeOfAndWhatBecameOfIt) {
       "# A &lt;student&gt;\n", "teacher `the teacher` (2 rows)", "kept: 2 of 3 rows", "| empty |", sha("model"),
       sha("template"), card.data_sha256, "3 steps, 300 tokens, 121 of them learned", "LoRA) of rank 8, alpha 16",
       "held-out loss: 2.5000 at step 1, the best 1.5000 at step 3", sha("weights"),
-      "![The training's loss over its steps](<card\\.svg>)", sha(slurp(at("card.svg"))),
+      "![The training's loss over its steps](<card.svg>)", sha(slurp(at("card.svg"))),
       // b = 1 lost, c = 8 won: two-sided 2 * (1 + 9) / 2^9
-      "| arc\\_easy | 10 | acc | 0.5000 ± 0.0100 | 0.7500 ± 0.0100 | +0.2500 | 8 | 1 | 0.0391 |",
-      "| acc\\_norm | 0.5100 | 0.7600 | +0.2500 | | | |", "Measured on one side only: piqa acc", "`base\\|<b>`",
+      "| arc_easy | 10 | acc | 0.5000 ± 0.0100 | 0.7500 ± 0.0100 | +0.2500 | 8 | 1 | 0.0391 |",
+      "| acc_norm | 0.5100 | 0.7600 | +0.2500 | | | |", "Measured on one side only: piqa acc", "`base\\|<b>`",
       "teacher: because", "since it is so", "````text\n```\n# broken out\n<script>",
-      "CC BY\\-SA 4\\.0 \\[x\\]\\(javascript\\:alert\\(1\\)\\)", "fieldprint train ...", "Made with fieldprint 9\\.9"};
+      "CC BY-SA 4.0 \\[x\\](javascript:alert(1))", "fieldprint train ...", "Made with fieldprint 9.9"};
   for (const std::string& part : parts) EXPECT_THAT(text, HasSubstr(part));
   EXPECT_THAT(text, Not(HasSubstr("Never asked before")));
   EXPECT_THAT(text, Not(HasSubstr(folder_)));
@@ -129,7 +131,7 @@ TEST_F(DistilCard, LeavesOutWhatIsNotThere) {
   EXPECT_FALSE(fs::exists(at("card.md.note")));
   o.after = at("student");
   write_card(o);
-  EXPECT_THAT(slurp(at("card.md")), HasSubstr("| arc\\_easy | 10 | acc | 0.7500 ± 0.0100 |"));
+  EXPECT_THAT(slurp(at("card.md")), HasSubstr("| arc_easy | 10 | acc | 0.7500 ± 0.0100 |"));
 }
 
 TEST_F(DistilCard, IsSignedAndChecked) {
@@ -163,6 +165,11 @@ TEST_F(DistilCard, RefusesWhatIsNotWhatItShouldBe) {
   EXPECT_THAT(refused([&](CardOptions& o) { o.report = at("bad.json"); }), HasSubstr("no report of `distil filter`"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.data = at("rows.jsonl"); }), HasSubstr("not the rows of the report"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("log.csv"));
+  results("student", 0.5, {1}, 5);
+  EXPECT_THAT(refused([](CardOptions&) {}), HasSubstr("arc_easy with 0 and 5 examples"));
+  results("student", 0.5, {1}, 0, "mlx");
+  EXPECT_THAT(refused([](CardOptions&) {}), HasSubstr("styles lm-eval and mlx"));
+  results("student", 0.5, {1});
   spill(at("base/log.csv"), "step,loss\n1,one\n");
   EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("base/log.csv:2"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.before = at("run"); }), HasSubstr("no results_*.json"));

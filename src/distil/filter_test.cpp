@@ -404,24 +404,28 @@ TEST_F(DistilFilter, FindsLeaksOfTestSets) {
   write(
       fs::path(home_.path()) / "test.jsonl",
       nlohmann::json{{"question", leaked}, {"choices", {{"text", {"a", "b"}}}}}.dump() + "\n" +
-          R"({"goal": "boil an egg", "sol1": "put it into hot water", "sol2": "eat it"})" + "\n" +
+          R"({"goal": "boil an egg", "sol1": "put it into hot water", "sol2": "leave it to your brother"})" + "\n" +
           R"({"sentence": "The trophy did not fit into the suitcase because the _ was far too large for it", "option1": "trophy", "option2": "suitcase"})" +
           "\n" + R"({"question": "What is it?"})" + "\n");
   auto o = options();
   o.eval_data = {(fs::path(home_.path()) / "test.jsonl").string()};
   auto trace = row("trace", "Fine.");
-  trace.reasoning = "Boil an egg: put it into hot water; eat it!";
-  const auto report =
-      filter({row("prompt", "B",
-                  "Please answer. WHICH of the following -- best explains why the planted question of this very test?"),
-              row("answer", "Look: the trophy did not fit into the suitcase, because the trophy was far too large."),
-              trace, row("part", "which of the following best explains why the planted question is other"),
-              row("clean", "What is it?")},
-             o);
+  trace.reasoning = "Boil an egg: put it into hot water!";
+  const auto report = filter(
+      {row("prompt", "B",
+           "Please answer. WHICH of the following -- best explains why the planted question of this very test?"),
+       row("answer", "Look: the trophy did not fit into the suitcase, because the trophy was far too large."), trace,
+       row("both", "Leave it to your brother.", "Should I boil an egg?"),
+       row("blank", "suitcase", "The trophy did not fit into the suitcase because the _ was far too large for it"),
+       row("part", "which of the following best explains why the planted question is other"),
+       row("clean", "What is it?")},
+      o);
   EXPECT_EQ(kept(), (Ids{"clean", "part"}));
   EXPECT_EQ(dropped().at("prompt"), Ids{"contamination: in the prompt"});
   EXPECT_EQ(dropped().at("answer"), Ids{"contamination: in the answer"});
   EXPECT_EQ(dropped().at("trace"), Ids{"contamination: in the trace"});
+  EXPECT_EQ(dropped().at("both"), Ids{"contamination: in prompt and answer"});
+  EXPECT_EQ(dropped().at("blank"), Ids{"contamination: in the prompt"});
   EXPECT_THAT(to_markdown(report), HasSubstr("1 of 4 documents have fewer than 8 words"));
   EXPECT_THAT(read(fs::path(home_.path()) / "out" / "dropped.jsonl"), HasSubstr("test.jsonl 0"));
 }
@@ -540,7 +544,12 @@ TEST_F(DistilFilter, FindsPlantedDuplicates) {
 TEST(DistilMarkdown, HoldsWhatIsInIt) {
   EXPECT_EQ(code_block("```\n<script>alert(1)</script>"), "````text\n```\n<script>alert(1)</script>\n````\n");
   EXPECT_EQ(code_block("a\x1b[31m\xE2\x80\xAE\xFF"), "```text\na\xEF\xBF\xBD[31m\xEF\xBF\xBD\xEF\xBF\xBD\n```\n");
-  EXPECT_EQ(plain_text("<b>|[x](javascript:1)\n# h"), "&lt;b&gt;\\|\\[x\\]\\(javascript\\:1\\) \\# h");
+  EXPECT_EQ(plain_text("<b>|[x](javascript:1)\n# h"), "&lt;b&gt;\\|\\[x\\](javascript:1) # h");
+  EXPECT_EQ(plain_text("# h"), "\\# h");
+  EXPECT_EQ(plain_text(" - a-b"), " \\- a-b");
+  EXPECT_EQ(plain_text("12. 0.8, 1. and 2)"), "12\\. 0.8, 1. and 2)");
+  EXPECT_EQ(plain_text("arc_easy _x_ *y* ~~z~~"), "arc_easy \\_x\\_ \\*y\\* \\~\\~z\\~\\~");
+  EXPECT_EQ(plain_text("http://a.b www.a.b c@d.e <i>&lt;"), "http\\://a.b www\\.a.b c\\@d.e &lt;i&gt;&amp;lt;");
   EXPECT_EQ(code_span("a`b|c"), "``a`b\\|c``");
   EXPECT_EQ(code_span("`"), "`` ` ``");
 }

@@ -1,6 +1,7 @@
 #include "distil/markdown.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/utf8.h"
 
@@ -48,14 +49,26 @@ std::string code_block(std::string_view text) {
   return fence + "text\n" + clean + (clean.ends_with('\n') ? "" : "\n") + fence + "\n";
 }
 
+// Escapes only what would mean something where it stands: a page full of backslashes is read by nobody.
 std::string plain_text(std::string_view text) {
+  const std::string line = one_line(text);
+  const auto word = [&](size_t i) {
+    return i < line.size() && (std::isalnum(static_cast<unsigned char>(line[i])) != 0);
+  };
+  const size_t first = line.find_first_not_of(' '), digits = line.find_first_not_of(" 0123456789");
   std::string escaped;
-  for (const char c : one_line(text)) {
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    bool mark = std::string_view("\\`*[]!|~@").find(c) != std::string_view::npos;
+    mark |= i == first && std::string_view("#+-=").find(c) != std::string_view::npos;  // a heading, a list, a rule
+    mark |= i == digits && i > first && (c == '.' || c == ')');                        // "1." is a list
+    mark |= c == '_' && !(i > 0 && word(i - 1) && word(i + 1));                        // emphasis, but not in arc_easy
+    mark |= (c == ':' && i + 1 < line.size() && line[i + 1] == '/') ||                 // an address becomes a link
+            (c == '.' && i > 0 && (line[i - 1] == 'w' || line[i - 1] == 'W'));         // www.
     if (c == '<') escaped += "&lt;";
     else if (c == '>') escaped += "&gt;";
     else if (c == '&') escaped += "&amp;";
-    else if (std::string_view("\\`*_{}[]()#+-.!|~:@").find(c) != std::string_view::npos) (escaped += '\\') += c;
-    else escaped += c;
+    else (escaped += mark ? "\\" : "") += c;
   }
   return escaped;
 }

@@ -13,6 +13,8 @@ uint64_t WordGrams::hash_of(const TokenId* words, size_t count) {
   return Rng(hash).next();
 }
 
+bool WordGrams::short_text(std::string_view text) { return normalised_words(text).size() < kLeast; }
+
 bool WordGrams::add(std::string_view text, const std::string& source) {
   std::vector<TokenId> ids;
   for (std::string& word : normalised_words(text))

@@ -17,6 +17,8 @@ class WordGrams {
  public:
   static constexpr size_t kMost = 13, kLeast = 8;  // words
 
+  static bool short_text(std::string_view text);  // fewer words than are looked for at least
+
   // False where `text` has too few words to be looked for. `source` is what find() tells of it.
   bool add(std::string_view text, const std::string& source);
 

@@ -57,10 +57,9 @@ TEST_F(EvalFiles, CsvKeepsCommasQuotesAndLineEnds) {
 // As pandas 2 writes the hub's Parquet files of ARC and HellaSwag.
 TEST_F(EvalFiles, CsvListsAreWhatPythonPrints) {
   const auto arc = read_eval_documents(
-      task("arc_easy"),
-      write("arc.csv",
-            "id,question,choices,answerKey\nx,Why?,\"{'text': array(['it\\'s', \"\"a \\\\\\\\ b\"\"], "
-            "dtype=object), 'label': array(['A', 'B'], dtype=object)}\",B\n"));
+      task("arc_easy"), write("arc.csv",
+                              "id,question,choices,answerKey\nx,Why?,\"{'text': array(['it\\'s', \"\"a \\\\ b\"\"], "
+                              "dtype=object), 'label': array(['A', 'B'], dtype=object)}\",B\n"));
   EXPECT_EQ(texts_member(arc.documents[0], "choices.text"), (std::vector<std::string>{"it's", "a \\ b"}));
   const auto hellaswag = read_eval_documents(
       task("hellaswag"),

@@ -117,7 +117,7 @@ TEST_F(Evaluate, TheLogKeepsModelsAndSettingsApart) {
                       o.tasks = {"arc_easy"};
                     }),
             0);
-  EXPECT_EQ(resumed(tiny(), [](EvalOptions& o) { o.session.kv_type = "q8_0"; }), 0);
+  EXPECT_EQ(resumed(tiny(), [](EvalOptions& o) { o.session.kv_type = "f32"; }), 0);
 }
 
 TEST_F(Evaluate, AStopKeepsWhatIsDone) {

@@ -108,7 +108,7 @@ TEST(EvalTasks, ReadWhatAuthorsPublish) {
   const EvalChoices ending = first("hellaswag", R"({"activity_label": "A", "ctx_a": "One.", "ctx_b": "élan VITAL",
       "ctx": "One. élan VITAL", "endings": ["[step] x  y   z", " b [title] c", "[open\n]d"], "label": 2})");
   EXPECT_EQ(ending.contexts[0], "A: One. Élan vital");
-  EXPECT_EQ(ending.continuations, (std::vector<std::string>{" x y  z", "b.  c", "[open\n]d"}));
+  EXPECT_EQ(ending.continuations, (std::vector<std::string>{" x y  z", "b. c", "[open\n]d"}));
 }
 
 // Drawn by lm-evaluation-harness 0.4.13 itself from the same six rows with seed 1234.

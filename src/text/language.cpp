@@ -85,13 +85,15 @@ const Rivals& rivals_of(std::string_view script) {
   return kAll.at(script);
 }
 
-// A word counts 1, less where others have it too (1 / n); so does a letter beside a-z, by a third. A letter that a
-// language does not write speaks against it as strongly as a word for it. The best has to have a word in twenty.
+// A word counts 1, less where others have it too (1 / n); so does a letter beside a-z, by a third. A word with letters
+// that a language does not write speaks against it by a half: it may be a name, or a guest as in "café". The best has
+// to have a word in twenty.
 std::string best_of(const Rivals& rivals, const std::vector<std::string>& words) {
   std::vector<double> scores(rivals.profiles.size(), 0);
   for (const std::string& word : words) {
     if (const auto found = rivals.words.find(word); found != rivals.words.end())
       for (const size_t owner : found->second) scores[owner] += 1.0 / static_cast<double>(found->second.size());
+    std::vector<bool> foreign(scores.size(), false);
     for (const uint32_t c : code_points(word)) {
       const auto found = rivals.letters.find(c);
       if (found == rivals.letters.end()) continue;  // a-z, or a foreign name's
@@ -101,10 +103,11 @@ std::string best_of(const Rivals& rivals, const std::vector<std::string>& words)
           scores[i] += 1.0 / 3 / static_cast<double>(found->second.size());
           ++next;
         } else if (!rivals.profiles[i]->letters.empty() || rivals.profiles[i]->script == "Latin") {
-          scores[i] -= 1;
+          foreign[i] = true;
         }
       }
     }
+    for (size_t i = 0; i < scores.size(); ++i) scores[i] -= foreign[i] ? 0.5 : 0;
   }
   const auto best = std::max_element(scores.begin(), scores.end());
   if (words.empty() || *best <= 0 || *best < 0.05 * static_cast<double>(words.size())) return "";

@@ -16,6 +16,7 @@ struct Sample {
 constexpr Sample kSamples[] = {
     {"en", "The train was late this morning, so we walked to the office and had a cup of tea on the way."},
     {"en", "Sure! Here are three ways to sort a list in Python, with the cost of each of them."},
+    {"en", "Her résumé says that Beyoncé sang at the café, which is a cliché of some naïve writer."},
     {"de", "Der Zug hatte heute Morgen Verspätung, und deshalb sind wir zu Fuß ins Büro gegangen."},
     {"de", "Das ist ein Haus mit einem Garten und es steht am Rand der Stadt."},
     {"fr", "Le train avait du retard ce matin, alors nous sommes allés au bureau à pied avec nos amis."},

@@ -16,6 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
+constexpr size_t kParts = 16;  // texts of a document that are put together in pairs
+
 struct Texts {
   WordGrams grams;
   int64_t documents = 0, too_short = 0;
@@ -27,29 +29,31 @@ void leaves(const Json& value, std::vector<std::string>& texts) {
     for (const auto& part : value) leaves(part, texts);
 }
 
-// Whatever a document of a test set says: each of its texts; all of them together where each is too short to be found.
-// A blank that a choice fills (Winogrande) is filled with either.
+// What a document of a test set says: each of its texts, and where these are short each with each that comes after it,
+// as a question is followed by an answer. A blank that a choice fills (Winogrande) is filled with either, and left out.
 void add_document(const Json& document, const std::string& source, Texts& into) {
   ++into.documents;
   bool any = false;
-  std::vector<std::string> texts;
-  leaves(document, texts);
-  for (const std::string& text : texts) {
+  std::vector<std::string> texts, found;
+  leaves(document, found);
+  for (const std::string& text : found) {
+    if (text.size() < 2) continue;  // a label
     const size_t blank = text.find('_');
-    if (blank == std::string::npos || !document.is_object() || !document.contains("option1")) {
-      any |= into.grams.add(text, source);
-      continue;
+    if (blank != std::string::npos && document.is_object() && document.contains("option1")) {
+      for (const char* name : {"option1", "option2"}) {
+        const auto option = document.find(name);
+        if (option != document.end() && option->is_string())
+          any |= into.grams.add(text.substr(0, blank) + option->get<std::string>() + text.substr(blank + 1), source);
+      }
     }
-    for (const char* name : {"option1", "option2"}) {
-      const auto option = document.find(name);
-      if (option != document.end() && option->is_string())
-        any |= into.grams.add(text.substr(0, blank) + option->get<std::string>() + text.substr(blank + 1), source);
-    }
+    any |= into.grams.add(text, source);
+    if (texts.size() < kParts) texts.push_back(text);
   }
-  if (any) return;
-  std::string all;
-  for (const std::string& text : texts) (all += text) += ' ';
-  into.too_short += !into.grams.add(all, source);
+  for (size_t i = 0; i < texts.size(); ++i)
+    for (size_t j = i + 1; j < texts.size(); ++j)
+      if (WordGrams::short_text(texts[i]) || WordGrams::short_text(texts[j]))
+        any |= into.grams.add(texts[i] + ' ' + texts[j], source);
+  into.too_short += !any;
 }
 
 void add_file(const fs::path& path, Texts& into) {
@@ -107,9 +111,11 @@ Setting filter_contamination(FilterRun& run) {
       if (!hit) return std::nullopt;
       return Reason{where, fmt::format("{}: \"{}\"", hit->source, beginning(hit->words, 160))};
     };
-    if (auto reason = found("in the prompt", conversation_text(r.row.messages))) return reason;
+    const std::string prompt = conversation_text(r.row.messages);
+    if (auto reason = found("in the prompt", prompt)) return reason;
     if (auto reason = found("in the answer", r.row.content)) return reason;
-    return found("in the trace", r.row.reasoning);
+    if (auto reason = found("in the trace", r.row.reasoning)) return reason;
+    return found("in prompt and answer", prompt + "\n" + r.row.content);
   });
   if (texts.too_short > 0)
     run.notes.push_back(fmt::format("{} of {} documents have fewer than {} words and are not looked for",

@@ -256,8 +256,8 @@ Setting filter_judge(FilterRun& run) {
     return fmt::format("the best of a prompt's answers by pairs, each in both orders; {}", with);
   }
   score(run, judge);
-  return fmt::format("score of at least {:g}, {}; {}", o.score_least,
-                     o.best == 0 ? "all" : fmt::format("the best {} of a prompt", o.best), with);
+  return fmt::format("{}{}; {}", o.score_least > 0 ? fmt::format("a score of {:g} or more, ", o.score_least) : "",
+                     o.best == 0 ? "all" : fmt::format("the best {} of a prompt by score", o.best), with);
 }
 
 }  // namespace distil
