@@ -29,6 +29,9 @@ struct Results {
   // task -> "metric,filter" -> value, in the file's order
   std::vector<std::pair<std::string, std::vector<std::pair<std::string, Metric>>>> tasks;
   std::map<std::string, int64_t> documents;
+  std::string style;                   // of requests; "" = the file does not say
+  bool chat = false;                   // a chat template was applied
+  std::map<std::string, int> shots;    // of a task
   std::map<std::string, bool> higher;  // "task metric"
 
   const Metric* find(const std::string& task, const std::string& metric) const {
@@ -70,6 +73,10 @@ Results read_results(const std::string& wanted) {
   if (!json.is_object() || !json.contains("results") || !json["results"].is_object()) refuse();
   try {
     r.model = json.value("model_name", "");
+    if (const auto own = json.find("fieldprint"); own != json.end()) r.style = own->value("style", "");
+    r.chat = json.contains("chat_template_sha") && !json["chat_template_sha"].is_null();
+    if (const auto shots = json.find("n-shot"); shots != json.end())
+      for (const auto& [task, count] : shots->items()) r.shots[task] = count.get<int>();
     for (const auto& [task, values] : json.at("results").items()) {
       if (!values.is_object()) refuse();
       auto& metrics = r.tasks.emplace_back(task, std::vector<std::pair<std::string, Metric>>()).second;
@@ -134,6 +141,20 @@ std::optional<Outcomes> outcomes_of(const Results& r, const std::string& task, c
   return outcomes;
 }
 
+// Scores of other requests say nothing about the models.
+void require_alike(const Results& a, const Results& b) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorKind::kUsage, "before and after were measured in different ways: " + what, b.path,
+                "evaluate both with the same flags");
+  };
+  if (!a.style.empty() && !b.style.empty() && a.style != b.style)
+    refuse(fmt::format("in the styles {} and {}", a.style, b.style));
+  if (a.chat != b.chat) refuse(fmt::format("{} with a chat template", a.chat ? "only before" : "only after"));
+  for (const auto& [task, count] : a.shots)
+    if (const auto other = b.shots.find(task); other != b.shots.end() && other->second != count)
+      refuse(fmt::format("{} with {} and {} examples", task, count, other->second));
+}
+
 std::string value_text(const Metric& metric) {
   return metric.error ? fmt::format("{:.4f} ± {:.4f}", metric.value, *metric.error)
                       : fmt::format("{:.4f}", metric.value);
@@ -166,6 +187,7 @@ std::string results_part(const std::string& before, const std::string& after) {
     return text;
   }
   const Results a = read_results(before), b = read_results(after);
+  require_alike(a, b);
   std::string text =
       results_line("before", a) + results_line("after", b) +
       "\n| task | documents | metric | before | after | difference | only after right | only before right | "

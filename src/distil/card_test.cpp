@@ -55,7 +55,8 @@ class DistilCard : public testing::Test {
     return to_line(r);
   }
 
-  void results(const std::string& model, double acc, const std::vector<int>& right) const {
+  void results(const std::string& model, double acc, const std::vector<int>& right, int shots = 0,
+               const std::string& style = "lm-eval") const {
     nlohmann::ordered_json json;
     json["results"]["arc_easy"] = {{"alias", "arc_easy"},
                                    {"acc,none", acc},
@@ -65,6 +66,7 @@ class DistilCard : public testing::Test {
     if (model == "base") json["results"]["piqa"] = {{"acc,none", 0.6}};
     json["n-samples"]["arc_easy"] = {{"original", 100}, {"effective", right.size()}};
     json["higher_is_better"]["arc_easy"] = {{"acc", true}, {"acc_norm", true}};
+    json["n-shot"]["arc_easy"] = shots, json["fieldprint"]["style"] = style;
     json["model_name"] = model + "|<b>";
     spill(at(model + "/results_2026-11-29T10-00-00.json"), json.dump());
     std::string lines;
@@ -163,6 +165,11 @@ TEST_F(DistilCard, RefusesWhatIsNotWhatItShouldBe) {
   EXPECT_THAT(refused([&](CardOptions& o) { o.report = at("bad.json"); }), HasSubstr("no report of `distil filter`"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.data = at("rows.jsonl"); }), HasSubstr("not the rows of the report"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("log.csv"));
+  results("student", 0.5, {1}, 5);
+  EXPECT_THAT(refused([](CardOptions&) {}), HasSubstr("arc_easy with 0 and 5 examples"));
+  results("student", 0.5, {1}, 0, "mlx");
+  EXPECT_THAT(refused([](CardOptions&) {}), HasSubstr("styles lm-eval and mlx"));
+  results("student", 0.5, {1});
   spill(at("base/log.csv"), "step,loss\n1,one\n");
   EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("base/log.csv:2"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.before = at("run"); }), HasSubstr("no results_*.json"));

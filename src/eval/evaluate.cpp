@@ -283,8 +283,10 @@ class Evaluation {
     options.format = chat_ ? &*chat_ : nullptr;
     generate_answers(model_, prompts, options, [&](size_t i, EvalAnswer answer) {
       EvalWork& work = *left[i];
+      const int alone = answer.prompt_tokens + answer.tokens;
+      run.result.tokens_read += static_cast<uint64_t>(alone);
+      run.result.tokens_computed += static_cast<uint64_t>(alone - answer.reused_tokens);
       work.outcome.answer = std::move(answer);
-      run.result.tokens_read += static_cast<uint64_t>(work.outcome.answer.prompt_tokens + work.outcome.answer.tokens);
       return settle(run, work);
     });
   }
