@@ -143,6 +143,7 @@ struct Run {
       for (const std::string& text : report.notes) note(text);
     if (json) print_json(report);
     else print(report);
+    if (!quiet) tell_next(report);
     if (report.end == DistilEnd::kStopped) throw Interrupted{};
     if (report.end == DistilEnd::kGaveUp)
       throw Error(
@@ -184,6 +185,10 @@ struct Run {
     write_out(fmt::format("this run: {} answered, {} failed, {}, {} of answers, {:.1f} tokens/s, {}\n", s.done,
                           s.failed, counted(unsigned_of(s.retries), "further attempt"),
                           counted(unsigned_of(s.tokens), "token"), s.tokens_per_second(), time_text(s.seconds)));
+  }
+
+  // What the same command would do next.
+  static void tell_next(const DistilReport& report) {
     if (report.end >= DistilEnd::kTokens && report.end <= DistilEnd::kMoney)
       note(fmt::format("the budget of {} is spent; a larger one goes on", kEnds[static_cast<size_t>(report.end)]));
     else if (!report.failures.empty()) note("the same command tries again what has failed");

@@ -159,9 +159,9 @@ std::string rates_text(const EvalResult& result) {
   std::string text;
   for (const EvalTaskResult& task : result.tasks) {
     if (!task.cut_share) continue;
-    text +=
-        fmt::format("{}: {:.1f}% of the answers ended at the limit, {:.1f}% were empty, {:.1f}% never ended to think\n",
-                    task.name, 100 * *task.cut_share, 100 * *task.empty_share, 100 * *task.unclosed_share);
+    text += fmt::format(
+        "{}: {:.1f}% of the answers ended at the limit, {:.1f}% were empty, {:.1f}% ended within a thought\n",
+        task.name, 100 * *task.cut_share, 100 * *task.empty_share, 100 * *task.unclosed_share);
   }
   return text;
 }

@@ -121,7 +121,7 @@ struct DistilReport {
   std::string path;                         // of the shard's rows
   std::map<std::string, int64_t> failures;  // on disk and not mended: how many of each reason
   std::map<std::string, int64_t> finishes;  // of the answers on disk: how many ended with "stop", "length" ...
-  std::vector<std::string> notes;           // sentences: what the teacher cannot give
+  std::vector<std::string> notes;           // sentences: what answers of this run came without
 };
 
 // Asks for what is not on disk yet. `watch` is called a few times a second, on the calling thread. Once `stop` is set,

@@ -33,6 +33,28 @@ Standing standing_of(const Work& work, const KnownRows& known, bool keep_failure
   return standing;
 }
 
+// What answers of this run came without.
+struct Lacking {
+  int64_t ids = 0, probabilities = 0;
+
+  void count(const TeacherRow& row, int top_k) {
+    if (row.failed()) return;
+    if (row.token_ids.empty()) ++ids;
+    if (top_k > 0 && row.top_k == 0) ++probabilities;
+  }
+
+  std::vector<std::string> notes() const {
+    std::vector<std::string> all;
+    if (ids > 0)
+      all.push_back(
+          fmt::format("{} came without the teacher's token ids: a student learns from their text", answers(ids)));
+    if (probabilities > 0) all.push_back(fmt::format("{} came without probabilities", answers(probabilities)));
+    return all;
+  }
+
+  static std::string answers(int64_t count) { return count == 1 ? "1 answer" : fmt::format("{} answers", count); }
+};
+
 int64_t most_tokens_of(const std::string& sampling) {
   const nlohmann::json json = parse_json(sampling, "the sampling options");
   for (const char* name : {"max_completion_tokens", "max_tokens"}) {
@@ -101,15 +123,19 @@ DistilReport run_distil(const DistilOptions& options, const std::function<void(c
 
   DistilReport report;
   report.path = file.path();
-  report.notes = teacher->notes();
   report.state.rows = static_cast<int64_t>(work.jobs.size());
   report.state.found = report.state.rows - static_cast<int64_t>(standing.left.size());
   if (!standing.left.empty()) {
     Runner runner(options, work, std::move(standing.left), *teacher, file);
     for (const auto& [key, row] : known)
       if (row.failure.empty()) runner.budget().add(row.prompt_tokens, row.completion_tokens);
-    report.end = runner.run(
-        report.state, watch, [&](const TeacherRow& row) { add_known(known, row); }, stop);
+    Lacking lacking;
+    const auto each = [&](const TeacherRow& row) {
+      add_known(known, row);
+      lacking.count(row, options.top_k);
+    };
+    report.end = runner.run(report.state, watch, each, stop);
+    report.notes = lacking.notes();
   }
   for (const Work::Job& job : work.jobs) {
     const auto found = known.find(job.key);

@@ -62,11 +62,6 @@ class HttpTeacher : public Teacher {
 
   const TeacherRow::Teacher& identity() const override { return identity_; }
   int most_requests() const override { return 0; }
-  std::vector<std::string> notes() const override {
-    if (kind_->token_ids) return {};
-    return {"the server is none that is known to tell its token ids: without them a student learns from text"};
-  }
-
   TeacherAnswer ask(const TeacherRequest& request) override {
     const HttpResult result = client_.post(api_ + "/chat/completions", body_of(request));
     TeacherAnswer answer = judged(result, request.top_k);
@@ -117,7 +112,7 @@ class HttpTeacher : public Teacher {
 
   std::string body_of(const TeacherRequest& request) const {
     ordered_json body = parse_ordered_json(request.sampling, "the sampling options");
-    body["model"] = identity_.name;
+    body["model"] = asked_;
     body["messages"] = parse_ordered_json(request.messages, "the prompt");
     if (!request.tools.empty()) body["tools"] = parse_ordered_json(request.tools, "the tools");
     body["seed"] = request.seed;
@@ -230,8 +225,8 @@ class HttpTeacher : public Teacher {
       for (const json& model : *list) {
         const std::string id = text_of(model, "id");
         known += (known.empty() ? "" : ", ") + id;
-        if (!identity_.name.empty() || id.empty() || (!name.empty() && id != name)) continue;
-        identity_.name = id;
+        if (!asked_.empty() || id.empty() || (!name.empty() && id != name)) continue;
+        asked_ = id;
         owner = text_of(model, "owned_by");
         if (const auto meta = model.find("meta"); meta != model.end()) {  // of ours
           identity_.model_sha256 = text_of(*meta, "model_hash");
@@ -240,11 +235,13 @@ class HttpTeacher : public Teacher {
         }
       }
     }
-    if (identity_.name.empty() && !known.empty())
+    if (asked_.empty() && !known.empty())
       throw Error(ErrorKind::kNotFound, fmt::format("the server has no model '{}'", name), api_, "it has " + known);
-    if (identity_.name.empty()) identity_.name = name;  // of a server without a list
-    if (identity_.name.empty())
+    if (asked_.empty()) asked_ = name;  // of a server without a list
+    if (asked_.empty())
       throw Error(ErrorKind::kIo, "the server names no model", api_, "--teacher-model NAME says which to ask for");
+    // llama-server calls a model by its path, which says something of this machine and nothing of the model.
+    identity_.name = asked_.starts_with('/') ? asked_.substr(asked_.rfind('/') + 1) : asked_;
     for (const Kind& kind : kKinds)
       if (kind.owner == owner) kind_ = &kind;
     if (!kind_->props) return;
@@ -253,7 +250,7 @@ class HttpTeacher : public Teacher {
       identity_.template_sha256 = sha256_hex(std::as_bytes(std::span(source)));
   }
 
-  std::string api_, root_;
+  std::string api_, root_, asked_;  // asked_: the model, as the server calls it
   bool stream_;
   HttpClient client_;
   std::unique_ptr<Tokenizer> tokenizer_;

@@ -54,7 +54,6 @@ class Teacher {
 
   virtual const TeacherRow::Teacher& identity() const = 0;
   virtual int most_requests() const = 0;  // at a time that make sense; 0 = it does not say
-  virtual std::vector<std::string> notes() const { return {}; }
 
   // Blocks; from any number of threads. What goes wrong is in the answer; throws only what is a fault of ours.
   virtual TeacherAnswer ask(const TeacherRequest& request) = 0;

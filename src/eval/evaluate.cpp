@@ -106,6 +106,13 @@ class Evaluation {
 
  private:
   void check() const {
+    for (const auto& [name, file] : options_.files) {  // a mistyped name would leave its file unread
+      const size_t colon = name.find(':');
+      if (colon != std::string::npos && name.substr(colon) != ":shots")
+        throw Error(ErrorKind::kUsage, fmt::format("'{}' names no file of a task", name), "--data",
+                    "TASK=FILE, or TASK:shots=FILE for few-shot examples");
+      find_eval_tasks(name.substr(0, colon));
+    }
     if (options_.tasks.empty())
       throw Error(ErrorKind::kUsage, "which tasks?", "--tasks", "`fieldprint eval ls` lists them");
     if (options_.style != EvalStyle::kLlamaCpp) return;
@@ -276,8 +283,10 @@ class Evaluation {
     options.format = chat_ ? &*chat_ : nullptr;
     generate_answers(model_, prompts, options, [&](size_t i, EvalAnswer answer) {
       EvalWork& work = *left[i];
+      const int alone = answer.prompt_tokens + answer.tokens;
+      run.result.tokens_read += static_cast<uint64_t>(alone);
+      run.result.tokens_computed += static_cast<uint64_t>(alone - answer.reused_tokens);
       work.outcome.answer = std::move(answer);
-      run.result.tokens_read += static_cast<uint64_t>(work.outcome.answer.prompt_tokens + work.outcome.answer.tokens);
       return settle(run, work);
     });
   }

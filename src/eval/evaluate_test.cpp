@@ -215,6 +215,8 @@ TEST_F(Evaluate, SaysWhatIsMissing) {
               HasSubstr("there are 8"));
   EXPECT_THAT(refusal([](EvalOptions& o) { o.shots = 1; }), HasSubstr("few-shot documents of winogrande"));
   EXPECT_THAT(refusal([](EvalOptions& o) { o.files["arc_easy"] = "/nowhere.jsonl"; }), HasSubstr("/nowhere.jsonl"));
+  EXPECT_THAT(refusal([](EvalOptions& o) { o.files["arc_esy"] = "x.jsonl"; }), HasSubstr("there is no task 'arc_esy'"));
+  EXPECT_THAT(refusal([](EvalOptions& o) { o.files["arc_easy:train"] = "x"; }), HasSubstr("TASK:shots=FILE"));
   TinyModelShape plain;
   plain.chat_template = false;
   const TinyModelFile file(plain);

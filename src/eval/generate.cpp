@@ -124,15 +124,18 @@ void generate_answers(const std::shared_ptr<const Model>& model, std::span<const
     const size_t i = ended.pop();
     Running& run = running.at(i);
     bool cut = false;
+    int reused = 0;
     try {
       const Generation whole = run.stream->wait();
       run.reader.take(whole);
+      reused = whole.stats.reused_tokens;
       cut = whole.reason == FinishReason::kLength || whole.reason == FinishReason::kContext;
     } catch (const Stopped&) {
     }
     EvalAnswer answer = run.reader.finish();
     answer.cut = cut;
     answer.prompt_tokens = run.prompt_tokens;
+    answer.reused_tokens = reused;
     running.erase(i);
     if (!done(i, std::move(answer))) throw Error(ErrorKind::kLimit, "the evaluation was stopped");
   }

@@ -87,6 +87,17 @@ TEST_F(EvalGenerate, KeepsTheEndOfALongPrompt) {
   }
 }
 
+TEST_F(EvalGenerate, ComputesASharedBeginningOnce) {
+  TinyModelFile file({.context = 1024});
+  const std::string examples(600, 'e');
+  const std::vector<EvalPrompt> asked = {{.text = examples + "a", .until = {}, .max_tokens = 2},
+                                         {.text = examples + "b", .until = {}, .max_tokens = 2}};
+  const std::vector<EvalAnswer> all = answers(model_of(file, 2), asked, {.streams = 1});
+  EXPECT_EQ(all[0].reused_tokens, 0);
+  EXPECT_GE(all[1].reused_tokens, 512);
+  EXPECT_EQ(all[1].prompt_tokens, all[0].prompt_tokens);
+}
+
 TEST_F(EvalGenerate, IsStoppedByItsCaller) {
   size_t count = 0;
   try {

@@ -60,8 +60,6 @@ constexpr Measure kMeasures[] = {
     {"training loss over the last tenth of the steps", false, &RunGroup::train_loss, loss_text},
 };
 
-std::string group_name(const RunGroup& group) { return fmt::format("{}, {:g}", group.kind, group.learning_rate); }
-
 std::string setup(const LabComparison& c, const LabRun& run) {
   const LabSettings& s = run.settings;
   std::vector<std::string> with, without;

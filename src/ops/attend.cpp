@@ -64,9 +64,9 @@ Tensor compute(RunExecutor& run, const AttendShape& shape, const Tensor& q, cons
     run.count(work_of(kv.layout(), shape, s));
     row += s.count();
   }
-  run.for_rows(row, [&](int r) {
-    const auto& [kv, position] = kv_rows[static_cast<size_t>(r)];
-    if (kv != nullptr) kv->write(shape.layer, position, run.data(k) + r * k.cols(), run.data(v) + r * k.cols());
+  run.for_rows(row, [&](int i) {
+    const auto& [kv, position] = kv_rows[static_cast<size_t>(i)];
+    if (kv != nullptr) kv->write(shape.layer, position, run.data(k) + i * k.cols(), run.data(v) + i * k.cols());
   });
   if (OpsObserver* observer = run.observer())
     observer->attention(shape, run.data(q), run.data(k), r != nullptr ? run.data(*r) : nullptr, q.rows());

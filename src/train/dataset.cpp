@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <variant>
 
@@ -30,6 +31,7 @@ struct ReadRow {
   std::vector<Example> examples;
   std::optional<RowError> error;
   bool is_text = false, is_teacher = false;
+  std::string prompt;  // of a teacher's row
   MaskNotes notes;
   int64_t truncated = 0;
 };
@@ -79,7 +81,9 @@ ReadRow read_examples(std::string_view line, bool plain, const Tokenizer& tokeni
     const MaskOptions masking{.specials = options.specials};
     if (lessons != nullptr && is_teacher_row(line)) {
       read.is_teacher = true;
-      read.examples = lessons->examples(teacher_row(line), masking, read.notes);
+      const TeacherRow row = teacher_row(line);
+      read.prompt = row.messages + row.tools;
+      read.examples = lessons->examples(row, masking, read.notes);
     } else {
       const Row row = plain ? text_row(line) : read_row(line, {.raw = options.raw});
       read.examples = mask_row(row, tokenizer, chat_template, masking, &read.notes);
@@ -317,27 +321,39 @@ Dataset read_dataset(const std::string& path, const GgufFile& model, const Token
     });
     DatasetReport& report = dataset.report;
     report.rows = static_cast<int64_t>(rows.size());
+    // A teacher's answers to one prompt are one group, wherever they stand in the file.
+    std::vector<std::vector<size_t>> groups;
+    std::map<std::string_view, size_t> group_of;
     for (size_t i = 0; i < rows.size(); ++i) {
-      ReadRow& row = rows[i];
+      const ReadRow& row = rows[i];
       if (row.error) {
         FaultCount& fault = report.faults[static_cast<size_t>(row.error->fault)];
         if (fault.rows++ == 0) fault.first = lines[i].second, fault.detail = row.error->detail;
         continue;
       }
-      report.turns += row.notes.turns;
-      report.thoughts_dropped += row.notes.thoughts_dropped;
-      report.thoughts_unopened += row.notes.thoughts_unopened;
-      report.ended_by_eos += row.notes.ended_by_eos;
-      report.foreign_prompts += row.notes.foreign_prompts;
-      report.teacher += row.is_teacher;
-      report.truncated += row.truncated;
+      size_t group = groups.size();
+      if (row.is_teacher) group = group_of.try_emplace(row.prompt, group).first->second;
+      if (group == groups.size()) groups.emplace_back();
+      groups[group].push_back(i);
+    }
+    for (const std::vector<size_t>& members : groups) {
       int64_t group = dataset.groups.empty() ? 0 : dataset.groups.back() + 1;
-      for (Example& example : row.examples) {
-        dataset.groups.push_back(row.is_text ? group++ : group);
-        report.tokens += static_cast<int64_t>(example.tokens.size());
-        report.learned += std::count(example.weights.begin(), example.weights.end(), 1.0f);
-        dataset.examples.push_back(std::move(example));
-        dataset.lines.push_back(lines[i].second);
+      for (const size_t i : members) {
+        ReadRow& row = rows[i];
+        report.turns += row.notes.turns;
+        report.thoughts_dropped += row.notes.thoughts_dropped;
+        report.thoughts_unopened += row.notes.thoughts_unopened;
+        report.ended_by_eos += row.notes.ended_by_eos;
+        report.foreign_prompts += row.notes.foreign_prompts;
+        report.teacher += row.is_teacher;
+        report.truncated += row.truncated;
+        for (Example& example : row.examples) {
+          dataset.groups.push_back(row.is_text ? group++ : group);
+          report.tokens += static_cast<int64_t>(example.tokens.size());
+          report.learned += std::count(example.weights.begin(), example.weights.end(), 1.0f);
+          dataset.examples.push_back(std::move(example));
+          dataset.lines.push_back(lines[i].second);
+        }
       }
     }
     if (!cached.empty()) write_cache(cached, dataset);

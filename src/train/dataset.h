@@ -48,7 +48,8 @@ struct DatasetReport {
 struct Dataset {
   std::vector<Example> examples;
   std::vector<int64_t> lines;  // of the file, from 1: where each example comes from
-  // What stays together: the examples of one conversation have a number in common, pieces of a text have one each.
+  // What stays together: the examples of one conversation have a number in common, and a teacher's answers to one
+  // prompt; pieces of a text have one each.
   std::vector<int64_t> groups;
   DatasetReport report;
 };

@@ -237,6 +237,24 @@ TEST_F(TeacherRows, DistributionsThatMakeNoSenseAreRefused) {
   EXPECT_EQ(example.top_tail.size(), row.token_ids.size() - 1);
 }
 
+TEST_F(TeacherRows, AnswersToOnePromptStayTogether) {
+  std::string lines;
+  for (int i = 0; i < 90; ++i) {  // three answers to each of 30 prompts, far from each other
+    TeacherRow answer = row();
+    answer.messages = fmt::format(R"([{{"role":"user","content":"prompt {}"}}])", i % 30);
+    answer.content = fmt::format("answer {}", i);
+    lines += to_line(answer);
+  }
+  Dataset train = read(lines, Learn::kAnswer);
+  ASSERT_EQ(train.examples.size(), 90u);
+  const Dataset held = split_off(train, 0.3, 1);
+  EXPECT_FALSE(held.examples.empty());
+  EXPECT_FALSE(train.examples.empty());
+  for (const int64_t line : held.lines) {
+    for (const int64_t other : train.lines) EXPECT_NE(line % 30, other % 30);
+  }
+}
+
 TEST_F(TeacherRows, MayBeMixedWithOthers) {
   const TeacherRow row = with_top(record(this->row()));
   const Dataset data = read(to_line(row) + "{\"text\":\"plain\"}\n", Learn::kTop);
@@ -259,7 +277,7 @@ class TeacherAndStudent : public testing::Test {
     for (int i = 0; i < 160; ++i) {
       TeacherRow row;
       row.key = fmt::format("{:064x}", i);
-      row.messages = "[]";
+      row.messages = fmt::format(R"([{{"role":"user","content":"{}"}}])", i);
       row.prompt_ids = {static_cast<TokenId>(rng.below(256)), static_cast<TokenId>(rng.below(256))};
       for (int t = 0; t < 8; ++t) row.token_ids.push_back(static_cast<TokenId>(rng.below(256)));
       row.teacher.vocabulary_sha256 = vocabulary_sha256(model->tokenizer());

@@ -86,6 +86,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(429, "slow down", Retry_After=email.utils.formatdate(time.time() - 5, usegmt=True))
         if fault == "429-wait":
             return self.refuse(429, "slow down", Retry_After="1")
+        if fault == "429-date-wait":
+            return self.refuse(429, "slow down", Retry_After=email.utils.formatdate(time.time() + 3, usegmt=True))
         if fault in ("400", "401", "404", "500", "503"):
             return self.refuse(int(fault), "this is not to be")
         if fault == "reset":
@@ -143,13 +145,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class FaultyTeacher:
-    """`with FaultyTeacher() as teacher:`; teacher.url; teacher.asked: (prompt, seed) of each request."""
+    """`with FaultyTeacher() as teacher:`; teacher.url; teacher.asked: (prompt, seed) of each request, teacher.times: when."""
 
     def __init__(self, kinds=FAULTS, latency=0.002, slow=5.0, key=None, name="faulty", most=None, script=None):
         """`script`: {text in a prompt: faults of its attempts, the last for ever}. `most`: more at a time are a 429."""
         self.kinds, self.latency, self.slow, self.key, self.name, self.most = kinds, latency, slow, key, name, most
         self.script = script or {}
-        self.asked, self.requests, self.attempts = [], [], {}
+        self.asked, self.requests, self.times, self.attempts = [], [], [], {}
         self.running = self.highest = 0
         self.lock, self.stopped = threading.Lock(), threading.Event()
 
@@ -157,6 +159,7 @@ class FaultyTeacher:
         with self.lock:
             self.asked.append((prompt, seed))
             self.requests.append(request)
+            self.times.append(time.monotonic())
             attempt = self.attempts[prompt, seed] = self.attempts.get((prompt, seed), 0) + 1
             self.running += 1
             self.highest = max(self.highest, self.running)
