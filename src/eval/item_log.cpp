@@ -51,9 +51,13 @@ Json to_json(const EvalTask& task, const EvalWork& work) {
 EvalOutcome from_json(const Json& line) {
   EvalOutcome outcome;
   if (const auto answer = line.find("answer"); answer != line.end()) {
-    outcome.answer = {answer->at("text").get<std::string>(),  answer->at("raw").get<std::string>(),
-                      answer->at("cut").get<bool>(),          answer->at("unclosed").get<bool>(),
-                      answer->at("prompt_tokens").get<int>(), answer->at("tokens").get<int>()};
+    outcome.answer = {.text = answer->at("text").get<std::string>(),
+                      .raw = answer->at("raw").get<std::string>(),
+                      .cut = answer->at("cut").get<bool>(),
+                      .unclosed = answer->at("unclosed").get<bool>(),
+                      .prompt_tokens = answer->at("prompt_tokens").get<int>(),
+                      .reused_tokens = 0,  // of that run
+                      .tokens = answer->at("tokens").get<int>()};
     return outcome;
   }
   const Json &sums = line.at("log_likelihoods"), &greedy = line.at("greedy");
