@@ -191,9 +191,9 @@ class Filter(Case):
     def test_flags_that_do_nothing_are_refused(self):
         self.rows(row("a", "x", "a"))
         for flags in (("--final", "x"), ("--votes", 2), ("--best", 1), ("--score", 3), ("--judge-template", "x"), ("--shell",)):
-            _, err = self.call("distil", "filter", "rows.jsonl", "--out", "out", *flags, code=1)
+            _, err = self.call("distil", "filter", "rows.jsonl", "--out", "out", *flags, code=2)
             self.assertIn(f"{flags[0]} does nothing without", err)
-        _, err = self.call("distil", "card", "--out", "card.md", "--ask-after-lora", "x.gguf", code=1)
+        _, err = self.call("distil", "card", "--out", "card.md", "--ask-after-lora", "x.gguf", code=2)
         self.assertIn("--ask-after", err)
 
     def test_best_by_pairs_in_both_orders(self):
