@@ -370,8 +370,8 @@ TEST_F(DistilFilter, AnswersAreVerified) {
   o.verify = FilterOptions::Verify::kWhereGiven;
   filter({row("nothing", "42"), with("wrong", "It is 17", "18")}, o);
   EXPECT_EQ(kept(), Ids{"nothing"});
-  o.final_pattern = R"((?:x|(x+x+)+)y)";
-  filter({with("hard", std::string(40, 'x'), "18")}, o);
+  o.final_pattern = R"(^(x+)+$)";
+  filter({with("hard", std::string(60, 'x') + "b", "18")}, o);
   EXPECT_EQ(dropped().at("hard"), Ids{"answer: too much work to check"});
   o.final_pattern = R"(<<(\w+)>>)";
   filter({with("found", "<<1>> no: <<18>> since 17 is odd", "18"), with("wrong", "18", "18")}, o);
