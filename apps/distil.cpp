@@ -257,7 +257,9 @@ Action add_distil_run(CLI::App& app) {
 
 Action add_distil_merge(CLI::App& app) {
   auto merge = std::make_shared<Merge>();
-  add_texts(app, "FROM", merge->from, "FILE", "Folders of `distil run`, or files of rows");
+  add_texts(app, "FROM", merge->from, "FILE", "Folders of `distil run`, or files of rows")
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
   add_text(app, "-o,--out", merge->out, "FILE", "The file of all rows, sorted by key");
   add_flag(app, "--json", merge->json, "The summary as one JSON object")->group("Output");
   app.footer("  fieldprint distil merge rows --out rows.jsonl");

@@ -193,6 +193,21 @@ class Faults(Case):
 
 
 class Prompts(Case):
+    def test_several_files_are_read_by_every_action(self):
+        first, second = self.write("first.txt", "a\nb\n"), self.write("second.txt", "c\n")
+        with FaultyTeacher(kinds=[]) as teacher:
+            plan = json.loads(self.distil("plan", first, second, "--teacher", teacher.url, "--json").stdout)
+            self.assertEqual(plan["rows"], 3)
+            self.assertEqual(self.run_json(first, second, "--teacher", teacher.url)["done"], 3)
+            other = self.folder / "other"
+            self.distil("run", self.write("third.txt", "d\n"), "--teacher", teacher.url, "--out", other)
+        one, two = self.folder / "one.jsonl", self.folder / "two.jsonl"
+        merged = json.loads(self.distil("merge", self.out, other, "--out", one, "--json").stdout)
+        self.assertEqual(merged["rows"], 4)
+        self.distil("merge", other, "--out", two)
+        kept = json.loads(self.distil("filter", one, two, "--dry-run", "--json").stdout)
+        self.assertEqual([file["rows"] for file in kept["files"]], [4, 1])
+
     def test_plan_counts_and_sends_nothing(self):
         prompts = self.prompts(["a b", "a b", "c"])
         with FaultyTeacher() as teacher:

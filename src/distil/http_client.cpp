@@ -1,5 +1,6 @@
 #include "distil/http_client.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fmt/format.h>
 
@@ -29,8 +30,11 @@ std::string host_of(const std::string& url) {
   return text;
 }
 
+// An address of this machine, not a name that merely looks like one: 127.evil.example is somebody else's.
 bool is_local(const std::string& host) {
-  return host == "localhost" || host == "[::1]" || host.starts_with("127.") || host.ends_with(".localhost");
+  in_addr address{};
+  const bool numeric = ::inet_pton(AF_INET, host.c_str(), &address) == 1;
+  return host == "localhost" || host == "[::1]" || (numeric && ntohl(address.s_addr) >> 24 == 127);
 }
 
 }  // namespace
