@@ -207,6 +207,7 @@ struct Merge {
       throw Error(ErrorKind::kUsage, "which rows?", {}, "`fieldprint distil merge DIR --out rows.jsonl`");
     if (out.empty()) throw Error(ErrorKind::kUsage, "into which file?", {}, "--out rows.jsonl");
     const DistilMerged merged = merge_distil(from, out);
+    for (const std::string& text : merged.notes) note(printable_line(text));
     if (json) {
       write_json({{"rows", merged.rows},
                   {"failed", merged.failed},

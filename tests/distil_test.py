@@ -168,6 +168,17 @@ class Faults(Case):
             self.assertEqual(told["end"], "money")
             self.assertEqual(self.run_json(*flags)["end"], "done")
 
+    def test_a_server_that_does_not_count_is_bounded_by_an_estimate(self):
+        prompts = self.prompts([f"one two three {i}" for i in range(60)])
+        with FaultyTeacher(kinds=[], usage=False) as teacher:
+            flags = ("run", prompts, "--teacher", teacher.url, "--concurrency", "2", "--out", self.out, "--budget-tokens", "300")
+            done = self.distil(*flags)
+            self.assertIn("without a count of tokens", done.stderr)
+            had = len(self.rows())
+            self.assertTrue(0 < had < 30, had)
+            self.distil(*flags)
+        self.assertEqual(len(self.rows()), had, "rows on disk count")
+
     def test_a_full_disk_is_said_and_loses_nothing(self):
         prompts = self.prompts([f"p{i}" for i in range(60)])
         with FaultyTeacher(kinds=[]) as teacher:

@@ -208,9 +208,10 @@ void Runner::finish(const Attempt& attempt, TeacherAnswer answer) {
     finished.top = std::move(answer.top);
     ++state_.done;
     if (is_cut(row)) ++state_.cut;
-    state_.prompt_tokens += row.prompt_tokens;
-    state_.tokens += row.completion_tokens;
-    budget_.add(row.prompt_tokens, row.completion_tokens);
+    const SpentTokens spent = spent_tokens(row);
+    state_.prompt_tokens += spent.prompt;
+    state_.tokens += spent.completion;
+    budget_.add(spent.prompt, spent.completion);
   }
   finished_.push_back(std::move(finished));
 }
