@@ -133,6 +133,17 @@ class Faults(Case):
             teacher.script.clear()
             self.assertEqual(self.run_json(prompts, "--teacher", teacher.url)["done"], 6)
 
+    def test_a_server_that_only_asks_to_wait_ends_the_run(self):
+        with FaultyTeacher(kinds=[], script={"p": ["429-long"]}) as teacher:
+            done = self.distil("run", self.prompts(["p1", "p2"]), "--teacher", teacher.url, "--out", self.out, "--give-up",
+                               "0.5", code=2)
+        self.assertIn("no answer for", done.stderr)
+
+    def test_comments_are_no_beginning_of_an_answer(self):
+        with FaultyTeacher(kinds=[], script={"p": ["pings", None]}) as teacher:
+            told = self.run_json(self.prompts(["p"]), "--teacher", teacher.url, "--first-timeout", "0.4", "--timeout", "30")
+        self.assertEqual((told["done"], told["retries"]), (1, 1))
+
     def test_concurrency_gives_way_to_a_server_with_few_places(self):
         with FaultyTeacher(kinds=[], most=3, latency=0.01) as teacher:
             told = self.run_json(self.prompts([f"p{i}" for i in range(80)]), "--teacher", teacher.url)

@@ -64,11 +64,15 @@ DistilEnd Runner::run(DistilState& state, const std::function<void(const DistilS
   } stopped{*this};
 
   Lock lock(mutex_);
-  for (;;) {
+  for (Clock::time_point last = Clock::now();;) {
+    const bool idle = state_.in_flight == 0;
     written_.wait_for(lock, kWatch, [&] { return !finished_.empty() || thrown_; });
     std::vector<RowsFile::Finished> batch = std::exchange(finished_, {});
     const bool all = batch.empty() && state_.in_flight == 0 && (end_ || (next_ == jobs_.size() && again_.empty()));
     if (all || thrown_) end(DistilEnd::kDone, true);
+    const Clock::time_point now = Clock::now();
+    if (idle && state_.in_flight == 0) breaker_.waited(std::chrono::duration<double>(now - last).count());
+    last = now;
     state_.seconds = seconds();
     state_.limit = limit_.now();
     state_.waiting = breaker_.open();

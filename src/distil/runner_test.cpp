@@ -91,6 +91,12 @@ TEST(DistilBreaker, OpensProbesAndCloses) {
   breaker.succeeded(at(10));
   EXPECT_TRUE(breaker.allows(at(10), 9));
   EXPECT_EQ(breaker.seconds_without_answer(at(99)), 0) << "nothing was asked";
+  breaker.failed(at(99));
+  breaker.waited(5);
+  breaker.waited(6);
+  EXPECT_EQ(breaker.seconds_without_answer(at(110)), 11) << "not open, and nothing is under way";
+  breaker.succeeded(at(111));
+  EXPECT_EQ(breaker.seconds_without_answer(at(112)), 0);
 }
 
 TEST(DistilBudget, CountsWhatIsUnderWay) {

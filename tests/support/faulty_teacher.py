@@ -86,6 +86,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(429, "slow down", Retry_After=email.utils.formatdate(time.time() - 5, usegmt=True))
         if fault == "429-wait":
             return self.refuse(429, "slow down", Retry_After="1")
+        if fault == "429-long":
+            return self.refuse(429, "slow down", Retry_After="300")
         if fault == "429-date-wait":
             return self.refuse(429, "slow down", Retry_After=email.utils.formatdate(time.time() + 3, usegmt=True))
         if fault in ("400", "401", "404", "500", "503"):
@@ -104,6 +106,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_json(200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": ""},
                                                      "finish_reason": "stop"}]})
         self.begin_stream(chunked=fault != "cut-clean")
+        if fault == "pings":  # comments of a server that never answers
+            while not self.server.teacher.stopped.wait(0.02):
+                self.wfile.write(b"8\r\n: ping\n\n\r\n")
         self.event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": "This is only the beg"}}]})
         if fault == "error-event":
             self.event({"error": {"message": "out of memory", "code": 500}})
