@@ -97,6 +97,13 @@ class Faults(Case):
         merged = json.loads(self.distil("merge", self.out, "--out", self.folder / "all.jsonl", "--json").stdout)
         self.assertEqual((merged["rows"], merged["failed"], merged["repeated"]), (4, 1, 3))
 
+    def test_a_run_without_any_answer_says_why_and_fails(self):
+        with FaultyTeacher(kinds=[], script={"p": ["wrong-json"]}) as teacher:
+            done = self.distil("run", self.prompts(["p1", "p2"]), "--teacher", teacher.url, "--out", self.out, "--attempts", "1",
+                               code=2)
+        self.assertRegex(done.stdout, r"failed, malformed +2  \w")
+        self.assertIn("no row was answered", done.stderr)
+
     def test_retry_after_is_waited_for(self):
         script = {"seconds": ["429-wait", None], "date": ["429-date-wait", None]}
         with FaultyTeacher(kinds=[], script=script) as teacher:
@@ -262,6 +269,19 @@ class Prompts(Case):
                                    "max_tokens": 1024, "chat_template_kwargs": {"enable_thinking": True},
                                    "reasoning_effort": "low", "stream": True, "stream_options": {"include_usage": True}})
         self.assertEqual(self.rows()[0]["seed"], seed)
+
+    def test_flags_that_would_do_nothing_are_refused(self):
+        model, prompts = write_model(self.folder), self.prompts(["a"])
+        for flags, what in [(("--teacher-model", "x"), "for a server"), (("--timeout", "0"), "--timeout"),
+                            (("--template", "{{prompt}}", "--each", "who=a,b"), "'who'"),
+                            (("--template", "{{promt}}"), "'promt' is undefined")]:
+            done = self.distil("plan", prompts, "--teacher", model, *flags, code=2)
+            self.assertIn(what, done.stderr)
+
+    def test_separators_may_have_a_line_end(self):
+        prompts = self.write("prompts.txt", "a\nb\n\nc\n")
+        plan = self.distil("plan", prompts, "--teacher", write_model(self.folder), "--separator", r"\n\n", "--json")
+        self.assertEqual(json.loads(plan.stdout)["rows"], 2)
 
     def test_bad_prompts_name_their_line(self):
         for text, what in [('{"prompt": "a"}\n{"prompt": ', ":2"), ('{"question": 3}\n{"x": 1}\n', ":2"),

@@ -120,6 +120,7 @@ struct DistilReport {
   DistilEnd end = DistilEnd::kDone;
   std::string path;                         // of the shard's rows
   std::map<std::string, int64_t> failures;  // on disk and not mended: how many of each reason
+  std::map<std::string, std::string> examples;  // a sentence of each of these reasons
   std::map<std::string, int64_t> finishes;  // of the answers on disk: how many ended with "stop", "length" ...
   std::vector<std::string> notes;           // sentences: what answers of this run came without
 };

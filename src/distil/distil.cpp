@@ -145,8 +145,12 @@ DistilReport run_distil(const DistilOptions& options, const std::function<void(c
     const auto found = known.find(job.key);
     if (found == known.end()) continue;
     const KnownRow& row = found->second;
-    if (!row.failure.empty()) ++report.failures[row.failure];
-    else ++report.finishes[row.finish_reason.empty() ? "unknown" : row.finish_reason];
+    if (!row.failure.empty()) {
+      ++report.failures[row.failure];
+      report.examples.try_emplace(row.failure, row.detail);
+    } else {
+      ++report.finishes[row.finish_reason.empty() ? "unknown" : row.finish_reason];
+    }
   }
   return report;
 }
