@@ -207,6 +207,7 @@ struct Merge {
       throw Error(ErrorKind::kUsage, "which rows?", {}, "`fieldprint distil merge DIR --out rows.jsonl`");
     if (out.empty()) throw Error(ErrorKind::kUsage, "into which file?", {}, "--out rows.jsonl");
     const DistilMerged merged = merge_distil(from, out);
+    for (const std::string& text : merged.notes) note(printable_line(text));
     if (json) {
       write_json({{"rows", merged.rows},
                   {"failed", merged.failed},
@@ -257,7 +258,9 @@ Action add_distil_run(CLI::App& app) {
 
 Action add_distil_merge(CLI::App& app) {
   auto merge = std::make_shared<Merge>();
-  add_texts(app, "FROM", merge->from, "FILE", "Folders of `distil run`, or files of rows");
+  add_texts(app, "FROM", merge->from, "FILE", "Folders of `distil run`, or files of rows")
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
   add_text(app, "-o,--out", merge->out, "FILE", "The file of all rows, sorted by key");
   add_flag(app, "--json", merge->json, "The summary as one JSON object")->group("Output");
   app.footer("  fieldprint distil merge rows --out rows.jsonl");

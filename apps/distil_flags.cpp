@@ -165,7 +165,9 @@ DistilOptions DistilFlags::wanted() const {
 void add_distil_flags(CLI::App& app, DistilFlags& flags) {
   DistilOptions& o = flags.options;
   DistilTeacher& t = o.teacher;
-  add_texts(app, "FILE", o.prompts.files, "FILE", "Prompts: *.jsonl, *.csv with a head, or a text with one a line");
+  add_texts(app, "FILE", o.prompts.files, "FILE", "Prompts: *.jsonl, *.csv with a head, or a text with one a line")
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
   add_text(app, "--teacher", flags.teacher, "MODEL", "Who answers: a model's name or file, or a server's URL");
   add_text(app, "-o,--out", o.out, "DIR", "Folder of the rows");
 
