@@ -59,6 +59,10 @@ int WriteCard::operator()() const {
   if (!licence_file.empty()) wanted.licence = read_file(licence_file);
   wanted.model_before = teacher_of(options.model_before, model_before);
   wanted.model_after = teacher_of(options.model_after, model_after);
+  if (model_after.empty() && !options.model_after.load.adapters.empty())
+    throw Error(ErrorKind::kUsage, "--ask-after-lora does nothing without --ask-after", {}, "--ask-after MODEL");
+  if (model_before.empty() && model_after.empty() && !options.prompts.files.empty())
+    throw Error(ErrorKind::kUsage, "nobody is asked these --prompts", {}, "--ask-before or --ask-after MODEL");
   const Card card = write_card(wanted);
   const std::string record = memory.empty() ? "" : enter(memory, wanted, card);
   if (json) {

@@ -57,6 +57,24 @@ std::vector<std::string> between_commas(const std::string& text) {
   return values;
 }
 
+// Flags that say more of another one: alone they do nothing.
+constexpr struct {
+  const char *flag, *needs, *or_needs;
+} kMore[] = {{"--final", "--verify", "--vote"},        {"--votes", "--vote", nullptr},
+             {"--shell", "--command", nullptr},        {"--command-timeout", "--command", nullptr},
+             {"--judge-model", "--judge", nullptr},    {"--judge-key-env", "--judge", nullptr},
+             {"--judge-by", "--judge", nullptr},       {"--judge-template", "--judge", nullptr},
+             {"--judge-sampling", "--judge", nullptr}, {"--best", "--judge", nullptr},
+             {"--score", "--judge", nullptr}};
+
+void require_what_flags_need(const CLI::App& app) {
+  for (const auto& [flag, needs, or_needs] : kMore)
+    if (app.count(flag) > 0 && app.count(needs) == 0 && (or_needs == nullptr || app.count(or_needs) == 0))
+      throw Error(ErrorKind::kUsage, fmt::format("{} does nothing without {}", flag, needs), {},
+                  or_needs == nullptr ? fmt::format("add {}, or leave {} out", needs, flag)
+                                      : fmt::format("add {} or {}", needs, or_needs));
+}
+
 uint64_t unsigned_of(int64_t count) { return static_cast<uint64_t>(std::max(int64_t{0}, count)); }
 
 int Filter::operator()() const {
@@ -202,7 +220,10 @@ Action add_distil_filter(CLI::App& app) {
       "  fieldprint distil filter rows.jsonl --out filtered --language en --eval-data tests --verify given\n"
       "  fieldprint distil filter rows.jsonl --out filtered --judge http://127.0.0.1:8080 --best 1 --score 6\n"
       "  fieldprint distil filter rows.jsonl --out filtered --command \"python3 check.py\"");
-  return [filter] { return (*filter)(); };
+  return [filter, &app] {
+    require_what_flags_need(app);
+    return (*filter)();
+  };
 }
 
 }  // namespace fieldprint::cli

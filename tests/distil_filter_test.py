@@ -175,6 +175,26 @@ class Filter(Case):
             log.write_bytes(log.read_bytes()[:-10])
             self.filter("--judge", judge.url)
             self.assertEqual(len(judge.asked), 6)
+            # A damaged line in the middle is passed over, and nothing behind it is lost.
+            lines = log.read_bytes().splitlines(keepends=True)
+            log.write_bytes(b"".join([lines[0], b"{damaged\n", *lines[1:]]))
+            self.filter("--judge", judge.url)
+            self.assertEqual(len(judge.asked), 6)
+            self.assertIn(b"{damaged\n", log.read_bytes())
+            # What is someone else's stays as it is.
+            for other in (b"my notes\n", b"no line", b'{"asked": 1}\n'):
+                log.write_bytes(other)
+                _, err = self.call("distil", "filter", "rows.jsonl", "--out", "out", "--judge", judge.url, code=2)
+                self.assertIn("no log of a judge", err)
+                self.assertEqual(log.read_bytes(), other)
+
+    def test_flags_that_do_nothing_are_refused(self):
+        self.rows(row("a", "x", "a"))
+        for flags in (("--final", "x"), ("--votes", 2), ("--best", 1), ("--score", 3), ("--judge-template", "x"), ("--shell",)):
+            _, err = self.call("distil", "filter", "rows.jsonl", "--out", "out", *flags, code=2)
+            self.assertIn(f"{flags[0]} does nothing without", err)
+        _, err = self.call("distil", "card", "--out", "card.md", "--ask-after-lora", "x.gguf", code=2)
+        self.assertIn("--ask-after", err)
 
     def test_best_by_pairs_in_both_orders(self):
         self.rows(row("a0", "good", "a", 0), row("a1", "better", "a", 1), row("a2", "first", "a", 2), row("b0", "one", "b"))

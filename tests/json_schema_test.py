@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Answers under some 330 JSON schemas, of a model with random weights and, where it has been pulled, of the default model:
-every whole answer is valid for Python's jsonschema. What cannot be held to is refused by name. Skipped where jsonschema is not
+every whole answer is valid for Python's jsonschema. What cannot be held to is refused by name. And texts, valid and changed, of
+which the validator of `distil filter --json-schema` has to say what Python's does. Skipped where jsonschema is not
 installed. Run with FIELDPRINT_CLI=path/to/fieldprint and FIELDPRINT_BUILD=folder of fieldprint_tests."""
 import json
 import os
@@ -210,6 +211,63 @@ def check(schemas, each, model, temp):
     return count, under
 
 
+def value_of(chance, schema, depth=4):
+    """A value that is valid under the schema now and then."""
+    if chance.random() < 0.08 or depth == 0 or isinstance(schema, bool):
+        return chance.choice([None, True, 0, 3, -7, 1.5, 4.0, "", "a", "abc", "2024-02-30", [], [1, 1], {}, {"a": 1}, {"b": "x", "zzz": None}])
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return chance.choice(schema["enum"])
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in schema:
+            return value_of(chance, chance.choice(schema[key]), depth - 1)
+    kind = schema.get("type", "object" if "properties" in schema else "array" if "items" in schema else "number")
+    kind = chance.choice(kind) if isinstance(kind, list) else kind
+    if kind == "object":
+        names = [n for n in schema.get("properties", {}) if chance.random() < 0.8] + [n for n in ("x-a", "other") if chance.random() < 0.2]
+        chance.shuffle(names)
+        return {n: value_of(chance, schema.get("properties", {}).get(n, True), depth - 1) for n in names}
+    if kind == "array":
+        items = schema.get("items", True)
+        return [value_of(chance, items if not isinstance(items, list) else True, depth - 1) for _ in range(chance.randint(0, 4))]
+    low, high = (schema.get(f"{side}imum", schema.get(f"exclusive{side.capitalize()}imum", default)) for side, default in (("min", 0), ("max", 9)))
+    if kind in ("integer", "number") and not isinstance(low, bool) and not isinstance(high, bool):
+        n = chance.choice([low, high, (low + high) / 2, round((low + high) / 2), low - 1])
+        return int(n) if kind == "integer" and chance.random() < 0.7 else n
+    return {"boolean": True, "null": None}.get(kind, chance.choice(["", "a", "abc", "Abc", "12", "123-4567", "foo", "2024-02-28", "127.0.0.1", "q" * 10]))
+
+
+# What the grammar has no room for, the validator has.
+MORE = [{"not": STRING}, {"if": STRING, "then": {"minLength": 2}, "else": INTEGER}, {"type": "array", "contains": INTEGER, "maxContains": 1},
+        {"type": "array", "items": INTEGER, "uniqueItems": True}, {"type": "integer", "multipleOf": 3}, {"oneOf": [INTEGER, NUMBER]},
+        {"type": "string", "pattern": "(?=a)ab"}, {"type": "object", "minProperties": 1, "properties": {"a": INTEGER, "b": {}}}]
+
+
+def compare_validators(schemas, temp):
+    """Ours and Python's say the same; it has no opinion on formats."""
+    chance = random.Random(9)
+    cases = [{"schema": s, "texts": [json.dumps(value_of(chance, s)) for _ in range(12)]} for s in schemas if '"format"' not in json.dumps(s)]
+    (temp / "cases").write_text("".join(json.dumps(c) + "\n" for c in cases))
+    environment = {**os.environ, "FIELDPRINT_SCHEMA_CASES": str(temp / "cases"), "FIELDPRINT_SCHEMA_FOUND": str(temp / "found")}
+    run = subprocess.run([TESTS, "--gtest_filter=DistilJsonSchema.SaysOfEachTextWhetherItIsValid"], env=environment, capture_output=True, text=True)
+    if run.returncode != 0:
+        sys.exit(f"json_schema: {TESTS} failed\n{run.stdout}{run.stderr}")
+    count = {True: 0, False: 0}
+    for case, ours in zip(cases, map(json.loads, (temp / "found").read_text().splitlines()), strict=True):
+        validator = validators.validator_for(case["schema"], default=jsonschema.Draft202012Validator)(case["schema"])
+        for text, found in zip(case["texts"], ours, strict=True):
+            if DRAFT4 in json.dumps(case["schema"]) and "." in text:
+                continue  # 6.0 was no integer yet
+            wanted = validator.is_valid(json.loads(text))
+            count[wanted] += 1
+            if found != wanted:
+                sys.exit(f"json_schema: {text} under {json.dumps(case['schema'])} is {'valid' if found else 'not valid'} to us alone")
+    if min(count.values()) < 400:
+        sys.exit(f"json_schema: too few texts of a kind: {count}")
+    return count
+
+
 def main():
     if not TESTS.exists():
         print(f"skipped: {TESTS} is not built")
@@ -222,6 +280,8 @@ def main():
         for (schema, says), reply in zip(REFUSED, replies, strict=True):
             if says and says not in reply.get("error", ""):
                 sys.exit(f"json_schema: {json.dumps(schema)} should be refused with {says!r}, not {reply}")
+        found = compare_validators([*schemas, *MORE], temp)
+        print(f"validators agree on {found[True]} valid texts and {found[False]} that are not")
         count, under = check(schemas, 4, None, temp)
         print(f"random weights: {count} whole answers under {under} of {len(schemas)} schemas, all valid")
         if DEFAULT.exists():

@@ -127,6 +127,23 @@ std::string paragraphs(std::string_view text) {
   return out;
 }
 
+// No file that is written may be another, or one that is read.
+void require_own(const CardOptions& o, const std::string& svg_path) {
+  const auto refuse = [](const std::string& file, const char* what) {
+    throw Error(ErrorKind::kUsage, fmt::format("the card would be written over {}", what), file, "--out card.md");
+  };
+  if (!o.training.empty() && svg_path == o.out) refuse(o.out, "its own curve");
+  std::vector<std::string> written = {o.out, o.out + ".note"};
+  if (!o.training.empty()) written.push_back(svg_path);
+  const std::string log = o.training.empty() ? "" : (fs::path(o.training) / "log.csv").string();
+  for (const std::string& in :
+       {o.data, o.report, log, o.model, o.before, o.after, o.answers_before, o.answers_after, o.key_file})
+    for (const std::string& out : written) {
+      std::error_code error;
+      if (!in.empty() && fs::equivalent(in, out, error)) refuse(out, "a file that it is made of");
+    }
+}
+
 }  // namespace
 
 std::string read_whole(const std::string& path) {
@@ -142,6 +159,8 @@ Card write_card(const CardOptions& o) {
   using namespace distil;
   namespace fs = std::filesystem;
   if (o.out.empty()) throw Error(ErrorKind::kUsage, "where is the card to be written?", {}, "--out card.md");
+  const std::string svg_path = fs::path(o.out).replace_extension(".svg").string();
+  require_own(o, svg_path);
   require_writable(o.out);
   // What can be wrong is found before models answer for minutes.
   std::optional<ledger::SignerKey> key;
@@ -179,7 +198,6 @@ Card write_card(const CardOptions& o) {
   if (!data.empty()) text += "## Data\n\n" + data + "\n";
 
   std::string svg;
-  const std::string svg_path = fs::path(o.out).replace_extension(".svg").string();
   if (!o.training.empty()) {
     TrainingPart part = training_part(o.training);
     svg = std::move(part.svg);

@@ -76,7 +76,8 @@ Results read_results(const std::string& wanted) {
     if (const auto own = json.find("fieldprint"); own != json.end()) r.style = own->value("style", "");
     r.chat = json.contains("chat_template_sha") && !json["chat_template_sha"].is_null();
     if (const auto shots = json.find("n-shot"); shots != json.end())
-      for (const auto& [task, count] : shots->items()) r.shots[task] = count.get<int>();
+      for (const auto& [task, count] : shots->items())
+        if ((r.shots[task] = count.get<int>()) < 0) refuse();
     for (const auto& [task, values] : json.at("results").items()) {
       if (!values.is_object()) refuse();
       auto& metrics = r.tasks.emplace_back(task, std::vector<std::pair<std::string, Metric>>()).second;
@@ -90,7 +91,7 @@ Results read_results(const std::string& wanted) {
         metrics.emplace_back(key, metric);
       }
       if (json.contains("n-samples") && json["n-samples"].contains(task))
-        r.documents[task] = json["n-samples"][task].value("effective", int64_t{0});
+        if ((r.documents[task] = json["n-samples"][task].value("effective", int64_t{0})) < 0) refuse();
       if (json.contains("higher_is_better") && json["higher_is_better"].contains(task))
         for (const auto& [name, better] : json["higher_is_better"][task].items())
           if (better.is_boolean()) r.higher[task + ' ' + name] = better.get<bool>();

@@ -163,6 +163,22 @@ TEST_F(DistilCard, RefusesWhatIsNotWhatItShouldBe) {
   spill(at("bad.json"), "{\"results\": 3}");
   EXPECT_THAT(refused([&](CardOptions& o) { o.after = at("bad.json"); }), HasSubstr("no results of an evaluation"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.report = at("bad.json"); }), HasSubstr("no report of `distil filter`"));
+  const std::string report = slurp(at("filtered/report.json"));
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, nlohmann::ordered_json>>{{"kept_sha256", "`<script>alert(1)</script>"},
+                                                                   {"kept_sha256", ""},
+                                                                   {"rows", -5},
+                                                                   {"rows", 1.5},
+                                                                   {"kept", 4},
+                                                                   {"kept_tokens", 18446744073709551615u}}) {
+    auto json = nlohmann::ordered_json::parse(report);
+    json[name] = value;
+    spill(at("bad_report.json"), json.dump());
+    EXPECT_THAT(refused([&](CardOptions& o) { o.report = at("bad_report.json"); }), HasSubstr(name)) << value;
+  }
+  EXPECT_THAT(refused([&](CardOptions& o) { o.out = at("card.svg"); }), HasSubstr("its own curve"));
+  EXPECT_THAT(refused([&](CardOptions& o) { o.out = o.report; }), HasSubstr("made of"));
+  EXPECT_EQ(slurp(at("filtered/report.json")), report);
   EXPECT_THAT(refused([&](CardOptions& o) { o.data = at("rows.jsonl"); }), HasSubstr("not the rows of the report"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("log.csv"));
   results("student", 0.5, {1}, 5);
@@ -173,6 +189,8 @@ TEST_F(DistilCard, RefusesWhatIsNotWhatItShouldBe) {
   spill(at("base/log.csv"), "step,loss\n1,one\n");
   EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("base/log.csv:2"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.before = at("run"); }), HasSubstr("no results_*.json"));
+  spill(at("base/log.csv"), "step,loss,mean_loss,eval_loss,seconds,tokens,learned,skipped\n1,1,1,,1,-5,1,0\n");
+  EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("\"tokens\" is no count"));
   fs::create_directories(at("both/a")), fs::create_directories(at("both/b"));
   spill(at("both/a/results_1.json"), "{}"), spill(at("both/b/results_1.json"), "{}");
   EXPECT_THAT(refused([&](CardOptions& o) { o.before = at("both"); }), HasSubstr("several models"));

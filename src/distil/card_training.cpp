@@ -42,6 +42,14 @@ class Log {
     }
     return values;
   }
+  // The same, where the log counts something.
+  std::vector<double> counts(std::string_view name) const {
+    auto values = column(name);
+    for (size_t i = 0; i < values.size(); ++i)
+      if (!std::isnan(values[i]) && !(values[i] >= 0 && values[i] < 1e18))
+        throw Error(ErrorKind::kBadInput, fmt::format("\"{}\" is no count", name), fmt::format("{}:{}", path_, i + 2));
+    return values;
+  }
 
  private:
   std::string path_;
@@ -83,10 +91,10 @@ std::string adapter_text(const fs::path& folder) {
 TrainingPart training_part(const std::string& folder) {
   const fs::path in(folder);
   const Log log((in / "log.csv").string());
-  const auto steps = log.column("step"), loss = log.column("loss"), mean = log.column("mean_loss"),
+  const auto steps = log.counts("step"), loss = log.column("loss"), mean = log.column("mean_loss"),
              held_out = log.column("eval_loss"), seconds = log.column("seconds");
   TrainingPart part;
-  const double all = sum(log.column("tokens")), learned = sum(log.column("learned"));
+  const double all = sum(log.counts("tokens")), learned = sum(log.counts("learned"));
   part.markdown = fmt::format("- {:g} steps, {:.0f} tokens, {:.0f} of them learned\n", steps.back(), all, learned);
   part.markdown += adapter_text(in);
   part.markdown += fmt::format("- training loss (mean over the last steps): {:.4f} -> {:.4f} nats a token\n",
@@ -100,7 +108,7 @@ TrainingPart training_part(const std::string& folder) {
   if (best)
     part.markdown += fmt::format("- held-out loss: {:.4f} at step {:g}, the best {:.4f} at step {:g}\n",
                                  held_out[*first], steps[*first], held_out[*best], steps[*best]);
-  const double skipped = sum(log.column("skipped"));
+  const double skipped = sum(log.counts("skipped"));
   if (skipped > 0)
     part.markdown += fmt::format("- {:g} steps were skipped: loss or gradient was not finite\n", skipped);
   std::vector<fs::path> files;

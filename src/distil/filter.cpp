@@ -16,7 +16,10 @@
 #include "base/sha256.h"
 #include "base/utf8.h"
 #include "distil/filter_files.h"
+#include "eval/pattern.h"
 #include "fieldprint/error.h"
+#include "train/dataset.h"
+#include "train/folder_lock.h"
 
 namespace fieldprint {
 namespace distil {
@@ -84,6 +87,12 @@ void check_options(const FilterOptions& options) {
   }
   if (std::find(options.without.begin(), options.without.end(), kFilters[0].name) != options.without.end())
     throw Error(ErrorKind::kUsage, "rows without an answer always go", "failed");
+  if (!options.final_pattern.empty()) {
+    if (options.verify == FilterOptions::Verify::kNo && !options.vote)
+      throw Error(ErrorKind::kUsage, "nobody asks for final answers, and --final finds them", {},
+                  "--verify, or --vote");
+    const Pattern compiled(options.final_pattern);
+  }
   if (!(options.near_share > 0)) throw Error(ErrorKind::kUsage, "what share of two answers is near? It is above 0");
 }
 
@@ -198,6 +207,11 @@ FilterReport filter_distilled(const FilterOptions& options, const Progress& prog
   report.files = files.described();
   number_prompts(rows);
   report.rows = static_cast<int64_t>(rows.size());
+  std::optional<FolderLock> lock;
+  if (!options.dry_run) {
+    make_folder(options.out);
+    lock.emplace(options.out);
+  }
   ThreadPool pool(options.threads > 0 ? options.threads : hardware_threads());
   for (const Info& filter : kFilters) {
     const auto& without = options.without;

@@ -1,8 +1,11 @@
 #include "distil/filter.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -10,6 +13,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/descriptor.h"
 #include "base/json.h"
 #include "base/sha256.h"
 #include "distil/final_answer.h"
@@ -19,6 +23,7 @@
 #include "support/files.h"
 #include "support/paths.h"
 #include "support/temp_home.h"
+#include "train/folder_lock.h"
 
 namespace fieldprint::distil {
 namespace {
@@ -317,7 +322,7 @@ TEST_F(DistilFilter, SchemaTakesPropertiesInAnyOrder) {
   EXPECT_EQ(dropped().at("text"), Ids{"schema: no JSON"});
   EXPECT_EQ(dropped().at("nan"), Ids{"schema: no JSON"});
   EXPECT_EQ(dropped().at("twice"), Ids{"schema: no JSON"});
-  o.schema = R"({"not": {}})";
+  o.schema = R"({"unevaluatedItems": false})";
   EXPECT_THROW(filter({row("a", "1")}, o), Error);
 }
 
@@ -330,6 +335,18 @@ TEST_F(DistilFilter, PatternsMatchOrMustNot) {
   EXPECT_EQ(dropped().at("unlucky"), Ids{"pattern: matches"});
   o.patterns = {"(unclosed"};
   EXPECT_THROW(filter({row("a", "1")}, o), Error);
+  // One text that a pattern tries for too long is no reason to look at no other.
+  o.patterns = {"^(a+)+$"}, o.patterns_not.clear();
+  filter({row("good", "aaa"), row("hard", std::string(60, 'a') + "b")}, o);
+  EXPECT_EQ(kept(), Ids{"good"});
+  EXPECT_EQ(dropped().at("hard"), Ids{"pattern: too much work to check"});
+}
+
+TEST_F(DistilFilter, OneRunAtATimeInAFolder) {
+  auto o = options();
+  fs::create_directories(o.out);
+  const FolderLock lock(o.out);
+  EXPECT_THAT(refusal([&] { filter({row("a", "x")}, o); }), HasSubstr("another run is at work"));
 }
 
 TEST_F(DistilFilter, AnswersAreVerified) {
@@ -353,10 +370,17 @@ TEST_F(DistilFilter, AnswersAreVerified) {
   o.verify = FilterOptions::Verify::kWhereGiven;
   filter({row("nothing", "42"), with("wrong", "It is 17", "18")}, o);
   EXPECT_EQ(kept(), Ids{"nothing"});
+  o.final_pattern = R"((?:x|(x+x+)+)y)";
+  filter({with("hard", std::string(40, 'x'), "18")}, o);
+  EXPECT_EQ(dropped().at("hard"), Ids{"answer: too much work to check"});
   o.final_pattern = R"(<<(\w+)>>)";
   filter({with("found", "<<1>> no: <<18>> since 17 is odd", "18"), with("wrong", "18", "18")}, o);
   EXPECT_EQ(kept(), Ids{"found"});
   EXPECT_EQ(dropped().at("wrong"), Ids{"answer: no final answer"});
+  o.final_pattern = "(";
+  EXPECT_THROW(filter({row("a", "x")}, o), Error);
+  o.final_pattern = "x", o.verify = FilterOptions::Verify::kNo;
+  EXPECT_THAT(refusal([&] { filter({row("a", "x")}, o); }), HasSubstr("final answers"));
 }
 
 TEST(FinalAnswer, NumbersHaveOneForm) {
@@ -384,6 +408,52 @@ TEST(FinalAnswer, LastNumberWhereOneIsWanted) {
   EXPECT_EQ(final_answer("The answer is 5, not 6.", nullptr, true), "5");
   EXPECT_EQ(final_answer("x1 and y2", nullptr, true), "2");
   EXPECT_EQ(final_answer("none", nullptr, true), "none");
+}
+
+// What a text's final answer is where a number is wanted, in one form.
+TEST(FinalAnswer, NumbersAreReadWhole) {
+  for (const auto& [text, normal] :
+       std::vector<std::pair<std::string, std::string>>{{"The answer is \u22125.", "-5"},
+                                                        {"The answer is -.5", "-0.5"},
+                                                        {"The answer is - 5.", "-5"},
+                                                        {"So \\boxed{- 5}", "-5"},
+                                                        {"The answer is 3/4", "0.75"},
+                                                        {"The answer is 2 / 6.", "1/3"},
+                                                        {"The answer is \\frac{1}{3}", "1/3"},
+                                                        {"The answer is 1 3/4 cups", "1.75"},
+                                                        {"The answer is 1e5", "100000"},
+                                                        {"The answer is 2.5E-3", "0.0025"},
+                                                        {"The answer is 1,5", "1,5"},
+                                                        {"The answer is 1:30.", "1:30"},
+                                                        {"The answer is 1.2.3", "1.2.3"},
+                                                        {"The answer is 3-5 apples", "3-5"},
+                                                        {"The answer is 2x", "2x"},
+                                                        {"The answer is 2^10.", "2^10"},
+                                                        {"The answer is 10 - 3 = 7", "7"},
+                                                        {"The answer is 7, since 10 - 3 = 7 and 1 + 1 = 2", "7"},
+                                                        {"The answer is x = -7.", "-7"},
+                                                        {"The answer is 10 - 3", "10 - 3"},
+                                                        {"The answer is 1 000.", "1000"},
+                                                        {"The answer is 1\u202F000\u202F000 euros", "1000000"},
+                                                        {"The answer is 1,234,567.80", "1234567.8"},
+                                                        {"The answer is $1{,}000$.", "1000"},
+                                                        {"**Answer**: 5\nNote 7", "5"},
+                                                        {"_The answer is_ **5** apples", "5"},
+                                                        {"The answer is 50\\%.", "50"},
+                                                        {"The answer is -$3.50", "-3.5"},
+                                                        {"The answer is 5km, not 6km", "5"},
+                                                        {"\\boxed{x = 5 \\text{ cm}}", "5"},
+                                                        {"\\boxed{2\\pi}", "2\\pi"},
+                                                        {"#### 18 dollars", "18"},
+                                                        {"Since 1789, the answer is Paris.", "paris"},
+                                                        {"The answer is as follows:\n5", "5"},
+                                                        {"First:\n- 5 apples", "5"},
+                                                        {"so 3 + 4 = 7", "7"},
+                                                        {"It is 1/2", "0.5"},
+                                                        {"It is 1/3", "1/3"}})
+    EXPECT_EQ(normalised_answer(final_answer(text, nullptr, true)), normal) << text;
+  for (const char* number : {"5", "-0.5", "1/3", "1000"}) EXPECT_TRUE(is_number(number)) << number;
+  for (const char* none : {"1:30", "1,5", "3-5", "paris", "", "05"}) EXPECT_FALSE(is_number(none)) << none;
 }
 
 TEST(FinalAnswer, LastMatchAndItsGroup) {
@@ -435,6 +505,38 @@ TEST_F(DistilFilter, FindsLeaksOfTestSets) {
   EXPECT_THAT(read(fs::path(home_.path()) / "out" / "dropped.jsonl"), HasSubstr("test.jsonl 0"));
 }
 
+TEST_F(DistilFilter, FindsLeaksInTablesAndToolCalls) {
+  const fs::path tests = fs::path(home_.path()) / "tests";
+  fs::create_directories(tests);
+  write(
+      tests / "set.csv",
+      "\xEF\xBB\xBFquestion,answer\r\n\"Which of these birds,\nas the book on birds says,\nflies at night?\",owl\r\n");
+  write(tests / "set.parquet", "PAR1");
+  auto o = options();
+  o.eval_data = {tests.string()};
+  const std::string leaked = "which of these birds as the book on birds says flies at night";
+  auto call = row("call", "");
+  call.tool_calls =
+      nlohmann::json::array({{{"function", {{"name", "search"}, {"arguments", nlohmann::json{{"q", leaked}}.dump()}}}}})
+          .dump();
+  auto before = row("before", "yes");
+  before.messages =
+      nlohmann::ordered_json::array(
+          {{{"role", "user"}, {"content", "Look it up."}},
+           {{"role", "assistant"}, {"content", ""}, {"tool_calls", nlohmann::ordered_json::parse(call.tool_calls)}}})
+          .dump();
+  const auto report = filter({row("text", leaked), call, before, row("clean", "which of these birds")}, o);
+  EXPECT_EQ(kept(), Ids{"clean"});
+  EXPECT_EQ(dropped().at("call"), Ids{"contamination: in a tool call"});
+  EXPECT_EQ(dropped().at("before"), Ids{"contamination: in the prompt"});
+  EXPECT_THAT(to_markdown(report), HasSubstr("1 file was not read"));
+  o.eval_data = {(tests / "set.parquet").string()};
+  EXPECT_THAT(refusal([&] { filter({call}, o); }), HasSubstr("parquet files are not read"));
+  write(tests / "latin.txt", "caf\xE9");
+  o.eval_data = {(tests / "latin.txt").string()};
+  EXPECT_THAT(refusal([&] { filter({call}, o); }), HasSubstr("UTF-8"));
+}
+
 TEST_F(DistilFilter, FindsLeaksOfTheSevenTasks) {
   if (data_dir().empty()) GTEST_SKIP() << "../shared/data is not here";
   auto o = options();
@@ -478,6 +580,16 @@ TEST_F(DistilFilter, CommandsPassByExitCode) {
   o.command = "yes | head -c 300000; sleep 60 & exit 0";
   filter({row("loud", std::string(200000, 'x'))}, o);
   EXPECT_EQ(kept(), Ids{"loud"});
+
+  // What it leaves in the background ends with it: nobody holds the pipe open any more.
+  const std::string pipe = (fs::path(home_.path()) / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const Descriptor reads(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  o.command = "exec 3> '" + pipe + "'; sleep 60 & exit 0";
+  filter({row("left", "x")}, o);
+  pollfd ended{reads.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&ended, 1, 20'000), 1);
+  EXPECT_NE(ended.revents & POLLHUP, 0);
 
   o.command = "sleep 60", o.command_shell = false, o.command_seconds = 0.05;
   filter({row("slow", "bad")}, o);

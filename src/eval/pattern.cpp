@@ -36,8 +36,13 @@ struct Pattern::Code {
       const uint32_t options = PCRE2_NO_UTF_CHECK | (empty_before ? PCRE2_NOTEMPTY_ATSTART : 0);
       const int found = pcre2_match(code, subject, text.size(), at, options, data.get(), context.get());
       if (found == PCRE2_ERROR_NOMATCH) return;
-      if (found < 0)
-        throw Error(ErrorKind::kLimit, fmt::format("the pattern '{}' takes too long: PCRE2 error {}", source, found));
+      if (found < 0) {
+        const bool steps = found == PCRE2_ERROR_MATCHLIMIT || found == PCRE2_ERROR_DEPTHLIMIT;
+        char message[120] = {};
+        pcre2_get_error_message(found, reinterpret_cast<PCRE2_UCHAR*>(message), sizeof message);
+        throw Error(ErrorKind::kLimit, steps ? fmt::format("the pattern '{}' takes too many steps", source)
+                                             : fmt::format("the pattern '{}' cannot be matched: {}", source, message));
+      }
       const size_t* bounds = pcre2_get_ovector_pointer(data.get());
       if (!take(bounds, pcre2_get_ovector_count(data.get()))) return;
       at = bounds[1];

@@ -15,8 +15,8 @@ struct PatternMatch {
   std::vector<std::string_view> groups;
 };
 
-// Immutable; from any thread. Texts that are no UTF-8 are an Error kBadInput; matching that takes too many steps, which
-// only a pattern of a data set can cause, an Error kLimit.
+// Immutable; from any thread. Texts that are no UTF-8 are an Error kBadInput; matching that takes too many steps, or
+// does not come to an end, an Error kLimit.
 class Pattern {
  public:
   struct Flags {

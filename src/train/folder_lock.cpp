@@ -15,7 +15,7 @@ FolderLock::FolderLock(const std::string& folder) {
   file_.reset(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644));
   if (!file_) throw Error(ErrorKind::kIo, std::strerror(errno), path);
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
-    throw Error(ErrorKind::kUsage, "another training is at work in this folder", folder, "name another --out");
+    throw Error(ErrorKind::kUsage, "another run is at work in this folder", folder, "name another --out");
 }
 
 }  // namespace fieldprint

@@ -1,4 +1,4 @@
-// One training a folder: two at once would write over each other's checkpoints and logs.
+// One run a folder: two at once would write over each other's checkpoints, rows and logs.
 #pragma once
 
 #include <string>

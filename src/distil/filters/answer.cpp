@@ -6,6 +6,7 @@
 
 #include "distil/filter.h"
 #include "distil/final_answer.h"
+#include "fieldprint/error.h"
 
 namespace fieldprint::distil {
 namespace {
@@ -18,6 +19,17 @@ std::optional<Pattern> pattern_of(const FilterOptions& options) {
 std::string how(const FilterOptions& options) {
   return options.final_pattern.empty() ? "found in the usual forms" : "found by " + options.final_pattern;
 }
+
+// nullopt where the user's pattern takes too many steps on this text.
+std::optional<std::string> final_of(const std::string& text, const Pattern* pattern, bool number) {
+  try {
+    return normalised_answer(final_answer(text, pattern, number));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kLimit) throw;
+    return std::nullopt;
+  }
+}
+constexpr const char* kTooMuch = "too much work to check";
 
 }  // namespace
 
@@ -32,10 +44,11 @@ Setting filter_answer(FilterRun& run) {
     // A solution that ends in "#### 18", as data sets have it, is an answer too; a pattern is for the teacher's.
     std::string wanted = normalised_answer(r.row.answer);
     if (!is_number(wanted)) wanted = normalised_answer(final_answer(r.row.answer, nullptr, false));
-    const std::string given = normalised_answer(final_answer(r.row.content, found_by, is_number(wanted)));
-    if (given == wanted && !given.empty()) return std::nullopt;
-    if (given.empty()) return Reason{"no final answer", fmt::format("wanted {}", beginning(wanted, 80))};
-    return Reason{"wrong", fmt::format("{}, wanted {}", beginning(given, 80), beginning(wanted, 80))};
+    const auto given = final_of(r.row.content, found_by, is_number(wanted));
+    if (!given) return Reason{kTooMuch, run.options.final_pattern};
+    if (*given == wanted && !given->empty()) return std::nullopt;
+    if (given->empty()) return Reason{"no final answer", fmt::format("wanted {}", beginning(wanted, 80))};
+    return Reason{"wrong", fmt::format("{}, wanted {}", beginning(*given, 80), beginning(wanted, 80))};
   });
   if (!always) {
     const auto unchecked = std::count_if(run.looked_at.begin(), run.looked_at.end(),
@@ -53,8 +66,12 @@ Setting filter_vote(FilterRun& run) {
   const Pattern* found_by = pattern ? &*pattern : nullptr;
   for (const std::vector<size_t>& group : run.by_prompt()) {
     std::vector<std::string> finals;
-    for (const size_t i : group)
-      finals.push_back(normalised_answer(final_answer(run.rows[i].row.content, found_by, true)));
+    std::vector<bool> too_much;
+    for (const size_t i : group) {
+      auto given = final_of(run.rows[i].row.content, found_by, true);
+      too_much.push_back(!given);
+      finals.push_back(given ? std::move(*given) : "");
+    }
     std::map<std::string, size_t> votes;
     for (const std::string& final : finals) votes[final] += !final.empty();
     // The first answer is that of the lowest sample, whatever its key.
@@ -67,7 +84,8 @@ Setting filter_vote(FilterRun& run) {
       if (votes[finals[n]] > votes[winner]) winner = finals[n];
     const size_t most = votes[winner];
     for (size_t n = 0; n < group.size(); ++n) {
-      if (finals[n].empty()) run.drop(group[n], "no final answer");
+      if (too_much[n]) run.drop(group[n], kTooMuch, run.options.final_pattern);
+      else if (finals[n].empty()) run.drop(group[n], "no final answer");
       else if (finals[n] != winner)
         run.drop(
             group[n], "outvoted",

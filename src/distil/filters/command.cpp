@@ -130,6 +130,7 @@ class Child {
     // What it said before it ended is in the pipe already.
     pollfd more{out_.get(), POLLIN, 0};
     while (open && ::poll(&more, 1, 0) > 0 && result.output.size() < kOutputBytes) open = read_some(result.output);
+    kill();  // what it left running; until it is reaped its number is that of its group alone
     const int status = reap();
     result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return result;

@@ -68,6 +68,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kAttempts = 5;
+constexpr std::string_view kLogBegin = "{\"asked\":\"";
 
 // Asks each question once, whatever run. Any thread.
 class Judge {
@@ -81,6 +82,7 @@ class Judge {
     read_log();
   }
 
+  size_t damaged() const { return damaged_; }  // lines of the log that were passed over
   int most_requests() const { return teacher_->most_requests() > 0 ? teacher_->most_requests() : 16; }
   std::string name() const {
     const auto& who = teacher_->identity();
@@ -119,20 +121,32 @@ class Judge {
   }
 
  private:
-  // A line that was cut short when its writer died is none, and is cut off.
+  // A last line without an end was cut short when its writer died: it is cut off. Other lines that are none are passed
+  // over and stay. A file that holds none of ours at all is someone else's.
   void read_log() {
     std::ifstream in(path_, std::ios::binary);
     std::string line;
     uint64_t whole = 0;
-    while (std::getline(in, line) && !in.eof()) {
-      const Json json = Json::parse(line, nullptr, false);
-      if (!json.is_object() || !json.contains("asked") || !json.contains("said")) break;
-      if (!json["asked"].is_string() || !json["said"].is_string()) break;
-      known_[json["asked"].get<std::string>()] = json["said"].get<std::string>();
+    bool ours = true;
+    while (std::getline(in, line)) {
+      if (in.eof()) {
+        ours = !known_.empty() || (damaged_ == 0 && (line.starts_with(kLogBegin) || kLogBegin.starts_with(line)));
+        break;
+      }
       whole += line.size() + 1;
+      const Json json = Json::parse(line, nullptr, false);
+      const auto text = [&](const char* name) { return json.contains(name) && json[name].is_string(); };
+      if (json.is_object() && text("asked") && text("said"))
+        known_[json["asked"].get<std::string>()] = json["said"].get<std::string>();
+      else ++damaged_;
     }
+    in.close();
+    if (!ours || (known_.empty() && damaged_ > 0))
+      throw Error(ErrorKind::kBadInput, "this is no log of a judge, and would be written over", path_,
+                  "name another --out, or move the file");
     std::error_code error;
     if (std::filesystem::exists(path_, error)) std::filesystem::resize_file(path_, whole, error);
+    if (error) throw Error(ErrorKind::kIo, "cannot be cut: " + error.message(), path_);
     log_.open(path_, std::ios::binary | std::ios::app);
     if (!log_) throw Error(ErrorKind::kIo, "cannot be written", path_);
   }
@@ -144,6 +158,7 @@ class Judge {
   std::ofstream log_;
   std::mutex mutex_;
   std::unordered_map<std::string, std::string> known_;
+  size_t damaged_ = 0;
 };
 
 Json variables_of(const TeacherRow& row) {
@@ -248,6 +263,9 @@ Setting filter_judge(FilterRun& run) {
     return "not asked";
   }
   Judge judge(o);
+  if (judge.damaged() > 0)
+    run.notes.push_back(fmt::format("judge.jsonl has {} damaged {}, which {} passed over", judge.damaged(),
+                                    judge.damaged() == 1 ? "line" : "lines", judge.damaged() == 1 ? "was" : "were"));
   const std::string source = o.judge_template.empty() ? judge_template(o.judge_mode) : o.judge_template;
   const std::string with =
       fmt::format("{}; template SHA-256 {}", judge.name(), sha256_hex(std::as_bytes(std::span(source))));

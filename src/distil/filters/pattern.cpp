@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "distil/filter.h"
+#include "fieldprint/error.h"
 
 namespace fieldprint::distil {
 
@@ -15,10 +16,15 @@ Setting filter_pattern(FilterRun& run) {
   for (const std::string& source : o.patterns) wanted.emplace_back(source);
   for (const std::string& source : o.patterns_not) unwanted.emplace_back(source);
   run.each([&](const FilterRow& r) -> std::optional<Reason> {
-    for (size_t i = 0; i < wanted.size(); ++i)
-      if (!wanted[i].search(r.row.content)) return Reason{"no match", o.patterns[i]};
-    for (size_t i = 0; i < unwanted.size(); ++i)
-      if (unwanted[i].search(r.row.content)) return Reason{"matches", o.patterns_not[i]};
+    try {
+      for (size_t i = 0; i < wanted.size(); ++i)
+        if (!wanted[i].search(r.row.content)) return Reason{"no match", o.patterns[i]};
+      for (size_t i = 0; i < unwanted.size(); ++i)
+        if (unwanted[i].search(r.row.content)) return Reason{"matches", o.patterns_not[i]};
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kLimit) throw;
+      return Reason{"too much work to check", error.what()};
+    }
     return std::nullopt;
   });
   std::string setting;
