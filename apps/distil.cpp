@@ -150,6 +150,9 @@ struct Run {
           ErrorKind::kIo,
           fmt::format("no answer for {:.0f} s, so the run ends: {}", options.give_up_seconds, report.state.trouble), {},
           "the same command goes on with what is left");
+    if (report.finishes.empty() && !report.failures.empty() && report.end == DistilEnd::kDone)
+      throw Error(ErrorKind::kIo, "no row was answered: " + report.examples.begin()->second, {},
+                  "the same command tries them again");
     return kDone;
   }
 
@@ -166,6 +169,7 @@ struct Run {
                 {"tokens", s.tokens},
                 {"seconds", s.seconds},
                 {"failures", report.failures},
+                {"examples", report.examples},
                 {"finishes", report.finishes},
                 {"path", report.path}});
   }
@@ -177,8 +181,12 @@ struct Run {
     write_out(fmt::format("{}: {} of {} answered\n", printable_line(report.path), answered,
                           counted(unsigned_of(s.rows), "row")));
     for (const auto& [reason, rows] : report.finishes)
-      write_out(fmt::format("  {:<16}{}\n", printable_line(reason), rows));
-    for (const auto& [reason, rows] : report.failures) write_out(fmt::format("  failed, {:<8}{}\n", reason, rows));
+      write_out(fmt::format("  {:<21}{}\n", printable_line(reason), rows));
+    for (const auto& [reason, rows] : report.failures) {
+      const std::string& example = report.examples.at(reason);
+      write_out(
+          fmt::format("  failed, {:<13}{}{}\n", reason, rows, example.empty() ? "" : "  " + printable_line(example)));
+    }
     if (s.cut > 0)
       write_out(
           fmt::format("  {} of this run's {} answers are cut off: --max-tokens lets them be longer\n", s.cut, s.done));
@@ -207,6 +215,7 @@ struct Merge {
       throw Error(ErrorKind::kUsage, "which rows?", {}, "`fieldprint distil merge DIR --out rows.jsonl`");
     if (out.empty()) throw Error(ErrorKind::kUsage, "into which file?", {}, "--out rows.jsonl");
     const DistilMerged merged = merge_distil(from, out);
+    for (const std::string& text : merged.notes) note(printable_line(text));
     if (json) {
       write_json({{"rows", merged.rows},
                   {"failed", merged.failed},
@@ -257,7 +266,9 @@ Action add_distil_run(CLI::App& app) {
 
 Action add_distil_merge(CLI::App& app) {
   auto merge = std::make_shared<Merge>();
-  add_texts(app, "FROM", merge->from, "FILE", "Folders of `distil run`, or files of rows");
+  add_texts(app, "FROM", merge->from, "FILE", "Folders of `distil run`, or files of rows")
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
   add_text(app, "-o,--out", merge->out, "FILE", "The file of all rows, sorted by key");
   add_flag(app, "--json", merge->json, "The summary as one JSON object")->group("Output");
   app.footer("  fieldprint distil merge rows --out rows.jsonl");

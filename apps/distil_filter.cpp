@@ -137,7 +137,9 @@ void Filter::show(const FilterReport& report) const {
 Action add_distil_filter(CLI::App& app) {
   auto filter = std::make_shared<Filter>();
   FilterOptions& o = filter->options;
-  add_texts(app, "FILE", o.files, "FILE", "Rows, as `distil merge` writes them");
+  add_texts(app, "FILE", o.files, "FILE", "Rows, as `distil merge` writes them")
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
   add_text(app, "-o,--out", o.out, "DIR", "Folder for kept.jsonl, dropped.jsonl and the report");
   add_flag(app, "--dry-run", o.dry_run, "Only say what would go; run no command, ask no judge");
   add_flag(app, "--ls", filter->list, "List the filters in the order in which they run");

@@ -19,11 +19,14 @@ namespace fieldprint::cli {
 namespace {
 
 constexpr float kMost = 1e15f;
+constexpr float kLeastSeconds = 0.001f;  // of a timeout: no time at all would fail every answer
 
-void add_seconds(CLI::App& app, const std::string& name, double& target, const std::string& about, const char* group) {
-  add_value(
-      app, name, "SECONDS", about,
-      [&target, name](const std::string& text) { target = static_cast<double>(parse_number(text, 0, kMost, name)); })
+void add_seconds(CLI::App& app, const std::string& name, double& target, const std::string& about, const char* group,
+                 float least = 0) {
+  add_value(app, name, "SECONDS", about,
+            [&target, name, least](const std::string& text) {
+              target = static_cast<double>(parse_number(text, least, kMost, name));
+            })
       ->default_str(fmt::format("{}", target))
       ->group(group);
 }
@@ -129,6 +132,17 @@ DistilOptions DistilFlags::wanted() const {
   DistilOptions all = options;
   const bool url = teacher.starts_with("http://") || teacher.starts_with("https://");
   all.teacher.model = url ? teacher : model_path(teacher);
+  const std::pair<const char*, bool> of_servers[] = {{"--teacher-model", !options.teacher.name.empty()},
+                                                     {"--teacher-tokenizer", !options.teacher.tokenizer.empty()},
+                                                     {"--api-key-env", !key_variable.empty()},
+                                                     {"--api-key-file", !key_file.empty()},
+                                                     {"--no-stream", !options.teacher.stream}};
+  for (const auto& [name, given] : of_servers) {
+    if (given && !url)
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("{} is for a server, and this teacher is a model in this process", name), teacher,
+                  "--teacher http://127.0.0.1:8080 names a server");
+  }
 
   all.prompts.prompt_template = template_file.empty() ? template_text : read_file(template_file);
   if (!system_file.empty()) all.prompts.system = read_file(system_file);
@@ -165,7 +179,9 @@ DistilOptions DistilFlags::wanted() const {
 void add_distil_flags(CLI::App& app, DistilFlags& flags) {
   DistilOptions& o = flags.options;
   DistilTeacher& t = o.teacher;
-  add_texts(app, "FILE", o.prompts.files, "FILE", "Prompts: *.jsonl, *.csv with a head, or a text with one a line");
+  add_texts(app, "FILE", o.prompts.files, "FILE", "Prompts: *.jsonl, *.csv with a head, or a text with one a line")
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
   add_text(app, "--teacher", flags.teacher, "MODEL", "Who answers: a model's name or file, or a server's URL");
   add_text(app, "-o,--out", o.out, "DIR", "Folder of the rows");
 
@@ -177,8 +193,9 @@ void add_distil_flags(CLI::App& app, DistilFlags& flags) {
   add_texts(app, "--each", flags.each, "NAME=A,B",
             "A variable with all its values, or NAME=@FILE with one a line; every combination is asked (repeatable)")
       ->group(prompts);
-  add_text(app, "--separator", o.prompts.separator, "TEXT",
-           "What stands between the prompts of a text, if not the line's end")
+  add_value(app, "--separator", "TEXT",
+            "What stands between the prompts of a text, if not the line's end; \\n and \\t work",
+            [&o](const std::string& text) { o.prompts.separator = unescaped(text); })
       ->group(prompts);
   add_text(app, "--system", o.prompts.system, "TEXT", "System prompt of those that bring none")->group(prompts);
   add_text(app, "--system-file", flags.system_file, "FILE", "The same from a file")->group(prompts);
@@ -221,12 +238,13 @@ void add_distil_flags(CLI::App& app, DistilFlags& flags) {
       ->group(faults);
   add_integer(app, "--attempts", o.attempts, 1, "Attempts at a row before it has failed")->group(faults);
   add_seconds(app, "--backoff", o.backoff_seconds, "Before the second attempt, at most; doubles with each", faults);
-  add_seconds(app, "--timeout", t.idle_seconds, "Without a byte, within an answer", faults);
-  add_seconds(app, "--first-timeout", t.first_byte_seconds, "Until an answer begins", faults);
+  add_seconds(app, "--timeout", t.idle_seconds, "Without a byte, within an answer", faults, kLeastSeconds);
+  add_seconds(app, "--first-timeout", t.first_byte_seconds, "Until an answer begins", faults, kLeastSeconds);
   add_integer(app, "--breaker", o.breaker_failures, 1,
               "Failures in a row after which the server is left alone for a while")
       ->group(faults);
-  add_seconds(app, "--give-up", o.give_up_seconds, "Without any answer, then the run ends", faults);
+  add_seconds(app, "--give-up", o.give_up_seconds, "Without any answer, and with none under way, then the run ends",
+              faults, kLeastSeconds);
   add_flag(app, "--keep-failures", o.keep_failures, "Do not try again what has failed in an earlier run")
       ->group(faults);
 

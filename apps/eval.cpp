@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -30,18 +31,16 @@ struct Eval {
 
   int operator()();
   void read_flags();
-  EvalResult score(const std::string& name) const;
+  struct Scored;
+  Scored find(const std::string& name) const;
+  EvalResult score(const Scored& model) const;
 };
 
-std::vector<std::string> parts_of(const std::string& text) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    if (end > begin) parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
+// A model that is there, with its adapters.
+struct Eval::Scored {
+  std::string name, path;
+  LoadOptions load;
+};
 
 std::string time_text(double seconds) {
   const auto whole = static_cast<int64_t>(seconds);
@@ -155,9 +154,16 @@ std::string cost_text(const EvalResult& result) {
   return text;
 }
 
-std::string rates_text(const EvalResult& result) {
+// What stands behind the table.
+std::string remarks(const EvalResult& result) {
   std::string text;
   for (const EvalTaskResult& task : result.tasks) {
+    if (task.shortened > 0)
+      text += fmt::format("{}: {} longer than the context, the beginning left out\n", task.name,
+                          task.shortened == 1 ? "1 request was" : fmt::format("{} requests were", task.shortened));
+    for (const EvalMetricValue& metric : task.metrics)
+      if (!std::isfinite(metric.value))
+        text += fmt::format("{}: {} is beyond what a number of 64 bits holds\n", task.name, metric.name);
     if (!task.cut_share) continue;
     text += fmt::format(
         "{}: {:.1f}% of the answers ended at the limit, {:.1f}% were empty, {:.1f}% ended within a thought\n",
@@ -273,23 +279,36 @@ void Eval::read_flags() {
   options.resume = !no_resume;
 }
 
-// "MODEL" or "MODEL+ADAPTER": with one more adapter than --lora has.
-EvalResult Eval::score(const std::string& name) const {
-  std::string path = name;
-  LoadOptions with = load;
-  if (const size_t plus = name.find('+'); plus != std::string::npos && !std::filesystem::exists(name)) {
-    path = name.substr(0, plus);
-    with.adapters.push_back(parse_adapter(name.substr(plus + 1)));
+// "MODEL" or "MODEL+ADAPTER": with one more adapter than --lora has. What is not there is told before anything is
+// computed.
+Eval::Scored Eval::find(const std::string& name) const {
+  Scored model{name.empty() ? std::string(kDefaultModel) : name, name, load};
+  std::error_code ignored;
+  if (const size_t plus = name.find('+'); plus != std::string::npos && !std::filesystem::exists(name, ignored)) {
+    model.path = name.substr(0, plus);
+    const AdapterFile adapter = parse_adapter(name.substr(plus + 1));
+    if (adapter.path.empty())
+      throw Error(ErrorKind::kUsage, "no adapter is named behind the +", name, "MODEL+ADAPTER, or MODEL alone");
+    model.load.adapters.push_back(adapter);
   }
-  EvalOptions wanted = options;
-  wanted.model_name = name.empty() ? std::string(kDefaultModel) : name;
+  model.path = model_path(model.path);
+  inspect_model(model.path);
+  for (const AdapterFile& adapter : model.load.adapters)
+    if (!std::filesystem::exists(adapter.path, ignored))
+      throw Error(ErrorKind::kNotFound, "there is no such adapter", adapter.path);
   for (const AdapterFile& adapter : load.adapters) {
-    wanted.model_name += "+" + adapter.path;
-    if (adapter.scale != 1) wanted.model_name += fmt::format("={:g}", adapter.scale);
+    model.name += "+" + adapter.path;
+    if (adapter.scale != 1) model.name += fmt::format("={:g}", adapter.scale);
   }
+  return model;
+}
+
+EvalResult Eval::score(const Scored& model) const {
+  EvalOptions wanted = options;
+  wanted.model_name = model.name;
   Display display(quiet);
   EvalResult result =
-      evaluate(load_model(model_path(path), with), wanted, [&](const EvalProgress& now) { return display(now); });
+      evaluate(load_model(model.path, model.load), wanted, [&](const EvalProgress& now) { return display(now); });
   display.bar().wipe();
   return result;
 }
@@ -299,20 +318,26 @@ int Eval::operator()() {
   const SignalGuard guard;
   if (models.size() == 1 && models[0] == "ls") return list_tasks(options, format == "json");
   std::vector<EvalResult> results;
-  const auto names = models.empty() ? std::vector<std::string>{""} : models;
-  for (const std::string& name : names) {
-    results.push_back(score(name));
+  std::vector<Scored> all_scored;
+  for (const std::string& name : models.empty() ? std::vector<std::string>{""} : models)
+    all_scored.push_back(find(name));
+  for (const Scored& model : all_scored) {
+    results.push_back(score(model));
     const EvalResult& result = results.back();
     if (format == "table") {
-      write_out((results.size() > 1 ? "\n" : "") + (names.size() > 1 ? result.model + "\n" : "") + eval_table(result) +
-                rates_text(result));
+      write_out((results.size() > 1 ? "\n" : "") + (all_scored.size() > 1 ? result.model + "\n" : "") +
+                eval_table(result) + remarks(result));
     } else if (format == "mlx") {
       write_out("Results:\n");
-      const auto tasks = nlohmann::ordered_json::parse(eval_json(result, options, true));
-      for (const auto& [task, values] : tasks.items()) write_out(values.dump(4) + "\n");
+      const auto shown = nlohmann::ordered_json::parse(eval_json(result, options, true));
+      for (const auto& [task, values] : shown.items()) write_out(values.dump(4) + "\n");
     }
     if (!quiet) {
       write_err(cost_text(result) + "\n", Style::kDim);
+      if (result.passed_over > 0)
+        note(fmt::format("{} of {}/items.jsonl broken or not of what is asked, and passed over",
+                         result.passed_over == 1 ? "1 line is" : fmt::format("{} lines are", result.passed_over),
+                         options.out));
       for (const std::string& file : result.files) write_err("  " + file + "\n", Style::kDim);
     }
     flush_out();

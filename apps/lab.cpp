@@ -31,18 +31,6 @@ std::string list_of(std::span<const LabName> names) {
   return text;
 }
 
-// "1e-3,3e-3": values of a list, at least one.
-std::vector<std::string> parts_of(const std::string& text) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  while (begin <= text.size()) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    if (end > begin) parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
 // What run and compare share.
 struct Settings {
   LabSettings lab;

@@ -211,6 +211,16 @@ void add_experts(CLI::App& app, LoadOptions& options) {
       ->group(kModelGroup);
 }
 
+std::vector<std::string> parts_of(const std::string& text) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
 AdapterFile parse_adapter(const std::string& text) {
   const size_t equals = text.rfind('=');
   std::error_code error;

@@ -77,7 +77,8 @@ void show_warnings(const ModelInfo& info);  // as notes
 // Notes the file's warnings, and where fewer threads run than were wanted.
 std::shared_ptr<const Model> load_model(const std::string& path, const LoadOptions& options);
 std::shared_ptr<const Model> load_model(const ModelOptions& options);
-AdapterFile parse_adapter(const std::string& text);  // FILE or FILE=SCALE
+std::vector<std::string> parts_of(const std::string& text);  // of a list with commas; empty ones are left out
+AdapterFile parse_adapter(const std::string& text);          // FILE or FILE=SCALE
 // "" = the default model. On a terminal, one that has a name and is not here yet is offered to be fetched.
 std::string model_path(const std::string& name);
 bool is_model_name(const std::string& text);  // of the catalogue, or a file that ends in .gguf

@@ -19,24 +19,6 @@ constexpr const char* kSamplingGroup = "Sampling";
 constexpr const char* kMoreGroup = "More sampling (docs/sampling.md)";
 constexpr float kMost = std::numeric_limits<float>::max();
 
-// --stop '\n' is typed more easily than a real newline in quotes.
-std::string unescaped(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size()) {
-      const char next = text[++i];
-      if (next == 'n') out += '\n';
-      else if (next == 't') out += '\t';
-      else if (next == 'r') out += '\r';
-      else if (next == '\\') out += '\\';
-      else out += {'\\', next};
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 int parse_max_tokens(const std::string& value) {
   int count = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
@@ -159,6 +141,23 @@ void add_more(CLI::App& app, SamplingOptions& options) {
 }
 
 }  // namespace
+
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size()) {
+      const char next = text[++i];
+      if (next == 'n') out += '\n';
+      else if (next == 't') out += '\t';
+      else if (next == 'r') out += '\r';
+      else if (next == '\\') out += '\\';
+      else out += {'\\', next};
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
 
 SamplingDefaults add_sampling(CLI::App& app, SamplingOptions& options) {
   const auto before = app.get_options();

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,8 @@ namespace fieldprint::cli {
 // config said. At temperature 0 the likeliest token is wanted: the model's own repetition penalty is left out.
 using SamplingDefaults = std::function<void(const Model&, int max_tokens)>;
 SamplingDefaults add_sampling(CLI::App& app, SamplingOptions& options);
+
+std::string unescaped(std::string_view text);  // "\n" for \n, and so on: typed more easily than a line's end in quotes
 
 // Throws Error where a logit bias names a token that the model does not have.
 void check_sampling(const SamplingOptions& options, const Tokenizer& tokenizer);

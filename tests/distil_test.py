@@ -97,6 +97,13 @@ class Faults(Case):
         merged = json.loads(self.distil("merge", self.out, "--out", self.folder / "all.jsonl", "--json").stdout)
         self.assertEqual((merged["rows"], merged["failed"], merged["repeated"]), (4, 1, 3))
 
+    def test_a_run_without_any_answer_says_why_and_fails(self):
+        with FaultyTeacher(kinds=[], script={"p": ["wrong-json"]}) as teacher:
+            done = self.distil("run", self.prompts(["p1", "p2"]), "--teacher", teacher.url, "--out", self.out, "--attempts", "1",
+                               code=2)
+        self.assertRegex(done.stdout, r"failed, malformed +2  \w")
+        self.assertIn("no row was answered", done.stderr)
+
     def test_retry_after_is_waited_for(self):
         script = {"seconds": ["429-wait", None], "date": ["429-date-wait", None]}
         with FaultyTeacher(kinds=[], script=script) as teacher:
@@ -133,6 +140,17 @@ class Faults(Case):
             teacher.script.clear()
             self.assertEqual(self.run_json(prompts, "--teacher", teacher.url)["done"], 6)
 
+    def test_a_server_that_only_asks_to_wait_ends_the_run(self):
+        with FaultyTeacher(kinds=[], script={"p": ["429-long"]}) as teacher:
+            done = self.distil("run", self.prompts(["p1", "p2"]), "--teacher", teacher.url, "--out", self.out, "--give-up",
+                               "0.5", code=2)
+        self.assertIn("no answer for", done.stderr)
+
+    def test_comments_are_no_beginning_of_an_answer(self):
+        with FaultyTeacher(kinds=[], script={"p": ["pings", None]}) as teacher:
+            told = self.run_json(self.prompts(["p"]), "--teacher", teacher.url, "--first-timeout", "0.4", "--timeout", "30")
+        self.assertEqual((told["done"], told["retries"]), (1, 1))
+
     def test_concurrency_gives_way_to_a_server_with_few_places(self):
         with FaultyTeacher(kinds=[], most=3, latency=0.01) as teacher:
             told = self.run_json(self.prompts([f"p{i}" for i in range(80)]), "--teacher", teacher.url)
@@ -168,6 +186,17 @@ class Faults(Case):
             self.assertEqual(told["end"], "money")
             self.assertEqual(self.run_json(*flags)["end"], "done")
 
+    def test_a_server_that_does_not_count_is_bounded_by_an_estimate(self):
+        prompts = self.prompts([f"one two three {i}" for i in range(60)])
+        with FaultyTeacher(kinds=[], usage=False) as teacher:
+            flags = ("run", prompts, "--teacher", teacher.url, "--concurrency", "2", "--out", self.out, "--budget-tokens", "300")
+            done = self.distil(*flags)
+            self.assertIn("without a count of tokens", done.stderr)
+            had = len(self.rows())
+            self.assertTrue(0 < had < 30, had)
+            self.distil(*flags)
+        self.assertLessEqual(len(self.rows()), had + 2, "rows on disk count")
+
     def test_a_full_disk_is_said_and_loses_nothing(self):
         prompts = self.prompts([f"p{i}" for i in range(60)])
         with FaultyTeacher(kinds=[]) as teacher:
@@ -193,6 +222,22 @@ class Faults(Case):
 
 
 class Prompts(Case):
+    def test_several_files_are_read_by_every_action(self):
+        first, second = self.write("first.txt", "a\nb\n"), self.write("second.txt", "c\n")
+        with FaultyTeacher(kinds=[]) as teacher:
+            plan = json.loads(self.distil("plan", first, second, "--teacher", teacher.url, "--json").stdout)
+            self.assertEqual(plan["rows"], 3)
+            self.assertEqual(self.run_json(first, second, "--teacher", teacher.url)["done"], 3)
+            other = self.folder / "other"
+            self.distil("run", self.write("third.txt", "d\n"), "--teacher", teacher.url, "--out", other)
+        one, two = self.folder / "one.jsonl", self.folder / "two.jsonl"
+        merged = json.loads(self.distil("merge", self.out, other, "--out", one, "--json").stdout)
+        self.assertEqual(merged["rows"], 4)
+        self.distil("merge", self.out, "--out", one)
+        self.distil("merge", other, "--out", two)
+        kept = json.loads(self.distil("filter", one, two, "--dry-run", "--json").stdout)
+        self.assertEqual([file["rows"] for file in kept["files"]], [3, 1])
+
     def test_plan_counts_and_sends_nothing(self):
         prompts = self.prompts(["a b", "a b", "c"])
         with FaultyTeacher() as teacher:
@@ -225,6 +270,19 @@ class Prompts(Case):
                                    "max_tokens": 1024, "chat_template_kwargs": {"enable_thinking": True},
                                    "reasoning_effort": "low", "stream": True, "stream_options": {"include_usage": True}})
         self.assertEqual(self.rows()[0]["seed"], seed)
+
+    def test_flags_that_would_do_nothing_are_refused(self):
+        model, prompts = write_model(self.folder), self.prompts(["a"])
+        for flags, what in [(("--teacher-model", "x"), "for a server"), (("--timeout", "0"), "--timeout"),
+                            (("--template", "{{prompt}}", "--each", "who=a,b"), "'who'"),
+                            (("--template", "{{promt}}"), "'promt' is undefined")]:
+            done = self.distil("plan", prompts, "--teacher", model, *flags, code=2)
+            self.assertIn(what, done.stderr)
+
+    def test_separators_may_have_a_line_end(self):
+        prompts = self.write("prompts.txt", "a\nb\n\nc\n")
+        plan = self.distil("plan", prompts, "--teacher", write_model(self.folder), "--separator", r"\n\n", "--json")
+        self.assertEqual(json.loads(plan.stdout)["rows"], 2)
 
     def test_bad_prompts_name_their_line(self):
         for text, what in [('{"prompt": "a"}\n{"prompt": ', ":2"), ('{"question": 3}\n{"x": 1}\n', ":2"),

@@ -87,6 +87,13 @@ def main():
         check("piqa.jsonl" in listed and "not found" in listed, f"ls:\n{listed}")
         missing = call(model, "--data", data, "--tasks", "winogrande", code=2).stderr
         check("winogrande.jsonl: the documents of winogrande are not there" in missing and "load_dataset(" in missing, missing)
+        second = call(model, folder / "nosuch.gguf", "--data", data, "--tasks", "piqa", code=2)
+        check("nosuch.gguf" in second.stderr and second.stdout == "", f"a missing second model: {second.stdout}{second.stderr}")
+        second = call(model, f"{model}+{folder}/nosuch-adapter.gguf", "--data", data, "--tasks", "piqa", code=2)
+        check("nosuch-adapter.gguf" in second.stderr and second.stdout == "", f"a missing adapter: {second.stderr}")
+        check("no adapter is named" in call(f"{model}+", "--data", data, "--tasks", "piqa", code=2).stderr, "MODEL+")
+        short = call(model, "--data", data, "--tasks", "piqa", "--limit", "3", "--context", "48").stdout
+        check("longer than the context" in short, f"shortened requests are not told:\n{short}")
         check("did you mean" in call(model, "--task", "piqa", code=2).stderr, "a mistyped flag")
 
 

@@ -4,7 +4,7 @@
 # where it was ended; delete OUT (build/distil-smollm2) to begin anew.
 #
 # EVAL_DATA   a folder with the seven tasks of `fieldprint eval ls`: scored before and after, and kept out of the data
-# PROBLEMS    to learn from (300)
+# PROBLEMS    to learn from (240)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-build/distil-smollm2}
@@ -13,14 +13,15 @@ teacher=qwen2.5-coder-1.5b student=smollm2-135m
 port=${PORT:-8093}
 eval_data=${EVAL_DATA:-}
 tasks=arc_challenge,arc_easy,boolq,hellaswag,openbookqa,piqa,winogrande
-system="Solve the problem step by step, with an equation in each sentence, as here: Tom fills 3 bags with 4 nuts each, \
-3 * 4 = 12 nuts. He eats 2 of them, so 12 - 2 = 10 nuts are left."
+system="Solve the problem step by step, with an equation in each sentence. End with a line that holds #### and the number \
+alone, as here: Tom fills 3 bags with 4 nuts each, 3 * 4 = 12 nuts. He eats 2 of them, so 12 - 2 = 10 nuts are left.
+#### 10"
 mkdir -p "$out"
 begin=$SECONDS
 step() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - begin)); }
 
 step "Problems, and 100 others for the test"
-python3 "$here/problems.py" "$out/problems.jsonl" "$out/held-out.jsonl" "${PROBLEMS:-300}"
+python3 "$here/problems.py" "$out/problems.jsonl" "$out/held-out.jsonl" "${PROBLEMS:-240}"
 "$fieldprint" pull $student
 "$fieldprint" pull $teacher
 

@@ -25,6 +25,9 @@ struct RenderOptions {
   uint64_t max_steps = 20'000'000;        // evaluated nodes; beyond: Error kLimit
   uint64_t max_bytes = 256u << 20;        // bytes of all values made; beyond: Error kLimit
   std::vector<ControlText> control = {};  // these bytes count as the template's own; what lies outside is ignored
+  // As Jinja's StrictUndefined, but that `if` may ask: printing a variable that is not there, or looping over it, is an
+  // Error that names it.
+  bool strict = false;
 };
 
 // A prompt, and where each byte comes from: the template's own words, or the variables.

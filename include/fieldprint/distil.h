@@ -106,7 +106,7 @@ struct DistilState {
   int64_t in_flight = 0, limit = 0;  // requests under way, and how many may be
   int64_t retries = 0;
   int64_t cut = 0;                        // of `done`: ended at a limit, or in the middle of a thought
-  int64_t prompt_tokens = 0, tokens = 0;  // of this run's answers
+  int64_t prompt_tokens = 0, tokens = 0;  // of this run's answers; four bytes each where the teacher does not count
   double seconds = 0;
   bool waiting = false;  // the breaker is open
   std::string trouble;   // the last failure's sentence
@@ -120,6 +120,7 @@ struct DistilReport {
   DistilEnd end = DistilEnd::kDone;
   std::string path;                         // of the shard's rows
   std::map<std::string, int64_t> failures;  // on disk and not mended: how many of each reason
+  std::map<std::string, std::string> examples;  // a sentence of each of these reasons
   std::map<std::string, int64_t> finishes;  // of the answers on disk: how many ended with "stop", "length" ...
   std::vector<std::string> notes;           // sentences: what answers of this run came without
 };
@@ -137,11 +138,13 @@ struct DistilMerged {
   int64_t repeated = 0;            // rows left out, whose key another has
   int64_t records = 0;             // with the teacher's probabilities
   std::string sha256, top_sha256;  // of OUT and OUT.top; the latter "" where there is none
+  std::vector<std::string> notes;  // sentences: lines that a kill left half written
 };
 
 // Merges rows of folders (all their shards) and files into one file sorted by key, with its .top beside it. Of equal
 // keys one stays: an answer rather than a failure, then the one of smaller bytes. Every row's key and record are
-// checked. Throws Error kNotFound, kIo, kBadFile, kBadInput with the line.
+// checked. An OUT.top that is there already is replaced or removed where it holds probabilities, else it is an Error.
+// Throws Error kNotFound, kIo, kBadFile, kUsage, kBadInput with the line.
 DistilMerged merge_distil(const std::vector<std::string>& from, const std::string& out);
 
 }  // namespace fieldprint

@@ -32,7 +32,7 @@ struct EvalOptions {
   uint64_t seed = 1234;           // of their choice
   std::optional<bool> chat;       // through the model's chat template; none: in the mlx style where there is one
   std::string system;             // instruction
-  std::optional<bool> multiturn;  // examples as turns of the chat; none: in the lm-eval style
+  std::optional<bool> multiturn;  // examples as turns of the chat, which there must be; none: in the lm-eval style
   int max_tokens = 0;             // of a generated answer; 0: as the task has it
   int streams = 0;                // answers generated at a time; 0: what suits the machine
   std::string out;                // folder for results, samples and the log that a run resumes from; "": none
@@ -85,6 +85,7 @@ struct EvalTaskResult {
   int resumed = 0;               // documents that were
   uint64_t tokens_computed = 0;  // that passed the model
   uint64_t tokens_read = 0;      // that would have, with each request read by itself
+  int shortened = 0;             // requests that were longer than the context and lost their beginning
   // Of generated answers: shares of those that ended at the limit, had no text, and whose thought did not end.
   std::optional<double> cut_share, empty_share, unclosed_share;
   uint64_t answer_tokens = 0;
@@ -108,6 +109,7 @@ struct EvalResult {
   std::vector<EvalTaskResult> tasks;
   std::vector<EvalGroupResult> groups;
   double seconds = 0;
+  int passed_over = 0;             // lines of the log that are broken or do not fit what is asked; computed anew
   std::vector<std::string> files;  // written into options.out
 
   uint64_t tokens_computed() const;
@@ -121,7 +123,8 @@ struct EvalProgress {
   double seconds_left = -1;
 };
 
-// Scores the tasks one after the other. All data is read and checked before anything is computed. `progress` is called
+// Scores the tasks one after the other. All data is read, and all that is scored made into tokens, before anything is
+// computed; errors name the file and the row. `progress` is called
 // on the calling thread; false: stop in order, which is an Error kLimit; what the log holds stays. Throws Error kUsage,
 // kNotFound (data that is not there), kBadInput (data that makes no sense), kUnsupported, kIo.
 EvalResult evaluate(std::shared_ptr<const Model> model, const EvalOptions& options,

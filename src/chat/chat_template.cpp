@@ -108,7 +108,7 @@ std::string ChatTemplate::render(std::string_view variables, const RenderOptions
 }
 
 RenderedPrompt ChatTemplate::render_prompt(std::string_view variables, const RenderOptions& options) const {
-  jinja::Heap heap(options.max_steps, options.max_bytes);
+  jinja::Heap heap(options.max_steps, options.max_bytes, options.strict);
   jinja::Value input;
   try {
     input = jinja::parse_json(heap, variables);

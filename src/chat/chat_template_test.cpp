@@ -52,6 +52,24 @@ TEST(ChatTemplate, TableOfTemplates) {
   EXPECT_GE(cases, 200);
 }
 
+TEST(ChatTemplate, StrictNamesWhatIsNotThere) {
+  RenderOptions strict;
+  strict.strict = true;
+  const std::string variables = R"({"a": {"b": 1}})";
+  for (const char* source : {"{{ x }}", "{{ x | upper }}", "{{ 'a' ~ x }}", "{% for y in x %}{% endfor %}", "{{ a.x }}",
+                             "{{ a['x'] }}", "{% set y %}{{ x }}{% endset %}", "{{ [a, x] | join }}"}) {
+    try {
+      ADD_FAILURE() << source << ": " << ChatTemplate(source).render(variables, strict);
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("'x'"), std::string::npos) << error.what();
+    }
+  }
+  for (const char* source :
+       {"{% if x %}{{ x }}{% endif %}", "{{ x | default('') }}", "{% if x is defined %}{{ x }}{% endif %}",
+        "{{ 'n' if x }}", "{% set x = '' %}{{ x }}", "{% macro m(p='') %}{{ p }}{% endmacro %}{{ m() }}"})
+    EXPECT_EQ(ChatTemplate(source).render(variables, strict), "") << source;
+}
+
 TEST(ChatTemplate, ErrorsNameTheirLine) {
   try {
     render("a\n{% if x %}\n{% endif %}\n{{ y.z }}\n");

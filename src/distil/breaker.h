@@ -21,7 +21,11 @@ class Breaker {
     open_ = false;
     pause_ = 0;
     answered_ = now;
+    waited_ = 0;
   }
+
+  // So long nothing was under way, since all that is left waits: a server asked for it, or for other attempts.
+  void waited(double seconds) { waited_ += seconds; }
 
   void failed(Time now) {
     ++row_;
@@ -36,13 +40,14 @@ class Breaker {
   bool allows(Time now, int64_t in_flight) const { return !open_ || (now >= until_ && in_flight == 0); }
   bool open() const { return open_; }
   Time until() const { return until_; }  // of a pause
-  double seconds_without_answer(Time now) const { return open_ ? Seconds(now - answered_).count() : 0; }
+  // While answers are under way, which may take long, the clock stands.
+  double seconds_without_answer(Time now) const { return open_ ? Seconds(now - answered_).count() : waited_; }
 
  private:
   static constexpr double kLongestPause = 60;
 
   int most_, row_ = 0;
-  double first_pause_, pause_ = 0;
+  double first_pause_, pause_ = 0, waited_ = 0;
   bool open_ = false;
   Time answered_, until_{};
 };

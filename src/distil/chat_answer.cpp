@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "distil/rows_file.h"
 #include "distil/top_record.h"
 
 namespace fieldprint {
@@ -47,9 +48,12 @@ std::string text_of(const json& object, const char* name) {
   return found != nullptr && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+// 0: the server did not count, or what it says makes no sense.
 int64_t count_of(const json& object, const char* name) {
   const json* found = member(object, name);
-  return found != nullptr && found->is_number_integer() ? std::max<int64_t>(0, found->get<int64_t>()) : 0;
+  if (found == nullptr || !found->is_number_integer()) return 0;
+  const auto count = found->get<int64_t>();  // what is above 2^63 is below 0 here
+  return count > 0 && count <= kMostTokens ? count : 0;
 }
 
 std::string sentence_of(const json& error) {

@@ -98,16 +98,19 @@ TEST(ChatAnswer, ProbabilitiesAreKeptWhereEveryTokenHasItsId) {
 }
 
 TEST(ChatAnswer, HostileBodiesAreFailuresAndNoMore) {
-  for (const char* body :
-       {"[]", "null", "7", R"({"choices":7})", R"({"choices":[7]})", R"({"choices":[{"message":[1]}]})",
-        R"({"choices":[{"message":{"content":{"a":1},"tool_calls":[3,{"function":4}]}}]})",
-        R"({"choices":[{"message":{"content":"x"},"token_ids":["a",-1e300],"logprobs":{"content":[3,{"token":4}]}}]})",
-        R"({"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":-4,"completion_tokens":1e400}})",
-        R"({"error":{"message":{"error":{"detail":["deep"]}}}})"}) {
+  for (
+      const char* body :
+      {"[]", "null", "7", R"({"choices":7})", R"({"choices":[7]})", R"({"choices":[{"message":[1]}]})",
+       R"({"choices":[{"message":{"content":{"a":1},"tool_calls":[3,{"function":4}]}}]})",
+       R"({"choices":[{"message":{"content":"x"},"token_ids":["a",-1e300],"logprobs":{"content":[3,{"token":4}]}}]})",
+       R"({"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":-4,"completion_tokens":1e400}})",
+       R"({"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":9223372036854775807,"completion_tokens":18446744073709551615}})",
+       R"({"error":{"message":{"error":{"detail":["deep"]}}}})"}) {
     for (const bool events : {false, true}) {
       const std::string sent = events ? "data: " + std::string(body) + "\n\ndata: [DONE]\n" : body;
       const TeacherAnswer answer = read_chat_answer(sent, events, 3);
       EXPECT_GE(answer.prompt_tokens, 0) << body;
+      EXPECT_EQ(answer.completion_tokens, 0) << body;
       EXPECT_LE(answer.detail.size(), 400u) << body;
     }
   }

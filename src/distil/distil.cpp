@@ -13,7 +13,6 @@ namespace fieldprint {
 namespace {
 
 constexpr size_t kShown = 3;
-constexpr int64_t kBytesOfToken = 4;  // of English text, about
 
 // Of the shard's rows, where they are on disk.
 struct Standing {
@@ -35,12 +34,13 @@ Standing standing_of(const Work& work, const KnownRows& known, bool keep_failure
 
 // What answers of this run came without.
 struct Lacking {
-  int64_t ids = 0, probabilities = 0;
+  int64_t ids = 0, probabilities = 0, counts = 0;
 
   void count(const TeacherRow& row, int top_k) {
     if (row.failed()) return;
     if (row.token_ids.empty()) ++ids;
     if (top_k > 0 && row.top_k == 0) ++probabilities;
+    if (spent_tokens(row).estimated) ++counts;
   }
 
   std::vector<std::string> notes() const {
@@ -48,6 +48,10 @@ struct Lacking {
     if (ids > 0)
       all.push_back(
           fmt::format("{} came without the teacher's token ids: a student learns from their text", answers(ids)));
+    if (counts > 0)
+      all.push_back(
+          fmt::format("{} came without a count of tokens: {} bytes are taken for one, in the figures and the budgets",
+                      answers(counts), kBytesOfToken));
     if (probabilities > 0) all.push_back(fmt::format("{} came without probabilities", answers(probabilities)));
     return all;
   }
@@ -59,7 +63,7 @@ int64_t most_tokens_of(const std::string& sampling) {
   const nlohmann::json json = parse_json(sampling, "the sampling options");
   for (const char* name : {"max_completion_tokens", "max_tokens"}) {
     if (const auto found = json.find(name); found != json.end() && found->is_number_integer())
-      return std::max<int64_t>(0, found->get<int64_t>());
+      return std::clamp<int64_t>(found->get<int64_t>(), 0, kMostTokens);
   }
   return 0;
 }
@@ -141,8 +145,12 @@ DistilReport run_distil(const DistilOptions& options, const std::function<void(c
     const auto found = known.find(job.key);
     if (found == known.end()) continue;
     const KnownRow& row = found->second;
-    if (!row.failure.empty()) ++report.failures[row.failure];
-    else ++report.finishes[row.finish_reason.empty() ? "unknown" : row.finish_reason];
+    if (!row.failure.empty()) {
+      ++report.failures[row.failure];
+      report.examples.try_emplace(row.failure, row.detail);
+    } else {
+      ++report.finishes[row.finish_reason.empty() ? "unknown" : row.finish_reason];
+    }
   }
   return report;
 }

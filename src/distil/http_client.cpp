@@ -1,10 +1,13 @@
 #include "distil/http_client.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <utility>
 
 #include "fieldprint/error.h"
 
@@ -29,8 +32,11 @@ std::string host_of(const std::string& url) {
   return text;
 }
 
+// An address of this machine, not a name that merely looks like one: 127.evil.example is somebody else's.
 bool is_local(const std::string& host) {
-  return host == "localhost" || host == "[::1]" || host.starts_with("127.") || host.ends_with(".localhost");
+  in_addr address{};
+  const bool numeric = ::inet_pton(AF_INET, host.c_str(), &address) == 1;
+  return host == "localhost" || host == "[::1]" || (numeric && ntohl(address.s_addr) >> 24 == 127);
 }
 
 }  // namespace
@@ -39,13 +45,30 @@ struct HttpClient::Transfer {
   HttpClient& client;
   CURL* curl;
   HttpResult result;
-  Clock::time_point begin = Clock::now(), last = begin;
+  Clock::time_point begin = Clock::now(), last = begin, last_data = begin;
+  bool begun = false;                        // the answer
+  bool line_begins = true, comment = false;  // where its bytes are
+  double silent_within = 0;                  // of a timeout within the answer: the bound
   bool timed_out = false, too_long = false;
+
+  // Whether there is more in it than comments (": ping") and space, which servers send to keep a connection alive.
+  bool says_something(std::string_view bytes) {
+    bool something = false;
+    for (const char c : bytes) {
+      if (c == '\n') line_begins = true, comment = false;
+      else if (line_begins && c == ':') line_begins = false, comment = true;
+      else if (!comment && c != ' ' && c != '\t' && c != '\r') line_begins = false, something = true;
+    }
+    return something;
+  }
 
   static size_t on_body(const char* data, size_t, size_t bytes, void* self) {
     auto& transfer = *static_cast<Transfer*>(self);
-    if (transfer.result.body.empty()) transfer.result.first_byte = seconds_since(transfer.begin);
     transfer.last = Clock::now();
+    if (transfer.says_something({data, bytes})) {
+      transfer.last_data = transfer.last;
+      if (!std::exchange(transfer.begun, true)) transfer.result.first_byte = seconds_since(transfer.begin);
+    }
     if (transfer.result.body.size() + bytes > kMostBytes) {
       transfer.too_long = true;
       return 0;
@@ -58,14 +81,19 @@ struct HttpClient::Transfer {
     auto& transfer = *static_cast<Transfer*>(self);
     if (transfer.client.stopped_) return 1;
     const HttpTimeouts& timeouts = transfer.client.timeouts_;
-    const bool begun = !transfer.result.body.empty();
-    transfer.timed_out = seconds_since(transfer.last) > (begun ? timeouts.idle : timeouts.first_byte);
+    const double no_data = seconds_since(transfer.last_data), most = std::max(timeouts.first_byte, timeouts.idle);
+    if (!transfer.begun) {
+      transfer.timed_out = no_data > timeouts.first_byte;
+    } else {
+      const bool no_bytes = seconds_since(transfer.last) > timeouts.idle;
+      transfer.timed_out = no_bytes || no_data > most;
+      transfer.silent_within = no_bytes ? timeouts.idle : most;
+    }
     return transfer.timed_out ? 1 : 0;
   }
 
   void judge(CURLcode code) {
     using Break = HttpResult::Break;
-    const bool begun = !result.body.empty();
     if (code == CURLE_OK) return;
     result.detail = curl_easy_strerror(code);
     if (client.stopped_) {
@@ -75,7 +103,7 @@ struct HttpClient::Transfer {
       result.detail = fmt::format("the answer is longer than {} MiB", kMostBytes >> 20);
     } else if (timed_out) {
       result.broke = Break::kTimeout;
-      result.detail = begun ? fmt::format("nothing came for {} s", client.timeouts_.idle)
+      result.detail = begun ? fmt::format("nothing came for {} s", silent_within)
                             : fmt::format("no answer began within {} s", client.timeouts_.first_byte);
     } else if (code == CURLE_OPERATION_TIMEDOUT) {
       result.broke = Break::kTimeout;

@@ -13,8 +13,10 @@ namespace fieldprint {
 
 struct HttpTimeouts {
   double connect = 20;
-  double first_byte = 1200;  // of the body, from the request on
-  double idle = 120;         // between two pieces of it
+  // Of the answer: from the request on, and within it between two pieces of data. Space and SSE comments (": ping"),
+  // by which a slow server keeps the connection alive, are none.
+  double first_byte = 1200;
+  double idle = 120;  // within the answer, without any byte, comments too
 };
 
 struct HttpResult {
@@ -32,7 +34,7 @@ struct HttpResult {
   long status = 0;     // 0: there was no answer
   std::string content_type, body;
   std::optional<double> retry_after;  // seconds, also where the server named a time
-  double first_byte = 0;              // seconds until the body began
+  double first_byte = 0;              // seconds until the answer began
 };
 
 // From any number of threads. Redirects are not followed: a prompt and a key go where the user said and nowhere else.

@@ -1,7 +1,10 @@
 // merge_distil(): one sorted file of all shards.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <list>
 #include <map>
 #include <memory>
 
@@ -17,12 +20,29 @@ namespace fieldprint {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::string_view_literals;
 
 // What of a failure depends on the prompt and the teacher alone: how often and how it was tried does not.
 std::string failure_line(TeacherRow row) {
   row.attempts = 0;
   if (row.failure != "refused") row.detail.clear();
   return to_line(row);
+}
+
+// Nothing of a user's is written over: probabilities go beside the rows, and only in place of probabilities.
+void check_output(const std::string& out) {
+  const std::string top = top_path(out);
+  if (top == out)
+    throw Error(ErrorKind::kUsage, "X.top is for the probabilities that go beside the rows", out, "--out rows.jsonl");
+  std::error_code error;
+  if (!fs::exists(top, error)) return;
+  std::string head(kTopMagic.size(), '\0');
+  std::ifstream file(top, std::ios::binary);
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(std::max(std::streamsize{0}, file.gcount())));
+  if (!file.is_open() || (!head.empty() && head != kTopMagic))
+    throw Error(ErrorKind::kUsage, "this file is in the way: it holds no probabilities of a teacher", top,
+                "move it away, or choose another --out");
 }
 
 class Merge {
@@ -33,14 +53,18 @@ class Merge {
     texts_.push_back(std::make_unique<MappedFile>(path));
     const size_t file = tops_.size();
     tops_.push_back(fs::exists(top) && fs::file_size(top) > 0 ? std::make_unique<TopFile>(top) : nullptr);
-    each_row(text_of(*texts_.back()), path, [&](const TeacherRow& row, std::string_view line) {
+    const std::string_view text = text_of(*texts_.back());
+    if (!text.empty() && text[0] != '{' && text.find_first_not_of('\0') != std::string_view::npos)
+      throw Error(ErrorKind::kBadInput, "this is no file of rows", path, "`fieldprint distil run` writes them");
+    const auto take = [&](const TeacherRow& row, std::string_view line) {
       if (row_key(row) != row.key || row_seed(row.key) != row.seed)
         throw Error(ErrorKind::kBadFile,
                     fmt::format("row {} is not what its key says: the file was changed", row.key.substr(0, 12)), path,
                     "take the row out, and `distil run` asks for it again");
       if (row.top_k > 0) check_record(row, file, path);
       keep(row, line, file);
-    });
+    };
+    take_last(text.substr(each_row(text, path, take)), path, take);
   }
 
   DistilMerged write(const std::string& out) {
@@ -75,8 +99,24 @@ class Merge {
   }
 
  private:
+  // What stands behind the last line's end: a row that an editor left without one, or what a kill left of a row.
+  template <class Take>
+  void take_last(std::string_view rest, const std::string& path, const Take& take) {
+    if (rest.find_first_not_of("\0 \t\r"sv) == std::string_view::npos) return;
+    TeacherRow row;
+    try {
+      row = read_teacher_row(rest, path);
+    } catch (const Error&) {
+      merged_.notes.push_back(
+          fmt::format("{}: the last line is not whole and was left out; `distil run` asks for its row again", path));
+      return;
+    }
+    lines_.push_back(std::string(rest) + '\n');
+    take(row, lines_.back());
+  }
+
   struct Kept {
-    std::string_view mapped;  // an answer's line, in its file
+    std::string_view mapped;  // an answer's line, in its file or lines_
     std::string failure;      // a failure's; "" = it is none
     int top_file;             // -1: no record
 
@@ -89,7 +129,8 @@ class Merge {
     if (bytes.empty() || sha256_hex(std::as_bytes(std::span(bytes))) != row.top_sha256)
       throw Error(ErrorKind::kBadFile,
                   fmt::format("the probabilities of row {} are not those of the row", row.key.substr(0, 12)),
-                  top_path(path));
+                  top_path(path),
+                  "restore the file from a copy, or take the row out of the .jsonl: `distil run` asks for it again");
   }
 
   // Where a shard's file has a key twice, first failed and then answered, both come by here.
@@ -105,6 +146,7 @@ class Merge {
   std::vector<Descriptor> held_;
   std::vector<std::unique_ptr<MappedFile>> texts_;
   std::vector<std::unique_ptr<TopFile>> tops_;
+  std::list<std::string> lines_;
   std::map<std::string, Kept> rows_;
   DistilMerged merged_;
 };
@@ -112,6 +154,7 @@ class Merge {
 }  // namespace
 
 DistilMerged merge_distil(const std::vector<std::string>& from, const std::string& out) {
+  check_output(out);
   Merge merge;
   bool any = false;
   for (const std::string& path : from) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <filesystem>
 #include <functional>
 
@@ -67,6 +68,15 @@ std::string text_of(const ordered_json& line, const char* name, const std::strin
   refuse(where, fmt::format("\"{}\" should be a text", name));
 }
 
+bool has_word(std::string_view text, std::string_view word) {
+  const auto inner = [&](size_t at) {
+    return at < text.size() && (std::isalnum(static_cast<unsigned char>(text[at])) != 0 || text[at] == '_');
+  };
+  for (size_t at = 0; (at = text.find(word, at)) != text.npos; ++at)
+    if ((at == 0 || !inner(at - 1)) && !inner(at + word.size())) return true;
+  return false;
+}
+
 class Reader {
  public:
   explicit Reader(const DistilPrompts& from) : from_(from) {
@@ -75,6 +85,9 @@ class Reader {
       throw Error(ErrorKind::kUsage, "variables need a template that uses them", {}, "--template 'Explain {{topic}}.'");
     if (!is_utf8(from.system)) throw Error(ErrorKind::kUsage, "the system prompt is not UTF-8");
     for (const auto& [name, values] : from.each) {
+      if (!has_word(from.prompt_template, name))
+        throw Error(ErrorKind::kUsage, fmt::format("the template does not use the variable '{}'", name), {},
+                    "each of its values would be asked the same");
       for (const std::string& value : values)
         if (!is_utf8(value)) throw Error(ErrorKind::kUsage, fmt::format("a value of {} is not UTF-8", name));
     }
@@ -98,6 +111,7 @@ class Reader {
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     const std::string kind = std::filesystem::path(path).extension().string();
     if (kind == ".csv") return read_table(text, path);
+    if (kind == ".json" && trimmed(text).starts_with('[')) return read_list(text, path);
     const bool json = kind == ".jsonl" || kind == ".json" || kind == ".ndjson";
     const std::string_view between = json || from_.separator.empty() ? "\n" : std::string_view(from_.separator);
     size_t number = 1;
@@ -119,6 +133,15 @@ class Reader {
     combine(json, where);
   }
 
+  void read_list(std::string_view text, const std::string& path) {
+    const ordered_json list = parse_ordered_json(text, path);
+    for (size_t i = 0; i < list.size(); ++i) {
+      const std::string where = fmt::format("{}: item {}", path, i + 1);
+      if (!list[i].is_object()) refuse(where, "an item of the list should be a JSON object");
+      combine(list[i], where);
+    }
+  }
+
   void read_text(std::string_view text, const std::string& where) {
     if (!is_utf8(text)) refuse(where, "the prompt is not UTF-8");
     combine({{"prompt", text}}, where);
@@ -127,6 +150,11 @@ class Reader {
   void read_table(std::string_view text, const std::string& path) {
     if (!is_utf8(text)) refuse(path, "the table is not UTF-8");
     const auto rows = read_csv(text, path);
+    for (size_t i = 0; !rows.empty() && i < rows[0].size(); ++i) {
+      if (std::find(rows[0].begin(), rows[0].begin() + static_cast<std::ptrdiff_t>(i), rows[0][i]) !=
+          rows[0].begin() + static_cast<std::ptrdiff_t>(i))
+        refuse(path, fmt::format("the head has the column '{}' twice", rows[0][i]));
+    }
     for (size_t i = 1; i < rows.size(); ++i) {
       const std::string where = fmt::format("{}: row {}", path, i + 1);
       if (rows[i].size() != rows[0].size())
@@ -176,11 +204,14 @@ class Reader {
 
   std::string rendered(const ordered_json& variables, const std::string& where) const {
     try {
-      std::string text(trimmed(template_->render(variables.dump())));
+      std::string text(trimmed(template_->render(variables.dump(), {.now = {}, .strict = true})));
       if (text.empty()) refuse(where, "the template makes an empty prompt of it");
       return text;
     } catch (const Error& error) {
-      throw Error(error.kind(), error.what(), where, error.hint());
+      std::string members;
+      for (const auto& [name, value] : variables.items()) members += (members.empty() ? "" : ", ") + name;
+      if (members.empty()) members = "none; --each gives some";
+      throw Error(error.kind(), error.what(), where, error.hint().empty() ? "its variables: " + members : error.hint());
     }
   }
 

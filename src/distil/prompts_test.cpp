@@ -7,6 +7,7 @@
 
 #include "distil/key.h"
 #include "distil/work.h"
+#include "fieldprint/error.h"
 #include "support/files.h"
 
 namespace fieldprint {
@@ -88,6 +89,35 @@ TEST(DistilPrompts, EveryCombinationOfVariablesIsAsked) {
   EXPECT_EQ(prompts[3].messages, asked("2!y"));
   from.prompt_template = "";
   EXPECT_NE(refusal([&] { read_prompts(from); }).find("template"), std::string::npos);
+}
+
+TEST(DistilPrompts, AMisspeltVariableIsNamedWithTheRowsMembers) {
+  const PromptFile file("variables.jsonl", "{\"topic\": \"rain\", \"who\": \"child\"}\n");
+  DistilPrompts from = of(file);
+  from.prompt_template = "Explain {{topc}}.";
+  try {
+    read_prompts(from);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("'topc' is undefined"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find(":1"), std::string::npos) << error.what();
+    EXPECT_NE(error.hint().find("topic, who"), std::string::npos) << error.hint();
+  }
+  from.prompt_template = "Explain {{topic}}{% if more is defined %} and {{more}}{% endif %}.";
+  EXPECT_EQ(read_prompts(from)[0].messages, asked("Explain rain."));
+  from.each = {{"whom", {"a", "b"}}};
+  EXPECT_NE(refusal([&] { read_prompts(from); }).find("does not use the variable 'whom'"), std::string::npos);
+}
+
+TEST(DistilPrompts, ListsOfJsonAreReadAndAColumnTwiceIsRefused) {
+  const PromptFile list("list.json", "[\n{\"prompt\": \"a\"},\n{\"prompt\": \"b\"}]\n");
+  EXPECT_EQ(read_prompts(of(list)).size(), 2u);
+  const PromptFile bad("bad.json", "[{\"prompt\": \"a\"}, 3]");
+  EXPECT_NE(refusal([&] { read_prompts(of(bad)); }).find("item 2"), std::string::npos);
+  const PromptFile lines("lines.json", "{\"prompt\": \"a\"}\n{\"prompt\": \"b\"}\n");
+  EXPECT_EQ(read_prompts(of(lines)).size(), 2u);
+  const PromptFile table("twice.csv", "prompt,id,prompt\na,b,c\n");
+  EXPECT_NE(refusal([&] { read_prompts(of(table)); }).find("column 'prompt' twice"), std::string::npos);
 }
 
 TEST(DistilKey, ChangesWithAllThatIsAskedAndWithNothingElse) {

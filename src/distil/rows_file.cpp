@@ -12,7 +12,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "base/sha256.h"
@@ -41,6 +43,16 @@ bool is_shard(std::string_view name) {
     return false;
   name = name.substr(kBefore.size(), name.size() - kBefore.size() - kBehind.size());
   return name.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+std::unique_ptr<TopFile> open_top(const std::string& path) {
+  try {
+    return std::make_unique<TopFile>(path);
+  } catch (const Error& error) {
+    throw Error(
+        error.kind(), error.what(), {},
+        "restore the file from a copy; or move it away with its .jsonl, and all of their rows are asked for again");
+  }
 }
 
 // Up to the end of the last record that one of `keys` names; 0: none is.
@@ -78,6 +90,19 @@ std::vector<std::string> rows_files(const std::string& folder) {
 
 bool is_cut(const TeacherRow& row) { return row.unclosed || row.finish_reason == "length"; }
 
+SpentTokens spent_tokens(const TeacherRow& row) {
+  SpentTokens spent;
+  if (row.failed()) return spent;
+  const auto count = [&](int64_t told, size_t bytes) {
+    if (told > 0 || bytes == 0) return std::min(told, kMostTokens);
+    spent.estimated = true;
+    return std::max(int64_t{1}, static_cast<int64_t>(bytes) / kBytesOfToken);
+  };
+  spent.prompt = count(row.prompt_tokens, row.messages.size() + row.tools.size());
+  spent.completion = count(row.completion_tokens, row.reasoning.size() + row.content.size() + row.tool_calls.size());
+  return spent;
+}
+
 std::string_view text_of(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
@@ -89,9 +114,18 @@ uint64_t each_row(std::string_view text, const std::string& path,
     const size_t end = text.find('\n', at);
     if (end == std::string_view::npos) return at;
     const std::string_view line = text.substr(at, end + 1 - at);
-    // A power cut may leave zeros where data was to follow.
-    if (line.find('\0') != std::string_view::npos) return at;
-    each(read_teacher_row(line.substr(0, line.size() - 1), fmt::format("{}:{}", path, number)), line);
+    const std::string where = fmt::format("{}:{}", path, number);
+    const std::string hint = fmt::format(
+        "restore the file from a copy, or take line {} out: `distil run` then asks for its row again", number);
+    if (line.find('\0') != std::string_view::npos)
+      throw Error(ErrorKind::kBadInput, "there are zero bytes in this row: the file is damaged", where, hint);
+    std::optional<TeacherRow> row;
+    try {
+      row = read_teacher_row(line.substr(0, line.size() - 1), where);
+    } catch (const Error& error) {
+      throw Error(error.kind(), error.what(), {}, error.hint().empty() ? hint : error.hint());
+    }
+    each(*row, line);
     at = end + 1;
   }
 }
@@ -99,7 +133,8 @@ uint64_t each_row(std::string_view text, const std::string& path,
 void add_known(KnownRows& known, const TeacherRow& row) {
   const auto [place, fresh] = known.try_emplace(row.key);
   if (!fresh && place->second.failure.empty()) return;
-  place->second = {row.failure, row.finish_reason, is_cut(row), row.prompt_tokens, row.completion_tokens};
+  const SpentTokens spent = spent_tokens(row);
+  place->second = {row.failure, row.finish_reason, row.detail, is_cut(row), spent.prompt, spent.completion};
 }
 
 KnownRows known_rows(const std::string& folder) {
@@ -145,19 +180,36 @@ void RowsFile::open(File& file) {
   if (!file.fd) fail(file.path, errno);
 }
 
+// Their answers may have cost much, so they are not thrown away here.
+void RowsFile::refuse_lost(const std::vector<std::string>& keys) const {
+  constexpr size_t kShown = 20, kDigits = 16;
+  std::string either;
+  for (size_t i = 0; i < std::min(kShown, keys.size()); ++i) either += (i > 0 ? "|" : "") + keys[i].substr(0, kDigits);
+  throw Error(ErrorKind::kBadFile,
+              fmt::format("the probabilities of {} are gone or damaged, of {} first",
+                          keys.size() == 1 ? "1 row" : fmt::format("{} rows", keys.size()), keys[0].substr(0, kDigits)),
+              top_.path,
+              fmt::format("restore the file from a copy; or take {} out, and the same command asks for them again: "
+                          "sed -i -E '/\"key\":\"({})/d' '{}'",
+                          keys.size() > kShown ? "these rows, 20 at a time," : "these rows", either, path_));
+}
+
 void RowsFile::mend() {
-  std::set<std::string> named;
+  std::map<std::string, std::set<std::string>> hashes;  // of the records that rows name, by key
   const MappedFile rows(path_);
   rows_.size = each_row(text_of(rows), path_, [&](const TeacherRow& row, std::string_view) {
-    if (row.top_k > 0) named.insert(row.key);
+    if (row.top_k > 0) hashes[row.key].insert(row.top_sha256);
   });
-  if (!named.empty()) {
-    const std::unique_ptr<TopFile> top = top_.fd ? std::make_unique<TopFile>(top_.path) : nullptr;
-    for (const std::string& key : named) {
-      if (top == nullptr || top->bytes(key).empty())
-        throw Error(ErrorKind::kBadFile, fmt::format("the probabilities of row {} are gone", key.substr(0, 12)),
-                    top_.path, "restore the file, or take it away with its .jsonl to ask for these rows again");
+  if (!hashes.empty()) {
+    const std::unique_ptr<TopFile> top = top_.fd ? open_top(top_.path) : nullptr;
+    std::set<std::string> named;
+    std::vector<std::string> lost;
+    for (const auto& [key, wanted] : hashes) {
+      const std::string_view record = top ? top->bytes(key) : std::string_view();
+      if (record.empty() || !wanted.contains(sha256_hex(std::as_bytes(std::span(record))))) lost.push_back(key);
+      named.insert(key);
     }
+    if (!lost.empty()) refuse_lost(lost);
     const MappedFile file(top_.path);
     top_.size = named_records(text_of(file), top->whole_bytes(), named);
   }

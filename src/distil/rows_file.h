@@ -22,8 +22,9 @@ namespace fieldprint {
 struct KnownRow {
   std::string failure;        // "" = answered
   std::string finish_reason;  // of an answer
+  std::string detail;         // of a failure
   bool cut = false;
-  int64_t prompt_tokens = 0, completion_tokens = 0;
+  int64_t prompt_tokens = 0, completion_tokens = 0;  // spent_tokens()
 };
 using KnownRows = std::unordered_map<std::string, KnownRow>;
 
@@ -32,8 +33,18 @@ std::string top_path(const std::string& rows_path);              // "rows-1.top"
 std::vector<std::string> rows_files(const std::string& folder);  // all shards' rows, by name; none where there is none
 bool is_cut(const TeacherRow& row);  // it ended at a limit, or in the middle of its thinking
 
+// What a row cost: as the teacher counted, at most kMostTokens each; where it did not, four bytes are a token.
+constexpr int64_t kMostTokens = int64_t{1} << 30;
+constexpr int64_t kBytesOfToken = 4;  // of English text, about
+struct SpentTokens {
+  int64_t prompt = 0, completion = 0;
+  bool estimated = false;
+};
+SpentTokens spent_tokens(const TeacherRow& row);
+
 // Calls each(row, line) for every whole line of a file's text, with its end, and returns how many bytes these are: what
-// follows was not written whole. Throws Error kBadInput with `path` and the line's number.
+// follows has no line's end, as a kill or a power cut leaves it. Throws Error kBadInput with `path` and the line's
+// number for a whole line that is no row, zeros in it too: what is behind it would be lost.
 uint64_t each_row(std::string_view text, const std::string& path,
                   const std::function<void(const TeacherRow&, std::string_view)>& each, int64_t first_number = 1);
 std::string_view text_of(const MappedFile& file);
@@ -67,6 +78,7 @@ class RowsFile {
   };
   static void open(File& file);
   void mend();
+  [[noreturn]] void refuse_lost(const std::vector<std::string>& keys) const;
   static void write(const File& file, std::string_view bytes);
 
   std::string path_;

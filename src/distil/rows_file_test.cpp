@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <functional>
 
 #include "distil/key.h"
 #include "fieldprint/distil.h"
+#include "fieldprint/error.h"
 #include "support/files.h"
 
 namespace fieldprint {
@@ -69,9 +72,11 @@ TEST_F(DistilRows, WhatAKillLeftHalfWrittenIsCutOff) {
     ASSERT_EQ(slurp(path("rows-1.top")), top + more_top) << at;
   }
   // What a power cut may leave.
-  spill(path("rows-1.jsonl"), rows + std::string(100, '\0') + more);
-  { const RowsFile file(folder_, 1); }
-  EXPECT_EQ(slurp(path("rows-1.jsonl")), rows);
+  for (const std::string& tail : {std::string(100, '\0'), std::string(100, '\0') + more.substr(0, more.size() - 1)}) {
+    spill(path("rows-1.jsonl"), rows + tail);
+    { const RowsFile file(folder_, 1); }
+    EXPECT_EQ(slurp(path("rows-1.jsonl")), rows);
+  }
 }
 
 TEST_F(DistilRows, DamageIsNoKillAndIsSaid) {
@@ -82,6 +87,68 @@ TEST_F(DistilRows, DamageIsNoKillAndIsSaid) {
   spill(path("rows-1.jsonl"), rows);
   fs::remove(path("rows-1.top"));
   EXPECT_NE(refusal([&] { RowsFile(folder_, 1); }).find("are gone"), std::string::npos);
+}
+
+TEST_F(DistilRows, AZeroByteAmongRowsDeletesNoneBehindIt) {
+  append({finished(1, false), finished(2, false), finished(3, false)});
+  std::string rows = slurp(path("rows-1.jsonl"));
+  rows[rows.find('\n') + 20] = '\0';
+  spill(path("rows-1.jsonl"), rows);
+  for (const std::function<void()>& read :
+       {std::function<void()>([&] { RowsFile(folder_, 1); }), std::function<void()>([&] { known_rows(folder_); }),
+        std::function<void()>([&] { merge_distil({folder_}, path("m.jsonl")); })})
+    EXPECT_NE(refusal(read).find("rows-1.jsonl:2"), std::string::npos);
+  EXPECT_EQ(slurp(path("rows-1.jsonl")), rows);
+}
+
+TEST_F(DistilRows, ADamagedRecordIsSaidBeforeAnythingIsAsked) {
+  append({finished(1), finished(2)});
+  std::string top = slurp(path("rows-1.top"));
+  top.back() ^= 1;
+  spill(path("rows-1.top"), top);
+  const std::string second = finished(2).row.key.substr(0, 16);
+  try {
+    RowsFile(folder_, 1);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("of " + second), std::string::npos) << error.what();
+    // What the hint says to do works.
+    const std::string hint = error.hint(), command = hint.substr(hint.find("sed "));
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  }
+  append({finished(2)});
+  EXPECT_EQ(merge_distil({folder_}, path("merged.jsonl")).records, 2);
+}
+
+TEST_F(DistilRows, MergeWritesOverNothingButItsOwn) {
+  append({finished(1), finished(2)});
+  EXPECT_NE(refusal([&] { merge_distil({folder_}, path("out.top")); }).find("out.top"), std::string::npos);
+  EXPECT_FALSE(fs::exists(path("out.top")));
+  spill(path("keep.top"), "of somebody");
+  EXPECT_NE(refusal([&] { merge_distil({folder_}, path("keep.jsonl")); }).find("in the way"), std::string::npos);
+  EXPECT_EQ(slurp(path("keep.top")), "of somebody");
+  spill(path("own.top"), std::string(kTopMagic) + "old");
+  merge_distil({folder_}, path("own.jsonl"));
+  EXPECT_EQ(slurp(path("own.top")).size(), fs::file_size(path("rows-1.top")));
+}
+
+TEST_F(DistilRows, MergeTakesARowWithoutALinesEndAndSaysWhatItLeavesOut) {
+  append({finished(1, false), finished(2, false)});
+  const DistilMerged whole = merge_distil({folder_}, path("whole.jsonl"));
+  std::string rows = slurp(path("rows-1.jsonl"));
+  rows.pop_back();
+  spill(path("rows-1.jsonl"), rows);
+  const DistilMerged unended = merge_distil({folder_}, path("unended.jsonl"));
+  EXPECT_EQ(unended.sha256, whole.sha256);
+  EXPECT_TRUE(unended.notes.empty());
+  rows.pop_back();
+  spill(path("rows-1.jsonl"), rows);
+  const DistilMerged cut = merge_distil({folder_}, path("cut.jsonl"));
+  EXPECT_EQ(cut.rows, 1);
+  EXPECT_EQ(cut.notes.size(), 1u);
+  spill(path("x.gguf"), std::string("GGUF\0\0\n\n", 8));
+  EXPECT_NE(refusal([&] { merge_distil({path("x.gguf")}, path("x.jsonl")); }).find("no file of rows"),
+            std::string::npos);
 }
 
 TEST_F(DistilRows, AShardHasOneRunAtATime) {
@@ -110,6 +177,7 @@ TEST_F(DistilRows, MergedFilesAreEqualWhateverTheShardsAndWhatFailed) {
   EXPECT_EQ(slurp(path("merged.top")), first_top);
   EXPECT_EQ(two.sha256, one.sha256);
   EXPECT_EQ(two.top_sha256, one.top_sha256);
+  EXPECT_TRUE(two.notes.empty());
   // A merged file merges as folders do.
   const DistilMerged three = merge_distil({path("merged.jsonl"), folder_}, path("again.jsonl"));
   EXPECT_EQ(three.sha256, one.sha256);

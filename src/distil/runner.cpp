@@ -64,11 +64,15 @@ DistilEnd Runner::run(DistilState& state, const std::function<void(const DistilS
   } stopped{*this};
 
   Lock lock(mutex_);
-  for (;;) {
+  for (Clock::time_point last = Clock::now();;) {
+    const bool idle = state_.in_flight == 0;
     written_.wait_for(lock, kWatch, [&] { return !finished_.empty() || thrown_; });
     std::vector<RowsFile::Finished> batch = std::exchange(finished_, {});
     const bool all = batch.empty() && state_.in_flight == 0 && (end_ || (next_ == jobs_.size() && again_.empty()));
     if (all || thrown_) end(DistilEnd::kDone, true);
+    const Clock::time_point now = Clock::now();
+    if (idle && state_.in_flight == 0) breaker_.waited(std::chrono::duration<double>(now - last).count());
+    last = now;
     state_.seconds = seconds();
     state_.limit = limit_.now();
     state_.waiting = breaker_.open();
@@ -208,9 +212,10 @@ void Runner::finish(const Attempt& attempt, TeacherAnswer answer) {
     finished.top = std::move(answer.top);
     ++state_.done;
     if (is_cut(row)) ++state_.cut;
-    state_.prompt_tokens += row.prompt_tokens;
-    state_.tokens += row.completion_tokens;
-    budget_.add(row.prompt_tokens, row.completion_tokens);
+    const SpentTokens spent = spent_tokens(row);
+    state_.prompt_tokens += spent.prompt;
+    state_.tokens += spent.completion;
+    budget_.add(spent.prompt, spent.completion);
   }
   finished_.push_back(std::move(finished));
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "distil/http_teacher.h"
 
 namespace fieldprint {
@@ -89,6 +91,12 @@ TEST(DistilBreaker, OpensProbesAndCloses) {
   breaker.succeeded(at(10));
   EXPECT_TRUE(breaker.allows(at(10), 9));
   EXPECT_EQ(breaker.seconds_without_answer(at(99)), 0) << "nothing was asked";
+  breaker.failed(at(99));
+  breaker.waited(5);
+  breaker.waited(6);
+  EXPECT_EQ(breaker.seconds_without_answer(at(110)), 11) << "not open, and nothing is under way";
+  breaker.succeeded(at(111));
+  EXPECT_EQ(breaker.seconds_without_answer(at(112)), 0);
 }
 
 TEST(DistilBudget, CountsWhatIsUnderWay) {
@@ -107,6 +115,21 @@ TEST(DistilBudget, CountsWhatIsUnderWay) {
   options.budget_seconds = 0;
   options.price_in = 10, options.price_out = 20, options.budget_money = 0.003;
   EXPECT_EQ(budget.spent(0, 0), DistilEnd::kMoney);
+}
+
+TEST(DistilBudget, EstimatesWhatAServerDoesNotCountAndBelievesNoHugeNumber) {
+  TeacherRow row;
+  row.messages = std::string(80, 'm');
+  row.content = std::string(40, 'c');
+  EXPECT_EQ(spent_tokens(row).prompt, 20);
+  EXPECT_EQ(spent_tokens(row).completion, 10);
+  EXPECT_TRUE(spent_tokens(row).estimated);
+  row.prompt_tokens = 7, row.completion_tokens = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(spent_tokens(row).prompt, 7);
+  EXPECT_EQ(spent_tokens(row).completion, kMostTokens);
+  EXPECT_FALSE(spent_tokens(row).estimated);
+  row.failure = "server";
+  EXPECT_EQ(spent_tokens(row).prompt, 0);
 }
 
 TEST(DistilQueue, IsReadFromMetrics) {

@@ -194,14 +194,17 @@ void throw_no_eval_data(const EvalTask& task, EvalPart part, const std::string& 
 
 EvalDocuments read_eval_rows(const std::string& path) {
   Read read = read_rows(path);
-  EvalDocuments documents{{}, std::move(read.files)};
-  for (NumberedRow& each : read.rows) documents.documents.push_back(std::move(each.row));
+  EvalDocuments documents{{}, {}, std::move(read.files)};
+  for (NumberedRow& each : read.rows) {
+    documents.documents.push_back(std::move(each.row));
+    documents.rows.push_back(each.number);
+  }
   return documents;
 }
 
-EvalDocuments read_eval_documents(const EvalTask& task, const std::string& path) {
+EvalDocuments read_eval_documents(const EvalTask& task, const std::string& path, EvalPart part) {
   Read read = read_rows(path);
-  EvalDocuments documents{{}, std::move(read.files)};
+  EvalDocuments documents{{}, {}, std::move(read.files)};
   for (NumberedRow& each : read.rows) {
     try {
       std::optional<Document> document = task.data.document(std::move(each.row));
@@ -210,7 +213,9 @@ EvalDocuments read_eval_documents(const EvalTask& task, const std::string& path)
       if (task.choices) task.choices(*document);
       if (task.question) task.question(*document);
       if (task.rolling) task.rolling(*document);
+      if (task.shot && part == EvalPart::kShots) task.shot(*document);
       documents.documents.push_back(std::move(*document));
+      documents.rows.push_back(each.number);
     } catch (const Error& error) {
       throw Error(error.kind(), error.what(), at_line(path, each.number),
                   error.hint().empty() ? fmt::format("is this a file of {} ({})?", task.name, task.data.dataset)

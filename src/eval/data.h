@@ -22,6 +22,7 @@ struct EvalFile {
 
 struct EvalDocuments {
   std::vector<Document> documents;
+  std::vector<size_t> rows;     // each one's line in the first of the files, or its place in a list, from 1
   std::vector<EvalFile> files;  // that they are from; labels may have a file of their own
 };
 
@@ -38,7 +39,7 @@ std::string find_eval_file(const EvalTask& task, EvalPart part, const std::strin
 EvalDocuments read_eval_rows(const std::string& path);
 
 // The task's documents in a file: read_eval_rows(), each row as the harness has it. Throws as that; kBadInput for a row
-// that is none of this task's, and for a file without any.
-EvalDocuments read_eval_documents(const EvalTask& task, const std::string& path);
+// that is none of this task's, that of kShots makes no example, and for a file without any.
+EvalDocuments read_eval_documents(const EvalTask& task, const std::string& path, EvalPart part = EvalPart::kScored);
 
 }  // namespace fieldprint

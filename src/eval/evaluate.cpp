@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "base/utf8.h"
 #include "engine/loaded_model.h"
 #include "eval/data.h"
 #include "eval/item_log.h"
@@ -69,6 +70,12 @@ class Evaluation {
       throw Error(ErrorKind::kUnsupported, "the model has no chat template", model_->info().path,
                   "leave out --apply-chat-template");
     }
+    if (!result_.chat && options.multiturn) {
+      throw Error(ErrorKind::kUsage, "examples are turns of a chat or one message only in a chat template",
+                  options.multiturn.value() ? "--fewshot-as-multiturn" : "--fewshot-as-one-turn",
+                  "with --apply-chat-template");
+    }
+    most_ = LikelihoodScorer(loaded(model_), options.session).most();
     if (!result_.chat) return;
     chat_.emplace(model_->tokenizer(), *chat_template);
     result_.chat_template = chat_template->source();
@@ -79,6 +86,7 @@ class Evaluation {
     const auto start = Clock::now();
     std::vector<TaskRun> runs;
     for (const EvalTask* task : chosen()) runs.push_back(prepare(*task));
+    result_.passed_over += options_.resume ? log_.passed_over() : 0;
     for (const TaskRun& each : runs) {
       for (const EvalWork& work : each.works) {
         ++total_;
@@ -113,6 +121,7 @@ class Evaluation {
                     "TASK=FILE, or TASK:shots=FILE for few-shot examples");
       find_eval_tasks(name.substr(0, colon));
     }
+    if (!is_utf8(options_.system)) throw Error(ErrorKind::kUsage, "the bytes are not UTF-8", "--system-instruction");
     if (options_.tasks.empty())
       throw Error(ErrorKind::kUsage, "which tasks?", "--tasks", "`fieldprint eval ls` lists them");
     if (options_.style != EvalStyle::kLlamaCpp) return;
@@ -146,6 +155,11 @@ class Evaluation {
     const std::string file = file_of(task, EvalPart::kScored, options_);
     if (file.empty()) throw_no_eval_data(task, EvalPart::kScored, options_.data);
     run.documents = read_eval_documents(task, file);
+    if (const int tokens = answer_tokens(task); task.kind == EvalKind::kGenerate && tokens >= most_) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("answers of {} tokens leave a context of {} no room for the question", tokens, most_),
+                  task.name, "a smaller --max-tokens, or a larger --context");
+    }
     const int shots = options_.style == EvalStyle::kLlamaCpp ? 0 : options_.shots.value_or(task.shots);
     if (shots > 0 && task.kind == EvalKind::kRolling)
       throw Error(ErrorKind::kUsage, fmt::format("{} has no few-shot examples", task.name), "--fewshot");
@@ -153,7 +167,7 @@ class Evaluation {
     if (shots > 0) {
       const std::string shots_file = file_of(task, EvalPart::kShots, options_);
       if (shots_file.empty()) throw_no_eval_data(task, EvalPart::kShots, options_.data);
-      examples = read_eval_documents(task, shots_file);
+      examples = read_eval_documents(task, shots_file, EvalPart::kShots);
     }
 
     EvalTaskResult& result = run.result;
@@ -179,16 +193,63 @@ class Evaluation {
       EvalWork& work = run.works.emplace_back();
       work.id = static_cast<int>(run.works.size()) - 1;
       work.document = &document;
-      ask(task, prompts, work);
+      told_with_place(run, work, [&] {
+        ask(task, prompts, work);
+        encode(task, work);
+      });
+      for (const ScoreRequest& request : work.requests) result.shortened += request.shortened;
       work.key = item_key(setting(), task, work);
       const EvalOutcome* known = options_.resume ? log_.find(work.key) : nullptr;
       if (known == nullptr) continue;
+      if (!fits(task, work, *known)) {
+        ++result_.passed_over;
+        continue;
+      }
       work.outcome = *known;
+      work.requests.clear();
       work.done = true;
       ++result.resumed;
     }
     result.documents = static_cast<int>(run.works.size());
     return run;
+  }
+
+  int answer_tokens(const EvalTask& task) const {
+    return options_.max_tokens > 0 ? options_.max_tokens : task.generation.max_tokens;
+  }
+
+  // Errors of a document name its file and row.
+  template <typename What>
+  static void told_with_place(const TaskRun& run, const EvalWork& work, const What& what) {
+    try {
+      what();
+    } catch (const Error& error) {
+      throw Error(error.kind(), fmt::format("{}: {}", run.task->name, error.what()),
+                  fmt::format("{}:{}", run.documents.files[0].path, run.documents.rows[static_cast<size_t>(work.id)]),
+                  error.hint());
+    }
+  }
+
+  // Whether the log's outcome can be one of this work: anybody may have written into the file.
+  static bool fits(const EvalTask& task, const EvalWork& work, const EvalOutcome& outcome) {
+    if (outcome.written != (task.kind == EvalKind::kGenerate)) return false;
+    return std::equal(work.requests.begin(), work.requests.end(), outcome.tokens.begin(), outcome.tokens.end(),
+                      [](const ScoreRequest& request, int tokens) {
+                        return request.continuation.size() == static_cast<size_t>(tokens);
+                      });
+  }
+
+  void encode(const EvalTask& task, EvalWork& work) const {
+    const Tokenizer& tokenizer = model_->tokenizer();
+    const int most = options_.style == EvalStyle::kMlx ? std::min(most_, kMlxMost) : most_;
+    if (task.kind == EvalKind::kGenerate) return;
+    if (task.kind == EvalKind::kRolling) {
+      work.requests = rolling_requests(tokenizer, work.pairs[0].continuation, most);
+    } else if (options_.style == EvalStyle::kLlamaCpp) {
+      work.requests = llama_cpp_requests(tokenizer, work.pairs, work.choices.continuations.size() == 1, most);
+    } else {
+      work.requests = encode_requests(options_.style, tokenizer, work.pairs, result_.chat, most);
+    }
   }
 
   void ask(const EvalTask& task, EvalPrompts& prompts, EvalWork& work) {
@@ -200,8 +261,7 @@ class Evaluation {
         return;
       case EvalKind::kGenerate:
         work.prompt = {prompts.contexts(document, {task.question(document)})[0], prompts.templated(),
-                       task.generation.until,
-                       options_.max_tokens > 0 ? options_.max_tokens : task.generation.max_tokens};
+                       task.generation.until, answer_tokens(task)};
         work.target = task.target(document);
         return;
       case EvalKind::kMultipleChoice:
@@ -248,18 +308,8 @@ class Evaluation {
 
   void score(TaskRun& run, const std::vector<EvalWork*>& left) {
     LikelihoodScorer scorer(loaded(model_), options_.session);
-    const Tokenizer& tokenizer = model_->tokenizer();
-    const int most = options_.style == EvalStyle::kMlx ? std::min(scorer.most(), kMlxMost) : scorer.most();
     std::vector<std::vector<ScoreRequest>> requests;
-    for (const EvalWork* work : left) {
-      if (run.task->kind == EvalKind::kRolling) {
-        requests.push_back(rolling_requests(tokenizer, work->pairs[0].continuation, most));
-      } else if (options_.style == EvalStyle::kLlamaCpp) {
-        requests.push_back(llama_cpp_requests(tokenizer, work->pairs, work->choices.continuations.size() == 1, most));
-      } else {
-        requests.push_back(encode_requests(options_.style, tokenizer, work->pairs, result_.chat, most));
-      }
-    }
+    for (EvalWork* work : left) requests.push_back(std::move(work->requests));
     bool stop = false;
     scorer.score(requests, [&](size_t i, std::span<const RequestScore> scores) {
       EvalWork& work = *left[i];
@@ -287,6 +337,7 @@ class Evaluation {
       run.result.tokens_read += static_cast<uint64_t>(alone);
       run.result.tokens_computed += static_cast<uint64_t>(alone - answer.reused_tokens);
       work.outcome.answer = std::move(answer);
+      work.outcome.written = true;
       return settle(run, work);
     });
   }
@@ -325,7 +376,8 @@ class Evaluation {
           work.scores = score_rolling(task, work);
           break;
         case EvalKind::kGenerate:
-          work.scores = task.score(*work.document, work.outcome.answer.text);
+          told_with_place(run, work, [&] { work.scores = task.score(*work.document, work.outcome.answer.text); });
+          result.shortened += work.outcome.answer.shortened;
           cut += work.outcome.answer.cut;
           unclosed += work.outcome.answer.unclosed;
           empty += work.outcome.answer.text.find_first_not_of(" \t\r\n") == std::string::npos;
@@ -367,6 +419,7 @@ class Evaluation {
   ItemLog log_;
   std::optional<ChatFormat> chat_;
   EvalResult result_;
+  int most_ = 0;  // tokens of a context
   int64_t done_ = 0, total_ = 0;
   double cost_left_ = 0, cost_total_ = 0;
   Clock::time_point start_;

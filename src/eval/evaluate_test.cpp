@@ -99,6 +99,71 @@ TEST_F(Evaluate, ResumesFromALogThatWasCutAnywhere) {
   }
 }
 
+// Whatever stands in the log, figures are those of the model.
+TEST_F(Evaluate, PassesOverLinesThatDoNotFitWhatIsAsked) {
+  for (const EvalStyle style : {EvalStyle::kLmEval, EvalStyle::kLlamaCpp}) {
+    fs::remove_all(home_.path() / "out");
+    EvalOptions asked = options(true);
+    asked.style = style;
+    const EvalResult whole = evaluate(tiny(), asked);
+    EXPECT_EQ(whole.passed_over, 0);
+    const std::string expected = figures(whole), all = log();
+    const std::vector<std::function<void(Json&)>> faults = {
+        [](Json& line) { line["log_likelihoods"] = line["greedy"] = line["tokens"] = Json::array(); },
+        [](Json& line) {
+          line["log_likelihoods"] = Json(std::vector<double>(10, -1.0));
+          line["greedy"] = Json(std::vector<bool>(10, true));
+          line["tokens"] = Json(std::vector<int>(10, 1));
+        },
+        [](Json& line) {
+          for (const char* list : {"log_likelihoods", "greedy", "tokens"}) line[list] = Json::array({line[list][0]});
+        },
+        [](Json& line) { line["tokens"][1] = 400; },
+        [](Json& line) { line["log_likelihoods"][0] = nullptr; },
+        [](Json& line) {
+          line["answer"] = {{"text", "A"},       {"raw", "A"},         {"cut", false},
+                            {"unclosed", false}, {"prompt_tokens", 1}, {"tokens", 1}};
+        },
+    };
+    for (const auto& fault : faults) {
+      std::string text;
+      for (size_t begin = 0; begin < all.size(); begin = all.find('\n', begin) + 1) {
+        Json line = parse_ordered_json(all.substr(begin, all.find('\n', begin) - begin), "log");
+        if (line["doc_id"] == 2) fault(line);  // of both tasks
+        text += line.dump() + "\n";
+      }
+      write_file(home_.path() / "out" / "items.jsonl", text);
+      const EvalResult again = evaluate(tiny(), asked);
+      EXPECT_EQ(figures(again), expected);
+      EXPECT_EQ(again.passed_over, 2);
+      EXPECT_EQ(again.tasks[0].resumed + again.tasks[1].resumed, 14);
+    }
+  }
+}
+
+TEST_F(Evaluate, CountsRequestsThatLostTheirBeginning) {
+  EvalOptions asked = options(true);
+  asked.tasks = {"arc_easy"};
+  EXPECT_EQ(evaluate(tiny(), asked).tasks[0].shortened, 0);
+  asked.session.context = 20;
+  asked.limit = 2;
+  const EvalResult result = evaluate(tiny(), asked);
+  EXPECT_EQ(result.tasks[0].shortened, 6);  // three choices of two questions
+  EXPECT_EQ(evaluate(tiny(), asked).tasks[0].shortened, 6) << "of a log";
+  const Json json = parse_ordered_json(eval_json(result, asked), "json");
+  EXPECT_EQ(json["fieldprint"]["tasks"]["arc_easy"]["shortened_requests"], 6);
+}
+
+TEST_F(Evaluate, ResultsThatAreNotFiniteAreNamed) {
+  write_file(home_.path() / "data" / "perplexity.jsonl", "{\"text\": \"" + std::string(5000, 'x') + "\"}\n");  // a word
+  EvalOptions asked = options();
+  asked.tasks = {"perplexity"};
+  const EvalResult result = evaluate(tiny(), asked);
+  const Json json = parse_ordered_json(eval_json(result, asked), "json");
+  EXPECT_EQ(json["results"]["perplexity"]["word_perplexity,none"], "inf");
+  EXPECT_TRUE(json["results"]["perplexity"]["byte_perplexity,none"].is_number());
+}
+
 TEST_F(Evaluate, TheLogKeepsModelsAndSettingsApart) {
   evaluate(tiny(), options(true));
   const auto resumed = [&](const std::shared_ptr<const Model>& model, const std::function<void(EvalOptions&)>& change) {
@@ -217,6 +282,34 @@ TEST_F(Evaluate, SaysWhatIsMissing) {
   EXPECT_THAT(refusal([](EvalOptions& o) { o.files["arc_easy"] = "/nowhere.jsonl"; }), HasSubstr("/nowhere.jsonl"));
   EXPECT_THAT(refusal([](EvalOptions& o) { o.files["arc_esy"] = "x.jsonl"; }), HasSubstr("there is no task 'arc_esy'"));
   EXPECT_THAT(refusal([](EvalOptions& o) { o.files["arc_easy:train"] = "x"; }), HasSubstr("TASK:shots=FILE"));
+  EXPECT_THAT(refusal([](EvalOptions& o) { o.multiturn = true; }), HasSubstr("--fewshot-as-multiturn"));
+  EXPECT_THAT(refusal([](EvalOptions& o) { o.multiturn = false; }), HasSubstr("--fewshot-as-one-turn"));
+  EXPECT_THAT(refusal([](EvalOptions& o) { o.system = "\xff"; }), HasSubstr("--system-instruction"));
+  // The first task is not computed before the second is known to be faulty.
+  const auto second = [&](const std::string& row) {
+    write_file(home_.path() / "data" / "piqa.jsonl",
+               std::string(R"({"goal": "g", "sol1": "a", "sol2": "b", "label": 0})") + "\n" + row + "\n");
+    EvalOptions other = options();
+    other.tasks = {"arc_easy", "piqa"};
+    other.session.context = 40;
+    std::string said;
+    try {
+      evaluate(tiny(), other, [&](const EvalProgress&) {
+        said = "it computes";
+        return false;
+      });
+    } catch (const Error& error) {
+      if (said.empty()) said = error.what() + std::string(" | ") + error.hint();
+    }
+    return said;
+  };
+  const std::string longer =
+      second(R"({"goal": "g", "sol1": "a", "sol2": ")" + std::string(90, 'b') + R"(", "label": 0})");
+  EXPECT_THAT(longer, HasSubstr("piqa.jsonl:2: piqa: an answer of"));
+  EXPECT_THAT(longer, HasSubstr("--context"));
+  write_file(home_.path() / "data" / "perplexity.jsonl", "{\"text\": \"a\"}\n{\"text\": \"\"}\n");
+  EXPECT_THAT(refusal([](EvalOptions& o) { o.tasks = {"perplexity"}; }),
+              HasSubstr("perplexity.jsonl:2: the document has no text"));
   TinyModelShape plain;
   plain.chat_template = false;
   const TinyModelFile file(plain);

@@ -45,7 +45,7 @@ class Ended {
 };
 
 // The end of a prompt that is too long for the context counts, as in the harness.
-std::vector<TokenId> encode(const Tokenizer& tokenizer, const EvalPrompt& prompt, int context) {
+std::vector<TokenId> encode(const Tokenizer& tokenizer, const EvalPrompt& prompt, int context, bool& shortened) {
   const int room = context - prompt.max_tokens;
   if (prompt.max_tokens < 1 || room < 1) {
     throw Error(ErrorKind::kUsage, fmt::format("answers of {} tokens in a context of {}", prompt.max_tokens, context),
@@ -56,7 +56,8 @@ std::vector<TokenId> encode(const Tokenizer& tokenizer, const EvalPrompt& prompt
   std::vector<TokenId> ids = tokenizer.encode(prompt.text, {.add_special = !says_bos});
   // Some vocabularies ask for an EOS behind a text; nothing would follow it.
   if (ids.size() > 1 && ids.back() == tokenizer.eos() && tokenizer.eos() != kNoToken) ids.pop_back();
-  if (ids.size() > static_cast<size_t>(room)) ids.erase(ids.begin(), ids.end() - room);
+  shortened = ids.size() > static_cast<size_t>(room);
+  if (shortened) ids.erase(ids.begin(), ids.end() - room);
   return ids;
 }
 
@@ -79,6 +80,7 @@ void generate_answers(const std::shared_ptr<const Model>& model, std::span<const
   struct Running {
     AnswerReader reader;  // the scheduler's thread alone uses it until the answer is done
     int prompt_tokens;
+    bool shortened;
     std::optional<Stream> stream = {};
   };
   std::map<size_t, Running> running;
@@ -94,7 +96,8 @@ void generate_answers(const std::shared_ptr<const Model>& model, std::span<const
     const size_t i = next++;
     const EvalPrompt& prompt = prompts[i];
     Request request;
-    request.prompt = encode(tokenizer, prompt, context);
+    bool shortened = false;
+    request.prompt = encode(tokenizer, prompt, context, shortened);
     const bool takes_apart = prompt.templated && (format->thinks() || format->shows_control());
     request.sampling.temperature = options.temperature;
     request.sampling.seed = options.seed;
@@ -107,7 +110,8 @@ void generate_answers(const std::shared_ptr<const Model>& model, std::span<const
     else request.sampling.special = format->shows_control();
     const auto prompt_tokens = static_cast<int>(request.prompt.size());
     Running& run =
-        running.emplace(i, Running{AnswerReader(takes_apart ? format : nullptr, prompt.until), prompt_tokens})
+        running
+            .emplace(i, Running{AnswerReader(takes_apart ? format : nullptr, prompt.until), prompt_tokens, shortened})
             .first->second;
     if (takes_apart) {
       request.on_token = [&run](int, const Generation& so_far) {
@@ -136,6 +140,7 @@ void generate_answers(const std::shared_ptr<const Model>& model, std::span<const
     answer.cut = cut;
     answer.prompt_tokens = run.prompt_tokens;
     answer.reused_tokens = reused;
+    answer.shortened = run.shortened;
     running.erase(i);
     if (!done(i, std::move(answer))) throw Error(ErrorKind::kLimit, "the evaluation was stopped");
   }

@@ -28,8 +28,9 @@ struct EvalAnswer {
   bool cut = false;       // it ended at max_tokens, or at the end of the context
   bool unclosed = false;  // the thought did not end
   int prompt_tokens = 0;
-  int reused_tokens = 0;  // of the prompt, known from another's; depends on what ran before and beside it
-  int tokens = 0;         // of the answer
+  int reused_tokens = 0;   // of the prompt, known from another's; depends on what ran before and beside it
+  int tokens = 0;          // of the answer
+  bool shortened = false;  // the prompt lost its beginning
 };
 
 struct EvalGenerateOptions {

@@ -16,6 +16,7 @@ struct EvalOutcome {
   std::vector<RequestScore> scores;  // of the choices, or of a text's windows
   std::vector<int> tokens;           // that each is over
   EvalAnswer answer;                 // of a generation task
+  bool written = false;              // it is the answer that counts, not the scores
 };
 
 struct EvalWork {
@@ -24,6 +25,8 @@ struct EvalWork {
   // Of multiple choice: one pair a choice; rolling: one, whose context is "".
   std::vector<TextPair> pairs;
   EvalChoices choices;
+  // The pairs as tokens, or a text's windows; they are dropped once they are scored.
+  std::vector<ScoreRequest> requests;
   EvalPrompt prompt;   // of generation
   std::string target;  // as samples name what is right
   std::string key;     // that the log knows it by

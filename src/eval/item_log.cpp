@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "base/json.h"
 #include "base/mapped_file.h"
@@ -33,6 +35,7 @@ Json to_json(const EvalTask& task, const EvalWork& work) {
                       {"raw", answer.raw},
                       {"cut", answer.cut},
                       {"unclosed", answer.unclosed},
+                      {"shortened", answer.shortened},
                       {"prompt_tokens", answer.prompt_tokens},
                       {"tokens", answer.tokens}};
     return line;
@@ -48,23 +51,37 @@ Json to_json(const EvalTask& task, const EvalWork& work) {
   return line;
 }
 
+int tokens_of(const Json& count) {
+  if (!count.is_number_integer() || count < 0 || count > std::numeric_limits<int>::max())
+    throw Error(ErrorKind::kBadInput, "a number of tokens that is none");
+  return count.get<int>();
+}
+
+// Throws Json::exception or Error for what no log of ours has.
 EvalOutcome from_json(const Json& line) {
   EvalOutcome outcome;
   if (const auto answer = line.find("answer"); answer != line.end()) {
+    outcome.written = true;
     outcome.answer = {.text = answer->at("text").get<std::string>(),
                       .raw = answer->at("raw").get<std::string>(),
                       .cut = answer->at("cut").get<bool>(),
                       .unclosed = answer->at("unclosed").get<bool>(),
-                      .prompt_tokens = answer->at("prompt_tokens").get<int>(),
+                      .prompt_tokens = tokens_of(answer->at("prompt_tokens")),
                       .reused_tokens = 0,  // of that run
-                      .tokens = answer->at("tokens").get<int>()};
+                      .tokens = tokens_of(answer->at("tokens")),
+                      .shortened = answer->value("shortened", false)};
     return outcome;
   }
-  const Json &sums = line.at("log_likelihoods"), &greedy = line.at("greedy");
-  outcome.tokens = line.at("tokens").get<std::vector<int>>();
-  for (size_t i = 0; i < sums.size(); ++i)
-    outcome.scores.push_back({sums.at(i).get<double>(), greedy.at(i).get<bool>()});
-  if (outcome.tokens.size() != outcome.scores.size()) outcome.scores.at(outcome.tokens.size());  // throws
+  const Json &sums = line.at("log_likelihoods"), &greedy = line.at("greedy"), &tokens = line.at("tokens");
+  if (greedy.size() != sums.size() || tokens.size() != sums.size())
+    throw Error(ErrorKind::kBadInput, "lists of different lengths");
+  for (size_t i = 0; i < sums.size(); ++i) {
+    const Json& sum = sums.at(i);
+    if (!sum.is_number() || !std::isfinite(sum.get<double>()))
+      throw Error(ErrorKind::kBadInput, "a log-likelihood that is none");
+    outcome.scores.push_back({sum.get<double>(), greedy.at(i).get<bool>()});
+    outcome.tokens.push_back(tokens_of(tokens.at(i)));
+  }
   return outcome;
 }
 
@@ -76,8 +93,9 @@ std::string line_of(const Json& value) { return value.dump(-1, ' ', false, Json:
 ItemLog::ItemLog(const std::string& folder) {
   if (folder.empty()) return;
   path_ = (fs::path(folder) / "items.jsonl").string();
-  std::error_code made;
-  fs::create_directories(folder, made);
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (failed) throw Error(ErrorKind::kIo, "the folder cannot be made: " + failed.message(), folder);
   file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (!file_) fail(path_, "open the file");
   const MappedFile old(path_);
@@ -89,8 +107,9 @@ ItemLog::ItemLog(const std::string& folder) {
       const Json line = parse_ordered_json(text.substr(0, end), path_);
       known_[line.at("key").get<std::string>()] = from_json(line);
     } catch (const Error&) {  // half a line
+      ++passed_over_;
     } catch (const Json::exception&) {
-    } catch (const std::out_of_range&) {
+      ++passed_over_;
     }
     text.remove_prefix(std::min(end + 1, text.size()));
   }

@@ -15,17 +15,19 @@ namespace fieldprint {
 
 class ItemLog {
  public:
-  // Reads what is there; what a kill left half written, or is no line of ours, is passed over. An empty folder's name:
-  // nothing is kept. Throws Error kIo, naming the file.
+  // Reads what is there; what a kill left half written, or is no line of ours, is passed over. Whether an outcome fits
+  // what is asked is for the caller to see. An empty folder's name: nothing is kept. Throws Error kIo, naming the file.
   explicit ItemLog(const std::string& folder);
 
   const EvalOutcome* find(const std::string& key) const;  // nullptr where it is not known; valid until add()
   void add(const EvalTask& task, const EvalWork& work);   // Throws Error kIo: disk full ...
+  int passed_over() const { return passed_over_; }        // lines that are none of ours
 
  private:
   std::string path_;
   Descriptor file_;
   std::map<std::string, EvalOutcome> known_;
+  int passed_over_ = 0;
 };
 
 // What outcomes depend on, as 64 hex digits: two works of one key have one outcome. `setting`: of the model and the

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fieldprint/error.h"
 #include "support/temp_home.h"
 
 namespace fieldprint {
@@ -27,6 +28,42 @@ TEST(ItemLog, AnswersComeBackAsTheyWere) {
   EXPECT_EQ(known->answer.prompt_tokens, 7);
   EXPECT_EQ(known->answer.tokens, 9);
   EXPECT_EQ(log.find("another"), nullptr);
+  EXPECT_EQ(log.passed_over(), 0);
+}
+
+TEST(ItemLog, PassesOverWhatIsNoneOfItsLines) {
+  const TempHome home;
+  const char* wrong[] = {
+      R"({"key": "a", "log_likelihoods": [-1, -2], "greedy": [true], "tokens": [1, 1]})",
+      R"({"key": "b", "log_likelihoods": [-1], "greedy": [true], "tokens": [-1]})",
+      R"({"key": "c", "log_likelihoods": [null], "greedy": [true], "tokens": [1]})",
+      R"({"key": "d", "log_likelihoods": [1e999], "greedy": [true], "tokens": [1]})",
+      R"({"key": "e", "log_likelihoods": [-1], "greedy": [true], "tokens": [1e30]})",
+      R"({"key": "f", "answer": {"text": "", "raw": "", "cut": false, "unclosed": false, "prompt_tokens": -1, "tokens": 1}})",
+      R"({"key": "g", "answer": []})",
+      R"([1])",
+      R"({"key": "h", "log_lik)",
+  };
+  std::string text;
+  for (const char* line : wrong) text += std::string(line) + "\n";
+  write_file(home.path() / "items.jsonl",
+             text + R"({"key": "k", "log_likelihoods": [-1], "greedy": [true], "tokens": [1]})");
+  const ItemLog log(home.path().string());
+  EXPECT_EQ(log.passed_over(), static_cast<int>(std::size(wrong)));
+  for (const char* key : {"a", "b", "c", "d", "e", "f", "g", "h"}) EXPECT_EQ(log.find(key), nullptr) << key;
+  EXPECT_NE(log.find("k"), nullptr);
+}
+
+TEST(ItemLog, NamesAFolderThatCannotBeMade) {
+  const TempHome home;
+  write_file(home.path() / "file", "");
+  const std::string folder = (home.path() / "file" / "out").string();
+  try {
+    const ItemLog log(folder);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_TRUE(std::string(error.what()).starts_with(folder + ": the folder cannot be made")) << error.what();
+  }
 }
 
 }  // namespace

@@ -127,7 +127,9 @@ std::string metrics_table(const std::string& title, const std::vector<TableRow>&
 Json metrics_json(const std::vector<EvalMetricValue>& metrics) {
   Json object = Json::object();
   for (const EvalMetricValue& metric : metrics) {
-    object[metric.name + "," + metric.filter] = metric.value;
+    // JSON has no infinity.
+    object[metric.name + "," + metric.filter] =
+        std::isfinite(metric.value) ? Json(metric.value) : Json(fmt::format("{}", metric.value));
     object[metric.name + "_stderr," + metric.filter] = metric.error ? Json(*metric.error) : Json("N/A");
   }
   return object;
@@ -221,6 +223,7 @@ std::string eval_json(const EvalResult& result, const EvalOptions& options, bool
                       {"resumed", task.resumed},
                       {"tokens_computed", task.tokens_computed},
                       {"tokens_read", task.tokens_read},
+                      {"shortened_requests", task.shortened},
                       {"data", files}};
     if (task.cut_share) {
       own[task.name].update({{"cut_share", *task.cut_share},
@@ -271,6 +274,7 @@ std::string eval_json(const EvalResult& result, const EvalOptions& options, bool
                 {"style", eval_style_name(result.style)},
                 {"fingerprint", result.fingerprint},
                 {"vocabulary_sha256", result.vocabulary_hash},
+                {"log_lines_passed_over", result.passed_over},
                 {"tasks", own}}}});
   return dump(all, 2);
 }
@@ -347,8 +351,9 @@ EvalSamples make_samples(const EvalTask& task, const std::vector<EvalWork>& work
 std::vector<std::string> write_report(const EvalResult& result, const EvalOptions& options,
                                       const std::vector<EvalSamples>& samples) {
   const fs::path folder = fs::path(options.out) / sanitized(result.model);
-  std::error_code made;
-  fs::create_directories(folder, made);
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (failed) throw Error(ErrorKind::kIo, "the folder cannot be made: " + failed.message(), folder.string());
   const auto now = std::chrono::system_clock::now();
   const auto micro = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() % 1'000'000;
   const std::string time =

@@ -35,13 +35,16 @@ void move_space(TextPair& pair) {
 // A model takes `most` tokens, of which the last scored one is not an input: what is too long loses its beginning.
 void fit(ScoreRequest& request, const std::string& continuation, size_t most) {
   if (request.continuation.empty())
-    throw Error(ErrorKind::kBadInput, fmt::format("'{}' adds no token to its context", continuation));
+    throw Error(ErrorKind::kBadInput, fmt::format("the answer '{}' adds no token to its context", continuation), {},
+                "is the answer empty in the data, or the same as the end of the question?");
   if (request.continuation.size() > most) {
     throw Error(ErrorKind::kLimit,
-                fmt::format("an answer of {} tokens does not fit a context of {}", request.continuation.size(), most));
+                fmt::format("an answer of {} tokens does not fit a context of {}", request.continuation.size(), most),
+                {}, "a larger --context, up to what the model was trained for, or a shorter answer");
   }
   const size_t room = most + 1 - request.continuation.size();
-  if (request.context.size() > room) request.context = behind(request.context, request.context.size() - room);
+  request.shortened = request.context.size() > room;
+  if (request.shortened) request.context = behind(request.context, request.context.size() - room);
 }
 
 size_t common_beginning(const std::vector<Tokens>& all) {
@@ -127,6 +130,7 @@ std::vector<ScoreRequest> llama_cpp_requests(const Tokenizer& tokenizer, std::sp
 
 std::vector<ScoreRequest> rolling_requests(const Tokenizer& tokenizer, const std::string& text, int most) {
   const Tokens tokens = encode_prompt(tokenizer, text);
+  if (tokens.empty()) throw Error(ErrorKind::kBadInput, "the text has no token", {}, "leave the row out");
   const auto window = static_cast<size_t>(most);
   std::vector<ScoreRequest> requests;
   for (size_t begin = 0; begin < tokens.size(); begin += window) {

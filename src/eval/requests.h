@@ -13,6 +13,7 @@ namespace fieldprint {
 // The continuation's tokens are scored behind the context's. Neither is empty.
 struct ScoreRequest {
   std::vector<TokenId> context, continuation;
+  bool shortened = false;  // the context lost its beginning
 };
 
 struct TextPair {
@@ -38,7 +39,8 @@ std::vector<ScoreRequest> llama_cpp_requests(const Tokenizer& tokenizer, std::sp
                                              int most);
 
 // A whole text, in windows of `most` tokens side by side, each token scored once; the first one behind BOS (without one
-// EOS), each later window behind one token of what came before.
+// EOS), each later window behind one token of what came before. Throws Error
+// kBadInput for a text without tokens.
 std::vector<ScoreRequest> rolling_requests(const Tokenizer& tokenizer, const std::string& text, int most);
 
 }  // namespace fieldprint

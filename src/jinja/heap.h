@@ -13,7 +13,9 @@ namespace fieldprint::jinja {
 
 class Heap final : public std::pmr::memory_resource {
  public:
-  Heap(uint64_t max_steps, uint64_t max_bytes) : steps_left_(max_steps), bytes_left_(max_bytes) {}
+  // `strict`: a name that is not there may be asked about, but neither printed nor looped over.
+  Heap(uint64_t max_steps, uint64_t max_bytes, bool strict = false)
+      : steps_left_(max_steps), bytes_left_(max_bytes), strict_(strict) {}
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
@@ -32,6 +34,7 @@ class Heap final : public std::pmr::memory_resource {
     if (bytes > bytes_left_) out_of_bytes();
     bytes_left_ -= bytes;
   }
+  bool strict() const { return strict_; }
   uint64_t bytes_left() const { return bytes_left_; }
 
   // Objects are not destroyed: what they own must live in this heap.
@@ -61,6 +64,7 @@ class Heap final : public std::pmr::memory_resource {
   size_t free_bytes_ = 0;
   size_t chunk_bytes_ = 8 << 10;
   std::vector<std::unique_ptr<char[]>> chunks_;
+  const bool strict_;
 };
 
 // Held by every function that recurses over a template's nodes or over nested values.

@@ -185,6 +185,7 @@ void append_repr(Heap& heap, TextBuilder& out, Value value) {
 void append_str(Heap& heap, TextBuilder& out, Value value) {
   if (value.is_string()) heap.scan(value.str().size), out.add(value.str());
   else if (!value.is_undefined()) append_repr(heap, out, value);
+  else require_defined(heap, value);
 }
 
 std::string repr(Heap& heap, Value value) { return std::string(to_repr(heap, value).view()); }

@@ -151,6 +151,7 @@ bool is_iterable(Value value) {
 
 Iteration::Iteration(Heap& heap, Value value) : heap_(&heap), value_(value) {
   if (!is_iterable(value)) fail(fmt::format("'{}' object is not iterable", type_name(value)));
+  require_defined(heap, value);
   if (value.is_string()) value_ = as_markup(heap, value.str(), false);  // the characters of markup are plain
 }
 

@@ -262,6 +262,10 @@ std::string undefined_message(Heap& heap, const Undefined& undefined) {
 
 void fail_undefined(Heap& heap, Value value) { fail(undefined_message(heap, value.undefined())); }
 
+void require_defined(Heap& heap, Value value) {
+  if (heap.strict() && value.is_undefined() && value.undefined().hint.empty()) fail_undefined(heap, value);
+}
+
 uint64_t hash_of(Heap& heap, Value value) {
   switch (value.kind()) {
     case Kind::kUndefined:

@@ -313,6 +313,8 @@ std::string_view type_name(Value value);
 // What an undefined value says when it is used.
 std::string undefined_message(Heap& heap, const Undefined& undefined);
 [[noreturn]] void fail_undefined(Heap& heap, Value value);
+// Fails for a name or member that is not there, where the heap is strict; `'a' if b` without an else is nothing.
+void require_defined(Heap& heap, Value value);
 
 uint64_t hash_of(Heap& heap, Value value);  // throws: unhashable type: 'list'
 

@@ -20,7 +20,8 @@ constexpr std::string_view kFaultNames[kRowFaults] = {"not UTF-8",
                                                       "too long",
                                                       "without a whole answer",
                                                       "of another vocabulary",
-                                                      "without token ids or probabilities"};
+                                                      "without token ids or probabilities",
+                                                      "whose probabilities are not theirs"};
 
 [[noreturn]] void refuse(RowFault fault, std::string detail) { throw RowError{fault, std::move(detail)}; }
 

@@ -25,11 +25,12 @@ enum class RowFault {
   kTemplate,  // the chat template refuses it, or its answers cannot be found in what the template makes of it
   kTooLong,   // nothing that is learned lies within the longest document
   // Of a teacher's rows (teacher_examples.h):
-  kNoAnswer,    // it failed, or what it said is not whole
-  kForeignIds,  // its token ids are of another vocabulary, or may be
-  kNoTokens,    // it did not say what is to be learned: token ids, probabilities
+  kNoAnswer,       // it failed, or what it said is not whole
+  kForeignIds,     // its token ids are of another vocabulary, or may be
+  kNoTokens,       // it did not say what is to be learned: token ids, probabilities
+  kProbabilities,  // those beside the rows are not the row's
 };
-inline constexpr int kRowFaults = 11;
+inline constexpr int kRowFaults = 12;
 std::string_view row_fault_name(RowFault fault);  // "not UTF-8"
 
 struct RowError {

@@ -174,11 +174,14 @@ void TeacherLessons::add_distribution(const TeacherRow& row, Example& example) c
   if (bytes.empty() || row.top_k == 0)
     throw RowError{RowFault::kNoTokens, "there are no probabilities of it beside the rows"};
   if (!row.top_sha256.empty() && sha256_hex(std::as_bytes(std::span(bytes))) != row.top_sha256)
-    throw RowError{RowFault::kShape, "the probabilities beside the rows are those of another answer"};
+    throw RowError{RowFault::kProbabilities, "the probabilities beside the rows are those of another answer"};
   TopRecord record = *top_->find(row.key);
   const size_t tokens = record.tail.size(), k = static_cast<size_t>(record.k), begin = example.tokens.size() - tokens;
+  if (record.k != row.top_k)
+    throw RowError{RowFault::kProbabilities,
+                   fmt::format("the row says {} probabilities a token, and there are {}", row.top_k, record.k)};
   if (tokens != row.token_ids.size())
-    throw RowError{RowFault::kShape,
+    throw RowError{RowFault::kProbabilities,
                    fmt::format("there are probabilities of {} tokens, and {} tokens", tokens, row.token_ids.size())};
   example.k = record.k;
   for (size_t t = 0; t < tokens; ++t) {

@@ -31,7 +31,7 @@ class TeacherLessons {
   // beside which X.top is looked for with kTop. Throws Error kIo, kBadFile.
   TeacherLessons(Learn learn, const Tokenizer& tokenizer, const ChatTemplate* chat_template, const std::string& rows);
 
-  // From any thread. Throws RowError: kNoAnswer, kForeignIds, kNoTokens, kShape, and as mask_row().
+  // From any thread. Throws RowError: kNoAnswer, kForeignIds, kNoTokens, kProbabilities, kShape, and as mask_row().
   std::vector<Example> examples(const TeacherRow& row, const MaskOptions& options, MaskNotes& notes) const;
   std::string fingerprint() const;  // of all that examples depend on beside row, vocabulary and template
 

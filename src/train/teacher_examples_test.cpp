@@ -224,6 +224,9 @@ TEST_F(TeacherRows, DistributionsThatMakeNoSenseAreRefused) {
   TeacherRow row = with_top(record(this->row()));
   row.top_sha256 = std::string(64, '0');
   EXPECT_NE(refusal([&] { read(to_line(row), Learn::kTop); }).find("of another answer"), std::string::npos);
+  row = with_top(record(this->row()));
+  row.top_k = 7;
+  EXPECT_NE(refusal([&] { read(to_line(row), Learn::kTop); }).find("7 probabilities a token"), std::string::npos);
   std::filesystem::remove(folder_ / "rows.top");
   EXPECT_NE(refusal([&] { read(to_line(row), Learn::kTop); }).find("no file of the teacher's probabilities"),
             std::string::npos);

@@ -86,6 +86,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(429, "slow down", Retry_After=email.utils.formatdate(time.time() - 5, usegmt=True))
         if fault == "429-wait":
             return self.refuse(429, "slow down", Retry_After="1")
+        if fault == "429-long":
+            return self.refuse(429, "slow down", Retry_After="300")
         if fault == "429-date-wait":
             return self.refuse(429, "slow down", Retry_After=email.utils.formatdate(time.time() + 3, usegmt=True))
         if fault in ("400", "401", "404", "500", "503"):
@@ -104,6 +106,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_json(200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": ""},
                                                      "finish_reason": "stop"}]})
         self.begin_stream(chunked=fault != "cut-clean")
+        if fault == "pings":  # comments of a server that never answers
+            while not self.server.teacher.stopped.wait(0.02):
+                self.wfile.write(b"8\r\n: ping\n\n\r\n")
         self.event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": "This is only the beg"}}]})
         if fault == "error-event":
             self.event({"error": {"message": "out of memory", "code": 500}})
@@ -130,7 +135,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             message = {"role": "assistant", "content": content}
             if reasoning:
                 message["reasoning_content"] = reasoning
-            return self.send_json(200, {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage})
+            return self.send_json(200, {"choices": [{"index": 0, "message": message, "finish_reason": finish}],
+                                        **({"usage": usage} if self.server.teacher.usage else {})})
         self.begin_stream()
         chunk = lambda delta, reason=None: self.event({"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
         chunk({"role": "assistant", "content": ""})
@@ -139,7 +145,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for at in range(0, len(content), 7):
             chunk({"content": content[at:at + 7]})
         chunk({}, finish)
-        self.event({"choices": [], "usage": usage})
+        if self.server.teacher.usage:
+            self.event({"choices": [], "usage": usage})
         self.event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")
 
@@ -147,10 +154,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class FaultyTeacher:
     """`with FaultyTeacher() as teacher:`; teacher.url; teacher.asked: (prompt, seed) of each request, teacher.times: when."""
 
-    def __init__(self, kinds=FAULTS, latency=0.002, slow=5.0, key=None, name="faulty", most=None, script=None):
+    def __init__(self, kinds=FAULTS, latency=0.002, slow=5.0, key=None, name="faulty", most=None, script=None, usage=True):
         """`script`: {text in a prompt: faults of its attempts, the last for ever}. `most`: more at a time are a 429."""
         self.kinds, self.latency, self.slow, self.key, self.name, self.most = kinds, latency, slow, key, name, most
         self.script = script or {}
+        self.usage = usage  # whether it counts tokens
         self.asked, self.requests, self.times, self.attempts = [], [], [], {}
         self.running = self.highest = 0
         self.lock, self.stopped = threading.Lock(), threading.Event()

@@ -147,6 +147,7 @@ TEST(EvalInstructions, RefuseWhatCannotBeChecked) {
   };
   EXPECT_EQ(error("keywords:rhyme", "{}"), "there is no instruction 'keywords:rhyme'");
   EXPECT_EQ(error("keywords:existence", R"({"keywords": null})"), "keywords:existence: its 'keywords' is missing");
+  EXPECT_NE(error("language:response_language", R"({"language": "xx"})").find("'xx' is no code"), std::string::npos);
   EXPECT_NE(error("keywords:existence", R"({"keywords": ["("]})").find("is no regular expression"), std::string::npos);
   EXPECT_NE(error("length_constraints:number_words", R"({"num_words": -1, "relation": "at least"})").find("num_words"),
             std::string::npos);

@@ -1,10 +1,13 @@
 // Instructions on words, letters, case and language.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 
 #include "eval/instructions/instruction.h"
 #include "eval/instructions/sentences.h"
 #include "eval/pattern.h"
+#include "fieldprint/error.h"
 #include "jinja/unicode.h"
 #include "text/language.h"
 
@@ -26,7 +29,7 @@ bool may_be(std::string_view text, std::string_view language) {
   const std::string guess = guess_language(text).code;
   if (!guess.empty()) {
     const LanguageProfile* wanted = find_language(language);
-    return wanted != nullptr ? wanted->code == guess : language == guess;
+    return wanted != nullptr && wanted->code == guess;
   }
   bool any = false, plain = true;
   for (size_t at = 0; at < text.size();) {
@@ -73,7 +76,11 @@ InstructionCheck letter_frequency(const InstructionArguments& arguments) {
 }
 
 InstructionCheck response_language(const InstructionArguments& arguments) {
-  return [language = arguments.text("language")](std::string_view response) { return may_be(response, language); };
+  const std::string language = arguments.text("language");
+  if (find_language(language) == nullptr)
+    throw Error(ErrorKind::kBadInput, fmt::format("'{}' is no code of a language that is known", language), {},
+                "ISO 639-1, as \"en\" or \"zh-cn\"");
+  return [language](std::string_view response) { return may_be(response, language); };
 }
 
 InstructionCheck capital_word_frequency(const InstructionArguments& arguments) {

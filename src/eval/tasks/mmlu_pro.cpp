@@ -1,9 +1,12 @@
 // MMLU-Pro: Wang et al. 2024, https://arxiv.org/abs/2406.01574. Questions of 14 subjects with up to ten options,
 // answered after thinking step by step.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "eval/task.h"
 #include "eval/tasks/exact_match.h"
+#include "fieldprint/error.h"
 
 namespace fieldprint {
 namespace {
@@ -35,9 +38,11 @@ std::optional<Document> of_subject(Document row, const std::string& subject) {
   if (text_member(row, "category") != subject) return std::nullopt;
   Document& options = row["options"];
   if (options.is_string()) options = parse_python_value(options.get<std::string>());  // of a CSV file
-  texts_member(row, "options");
+  const size_t count = std::min(texts_member(row, "options").size(), kLetters.size());
   text_member(row, "question");
-  text_member(row, "answer");
+  const std::string& answer = text_member(row, "answer");
+  if (answer.size() != 1 || kLetters.substr(0, count).find(answer) == kLetters.npos)
+    throw Error(ErrorKind::kBadInput, fmt::format("'answer' is '{}', the letter of none of {} options", answer, count));
   return row;
 }
 

@@ -5,6 +5,7 @@
 
 #include "eval/pattern.h"
 #include "eval/task.h"
+#include "fieldprint/error.h"
 
 namespace fieldprint {
 namespace {
@@ -36,6 +37,7 @@ EvalRolling read(const Document& document) {
   static const Pattern spaces(R"(\s+)");
   const bool wiki = has_member(document, "page");
   const std::string& text = text_member(document, wiki ? "page" : "text");
+  if (text.empty()) throw Error(ErrorKind::kBadInput, "the document has no text", {}, "leave it out");
   // Words and bytes are those of the text as it is in the file.
   return {.text = wiki ? joined(text) : text,
           .words = static_cast<double>(spaces.count(text) + 1),

@@ -87,6 +87,11 @@ TEST(EvalWrittenAnswers, AskMmluProBySubject) {
     EXPECT_EQ(score.read, read) << answer;
     EXPECT_EQ(score.value, right) << answer;
   }
+  for (const char* nobody : {"D", "", "AB", "b"}) {  // three options have the letters A to C
+    Document wrong = row;
+    wrong["answer"] = nobody;
+    EXPECT_THROW(subject.data.document(wrong), Error) << nobody;
+  }
   Document csv = row;
   csv["options"] = "['1', '2'\n 'N/A']";
   EXPECT_EQ(subject.question(subject.data.document(csv).value()), subject.question(document)) << "numpy's lists";
