@@ -24,7 +24,7 @@ struct Eval {
   std::vector<std::string> models;
   std::string tasks = kTasks, style = "lm-eval", format = "table";
   std::vector<std::string> data;
-  int shots = -1, seed = 1234;
+  int shots = -1, seed = -1;
   bool chat = false, no_chat = false, multiturn = false, one_turn = false, no_resume = false, quiet = false;
   LoadOptions load;
   EvalOptions options;
@@ -275,7 +275,7 @@ void Eval::read_flags() {
   if (multiturn || one_turn) options.multiturn = multiturn;
   if (shots >= 0) options.shots = shots;
   options.tasks = parts_of(tasks);
-  options.seed = static_cast<uint64_t>(seed);
+  if (seed >= 0) options.seed = static_cast<uint64_t>(seed);
   options.resume = !no_resume;
 }
 
@@ -374,7 +374,7 @@ Action add_eval(CLI::App& app) {
       ->group(what);
   add_integer(app, "--limit", o.limit, 0, "First documents of each task; 0 = all")->group(what);
   add_integer(app, "--fewshot", eval->shots, -1, "Examples before each question; -1 = as the task has it")->group(what);
-  add_integer(app, "--seed", eval->seed, 0, "Of the choice of examples")->group(what);
+  add_integer(app, "--seed", eval->seed, -1, "Of the choice of examples; -1 = 1234, in the mlx style 123")->group(what);
 
   const std::string how = "How it is asked";
   add_choice(app, "--style", eval->style, {"lm-eval", "mlx", "llama.cpp"},

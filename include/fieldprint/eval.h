@@ -29,7 +29,7 @@ struct EvalOptions {
   EvalStyle style = EvalStyle::kLmEval;
   int limit = 0;                  // first documents of each task; 0: all
   std::optional<int> shots;       // few-shot examples; none: as the task has it
-  uint64_t seed = 1234;           // of their choice
+  std::optional<uint64_t> seed;   // of their choice; none: that of the style's harness, see shots_seed()
   std::optional<bool> chat;       // through the model's chat template; none: in the mlx style where there is one
   std::string system;             // instruction
   std::optional<bool> multiturn;  // examples as turns of the chat, which there must be; none: in the lm-eval style
@@ -39,6 +39,8 @@ struct EvalOptions {
   bool resume = true;             // what the log has is not computed again
   std::string model_name;         // as results name it; "": the model file's path
   SessionOptions session;
+
+  uint64_t shots_seed() const { return seed.value_or(style == EvalStyle::kMlx ? 123 : 1234); }
 };
 
 // ---- What there is

@@ -183,7 +183,7 @@ class Evaluation {
 
     EvalPrompts prompts(task,
                         {.shots = shots,
-                         .seed = options_.seed,
+                         .seed = options_.shots_seed(),
                          .system = options_.system,
                          .multiturn = result_.multiturn,
                          .chat = chat_ ? &*chat_ : nullptr},

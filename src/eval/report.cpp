@@ -255,7 +255,7 @@ std::string eval_json(const EvalResult& result, const EvalOptions& options, bool
                 {"random_seed", 0},
                 {"numpy_seed", 1234},
                 {"torch_seed", 1234},
-                {"fewshot_seed", options.seed}}},
+                {"fewshot_seed", options.shots_seed()}}},
               {"git_hash", nullptr},
               {"date", now - result.seconds},
               {"lm_eval_version", "N/A"},

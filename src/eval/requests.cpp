@@ -32,8 +32,9 @@ void move_space(TextPair& pair) {
   pair.context.resize(end);
 }
 
-// A model takes `most` tokens, of which the last scored one is not an input: what is too long loses its beginning.
-void fit(ScoreRequest& request, const std::string& continuation, size_t most) {
+// A model takes `most` tokens, of which the last scored one is not an input: what is too long loses its beginning, as
+// much as a continuation of `longest` tokens asks for.
+void fit(ScoreRequest& request, const std::string& continuation, size_t most, size_t longest) {
   if (request.continuation.empty())
     throw Error(ErrorKind::kBadInput, fmt::format("the answer '{}' adds no token to its context", continuation), {},
                 "is the answer empty in the data, or the same as the end of the question?");
@@ -42,7 +43,7 @@ void fit(ScoreRequest& request, const std::string& continuation, size_t most) {
                 fmt::format("an answer of {} tokens does not fit a context of {}", request.continuation.size(), most),
                 {}, "a larger --context, up to what the model was trained for, or a shorter answer");
   }
-  const size_t room = most + 1 - request.continuation.size();
+  const size_t room = most + 1 - std::min(std::max(longest, request.continuation.size()), most);
   request.shortened = request.context.size() > room;
   if (request.shortened) request.context = behind(request.context, request.context.size() - room);
 }
@@ -94,8 +95,14 @@ std::vector<ScoreRequest> encode_requests(EvalStyle style, const Tokenizer& toke
       request.continuation = behind(encode(pair.context + pair.continuation), request.context.size());
       if (request.context.empty()) request.context = {first_token(tokenizer)};
     }
-    fit(request, pair.continuation, static_cast<size_t>(most));
     requests.push_back(std::move(request));
+  }
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    // mlx_lm cuts a context once, for the longest of its continuations.
+    size_t longest = 0;
+    for (size_t j = 0; style == EvalStyle::kMlx && j < pairs.size(); ++j)
+      if (pairs[j].context == pairs[i].context) longest = std::max(longest, requests[j].continuation.size());
+    fit(requests[i], pairs[i].continuation, static_cast<size_t>(most), longest);
   }
   return requests;
 }
@@ -123,7 +130,7 @@ std::vector<ScoreRequest> llama_cpp_requests(const Tokenizer& tokenizer, std::sp
       if (end - begin > 1) --end;
     }
     requests.push_back(split(wholes[i], begin, end));
-    fit(requests.back(), pairs[i].continuation, static_cast<size_t>(most));
+    fit(requests.back(), pairs[i].continuation, static_cast<size_t>(most), 0);
   }
   return requests;
 }

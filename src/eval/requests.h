@@ -26,7 +26,8 @@ struct TextPair {
 // without tokens.
 //   lm-eval  white space at a context's end goes to the continuation; context and both together are encoded, and what
 //            the latter has behind the former's length is scored; BOS where the tokenizer adds one, never twice
-//   mlx      the same, but white space stays where it is, and behind a template no BOS is added
+//   mlx      the same, but white space stays where it is, and behind a template no BOS is added; a context that is too
+//            long loses as much for each of its continuations as for the longest
 //   llama.cpp  only what comes behind the tokens that all choices begin with; see llama_cpp_requests()
 std::vector<ScoreRequest> encode_requests(EvalStyle style, const Tokenizer& tokenizer, std::span<const TextPair> pairs,
                                           bool templated, int most);

@@ -71,6 +71,18 @@ TEST_P(EvalRequests, LoseTheirBeginningWhereTheyAreTooLong) {
   EXPECT_THROW(encode(EvalStyle::kLmEval, {"ab", ""}), Error);
 }
 
+TEST_P(EvalRequests, OfMlxLoseAsMuchForEachChoiceAsForTheLongest) {
+  const std::vector<TextPair> pairs = {{"abcdefghij", "x"}, {"abcdefghij", "xyz"}};
+  const Tokens context = with_bos(ids("abcdefghij"));
+  const auto left = [&](EvalStyle style, size_t i) {
+    return encode_requests(style, tokenizer(), pairs, false, 6)[i].context;
+  };
+  EXPECT_EQ(left(EvalStyle::kMlx, 0), Tokens(context.end() - 4, context.end()));
+  EXPECT_EQ(left(EvalStyle::kMlx, 1), Tokens(context.end() - 4, context.end()));
+  EXPECT_EQ(left(EvalStyle::kLmEval, 0), Tokens(context.end() - 6, context.end()));
+  EXPECT_EQ(left(EvalStyle::kLmEval, 1), Tokens(context.end() - 4, context.end()));
+}
+
 TEST_P(EvalRequests, OfLlamaCppBeginWhereChoicesDiffer) {
   const std::vector<TextPair> pairs = {{"one", " sea bc"}, {"one", " sea b"}};
   const auto requests = llama_cpp_requests(tokenizer(), pairs, false, 100);
