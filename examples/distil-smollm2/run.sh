@@ -4,7 +4,7 @@
 # where it was ended; delete OUT (build/distil-smollm2) to begin anew.
 #
 # EVAL_DATA   a folder with the seven tasks of `fieldprint eval ls`: scored before and after, and kept out of the data
-# PROBLEMS    to learn from (240)
+# PROBLEMS    to learn from (160)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-build/distil-smollm2}
@@ -21,7 +21,7 @@ begin=$SECONDS
 step() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - begin)); }
 
 step "Problems, and 100 others for the test"
-python3 "$here/problems.py" "$out/problems.jsonl" "$out/held-out.jsonl" "${PROBLEMS:-240}"
+python3 "$here/problems.py" "$out/problems.jsonl" "$out/held-out.jsonl" "${PROBLEMS:-160}"
 "$fieldprint" pull $student
 "$fieldprint" pull $teacher
 
