@@ -143,6 +143,7 @@ struct Run {
       for (const std::string& text : report.notes) note(text);
     if (json) print_json(report);
     else print(report);
+    flush_out();  // an error drops what is not out yet
     if (!quiet) tell_next(report);
     if (report.end == DistilEnd::kStopped) throw Interrupted{};
     if (report.end == DistilEnd::kGaveUp)
