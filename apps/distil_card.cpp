@@ -99,9 +99,10 @@ Action add_distil_card(CLI::App& app) {
   add_texts(app, "--redo", o.commands, "COMMAND", "A command that makes it again (repeatable)")->group(made);
 
   const char* became = "Before and after";
-  add_text(app, "--before", o.before, "FILE", "Results of `eval --out` of the base: results_*.json or its folder")
+  add_texts(app, "--before", o.before, "FILE",
+            "Results of `eval --out` of the base: results_*.json or its folder (repeatable)")
       ->group(became);
-  add_text(app, "--after", o.after, "FILE", "The same of the student")->group(became);
+  add_texts(app, "--after", o.after, "FILE", "The same of the student, in the same order (repeatable)")->group(became);
   add_text(app, "--answers-before", o.answers_before, "FILE", "The base's answers: rows of `distil run`")
       ->group(became);
   add_text(app, "--answers-after", o.answers_after, "FILE", "The student's")->group(became);

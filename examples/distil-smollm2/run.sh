@@ -26,11 +26,11 @@ python3 "$here/problems.py" "$out/problems.jsonl" "$out/held-out.jsonl" "${PROBL
 "$fieldprint" pull $teacher
 
 step "The student before"
-# score MODEL OUT: the held-out problems, and the tasks where their data is
+# score MODEL OUT: the held-out problems in OUT/problems, and in OUT/tasks the tasks, where their data is
 score() {
   "$fieldprint" eval --tasks gsm8k --fewshot 0 --apply-chat-template --system-instruction "$system" --max-tokens 128 \
-    --data "gsm8k=$out/held-out.jsonl" --out "$2" "$1"
-  [ -z "$eval_data" ] || "$fieldprint" eval --tasks $tasks --limit 100 --data "$eval_data" --out "$2" "$1"
+    --data "gsm8k=$out/held-out.jsonl" --out "$2/problems" "$1"
+  [ -z "$eval_data" ] || "$fieldprint" eval --tasks $tasks --limit 100 --data "$eval_data" --out "$2/tasks" "$1"
 }
 score $student "$out/before"
 
@@ -63,9 +63,11 @@ step "The student after"
 score "$student+$out/student/adapter.gguf" "$out/after"
 
 step "The card"
+results=(--before "$out/before/problems" --after "$out/after/problems")
+[ -z "$eval_data" ] || results+=(--before "$out/before/tasks" --after "$out/after/tasks")
 "$fieldprint" distil card --title "SmolLM2 135M, taught word problems" --data "$out/filtered/kept.jsonl" \
   --filter-report "$out/filtered/report.json" --training "$out/student" --model "$out/student/adapter.gguf" \
-  --before "$out/before" --after "$out/after" --ask-before $student --ask-after $student \
+  "${results[@]}" --ask-before $student --ask-after $student \
   --ask-after-lora "$out/student/adapter.gguf" --notes "$here/notes.md" --licence "Apache-2.0, as both models are" \
   --redo "examples/distil-smollm2/run.sh" --out "$out/card.md"
 step "Done: $out/card.md"

@@ -17,12 +17,14 @@ namespace fieldprint {
 struct CardOptions {
   std::string
       out;  // the card: X.md, with X.svg beside it where there is a training, and X.md.note where there is a key
-  std::string title;          // the student's name
-  std::string data;           // rows that were learned from: kept.jsonl
-  std::string report;         // report.json of `distil filter`
-  std::string training;       // folder of `train --out`
-  std::string model;          // the student's file; only its hash is shown
-  std::string before, after;  // results of `eval --out`: results_*.json, or a folder that holds one model's
+  std::string title;     // the student's name
+  std::string data;      // rows that were learned from: kept.jsonl
+  std::string report;    // report.json of `distil filter`
+  std::string training;  // folder of `train --out`
+  std::string model;     // the student's file; only its hash is shown
+  // Results of `eval --out`, results_*.json or folders that hold one model's: the first of one with the first of the
+  // other, and so on.
+  std::vector<std::string> before, after;
   // Answers to the same prompts: rows of `distil run` with student and base as teachers, or models that are asked now.
   std::string answers_before, answers_after;                       // files
   DistilTeacher model_before, model_after;                         // .model "" = none

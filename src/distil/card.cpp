@@ -136,8 +136,10 @@ void require_own(const CardOptions& o, const std::string& svg_path) {
   std::vector<std::string> written = {o.out, o.out + ".note"};
   if (!o.training.empty()) written.push_back(svg_path);
   const std::string log = o.training.empty() ? "" : (fs::path(o.training) / "log.csv").string();
-  for (const std::string& in :
-       {o.data, o.report, log, o.model, o.before, o.after, o.answers_before, o.answers_after, o.key_file})
+  std::vector<std::string> inputs = {o.data, o.report, log, o.model, o.answers_before, o.answers_after, o.key_file};
+  inputs.insert(inputs.end(), o.before.begin(), o.before.end());
+  inputs.insert(inputs.end(), o.after.begin(), o.after.end());
+  for (const std::string& in : inputs)
     for (const std::string& out : written) {
       std::error_code error;
       if (!in.empty() && fs::equivalent(in, out, error)) refuse(out, "a file that it is made of");
@@ -210,7 +212,12 @@ Card write_card(const CardOptions& o) {
   if (!o.model.empty())
     text += fmt::format("## Model\n\n- {}: SHA-256 `{}`\n\n", code_span(fs::path(o.model).filename().string()),
                         file_sha256(o.model));
-  if (!o.before.empty() || !o.after.empty()) text += "## Before and after\n\n" + results_part(o.before, o.after) + "\n";
+  const size_t results = std::max(o.before.size(), o.after.size());
+  if (results > 0) text += "## Before and after\n\n";
+  for (size_t i = 0; i < results; ++i) {
+    const auto of = [&](const std::vector<std::string>& all) { return i < all.size() ? all[i] : ""; };
+    text += results_part(of(o.before), of(o.after)) + "\n";
+  }
   if (o.samples > 0) {
     const std::string answers = answers_part(o);
     if (!answers.empty()) text += "## Sample answers\n\n" + answers;

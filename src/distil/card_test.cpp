@@ -82,7 +82,7 @@ class DistilCard : public testing::Test {
     CardOptions o;
     o.out = at("card.md"), o.title = "A <student>", o.program = "fieldprint 9.9";
     o.data = at("filtered/kept.jsonl"), o.report = at("filtered/report.json"), o.training = at("run");
-    o.before = at("base"), o.after = at("student/results_2026-11-29T10-00-00.json");
+    o.before = {at("base")}, o.after = {at("student/results_2026-11-29T10-00-00.json")};
     o.licence = "CC BY-SA 4.0 [x](javascript:alert(1))", o.commands = {"fieldprint train ..."};
     return o;
   }
@@ -129,7 +129,7 @@ TEST_F(DistilCard, LeavesOutWhatIsNotThere) {
     EXPECT_THAT(text, Not(HasSubstr(part)));
   EXPECT_FALSE(fs::exists(at("card.svg")));
   EXPECT_FALSE(fs::exists(at("card.md.note")));
-  o.after = at("student");
+  o.after = {at("student")};
   write_card(o);
   EXPECT_THAT(slurp(at("card.md")), HasSubstr("| arc_easy | 10 | acc | 0.7500 ± 0.0100 |"));
 }
@@ -161,7 +161,7 @@ TEST_F(DistilCard, RefusesWhatIsNotWhatItShouldBe) {
     return refusal([&] { write_card(o); });
   };
   spill(at("bad.json"), "{\"results\": 3}");
-  EXPECT_THAT(refused([&](CardOptions& o) { o.after = at("bad.json"); }), HasSubstr("no results of an evaluation"));
+  EXPECT_THAT(refused([&](CardOptions& o) { o.after = {at("bad.json")}; }), HasSubstr("no results of an evaluation"));
   EXPECT_THAT(refused([&](CardOptions& o) { o.report = at("bad.json"); }), HasSubstr("no report of `distil filter`"));
   const std::string report = slurp(at("filtered/report.json"));
   for (const auto& [name, value] :
@@ -188,12 +188,12 @@ TEST_F(DistilCard, RefusesWhatIsNotWhatItShouldBe) {
   results("student", 0.5, {1});
   spill(at("base/log.csv"), "step,loss\n1,one\n");
   EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("base/log.csv:2"));
-  EXPECT_THAT(refused([&](CardOptions& o) { o.before = at("run"); }), HasSubstr("no results_*.json"));
+  EXPECT_THAT(refused([&](CardOptions& o) { o.before = {at("run")}; }), HasSubstr("no results_*.json"));
   spill(at("base/log.csv"), "step,loss,mean_loss,eval_loss,seconds,tokens,learned,skipped\n1,1,1,,1,-5,1,0\n");
   EXPECT_THAT(refused([&](CardOptions& o) { o.training = at("base"); }), HasSubstr("\"tokens\" is no count"));
   fs::create_directories(at("both/a")), fs::create_directories(at("both/b"));
   spill(at("both/a/results_1.json"), "{}"), spill(at("both/b/results_1.json"), "{}");
-  EXPECT_THAT(refused([&](CardOptions& o) { o.before = at("both"); }), HasSubstr("several models"));
+  EXPECT_THAT(refused([&](CardOptions& o) { o.before = {at("both")}; }), HasSubstr("several models"));
   spill(at("nan.jsonl"), "{\"key\": NaN}\n");
   EXPECT_THAT(refused([&](CardOptions& o) { o.answers_after = at("nan.jsonl"); }), HasSubstr("nan.jsonl:1"));
   EXPECT_THAT(refused([](CardOptions& o) { o.out.clear(); }), HasSubstr("where"));
