@@ -138,7 +138,7 @@ constexpr std::string_view kMagic = "FPTOKENS3";
 std::string cache_key(std::string_view data, bool plain, const GgufFile& model, const ChatTemplate* chat_template,
                       const DatasetOptions& options, const std::string& lessons) {
   Sha256 hash;
-  hash.update(bytes_of(kMagic));
+  hash.update(bytes_of(fmt::format("{} {}", kMagic, kRowFaults)));  // the form: a report counts each fault
   hash.update(bytes_of(fmt::format("{} {} {} {} {}\n", plain, options.max_tokens, options.raw, options.specials,
                                    chat_template != nullptr ? chat_template->source() : "")));
   for (const auto& [key, value] : model.metadata()) {
