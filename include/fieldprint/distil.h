@@ -118,11 +118,11 @@ struct DistilState {
 struct DistilReport {
   DistilState state;
   DistilEnd end = DistilEnd::kDone;
-  std::string path;                         // of the shard's rows
-  std::map<std::string, int64_t> failures;  // on disk and not mended: how many of each reason
+  std::string path;                             // of the shard's rows
+  std::map<std::string, int64_t> failures;      // on disk and not mended: how many of each reason
   std::map<std::string, std::string> examples;  // a sentence of each of these reasons
-  std::map<std::string, int64_t> finishes;  // of the answers on disk: how many ended with "stop", "length" ...
-  std::vector<std::string> notes;           // sentences: what answers of this run came without
+  std::map<std::string, int64_t> finishes;      // of the answers on disk: how many ended with "stop", "length" ...
+  std::vector<std::string> notes;               // sentences: what answers of this run came without
 };
 
 // Asks for what is not on disk yet. `watch` is called a few times a second, on the calling thread. Once `stop` is set,

@@ -100,9 +100,10 @@ struct FilterReport {
   std::vector<Teacher> teachers;
 };
 
-// Throws Error kUsage for options that make no sense and where another run is at work in `out`, kNotFound, kIo; kBadInput with file and line for a row that is
-// none, kBadFile for a .top that does not fit its rows, kUnsupported for a schema that cannot be held to, kLimit where
-// `progress` asks for a stop. Where it throws, what was in `out` before is still there.
+// Throws Error kUsage for options that make no sense and where another run is at work in `out`, kNotFound, kIo;
+// kBadInput with file and line for a row that is none, kBadFile for a .top that does not fit its rows, kUnsupported for
+// a schema that cannot be held to, kLimit where `progress` asks for a stop. Where it throws, what was in `out` before
+// is still there.
 FilterReport filter_distilled(const FilterOptions& options, const Progress& progress = {});
 
 std::string to_json(const FilterReport& report);
