@@ -16,9 +16,6 @@
 #include "base/descriptor.h"
 #include "base/json.h"
 #include "base/sha256.h"
-#include "distil/final_answer.h"
-#include "distil/markdown.h"
-#include "distil/word_grams.h"
 #include "fieldprint/error.h"
 #include "support/files.h"
 #include "support/paths.h"
@@ -383,96 +380,6 @@ TEST_F(DistilFilter, AnswersAreVerified) {
   EXPECT_THAT(refusal([&] { filter({row("a", "x")}, o); }), HasSubstr("final answers"));
 }
 
-TEST(FinalAnswer, NumbersHaveOneForm) {
-  for (const auto& [text, normal] :
-       std::vector<std::pair<std::string, std::string>>{{"$1,250.50", "1250.5"},
-                                                        {"007", "7"},
-                                                        {"-0.0", "0"},
-                                                        {"+3.", "3"},
-                                                        {"\xE2\x88\x92"
-                                                         "5",
-                                                         "-5"},
-                                                        {"50 %", "50"},
-                                                        {"$5$", "5"},
-                                                        {".5", "0.5"},
-                                                        {"1,2", "1,2"},
-                                                        {"-$3", "-3"},
-                                                        {"  **Forty   Two**. ", "forty two"},
-                                                        {"", ""},
-                                                        {"...", ""}})
-    EXPECT_EQ(normalised_answer(text), normal) << text;
-}
-
-TEST(FinalAnswer, LastNumberWhereOneIsWanted) {
-  EXPECT_EQ(final_answer("First 3, then 4 apples, so 7 in all.", nullptr, true), "7");
-  EXPECT_EQ(final_answer("The answer is 5, not 6.", nullptr, true), "5");
-  EXPECT_EQ(final_answer("x1 and y2", nullptr, true), "2");
-  EXPECT_EQ(final_answer("none", nullptr, true), "none");
-}
-
-// What a text's final answer is where a number is wanted, in one form.
-TEST(FinalAnswer, NumbersAreReadWhole) {
-  for (const auto& [text, normal] :
-       std::vector<std::pair<std::string, std::string>>{{"The answer is \u22125.", "-5"},
-                                                        {"The answer is -.5", "-0.5"},
-                                                        {"The answer is - 5.", "-5"},
-                                                        {"So \\boxed{- 5}", "-5"},
-                                                        {"The answer is 3/4", "0.75"},
-                                                        {"The answer is 2 / 6.", "1/3"},
-                                                        {"The answer is \\frac{1}{3}", "1/3"},
-                                                        {"The answer is 1 3/4 cups", "1.75"},
-                                                        {"The answer is 1e5", "100000"},
-                                                        {"The answer is 2.5E-3", "0.0025"},
-                                                        {"The answer is 1,5", "1,5"},
-                                                        {"The answer is 1:30.", "1:30"},
-                                                        {"The answer is 1.2.3", "1.2.3"},
-                                                        {"The answer is 3-5 apples", "3-5"},
-                                                        {"The answer is 2x", "2x"},
-                                                        {"The answer is 2^10.", "2^10"},
-                                                        {"The answer is 10 - 3 = 7", "7"},
-                                                        {"The answer is 7, since 10 - 3 = 7 and 1 + 1 = 2", "7"},
-                                                        {"The answer is x = -7.", "-7"},
-                                                        {"The answer is 10 - 3", "10 - 3"},
-                                                        {"The answer is 1 000.", "1000"},
-                                                        {"The answer is 1\u202F000\u202F000 euros", "1000000"},
-                                                        {"The answer is 1,234,567.80", "1234567.8"},
-                                                        {"The answer is $1{,}000$.", "1000"},
-                                                        {"**Answer**: 5\nNote 7", "5"},
-                                                        {"_The answer is_ **5** apples", "5"},
-                                                        {"The answer is 50\\%.", "50"},
-                                                        {"The answer is -$3.50", "-3.5"},
-                                                        {"The answer is 5km, not 6km", "5"},
-                                                        {"\\boxed{x = 5 \\text{ cm}}", "5"},
-                                                        {"\\boxed{2\\pi}", "2\\pi"},
-                                                        {"#### 18 dollars", "18"},
-                                                        {"Since 1789, the answer is Paris.", "paris"},
-                                                        {"The answer is as follows:\n5", "5"},
-                                                        {"First:\n- 5 apples", "5"},
-                                                        {"so 3 + 4 = 7", "7"},
-                                                        {"It is 1/2", "0.5"},
-                                                        {"It is 1/3", "1/3"}})
-    EXPECT_EQ(normalised_answer(final_answer(text, nullptr, true)), normal) << text;
-  for (const char* number : {"5", "-0.5", "1/3", "1000"}) EXPECT_TRUE(is_number(number)) << number;
-  for (const char* none : {"1:30", "1,5", "3-5", "paris", "", "05"}) EXPECT_FALSE(is_number(none)) << none;
-}
-
-TEST(FinalAnswer, LastMatchAndItsGroup) {
-  EXPECT_EQ(last_match(Pattern("a(.)"), "ab ac ad"), "d");
-  EXPECT_EQ(last_match(Pattern("a."), "ab ac ad"), "ad");
-  EXPECT_EQ(last_match(Pattern("z"), "ab"), "");
-}
-
-TEST(WordGrams, TextsMayRepeatThemselves) {
-  WordGrams grams;
-  std::string text;
-  for (int i = 0; i < 40; ++i) text += "over and ";
-  EXPECT_TRUE(grams.add(text, "song"));
-  EXPECT_FALSE(grams.add("too short to be found", "title"));
-  ASSERT_TRUE(grams.find("and " + text.substr(0, 80)));
-  EXPECT_EQ(grams.find("And over, and over, and over: and over and over and over and over.")->source, "song");
-  EXPECT_FALSE(grams.find("over and over"));
-}
-
 TEST_F(DistilFilter, FindsLeaksOfTestSets) {
   const std::string leaked =
       "which of the following best explains why the planted question of this very test is easy to find";
@@ -654,21 +561,6 @@ TEST_F(DistilFilter, FindsPlantedDuplicates) {
   EXPECT_EQ(exact, 2);
   EXPECT_EQ(near, 1);
   EXPECT_EQ(report.kept, 33);
-}
-
-// ---- Text of others in Markdown
-
-TEST(DistilMarkdown, HoldsWhatIsInIt) {
-  EXPECT_EQ(code_block("```\n<script>alert(1)</script>"), "````text\n```\n<script>alert(1)</script>\n````\n");
-  EXPECT_EQ(code_block("a\x1b[31m\xE2\x80\xAE\xFF"), "```text\na\xEF\xBF\xBD[31m\xEF\xBF\xBD\xEF\xBF\xBD\n```\n");
-  EXPECT_EQ(plain_text("<b>|[x](javascript:1)\n# h"), "&lt;b&gt;\\|\\[x\\](javascript:1) # h");
-  EXPECT_EQ(plain_text("# h"), "\\# h");
-  EXPECT_EQ(plain_text(" - a-b"), " \\- a-b");
-  EXPECT_EQ(plain_text("12. 0.8, 1. and 2)"), "12\\. 0.8, 1. and 2)");
-  EXPECT_EQ(plain_text("arc_easy _x_ *y* ~~z~~"), "arc_easy \\_x\\_ \\*y\\* \\~\\~z\\~\\~");
-  EXPECT_EQ(plain_text("http://a.b www.a.b c@d.e <i>&lt;"), "http\\://a.b www\\.a.b c\\@d.e &lt;i&gt;&amp;lt;");
-  EXPECT_EQ(code_span("a`b|c"), "``a`b\\|c``");
-  EXPECT_EQ(code_span("`"), "`` ` ``");
 }
 
 TEST_F(DistilFilter, ReportCannotBeBrokenOutOf) {
