@@ -2,7 +2,6 @@
 """`fieldprint eval` as users run it, on a tiny model and questions of the test's own: its table, its files, several models,
 a run that is killed and goes on to the same figures, and what it says about data that is not there."""
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -10,23 +9,11 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CLI = os.environ.get("FIELDPRINT_CLI", str(ROOT / "build/release/fieldprint"))
 sys.path.insert(0, str(ROOT / "tests/support"))
 import tiny_gguf  # noqa: E402
+from evaluating import CLI, call, check, faults  # noqa: E402
 
 QUESTIONS = 150
-faults = []
-
-
-def check(truth, what):
-    if not truth:
-        faults.append(what)
-
-
-def call(*arguments, code=0):
-    done = subprocess.run([CLI, "eval", *map(str, arguments)], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-    check(done.returncode == code, f"eval {' '.join(map(str, arguments))}: ended with {done.returncode}\n{done.stderr[-800:]}")
-    return done
 
 
 def write_data(folder):

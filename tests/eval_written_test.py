@@ -2,30 +2,16 @@
 """The tasks of `fieldprint eval` whose answers are written, and perplexity, as users run them: on a tiny model and rows of
 the test's own, whatever the streams and threads, and going on where a run was cut."""
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CLI = os.environ.get("FIELDPRINT_CLI", str(ROOT / "build/release/fieldprint"))
 sys.path.insert(0, str(ROOT / "tests/support"))
 import tiny_gguf  # noqa: E402
+from evaluating import call, check, faults  # noqa: E402
 
 TASKS = "gsm8k,ifeval,mmlu_pro_law,mmlu_pro_math,perplexity"
-faults = []
-
-
-def check(truth, what):
-    if not truth:
-        faults.append(what)
-
-
-def call(*arguments, code=0):
-    done = subprocess.run([CLI, "eval", *map(str, arguments)], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-    check(done.returncode == code, f"eval {' '.join(map(str, arguments))}: ended with {done.returncode}\n{done.stderr[-800:]}")
-    return done
 
 
 def write_rows(path, rows):
